@@ -1,0 +1,133 @@
+/* A domain: everything that can be played.
+ *
+ * One interface for the built-in grid games (MinAtar's five), the Atari 2600 emulator and, later,
+ * games of the user's own. A domain is named `game[:mode=M,difficulty=D,level=L]`, for example
+ * `minatar/breakout`, `qbert:level=2` or `space_invaders:mode=3,difficulty=1`. */
+#ifndef QGRAFT_DOMAIN_H
+#define QGRAFT_DOMAIN_H
+
+#include <qgraft/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QG_MAX_ACTIONS 18   /* the Atari joystick: 9 directions, with and without fire */
+#define QG_DOMAIN_NAME 96   /* bytes of a domain's full name, with the final NUL */
+
+/* A game that can be played, as the catalogue lists it. All strings are static. */
+typedef struct qg_game {
+    const char *name;          /* "breakout", "minatar/breakout" */
+    const char *family;        /* kind of game, by its objective: "paddle and ball", "maze", ... */
+    const char *family_source; /* who says so */
+    const char *const *actions; /* names of the minimal action set, in the order of the indices */
+    int action_count;
+    const int *modes;          /* game modes the emulator knows, the default first; none: NULL */
+    int mode_count;
+    const int *difficulties;
+    int difficulty_count;
+    int levels;                /* start levels: 1 (the usual start) ... levels */
+} qg_game;
+
+/* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max. */
+typedef struct qg_observation_shape {
+    int height, width, channels;
+    int max; /* 255: grey values; 1: a grid of bits */
+} qg_observation_shape;
+
+typedef struct qg_domain_options {
+    uint32_t seed;
+    int frame_skip;       /* emulator frames per step; 0: the domain's default (Atari 4, grid 1) */
+    double sticky;        /* probability that a step repeats the last action instead; negative:
+                             the domain's default (Atari 0, MinAtar 0.1) */
+    bool break_on_life;   /* Atari: a lost life breaks the repeat of frames (training) */
+} qg_domain_options;
+
+/* What one step brought. */
+typedef struct qg_step {
+    float reward;   /* summed over the frames of the step, not clipped */
+    bool end;       /* the game is over: the next call must be qg_domain_reset */
+    bool life_lost; /* a life was lost (also at the end of a game with lives) */
+} qg_step;
+
+/* The full screen for people: palette indices u8 [height][width] and the palette's RGB. Owned by
+ * the domain, valid until its next call. */
+typedef struct qg_picture {
+    int height, width;
+    const uint8_t *pixels;
+    const uint8_t (*palette)[3];
+    int colors;
+} qg_picture;
+
+typedef struct qg_domain qg_domain;
+
+/* The implementation of a domain; `self` is what `create` gave. */
+typedef struct qg_domain_class {
+    void (*destroy)(void *self);
+    qg_status (*reset)(void *self, int noops, uint8_t *observation, qg_error *error);
+    qg_status (*step)(void *self, int action, qg_step *step, uint8_t *observation,
+                      qg_error *error);
+    qg_status (*save)(void *self, uint8_t **state, size_t *size, qg_error *error);
+    qg_status (*restore)(void *self, const uint8_t *state, size_t size, qg_error *error);
+    void (*picture)(void *self, qg_picture *picture);
+    const uint8_t *(*ram)(void *self, size_t *size); /* NULL: the domain has no RAM */
+} qg_domain_class;
+
+struct qg_domain {
+    const qg_domain_class *class;
+    void *self;
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME]; /* normalised: the game, then what differs from its defaults */
+    qg_observation_shape shape;
+};
+
+/* Every playable game, in alphabetical order with the built-in ones first; static storage. */
+const qg_game *qg_games(size_t *count);
+
+/* Opens the domain `name`. The caller owns *domain and closes it. Fails with QG_ERROR_USAGE and a
+ * message that names what is allowed when the game, the mode, the difficulty or the level is not
+ * known, and with QG_ERROR_IO / QG_ERROR_DATA when the emulator or the ROM is missing or wrong. The same
+ * name, options and calls give the same observations, rewards and ends. */
+qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_domain **domain,
+                         qg_error *error);
+void qg_domain_close(qg_domain *domain); /* NULL is allowed */
+
+/* The game of `name` and its normalised name, without opening it: for checks before a run. */
+qg_status qg_domain_resolve(const char *name, const qg_game **game, char normalised[QG_DOMAIN_NAME],
+                            qg_error *error);
+
+/* Begins an episode: a game that is over or new is started, one that goes on (a life was lost) is
+ * continued; then `noops` no-op frames are played (a game that ends under them is started again). `observation` gets
+ * the first screen. */
+qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error);
+
+/* Plays action index `action` (0 ... game->action_count - 1; anything else is a programming
+ * error) and gives the screen after it. */
+qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *observation,
+                         qg_error *error);
+
+/* The whole state, random generator included, as bytes that restore in any process on the same
+ * kind of machine. The caller frees *state. A blob that was damaged or belongs to another domain
+ * is refused by restore (checksum and name are in it). */
+qg_status qg_domain_save(qg_domain *domain, uint8_t **state, size_t *size, qg_error *error);
+qg_status qg_domain_restore(qg_domain *domain, const uint8_t *state, size_t size, qg_error *error);
+
+/* The full screen of the last frame. */
+void qg_domain_picture(qg_domain *domain, qg_picture *picture);
+
+/* The machine's RAM after the last frame (Atari: 128 bytes); NULL where there is none. */
+const uint8_t *qg_domain_ram(qg_domain *domain, size_t *size);
+
+static inline size_t qg_observation_size(const qg_observation_shape *shape)
+{
+    return (size_t)shape->height * (size_t)shape->width * (size_t)shape->channels;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

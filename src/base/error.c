@@ -1,0 +1,42 @@
+/* One line of error text, safe to print. */
+#include <qgraft/error.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void format_message(qg_error *error, const char *format, va_list arguments)
+{
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    for (char *c = error->message; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+}
+
+qg_status qg_fail(qg_error *error, qg_status code, const char *format, ...)
+{
+    assert(error && code != QG_OK);
+    va_list arguments;
+    va_start(arguments, format);
+    format_message(error, format, arguments);
+    va_end(arguments);
+    return error->code = code;
+}
+
+qg_status qg_fail_errno(qg_error *error, const char *format, ...)
+{
+    const int saved = errno;
+    va_list arguments;
+    va_start(arguments, format);
+    format_message(error, format, arguments);
+    va_end(arguments);
+    const size_t used = strlen(error->message);
+    snprintf(error->message + used, sizeof error->message - used, ": %s", strerror(saved));
+    return error->code = QG_ERROR_IO;
+}
+
+qg_status qg_fail_memory(qg_error *error, const char *what, unsigned long long bytes)
+{
+    return qg_fail(error, QG_ERROR_MEMORY, "not enough memory for %s (%llu bytes)", what, bytes);
+}

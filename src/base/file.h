@@ -1,0 +1,48 @@
+/* Files: whole-file reads with a limit, writes that appear complete or not at all, and the lock of
+ * a run folder. Every call handles EINTR and short reads and writes. */
+#ifndef QG_FILE_H
+#define QG_FILE_H
+
+#include <qgraft/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reads the whole regular file `path` (a FIFO, device or folder is refused, so that nothing hangs),
+ * at most `limit` bytes (larger: QG_ERROR_DATA). The caller frees *data, which has one NUL byte
+ * behind its `*size` bytes. */
+qg_status qg_file_read(const char *path, size_t limit, uint8_t **data, size_t *size,
+                       qg_error *error);
+
+/* A piece of a file to be written: gathered writes without joining the pieces first. */
+typedef struct qg_piece {
+    const void *data;
+    size_t size;
+} qg_piece;
+
+/* Writes `path` anew: a temporary file in the same folder, fsync, rename, fsync of the folder. When
+ * it fails the old file is untouched and the temporary one is gone. */
+qg_status qg_file_replace(const char *path, const qg_piece *pieces, size_t count, qg_error *error);
+
+/* Writes all of data to a file descriptor; `path` is for the message only. */
+qg_status qg_file_write_all(int descriptor, const void *data, size_t size, const char *path,
+                            qg_error *error);
+
+/* Creates the folder and its parents where they do not exist. */
+qg_status qg_folder_create(const char *path, qg_error *error);
+
+/* "FOLDER/NAME" in malloc'ed memory, NULL when there is none. */
+char *qg_path_join(const char *folder, const char *name);
+
+/* The lock of a folder: the file `lock` in it, held with flock by an open descriptor, so that a
+ * killed process leaves no stale lock; it holds the owner's pid and host for messages. */
+typedef struct qg_lock {
+    int descriptor; /* -1: not held */
+} qg_lock;
+
+/* QG_ERROR_BUSY with the pid of the owner when another process holds the folder. */
+qg_status qg_lock_folder(const char *folder, qg_lock *lock, qg_error *error);
+void qg_unlock_folder(qg_lock *lock);
+
+#endif

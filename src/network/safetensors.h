@@ -1,0 +1,65 @@
+/* safetensors: named tensors and string metadata in one file that PyTorch, JAX and numpy read.
+ *
+ * Layout: u64 little-endian N, N bytes of JSON (name -> dtype, shape, data_offsets; __metadata__:
+ * string -> string), then the data, row-major little-endian, without holes or overlaps. */
+#ifndef QG_SAFETENSORS_H
+#define QG_SAFETENSORS_H
+
+#include <qgraft/error.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define QG_TENSOR_RANK 8
+
+typedef enum qg_dtype { QG_F32, QG_U8, QG_I64 } qg_dtype;
+
+typedef struct qg_tensor {
+    const char *name;
+    qg_dtype dtype;
+    int rank;
+    size_t shape[QG_TENSOR_RANK];
+    size_t elements;
+    const void *data; /* `elements` values of dtype, aligned to 8 bytes */
+} qg_tensor;
+
+typedef struct qg_tensors qg_tensors; /* an ordered set of tensors, and the metadata */
+
+qg_tensors *qg_tensors_new(void); /* empty, for writing; NULL: no memory */
+void qg_tensors_free(qg_tensors *tensors); /* NULL is allowed */
+
+/* Reads and checks a whole file: header at most 100 MB, offsets inside the data without overlap or
+ * hole, no duplicate name, shape times size equal to the bytes, only the three dtypes above (others
+ * are named in the message). Every message begins with the path. */
+qg_status qg_tensors_load(const char *path, qg_tensors **tensors, qg_error *error);
+
+/* The same from memory (for fuzzing); takes over `data` (malloc'ed) whatever it returns. */
+qg_status qg_tensors_parse(const char *path, uint8_t *data, size_t size, qg_tensors **tensors,
+                           qg_error *error);
+
+size_t qg_tensors_count(const qg_tensors *tensors);
+const qg_tensor *qg_tensors_at(const qg_tensors *tensors, size_t index); /* order of the file */
+const qg_tensor *qg_tensors_find(const qg_tensors *tensors, const char *name); /* NULL: none */
+
+/* Tensor `name` of exactly this dtype and shape, or an error that names both shapes. A dimension
+ * given as 0 accepts any size. F32 tensors with a value that is not finite are refused. */
+qg_status qg_tensors_require(const qg_tensors *tensors, const char *path, const char *name,
+                             qg_dtype dtype, int rank, const size_t *shape,
+                             const qg_tensor **tensor, qg_error *error);
+
+const char *qg_tensors_metadata(const qg_tensors *tensors, const char *key); /* NULL: none */
+
+/* All metadata keys in order: key number `index`, or NULL behind the last. */
+const char *qg_tensors_metadata_key(const qg_tensors *tensors, size_t index);
+
+/* Adds a tensor (name copied, data borrowed until the save). QG_ERROR_MEMORY is the only failure. */
+qg_status qg_tensors_add(qg_tensors *tensors, const char *name, qg_dtype dtype, int rank,
+                         const size_t *shape, const void *data, qg_error *error);
+qg_status qg_tensors_set_metadata(qg_tensors *tensors, const char *key, const char *value,
+                                  qg_error *error);
+
+/* Writes the file anew, complete or not at all (qg_file_replace); the same content gives the same
+ * bytes. */
+qg_status qg_tensors_save(const qg_tensors *tensors, const char *path, qg_error *error);
+
+#endif
