@@ -1,0 +1,113 @@
+/* Settings of training: every knob of the agent, its presets, and how they are read and written.
+ *
+ * One table (qg_settings_table) names every setting with its type, range and meaning; setting by
+ * text, YAML, help and JSON all go through it. A preset fills all settings; what is set after it
+ * changes single ones. */
+#ifndef QGRAFT_SETTINGS_H
+#define QGRAFT_SETTINGS_H
+
+#include <qgraft/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QG_MAX_HISTORY 8
+
+typedef struct qg_settings {
+    char preset[16];
+    char network[1024]; /* "nature", "nature-pad0", "grid", or a list of layers as JSON, one line */
+    int history;        /* screens per state */
+
+    double discount;
+    double learning_rate;
+    double rms_decay, rms_epsilon; /* centred RMSProp */
+    double clip_error;             /* TD errors are clipped to +-clip_error; 0: not clipped */
+    int minibatch;                 /* transitions per update */
+
+    /* Counts of agent steps. */
+    int64_t replay;       /* capacity */
+    int64_t learn_start;  /* no update before */
+    int64_t update_every; /* steps per update */
+    int64_t target_every; /* steps per copy to the target network */
+    double epsilon_start, epsilon_end;
+    int64_t epsilon_steps; /* from learn_start on, linear from start to end */
+    int64_t eval_every, eval_steps;
+    double eval_epsilon;
+    int64_t validation_size; /* transitions kept for the validation Q and TD error */
+    int64_t log_every;       /* steps per row of training.csv */
+
+    int noop_max;            /* 1 ... noop_max no-op frames begin an episode; 0: none */
+    int frame_skip;          /* frames per step */
+    double sticky;           /* probability that the last action is repeated instead */
+    bool clip_reward;        /* to [-1, 1], in training only */
+    bool life_loss_terminal; /* a lost life ends the episode, in training only */
+} qg_settings;
+
+typedef enum qg_setting_type {
+    QG_SETTING_TEXT,    /* char[size] */
+    QG_SETTING_INT,     /* int */
+    QG_SETTING_COUNT,   /* int64_t */
+    QG_SETTING_REAL,    /* double */
+    QG_SETTING_BOOLEAN, /* bool */
+} qg_setting_type;
+
+/* One row of the table: where a setting lies in qg_settings and what it may be. */
+typedef struct qg_setting {
+    const char *name;
+    qg_setting_type type;
+    size_t offset, size;
+    double minimum, maximum; /* both allowed; numbers only */
+    const char *help;        /* one line */
+} qg_setting;
+
+/* All settings in the order of the struct, `preset` first; static storage. */
+const qg_setting *qg_settings_table(size_t *count);
+
+/* The value of one setting as text that qg_settings_set_value reads back to the same bits. */
+void qg_setting_format(const qg_settings *settings, const qg_setting *setting, char *text,
+                       size_t size);
+
+/* Fills all of `settings`. Presets: "dqn3" (the paper's DQN) and "grid" (the built-in games). */
+qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error);
+
+/* Names of the presets, in a static array that ends with NULL. */
+const char *const *qg_settings_presets(void);
+
+/* The preset that suits a domain: "grid" for minatar/..., "dqn3" otherwise. */
+const char *qg_settings_preset_for(const char *domain);
+
+/* Changes one setting, from "key=value" or from both parts. The settings stay as they were when it
+ * fails (always QG_ERROR_USAGE). `preset` cannot be changed this way: it would undo the others. */
+qg_status qg_settings_set(qg_settings *settings, const char *assignment, qg_error *error);
+qg_status qg_settings_set_value(qg_settings *settings, const char *key, const char *value,
+                                qg_error *error);
+
+/* Reads a YAML file, a mapping of settings, over what `settings` holds. `preset` may be the first
+ * key and then fills all settings before the others are read; `network` may be a sequence of
+ * mappings. Errors begin with FILE:LINE. A failure leaves `settings` as they were. */
+qg_status qg_settings_load_yaml(qg_settings *settings, const char *path, qg_error *error);
+
+/* The same from memory; `name` stands for the file in messages. */
+qg_status qg_settings_parse_yaml(qg_settings *settings, const char *name, const void *data,
+                                 size_t size, qg_error *error);
+
+/* All settings as YAML that loads back to the same struct, in *text (the caller frees it). */
+qg_status qg_settings_format_yaml(const qg_settings *settings, char **text, qg_error *error);
+
+/* Checks the settings against each other; QG_ERROR_USAGE names both sides. */
+qg_status qg_settings_check(const qg_settings *settings, qg_error *error);
+
+/* A whole number typed by a person ("250k", "25M", "1e6"), from minimum to maximum; `what` names
+ * it in the message. */
+qg_status qg_parse_count(const char *what, const char *text, int64_t minimum, int64_t maximum,
+                         int64_t *value, qg_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

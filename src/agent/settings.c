@@ -1,0 +1,336 @@
+/* The table of settings and the presets. Everything that reads, writes, checks or lists settings
+ * goes over the table, so that a new setting is one field, one row and one value per preset. */
+#include <qgraft/settings.h>
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW(type, field, minimum, maximum, help)                                                   \
+    {                                                                                              \
+#field, QG_SETTING_##type, offsetof(qg_settings, field), sizeof((qg_settings *)0)->field,  \
+            minimum, maximum, help                                                                 \
+    }
+#define STEPS 1e15 /* more steps than any run makes, and exact in a double */
+
+static const qg_setting table[] = {
+    ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3 or grid"),
+    ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, or a list of layers"),
+    ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
+    ROW(REAL, discount, 0, 1, "weight of the next step's value"),
+    ROW(REAL, learning_rate, 0, 10, "step size of RMSProp; gradients are sums over the minibatch"),
+    ROW(REAL, rms_decay, 0, 1, "decay of RMSProp's two moments"),
+    ROW(REAL, rms_epsilon, 1e-12, 1e6, "added to RMSProp's variance under the root"),
+    ROW(REAL, clip_error, 0, 1e6, "TD errors are clipped to +- this; 0: not clipped"),
+    ROW(INT, minibatch, 1, 4096, "transitions per update"),
+    ROW(COUNT, replay, 1, 1e9, "steps that the replay holds"),
+    ROW(COUNT, learn_start, 1, STEPS, "steps before the first update"),
+    ROW(COUNT, update_every, 1, STEPS, "steps per update"),
+    ROW(COUNT, target_every, 1, STEPS, "steps per copy to the target network"),
+    ROW(REAL, epsilon_start, 0, 1, "exploration until learn_start"),
+    ROW(REAL, epsilon_end, 0, 1, "exploration at the end of its decay"),
+    ROW(COUNT, epsilon_steps, 0, STEPS, "steps of the linear decay, from learn_start on"),
+    ROW(COUNT, eval_every, 1, STEPS, "steps per evaluation"),
+    ROW(COUNT, eval_steps, 1, STEPS, "steps that an evaluation plays"),
+    ROW(REAL, eval_epsilon, 0, 1, "exploration in evaluations"),
+    ROW(COUNT, validation_size, 1, 1e6, "transitions for the validation Q and TD error"),
+    ROW(COUNT, log_every, 1, STEPS, "steps per row of training.csv"),
+    ROW(INT, noop_max, 0, 10000, "episodes begin with 1 to this many no-op frames; 0: none"),
+    ROW(INT, frame_skip, 1, 100, "frames per step"),
+    ROW(REAL, sticky, 0, 1, "probability that a step repeats the last action instead"),
+    ROW(BOOLEAN, clip_reward, 0, 0, "clip rewards to [-1, 1] in training"),
+    ROW(BOOLEAN, life_loss_terminal, 0, 0, "a lost life ends an episode in training"),
+};
+#define ROWS (sizeof table / sizeof *table)
+
+/* The paper's DQN 3.0. */
+static const qg_settings dqn3 = {
+    .preset = "dqn3",
+    .network = "nature",
+    .history = 4,
+    .discount = 0.99,
+    .learning_rate = 0.00025,
+    .rms_decay = 0.95,
+    .rms_epsilon = 0.01,
+    .clip_error = 1,
+    .minibatch = 32,
+    .replay = 1000000,
+    .learn_start = 50000,
+    .update_every = 4,
+    .target_every = 10000,
+    .epsilon_start = 1,
+    .epsilon_end = 0.1,
+    .epsilon_steps = 1000000,
+    .eval_every = 250000,
+    .eval_steps = 125000,
+    .eval_epsilon = 0.05,
+    .validation_size = 500,
+    .log_every = 10000,
+    .noop_max = 30,
+    .frame_skip = 4,
+    .sticky = 0,
+    .clip_reward = true,
+    .life_loss_terminal = true,
+};
+
+/* For the built-in 10x10 games: MinAtar's sizes and schedule, the paper's learner. */
+static const qg_settings grid = {
+    .preset = "grid",
+    .network = "grid",
+    .history = 1,
+    .discount = 0.99,
+    .learning_rate = 0.001,
+    .rms_decay = 0.95,
+    .rms_epsilon = 0.01,
+    .clip_error = 1,
+    .minibatch = 32,
+    .replay = 100000,
+    .learn_start = 5000,
+    .update_every = 4,
+    .target_every = 1000,
+    .epsilon_start = 1,
+    .epsilon_end = 0.1,
+    .epsilon_steps = 100000,
+    .eval_every = 50000,
+    .eval_steps = 20000,
+    .eval_epsilon = 0.05,
+    .validation_size = 500,
+    .log_every = 1000,
+    .noop_max = 0,
+    .frame_skip = 1,
+    .sticky = 0.1,
+    .clip_reward = false,
+    .life_loss_terminal = false,
+};
+
+static const char *const preset_names[] = {"dqn3", "grid", NULL};
+static const qg_settings *const presets[] = {&dqn3, &grid};
+
+static const char *const network_names[] = {"nature", "nature-pad0", "grid"};
+#define NETWORKS (sizeof network_names / sizeof *network_names)
+
+const qg_setting *qg_settings_table(size_t *count)
+{
+    *count = ROWS;
+    return table;
+}
+
+const char *const *qg_settings_presets(void)
+{
+    return preset_names;
+}
+
+const char *qg_settings_preset_for(const char *domain)
+{
+    return strncmp(domain, "minatar/", 8) == 0 ? "grid" : "dqn3";
+}
+
+qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error)
+{
+    for (size_t i = 0; preset_names[i]; i++)
+        if (strcmp(preset, preset_names[i]) == 0) {
+            *settings = *presets[i];
+            return QG_OK;
+        }
+    return qg_fail(error, QG_ERROR_USAGE, "preset: there is no '%.60s'; allowed: dqn3, grid",
+                   preset);
+}
+
+static const qg_setting *find_setting(const char *key)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (strcmp(key, table[i].name) == 0) return &table[i];
+    return NULL;
+}
+
+static qg_status fail_range(const qg_setting *setting, const char *value, qg_error *error)
+{
+    char minimum[32], maximum[32];
+    qg_text_from_real(setting->minimum, minimum);
+    qg_text_from_real(setting->maximum, maximum);
+    return qg_fail(error, QG_ERROR_USAGE, "%s: '%.60s' is not a %s from %s to %s", setting->name,
+                   value, setting->type == QG_SETTING_REAL ? "number" : "whole number", minimum,
+                   maximum);
+}
+
+/* A list of layers in its canonical form, so that the same network is always the same text:
+ * jansson's spacing, the order of the keys kept. What the layers mean is the network's to check. */
+static qg_status canonical_layers(const char *value, char *text, size_t size, qg_error *error)
+{
+    json_error_t problem;
+    json_t *layers = json_loads(value, JSON_REJECT_DUPLICATES, &problem);
+    if (!layers)
+        return qg_fail(error, QG_ERROR_USAGE, "network: not a list of layers in JSON: %s",
+                       problem.text);
+    bool sound = json_is_array(layers) && json_array_size(layers) > 0;
+    for (size_t i = 0; sound && i < json_array_size(layers); i++)
+        sound = json_is_object(json_array_get(layers, i));
+    char *canonical = sound ? json_dumps(layers, 0) : NULL;
+    json_decref(layers);
+    if (!sound)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: a list of layers is needed, each a "
+                       "mapping such as {\"conv\": 32, \"kernel\": 8}");
+    if (!canonical) return qg_fail_memory(error, "the list of layers", strlen(value));
+    const size_t length = strlen(canonical);
+    if (length < size) memcpy(text, canonical, length + 1);
+    free(canonical);
+    if (length >= size)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: the list of layers has %zu characters; at most %zu are allowed",
+                       length, size - 1);
+    return QG_OK;
+}
+
+static qg_status set_network(qg_settings *settings, const char *value, qg_error *error)
+{
+    char text[sizeof settings->network] = "";
+    if (value[strspn(value, " ")] == '[') {
+        const qg_status status = canonical_layers(value, text, sizeof text, error);
+        if (status != QG_OK) return status;
+    } else {
+        size_t i = 0;
+        while (i < NETWORKS && strcmp(value, network_names[i]) != 0)
+            i++;
+        if (i == NETWORKS)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "network: there is no '%.60s'; allowed: nature, nature-pad0, grid, "
+                           "or a list of layers",
+                           value);
+        strcpy(text, value);
+    }
+    memcpy(settings->network, text, sizeof text);
+    return QG_OK;
+}
+
+static qg_status set_text(qg_settings *settings, const qg_setting *setting, const char *value,
+                          qg_error *error)
+{
+    if (strcmp(setting->name, "network") == 0) return set_network(settings, value, error);
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "preset: cannot be set to '%.60s' here, since it fills all other settings; "
+                   "give it first (--preset, or the first key of a file)",
+                   value);
+}
+
+static qg_status set_number(void *field, const qg_setting *setting, const char *value,
+                            qg_error *error)
+{
+    double real = 0;
+    int64_t count = 0;
+    const bool is_real = setting->type == QG_SETTING_REAL;
+    if (is_real ? !qg_text_to_real(value, &real) : !qg_text_to_count(value, &count))
+        return fail_range(setting, value, error);
+    if (!is_real) real = (double)count;
+    if (real < setting->minimum || real > setting->maximum)
+        return fail_range(setting, value, error);
+    if (is_real) {
+        real += 0.0; /* -0 becomes 0, so that equal settings are equal bytes */
+        memcpy(field, &real, sizeof real);
+    } else if (setting->type == QG_SETTING_COUNT) {
+        memcpy(field, &count, sizeof count);
+    } else {
+        const int number = (int)count; /* the range of every INT row fits */
+        memcpy(field, &number, sizeof number);
+    }
+    return QG_OK;
+}
+
+qg_status qg_settings_set_value(qg_settings *settings, const char *key, const char *value,
+                                qg_error *error)
+{
+    const qg_setting *setting = find_setting(key);
+    if (!setting) {
+        const char *near = qg_text_nearest(key, table, ROWS, sizeof *table);
+        return qg_fail(error, QG_ERROR_USAGE, "there is no setting '%.60s'%s%s%s", key,
+                       near ? "; did you mean '" : " ('qgraft train --help' lists all)",
+                       near ? near : "", near ? "'?" : "");
+    }
+    char *const field = (char *)settings + setting->offset;
+    if (setting->type == QG_SETTING_TEXT) return set_text(settings, setting, value, error);
+    if (setting->type != QG_SETTING_BOOLEAN) return set_number(field, setting, value, error);
+    bool boolean;
+    if (!qg_text_to_boolean(value, &boolean))
+        return qg_fail(error, QG_ERROR_USAGE, "%s: '%.60s' is neither true nor false", key, value);
+    memcpy(field, &boolean, sizeof boolean);
+    return QG_OK;
+}
+
+qg_status qg_settings_set(qg_settings *settings, const char *assignment, qg_error *error)
+{
+    char key[64];
+    const char *const equals = strchr(assignment, '=');
+    if (!equals || equals == assignment || (size_t)(equals - assignment) >= sizeof key)
+        return qg_fail(error, QG_ERROR_USAGE, "'%.60s' is not of the form KEY=VALUE", assignment);
+    memcpy(key, assignment, (size_t)(equals - assignment));
+    key[equals - assignment] = '\0';
+    return qg_settings_set_value(settings, key, equals + 1, error);
+}
+
+void qg_setting_format(const qg_settings *settings, const qg_setting *setting, char *text,
+                       size_t size)
+{
+    const char *const field = (const char *)settings + setting->offset;
+    char real[32];
+    switch (setting->type) {
+    case QG_SETTING_TEXT:
+        snprintf(text, size, "%s", field);
+        break;
+    case QG_SETTING_INT:
+        snprintf(text, size, "%d", *(const int *)(const void *)field);
+        break;
+    case QG_SETTING_COUNT:
+        snprintf(text, size, "%lld", (long long)*(const int64_t *)(const void *)field);
+        break;
+    case QG_SETTING_REAL:
+        qg_text_from_real(*(const double *)(const void *)field, real);
+        snprintf(text, size, "%s", real);
+        break;
+    case QG_SETTING_BOOLEAN:
+        snprintf(text, size, "%s", *(const bool *)(const void *)field ? "true" : "false");
+        break;
+    }
+}
+
+qg_status qg_settings_check(const qg_settings *s, qg_error *error)
+{
+    const struct {
+        bool wrong;
+        const char *small;
+        int64_t low;
+        const char *large;
+        int64_t high;
+    } rules[] = {
+        {s->minibatch > s->learn_start, "minibatch", s->minibatch, "learn_start", s->learn_start},
+        {s->minibatch > s->replay, "minibatch", s->minibatch, "replay", s->replay},
+        {s->validation_size > s->learn_start, "validation_size", s->validation_size, "learn_start",
+         s->learn_start},
+        {s->validation_size > s->replay, "validation_size", s->validation_size, "replay",
+         s->replay},
+        {s->history >= s->replay, "history", s->history, "replay - 1", s->replay - 1},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].wrong)
+            return qg_fail(error, QG_ERROR_USAGE, "%s: %lld is more than %s (%lld)", rules[i].small,
+                           (long long)rules[i].low, rules[i].large, (long long)rules[i].high);
+    if (s->epsilon_end > s->epsilon_start)
+        return qg_fail(error, QG_ERROR_USAGE, "epsilon_end: %g is more than epsilon_start (%g)",
+                       s->epsilon_end, s->epsilon_start);
+    return QG_OK;
+}
+
+qg_status qg_parse_count(const char *what, const char *text, int64_t minimum, int64_t maximum,
+                         int64_t *value, qg_error *error)
+{
+    assert(minimum <= maximum);
+    int64_t number;
+    if (!qg_text_to_count(text, &number) || number < minimum || number > maximum)
+        return qg_fail(error, QG_ERROR_USAGE, "%s: '%.60s' is not a whole number from %lld to %lld",
+                       what, text, (long long)minimum, (long long)maximum);
+    *value = number;
+    return QG_OK;
+}

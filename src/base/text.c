@@ -1,0 +1,133 @@
+#include "base/text.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* value * 10^exponent, exactly, or false. */
+static bool scale_by_ten(int64_t *value, int64_t exponent)
+{
+    for (; *value != 0 && exponent > 0; exponent--)
+        if (__builtin_mul_overflow(*value, 10, value)) return false;
+    for (; *value != 0 && exponent < 0; exponent++) {
+        if (*value % 10 != 0) return false;
+        *value /= 10;
+    }
+    return true;
+}
+
+static int suffix_exponent(char suffix)
+{
+    return suffix == 'k' ? 3 : suffix == 'M' ? 6 : suffix == 'G' ? 9 : -1;
+}
+
+/* [+-] digits [. digits] [e [+-] digits] [k|M|G], in integers only: a double would lose the low
+ * digits of a large count without a word. */
+bool qg_text_to_count(const char *text, int64_t *value)
+{
+    const bool negative = *text == '-';
+    if (*text == '-' || *text == '+') text++;
+    int64_t number = 0, exponent = 0;
+    int digits = 0;
+    bool fraction = false;
+    for (; isdigit((unsigned char)*text) || (*text == '.' && !fraction); text++) {
+        if (*text == '.') {
+            fraction = true;
+            continue;
+        }
+        digits++;
+        if (fraction) exponent--;
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, *text - '0', &number))
+            return false;
+    }
+    if (digits == 0) return false;
+    if (*text == 'e' || *text == 'E') {
+        char *end;
+        if (!isdigit((unsigned char)text[1]) && !(strchr("+-", text[1]) && text[1])) return false;
+        const long power = strtol(text + 1, &end, 10);
+        if (end == text + 1 || power < -1000 || power > 1000) return false;
+        exponent += power;
+        text = end;
+    }
+    if (*text && suffix_exponent(*text) > 0) exponent += suffix_exponent(*text++);
+    if (*text || !scale_by_ten(&number, exponent)) return false;
+    *value = negative ? -number : number;
+    return true;
+}
+
+bool qg_text_to_real(const char *text, double *value)
+{
+    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false;
+    char *end;
+    const double number = strtod(text, &end);
+    if (*end || !isfinite(number)) return false;
+    *value = number;
+    return true;
+}
+
+bool qg_text_to_boolean(const char *text, bool *value)
+{
+    const bool yes = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0;
+    if (!yes && strcmp(text, "false") != 0 && strcmp(text, "no") != 0) return false;
+    *value = yes;
+    return true;
+}
+
+void qg_text_from_real(double value, char text[32])
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, 32, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) return;
+    }
+}
+
+#define LONGEST_NAME 63
+
+/* Edit distance of two words with insertion, deletion, replacement and the swap of two neighbours;
+ * letter case counts as half an edit would: not at all. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    const size_t m = strlen(a), n = strlen(b);
+    if (m > LONGEST_NAME || n > LONGEST_NAME) return SIZE_MAX;
+    size_t rows[3][LONGEST_NAME + 1];
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+    for (size_t j = 0; j <= n; j++)
+        above[j] = j;
+    for (size_t i = 1; i <= m; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            const int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
+            size_t best = above[j - 1] + (x != y);
+            if (above[j] + 1 < best) best = above[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
+                y == tolower((unsigned char)a[i - 2]) && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            row[j] = best;
+        }
+        size_t *const free_row = before;
+        before = above;
+        above = row;
+        row = free_row;
+    }
+    return above[n];
+}
+
+const char *qg_text_nearest(const char *word, const void *table, size_t count, size_t stride)
+{
+    const char *nearest = NULL;
+    size_t least = strlen(word) < 4 ? 2 : strlen(word) / 3 + 1; /* further than this is no guess */
+    for (size_t i = 0; i < count; i++) {
+        const char *name;
+        memcpy(&name, (const char *)table + i * stride, sizeof name);
+        const size_t distance = edit_distance(word, name);
+        if (distance < least) {
+            least = distance;
+            nearest = name;
+        }
+    }
+    return nearest;
+}

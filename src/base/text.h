@@ -1,0 +1,28 @@
+/* Text from people: numbers and booleans as they are typed in options and files, and the nearest
+ * name for a misspelt one. Numbers follow the C locale, which a program that never calls setlocale
+ * keeps. */
+#ifndef QG_TEXT_H
+#define QG_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A whole number: "250000", "250k", "0.25M", "25M", "2G", "1e6". False when the text is anything
+ * else, is not whole or does not fit. */
+bool qg_text_to_count(const char *text, int64_t *value);
+
+/* A finite decimal number, the whole text; no hexadecimal, "inf" or "nan". */
+bool qg_text_to_real(const char *text, double *value);
+
+/* true, false, yes, no. */
+bool qg_text_to_boolean(const char *text, bool *value);
+
+/* The shortest decimal text that reads back to exactly `value`; at most 24 bytes and the NUL. */
+void qg_text_from_real(double value, char text[32]);
+
+/* The name that `word` was probably meant to be, or NULL when none is near. `table` has `count`
+ * elements of `stride` bytes, each of which begins with a `const char *` name. */
+const char *qg_text_nearest(const char *word, const void *table, size_t count, size_t stride);
+
+#endif

@@ -1,0 +1,358 @@
+/* Settings: presets, text, ranges, YAML in both directions, and files written in bad faith. */
+#include <qgraft/settings.h>
+
+#include "base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static qg_settings preset(const char *name)
+{
+    qg_settings settings;
+    qg_error error;
+    assert_int_equal(qg_settings_preset(&settings, name, &error), QG_OK);
+    return settings;
+}
+
+static void test_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t value;
+    } good[] = {{"0", 0},           {"250k", 250000},
+                {"25M", 25000000},  {"1e6", 1000000},
+                {"2G", 2000000000}, {"0.25M", 250000},
+                {"1.5e3", 1500},    {"1000e-3", 1},
+                {"-3", -3},         {"9223372036854775807", INT64_MAX},
+                {"0e1000", 0}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        int64_t value = -1;
+        if (!qg_text_to_count(good[i].text, &value)) fail_msg("%s", good[i].text);
+        assert_int_equal(value, good[i].value);
+    }
+    static const char *const bad[] = {"",     "k",
+                                      "1.5",  "1k5",
+                                      "1e",   "e6",
+                                      "0x10", "1 k",
+                                      " 1",   "1e-1",
+                                      "nan",  "1..2",
+                                      "--1",  "9223372036854775808",
+                                      "1e19", "10GG",
+                                      "1e+",  ".",
+                                      "1K",   "1e99999999999999999999"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int64_t value;
+        if (qg_text_to_count(bad[i], &value)) fail_msg("'%s' was taken", bad[i]);
+    }
+}
+
+static void test_parse_count_names_the_range(void **state)
+{
+    (void)state;
+    qg_error error;
+    int64_t value = 7;
+    assert_int_equal(qg_parse_count("steps", "25M", 0, 1000000000, &value, &error), QG_OK);
+    assert_int_equal(value, 25000000);
+    assert_int_equal(qg_parse_count("steps", "-1", 0, 10, &value, &error), QG_ERROR_USAGE);
+    assert_string_equal(error.message, "steps: '-1' is not a whole number from 0 to 10");
+    assert_int_equal(value, 25000000);
+}
+
+static void test_reals(void **state)
+{
+    (void)state;
+    double value;
+    assert_true(qg_text_to_real("0.00025", &value) && value == 0.00025);
+    assert_true(qg_text_to_real("-1e-3", &value) && value == -1e-3);
+    static const char *const bad[] = {"", "nan", "inf", "1e999", "0x1p3", "1,5", "1 ", "+-1", "e"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (qg_text_to_real(bad[i], &value)) fail_msg("'%s' was taken", bad[i]);
+    static const double numbers[] = {0.1, 1.0 / 3, 1e-300, 0.00025, 1, 123456789.125};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char text[32];
+        qg_text_from_real(numbers[i], text);
+        assert_true(qg_text_to_real(text, &value) && value == numbers[i]);
+    }
+}
+
+/* The paper's numbers, one by one: the preset is a claim of faithfulness. */
+static void test_preset_dqn3(void **state)
+{
+    (void)state;
+    const qg_settings s = preset("dqn3");
+    assert_string_equal(s.network, "nature");
+    assert_int_equal(s.history, 4);
+    assert_true(s.discount == 0.99 && s.learning_rate == 0.00025 && s.rms_decay == 0.95);
+    assert_true(s.rms_epsilon == 0.01 && s.clip_error == 1 && s.sticky == 0);
+    assert_int_equal(s.minibatch, 32);
+    assert_int_equal(s.replay, 1000000);
+    assert_int_equal(s.learn_start, 50000);
+    assert_int_equal(s.update_every, 4);
+    assert_int_equal(s.target_every, 10000);
+    assert_true(s.epsilon_start == 1 && s.epsilon_end == 0.1 && s.eval_epsilon == 0.05);
+    assert_int_equal(s.epsilon_steps, 1000000);
+    assert_int_equal(s.eval_every, 250000);
+    assert_int_equal(s.eval_steps, 125000);
+    assert_int_equal(s.validation_size, 500);
+    assert_int_equal(s.noop_max, 30);
+    assert_int_equal(s.frame_skip, 4);
+    assert_true(s.clip_reward && s.life_loss_terminal);
+    assert_string_equal(qg_settings_preset_for("breakout:mode=4"), "dqn3");
+    assert_string_equal(qg_settings_preset_for("minatar/breakout"), "grid");
+}
+
+static void test_presets_lie_within_the_table(void **state)
+{
+    (void)state;
+    qg_error error;
+    size_t rows;
+    const qg_setting *table = qg_settings_table(&rows);
+    for (size_t p = 0; qg_settings_presets()[p]; p++) {
+        const qg_settings settings = preset(qg_settings_presets()[p]);
+        assert_int_equal(qg_settings_check(&settings, &error), QG_OK);
+        qg_settings again = settings;
+        for (size_t i = 1; i < rows; i++) { /* 0 is the preset, which set_value refuses */
+            char value[1024];
+            qg_setting_format(&settings, &table[i], value, sizeof value);
+            if (qg_settings_set_value(&again, table[i].name, value, &error) != QG_OK)
+                fail_msg("%s", error.message);
+        }
+        assert_memory_equal(&settings, &again, sizeof settings);
+    }
+}
+
+static void expect_refusal(const char *assignment, const char *message)
+{
+    qg_error error;
+    qg_settings settings = preset("dqn3");
+    const qg_settings before = settings;
+    if (qg_settings_set(&settings, assignment, &error) != QG_ERROR_USAGE)
+        fail_msg("'%s' was taken", assignment);
+    assert_string_equal(error.message, message);
+    assert_memory_equal(&settings, &before, sizeof settings);
+}
+
+static void test_set(void **state)
+{
+    (void)state;
+    qg_error error;
+    qg_settings s = preset("dqn3");
+    assert_int_equal(qg_settings_set(&s, "replay=250k", &error), QG_OK);
+    assert_int_equal(s.replay, 250000);
+    assert_int_equal(qg_settings_set(&s, "clip_reward=no", &error), QG_OK);
+    assert_false(s.clip_reward);
+    assert_int_equal(qg_settings_set(&s, "learning_rate=1e-3", &error), QG_OK);
+    assert_true(s.learning_rate == 1e-3);
+    assert_int_equal(qg_settings_set(&s, "network=[{\"conv\":8,\"kernel\":3}]", &error), QG_OK);
+    assert_string_equal(s.network, "[{\"conv\": 8, \"kernel\": 3}]");
+
+    expect_refusal("discout=0.9", "there is no setting 'discout'; did you mean 'discount'?");
+    expect_refusal("qwertzuiop=0.9",
+                   "there is no setting 'qwertzuiop' ('qgraft train --help' lists all)");
+    expect_refusal("discount=1.5", "discount: '1.5' is not a number from 0 to 1");
+    expect_refusal("discount=nan", "discount: 'nan' is not a number from 0 to 1");
+    expect_refusal("discount=", "discount: '' is not a number from 0 to 1");
+    expect_refusal("minibatch=0", "minibatch: '0' is not a whole number from 1 to 4096");
+    expect_refusal("minibatch=2.5", "minibatch: '2.5' is not a whole number from 1 to 4096");
+    expect_refusal("history=4294967297", "history: '4294967297' is not a whole number from 1 to 8");
+    expect_refusal("clip_reward=2", "clip_reward: '2' is neither true nor false");
+    expect_refusal("discount", "'discount' is not of the form KEY=VALUE");
+    expect_refusal("=1", "'=1' is not of the form KEY=VALUE");
+    expect_refusal("network=natur", "network: there is no 'natur'; allowed: nature, nature-pad0, "
+                                    "grid, or a list of layers");
+    expect_refusal("network=[]", "network: a list of layers is needed, each a mapping such as "
+                                 "{\"conv\": 32, \"kernel\": 8}");
+    expect_refusal("preset=grid", "preset: cannot be set to 'grid' here, since it fills all other "
+                                  "settings; give it first (--preset, or the first key of a file)");
+    char deep[5000] = "network=";
+    memset(deep + strlen(deep), '[', 4000);
+    qg_error refused;
+    assert_int_equal(qg_settings_set(&s, deep, &refused), QG_ERROR_USAGE);
+}
+
+static void test_check(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"learn_start=100", "validation_size: 500 is more than learn_start (100)"},
+        {"replay=400", "validation_size: 500 is more than replay (400)"},
+        {"epsilon_start=0.05", "epsilon_end: 0.1 is more than epsilon_start (0.05)"},
+        {"validation_size=1M", "validation_size: 1000000 is more than learn_start (50000)"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        qg_error error;
+        qg_settings s = preset("dqn3");
+        assert_int_equal(qg_settings_set(&s, wrong[i][0], &error), QG_OK);
+        assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
+        assert_string_equal(error.message, wrong[i][1]);
+    }
+}
+
+static qg_status parse(qg_settings *settings, const char *yaml, qg_error *error)
+{
+    return qg_settings_parse_yaml(settings, "f.yaml", yaml, strlen(yaml), error);
+}
+
+static void test_yaml(void **state)
+{
+    (void)state;
+    qg_error error;
+    qg_settings s = preset("dqn3");
+    const char *yaml = "# a comment\npreset: grid\ndiscount: 0.95\nreplay: 250k\nsticky: '0.25'\n"
+                       "network:\n  - {conv: 16, kernel: 3, stride: 1}\n  - linear: 128\n";
+    if (parse(&s, yaml, &error) != QG_OK) fail_msg("%s", error.message);
+    assert_string_equal(s.preset, "grid");
+    assert_string_equal(s.network,
+                        "[{\"conv\": 16, \"kernel\": 3, \"stride\": 1}, {\"linear\": 128}]");
+    assert_true(s.discount == 0.95 && s.sticky == 0.25 && s.replay == 250000);
+}
+
+static void test_yaml_round_trip(void **state)
+{
+    (void)state;
+    qg_error error;
+    qg_settings s = preset("dqn3"), back = preset("grid");
+    assert_int_equal(qg_settings_set(&s, "learning_rate=0.00033333333333333335", &error), QG_OK);
+    assert_int_equal(qg_settings_set(&s, "eval_every=123456789012345", &error), QG_OK);
+    assert_int_equal(qg_settings_set(&s,
+                                     "network=[{\"conv\": 1, \"x\": [0.1, -2, true, null, "
+                                     "\"a\\\"\\u0001\\u00e9b: #\", {}]}]",
+                                     &error),
+                     QG_OK);
+    char *text;
+    assert_int_equal(qg_settings_format_yaml(&s, &text, &error), QG_OK);
+    if (parse(&back, text, &error) != QG_OK) fail_msg("%s\n%s", error.message, text);
+    assert_memory_equal(&s, &back, sizeof s);
+    free(text);
+}
+
+static void test_yaml_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml, *message;
+    } cases[] = {
+        {"", "f.yaml:1: no settings in it"},
+        {"# nothing\n", "f.yaml:2: no settings in it"},
+        {"- a\n", "f.yaml:1: a list of `setting: value` lines is needed"},
+        {"discount: 0.9\ndiscont: 1\n",
+         "f.yaml:2: there is no setting 'discont'; did you mean 'discount'?"},
+        {"\n\ndiscount: 2\n", "f.yaml:3: discount: '2' is not a number from 0 to 1"},
+        {"discount:\n", "f.yaml:1: discount: '' is not a number from 0 to 1"},
+        {"discount: .inf\n", "f.yaml:1: discount: '.inf' is not a number from 0 to 1"},
+        {"discount: 0.9\ndiscount: 0.9\n", "f.yaml:2: discount: stands twice"},
+        {"discount: [1]\n", "f.yaml:1: discount: a single value is needed, not a list or mapping"},
+        {"discount: &a 0.9\n", "f.yaml:1: anchors (&name) are not allowed"},
+        {"discount: *a\n", "f.yaml:1: aliases (*name) are not allowed"},
+        {"discount: !!float 0.9\n", "f.yaml:1: tags (!name) are not allowed"},
+        {"discount: \"0.9\\0\"\n", "f.yaml:1: a NUL character is not allowed"},
+        {"discount: 0.9\n---\nreplay: 1\n", "f.yaml:2: a second document is not allowed"},
+        {"? [a]\n: 1\n", "f.yaml:1: a setting's name must be a plain word"},
+        {"replay: 1M\npreset: grid\n",
+         "f.yaml:2: preset: cannot be set to 'grid' here, since it fills all other settings; give "
+         "it first (--preset, or the first key of a file)"},
+        {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, grid"},
+        {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
+                           "{\"conv\": 32, \"kernel\": 8}"},
+        {"network:\n  - {conv: 1,\n     conv: 2}\n", "f.yaml:3: the key 'conv' stands twice"},
+        {"network: [[[[[[[[[[[[1]]]]]]]]]]]]\n", "f.yaml:1: nested too deeply"},
+        {"network: [&a [1], *a]\n", "f.yaml:1: anchors (&name) are not allowed"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_error error = {.code = QG_OK};
+        qg_settings s = preset("dqn3");
+        const qg_settings before = s;
+        if (parse(&s, cases[i].yaml, &error) != QG_ERROR_USAGE)
+            fail_msg("taken: %s", cases[i].yaml);
+        assert_string_equal(error.message, cases[i].message);
+        assert_memory_equal(&s, &before, sizeof s);
+    }
+}
+
+/* Every prefix and every single-byte change of a good file: refused or taken, never a crash (this
+ * test also runs under the sanitizers). */
+static void test_yaml_mutations(void **state)
+{
+    (void)state;
+    const char *good = "preset: grid\nnetwork:\n- {conv: 3, k: [1, \"a\"]}\nsticky: 0.1\n";
+    const size_t size = strlen(good);
+    char text[128];
+    qg_error error;
+    for (size_t i = 0; i <= size; i++) {
+        qg_settings s = preset("dqn3");
+        qg_settings_parse_yaml(&s, "f", good, i, &error);
+        for (int byte = 0; i < size && byte < 256; byte++) {
+            memcpy(text, good, size);
+            text[i] = (char)byte;
+            qg_settings_parse_yaml(&s, "f", text, size, &error);
+        }
+    }
+}
+
+static void test_yaml_floods(void **state)
+{
+    (void)state;
+    static const char *const units[] = {"[",       "{",  "network: [", "- ", "? ",
+                                        "a: {b: ", "\"", "&a ",        "%"};
+    const size_t size = 200000;
+    char *text = malloc(size + 16);
+    assert_non_null(text);
+    qg_error error;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        for (size_t at = 0; at < size; at += strlen(units[i]))
+            strcpy(text + at, units[i]);
+        qg_settings s = preset("dqn3");
+        assert_int_equal(qg_settings_parse_yaml(&s, "f", text, size, &error), QG_ERROR_USAGE);
+    }
+    free(text);
+    char *large = calloc(1, (1 << 20) + 1);
+    assert_non_null(large);
+    qg_settings s = preset("dqn3");
+    assert_int_equal(qg_settings_parse_yaml(&s, "f", large, (1 << 20) + 1, &error), QG_ERROR_USAGE);
+    free(large);
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"train", "rollout", "games"};
+    assert_string_equal(qg_text_nearest("trian", names, 3, sizeof *names), "train");
+    assert_string_equal(qg_text_nearest("Games", names, 3, sizeof *names), "games");
+    assert_string_equal(qg_text_nearest("rolout", names, 3, sizeof *names), "rollout");
+    assert_null(qg_text_nearest("xyz", names, 3, sizeof *names));
+    assert_null(qg_text_nearest("", names, 3, sizeof *names));
+    char *word = malloc(100001);
+    assert_non_null(word);
+    memset(word, 'a', 100000);
+    word[100000] = '\0';
+    assert_null(qg_text_nearest(word, names, 3, sizeof *names));
+    free(word);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_parse_count_names_the_range),
+        cmocka_unit_test(test_reals),
+        cmocka_unit_test(test_preset_dqn3),
+        cmocka_unit_test(test_presets_lie_within_the_table),
+        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_yaml_round_trip),
+        cmocka_unit_test(test_yaml_refusals),
+        cmocka_unit_test(test_yaml_mutations),
+        cmocka_unit_test(test_yaml_floods),
+        cmocka_unit_test(test_nearest),
+    };
+    return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
+}
