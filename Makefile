@@ -1,0 +1,47 @@
+# The front door. Meson and Ninja do the work; each target first installs what it needs and lacks.
+BUILD  := build
+QGRAFT := $(BUILD)/release/src/cli/qgraft
+
+# The emulator and the ROMs for the tests: QGRAFT_ATARI, or the place of `make atari` if it is
+# complete, or a copy in the build folder.
+ATARI_HOME := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/qgraft/atari
+TEST_ATARI := $(or $(QGRAFT_ATARI),$(if $(wildcard $(ATARI_HOME)/SHA256SUMS),$(ATARI_HOME),$(CURDIR)/$(BUILD)/atari-files))
+
+.DEFAULT_GOAL := all
+.PHONY: all help configure test demo atari bench lint install clean
+
+all: configure ## build the program (build/release/src/cli/qgraft)
+	@ninja -C $(BUILD)/release
+
+configure: deps-build
+	@test -f $(BUILD)/release/build.ninja || meson setup $(BUILD)/release
+
+deps-%:
+	@scripts/install-deps.sh $*
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+test: deps-build deps-test deps-atari ## every test: unit, sanitizers, against other programs
+	@mkdir -p $(BUILD)
+	@scripts/test-venv.sh $(BUILD)/venv
+	@scripts/fetch-atari.sh "$(TEST_ATARI)"
+	@QGRAFT_ATARI="$(TEST_ATARI)" scripts/test.sh $(BUILD) $(BUILD)/venv/bin/python
+
+demo: deps-demo all ## train an agent on a built-in game for a minute and show its curve
+	@scripts/demo.sh $(QGRAFT) $(BUILD)/demo
+
+atari: deps-atari ## fetch the Atari emulator and ROMs (QGRAFT_ATARI names another place)
+	@scripts/fetch-atari.sh
+
+bench: all ## measure the speed of games, replay, updates and training
+	@$(QGRAFT) bench
+
+lint: deps-lint configure ## formatting, includes, clang-tidy, cppcheck, shellcheck
+	@scripts/lint.sh $(BUILD)/release
+
+install: all ## install the program, the library and its headers
+	@meson install -C $(BUILD)/release --no-rebuild
+
+clean: ## remove all that was built
+	@rm -rf $(BUILD)

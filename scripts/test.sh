@@ -1,0 +1,45 @@
+#!/bin/bash
+# The whole test suite: test.sh BUILD_ROOT PYTHON. Unit tests as released, again under the address
+# and undefined-behaviour sanitizers, the threaded ones under the thread sanitizer, then everything
+# that is compared with other programs in Python. Stops at the first part that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$1 python=$2
+began=$SECONDS
+
+part() {
+    echo
+    echo "== $1 ($((SECONDS - began)) s)"
+}
+
+build() { # NAME MESON_OPTION...
+    [[ -f $root/$1/build.ninja ]] || meson setup "$root/$1" "${@:2}" >"$root/$1.setup" 2>&1 || {
+        cat "$root/$1.setup"
+        exit 1
+    }
+    ninja -C "$root/$1" --quiet
+}
+
+# ThreadSanitizer of GCC 12 cannot map its shadow where the kernel randomises many address bits.
+fixed_addresses=()
+if setarch "$(uname -m)" -R true 2>/dev/null; then
+    fixed_addresses=(setarch "$(uname -m)" -R)
+fi
+sanitized=(--buildtype=debugoptimized -Doptimization=1 -Dc_args=-fno-sanitize-recover=all)
+
+part "unit tests, release"
+build release
+meson test -C "$root/release" --no-rebuild --print-errorlogs
+
+part "unit tests, address and undefined-behaviour sanitizers"
+build asan "${sanitized[@]}" -Db_sanitize=address,undefined
+meson test -C "$root/asan" --no-rebuild --print-errorlogs --suite unit --timeout-multiplier 5
+
+part "threaded tests, thread sanitizer"
+build tsan "${sanitized[@]}" -Db_sanitize=thread
+"${fixed_addresses[@]}" meson test -C "$root/tsan" --no-rebuild --print-errorlogs --suite threads \
+    --timeout-multiplier 10
+
+part "against other programs"
+QGRAFT=$PWD/$root/release/src/cli/qgraft "$python" -m pytest -q tests/python
+echo "tests: all passed in $((SECONDS - began)) s"
