@@ -1,0 +1,83 @@
+/* An engine computes with networks: acting (forward) and learning (one DQN update).
+ *
+ * It holds an online and a target network of one architecture and the two moments of centred
+ * RMSProp, in a layout of its own. The results do not depend on the number of threads. */
+#ifndef QGRAFT_ENGINE_H
+#define QGRAFT_ENGINE_H
+
+#include <qgraft/network.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct qg_engine qg_engine;
+
+typedef enum qg_parameter_set {
+    QG_ONLINE,
+    QG_TARGET,
+    QG_MOMENT1,
+    QG_MOMENT2,
+    QG_GRADIENT, /* of the last update that kept it */
+    QG_PARAMETER_SETS,
+} qg_parameter_set;
+
+/* States of the network: `size` times `parts` screens u8 [height][width][part_channels], oldest
+ * first; NULL is a screen of zeros. parts * part_channels may be smaller than the network's input
+ * channels: the rest is zeros. */
+typedef struct qg_states {
+    int size, parts, part_channels;
+    const uint8_t *const *screens; /* [size * parts] */
+} qg_states;
+
+/* Transitions to learn from. */
+typedef struct qg_batch {
+    qg_states states, next_states;
+    const int32_t *actions;   /* [size] */
+    const float *rewards;     /* [size], as they are to be learned (clipped) */
+    const uint8_t *terminals; /* [size] 1: no value behind next_states */
+} qg_batch;
+
+/* Settings of an update. */
+typedef struct qg_learning {
+    float discount;
+    float clip_error; /* the TD error is clipped to [-clip_error, clip_error]; 0: it is not */
+    float learning_rate, rms_decay, rms_epsilon;
+} qg_learning;
+
+/* An engine for batches of up to `max_batch` states on `threads` threads; `isa` names the
+ * instruction set ("avx2", "portable"), NULL is the best that the machine has. All parameters are
+ * zero. */
+qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, int threads,
+                           const char *isa, qg_engine **engine, qg_error *error);
+void qg_engine_destroy(qg_engine *engine); /* NULL is allowed */
+const char *qg_engine_isa(const qg_engine *engine);
+const qg_architecture *qg_engine_architecture(const qg_engine *engine);
+
+/* Copies parameters into and out of the engine; `network` has the engine's architecture. */
+void qg_engine_write(qg_engine *engine, qg_parameter_set set, const qg_network *network);
+void qg_engine_read(const qg_engine *engine, qg_parameter_set set, qg_network *network);
+
+void qg_engine_update_target(qg_engine *engine); /* target = online */
+
+/* A frozen layer's parameters and moments are never written by an update, and nothing is computed
+ * for it or below the lowest free layer in the backward pass. `layer` counts from 0. */
+void qg_engine_freeze(qg_engine *engine, int layer, bool frozen);
+
+/* q_values [size][actions] of the online or target network. */
+void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states *states,
+                       float *q_values);
+
+/* One update of the online network by DQN (Mnih et al. 2015, algorithm 1), DQN 3.0's form:
+ *   td_error = clip(r + discount * max_a Q_target(s', a) * (1 - terminal) - Q(s, a))
+ *   d        = sum over the batch of td_error * dQ(s, a)/dw     (the direction of ascent)
+ *   w        = w + learning_rate * d / sqrt(m2 - m1^2 + epsilon)   centred RMSProp
+ * q_values [size][actions] (before the update) and td_errors [size] may be NULL. With
+ * `keep_gradient` d can be read as QG_GRADIENT (zeros for frozen layers). size <= max_batch. */
+void qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
+                      bool keep_gradient, float *q_values, float *td_errors);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

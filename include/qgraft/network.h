@@ -1,0 +1,102 @@
+/* Networks: an architecture as data, and its parameters in PyTorch's layout.
+ *
+ * A deep Q-network is a list of convolutions and linear layers with a ReLU behind each but the
+ * last; the last linear layer has one output per action. Its "weighted layers" are counted from
+ * the input, 1 ... layer_count: what a graft copies. A qg_network is the form that files hold and
+ * that layers are copied in; an engine (engine.h) computes with a layout of its own. */
+#ifndef QGRAFT_NETWORK_H
+#define QGRAFT_NETWORK_H
+
+#include <qgraft/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QG_MAX_LAYERS        16
+#define QG_ARCHITECTURE_TEXT 1024 /* bytes of an architecture as text, with the final NUL */
+
+typedef enum qg_layer_kind { QG_CONV, QG_LINEAR } qg_layer_kind;
+
+/* One weighted layer. Weights [outputs][in_channels][kernel][kernel] (conv) or
+ * [outputs][in_channels * in_height * in_width], channel-major (linear); biases [outputs]. */
+typedef struct qg_layer {
+    qg_layer_kind kind;
+    char name[12]; /* conv1, conv2, ..., fc1, fc2, ... */
+    int in_channels, in_height, in_width;
+    int outputs;                 /* channels (conv) or units (linear) */
+    int out_height, out_width;   /* 1, 1 for a linear layer */
+    int kernel, stride, padding; /* of a conv; 0 for a linear layer */
+} qg_layer;
+
+typedef struct qg_architecture {
+    int channels, height, width; /* the input: history * channels of the screen */
+    int input_max;               /* inputs are bytes / input_max: 255 for grey values, 1 for bits */
+    int actions;
+    int layer_count;
+    qg_layer layers[QG_MAX_LAYERS];
+    char text[QG_ARCHITECTURE_TEXT]; /* the preset's name or the list it was made from */
+} qg_architecture;
+
+/* Makes the architecture `text` for this input and number of actions. `text` is a preset:
+ *   nature       DQN 3.0: conv 32 8x8/4 padding 1, 64 4x4/2, 64 3x3/1, linear 512
+ *   nature-pad0  the same without padding, as PyTorch ports have it
+ *   grid         conv 16 3x3 three times, linear 128; the input has 10 channels, so that first
+ *                layers fit between the built-in games (fewer are filled up with zeros)
+ * or JSON: [{"conv": 32, "kernel": 8, "stride": 4, "padding": 1}, ..., {"linear": 512}]; the last
+ * linear layer, one unit per action, is added. QG_ERROR_USAGE names the layer that does not fit. */
+qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
+                               int actions, qg_architecture *architecture, qg_error *error);
+
+/* Number of inputs of one unit of the layer. */
+size_t qg_layer_fan_in(const qg_layer *layer);
+size_t qg_layer_weights(const qg_layer *layer);                         /* outputs * fan_in */
+size_t qg_architecture_parameters(const qg_architecture *architecture); /* weights and biases */
+
+/* Whether two architectures compute the same function of the same parameters. */
+bool qg_architecture_equal(const qg_architecture *a, const qg_architecture *b);
+
+/* Parameters of one network, PyTorch's layout, one allocation: layer after layer, weights then
+ * biases. */
+typedef struct qg_network {
+    qg_architecture architecture;
+    float *parameters;
+    float *weights[QG_MAX_LAYERS]; /* views into `parameters` */
+    float *biases[QG_MAX_LAYERS];
+} qg_network;
+
+/* All zeros. The caller frees it with qg_network_free. */
+qg_status qg_network_create(const qg_architecture *architecture, qg_network *network,
+                            qg_error *error);
+void qg_network_free(qg_network *network); /* a network of zero bytes is allowed */
+
+/* Torch7's initial weights: weights and biases uniform in +-1/sqrt(fan_in). Each layer has a random
+ * stream of its own under `seed`, so that it starts the same whatever the other layers are. */
+void qg_network_initialise(qg_network *network, uint64_t seed);
+
+/* What a file says about its network beside the parameters. Strings are empty where unknown. */
+typedef struct qg_network_info {
+    char domain[96];
+    char actions[512]; /* names in the order of the outputs, separated by commas */
+    uint64_t seed;
+    int64_t step; /* agent steps it was trained for */
+    double score; /* of its evaluation; NaN: not evaluated */
+} qg_network_info;
+
+/* Reads and checks a network file (safetensors in PyTorch's layout, architecture in the metadata).
+ * Every message begins with the path. */
+qg_status qg_network_load(const char *path, qg_network *network, qg_network_info *info,
+                          qg_error *error);
+
+/* Writes a network file, complete or not at all. */
+qg_status qg_network_save(const char *path, const qg_network *network, const qg_network_info *info,
+                          qg_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

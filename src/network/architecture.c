@@ -1,0 +1,211 @@
+/* Architectures: presets and lists of layers become shapes, every one checked. */
+#include <qgraft/network.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Limits on what a file or a setting may ask for: far above any network for these games, far below
+ * what would overflow an int. */
+enum {
+    MAX_CHANNELS = 8192,
+    MAX_SIDE = 1024,
+    MAX_KERNEL = 64,
+    MAX_PARAMETERS = 1 << 28,
+};
+
+static const struct {
+    const char *name, *layers;
+} presets[] = {
+    {"nature", "[{\"conv\":32,\"kernel\":8,\"stride\":4,\"padding\":1},"
+               "{\"conv\":64,\"kernel\":4,\"stride\":2},{\"conv\":64,\"kernel\":3},"
+               "{\"linear\":512}]"},
+    {"nature-pad0", "[{\"conv\":32,\"kernel\":8,\"stride\":4},"
+                    "{\"conv\":64,\"kernel\":4,\"stride\":2},{\"conv\":64,\"kernel\":3},"
+                    "{\"linear\":512}]"},
+    {"grid", "[{\"conv\":16,\"kernel\":3},{\"conv\":16,\"kernel\":3},{\"conv\":16,\"kernel\":3},"
+             "{\"linear\":128}]"},
+};
+
+size_t qg_layer_fan_in(const qg_layer *layer)
+{
+    const size_t channels = (size_t)layer->in_channels;
+    return layer->kind == QG_CONV ? channels * (size_t)layer->kernel * (size_t)layer->kernel
+                                  : channels * (size_t)layer->in_height * (size_t)layer->in_width;
+}
+
+size_t qg_layer_weights(const qg_layer *layer)
+{
+    return qg_layer_fan_in(layer) * (size_t)layer->outputs;
+}
+
+size_t qg_architecture_parameters(const qg_architecture *architecture)
+{
+    size_t sum = 0;
+    for (int i = 0; i < architecture->layer_count; i++)
+        sum += qg_layer_weights(&architecture->layers[i]) + (size_t)architecture->layers[i].outputs;
+    return sum;
+}
+
+bool qg_architecture_equal(const qg_architecture *a, const qg_architecture *b)
+{
+    if (a->channels != b->channels || a->height != b->height || a->width != b->width ||
+        a->input_max != b->input_max || a->layer_count != b->layer_count)
+        return false;
+    for (int i = 0; i < a->layer_count; i++) {
+        const qg_layer *x = &a->layers[i], *y = &b->layers[i];
+        if (x->kind != y->kind || x->outputs != y->outputs || x->kernel != y->kernel ||
+            x->stride != y->stride || x->padding != y->padding)
+            return false;
+    }
+    return true;
+}
+
+/* Integer `key` of a layer, `fallback` where it is absent (negative: it must be there). */
+static qg_status read_field(const json_t *object, int position, const char *key, int fallback,
+                            int min, int max, int *value, qg_error *error)
+{
+    const json_t *field = json_object_get(object, key);
+    if (!field && fallback >= 0) {
+        *value = fallback;
+        return QG_OK;
+    }
+    const json_int_t number = json_is_integer(field) ? json_integer_value(field) : -1;
+    if (number < min || number > max)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: layer %d needs '%s', a whole number from %d to %d", position, key,
+                       min, max);
+    *value = (int)number;
+    return QG_OK;
+}
+
+static qg_status read_layer(const json_t *object, int position, qg_layer *layer, qg_error *error)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        static const char *const known[] = {"conv", "kernel", "stride", "padding", "linear"};
+        size_t k = 0;
+        while (k < 5 && strcmp(key, known[k]) != 0)
+            k++;
+        if (k == 5)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "network: layer %d has the unknown key '%.40s' (conv, kernel, stride, "
+                           "padding or linear)",
+                           position, key);
+    }
+    qg_status status;
+    if (json_object_get(object, "conv")) {
+        layer->kind = QG_CONV;
+        if (json_object_get(object, "linear"))
+            return qg_fail(error, QG_ERROR_USAGE, "network: layer %d is both conv and linear",
+                           position);
+        if ((status = read_field(object, position, "conv", -1, 1, MAX_CHANNELS, &layer->outputs,
+                                 error)) ||
+            (status = read_field(object, position, "kernel", -1, 1, MAX_KERNEL, &layer->kernel,
+                                 error)) ||
+            (status =
+                 read_field(object, position, "stride", 1, 1, MAX_KERNEL, &layer->stride, error)))
+            return status;
+        return read_field(object, position, "padding", 0, 0, layer->kernel - 1, &layer->padding,
+                          error);
+    }
+    layer->kind = QG_LINEAR;
+    if (json_object_size(object) != 1)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: layer %d must be {conv: CHANNELS, kernel: K, stride: S, padding: "
+                       "P} or {linear: UNITS}",
+                       position);
+    return read_field(object, position, "linear", -1, 1, MAX_CHANNELS, &layer->outputs, error);
+}
+
+/* Shapes of a layer behind one with `channels` x `height` x `width` outputs, which are updated. */
+static qg_status place_layer(qg_layer *layer, int position, int *channels, int *height, int *width,
+                             qg_error *error)
+{
+    layer->in_channels = *channels;
+    layer->in_height = *height;
+    layer->in_width = *width;
+    layer->out_height = layer->out_width = 1;
+    if (layer->kind == QG_CONV) {
+        const int y = *height + 2 * layer->padding - layer->kernel;
+        const int x = *width + 2 * layer->padding - layer->kernel;
+        if (y < 0 || x < 0)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "network: layer %d has a kernel of %d, larger than its input of %dx%d",
+                           position, layer->kernel, *height, *width);
+        layer->out_height = y / layer->stride + 1;
+        layer->out_width = x / layer->stride + 1;
+    }
+    *channels = layer->outputs;
+    *height = layer->out_height;
+    *width = layer->out_width;
+    return QG_OK;
+}
+
+static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
+{
+    const size_t hidden = json_array_size(list);
+    if (!json_is_array(list) || hidden + 1 > QG_MAX_LAYERS)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: must be nature, nature-pad0, grid or a list of at most %d layers",
+                       QG_MAX_LAYERS - 1);
+    int channels = a->channels, height = a->height, width = a->width, convs = 0, linears = 0;
+    for (size_t i = 0; i <= hidden; i++) {
+        qg_layer *layer = &a->layers[i];
+        const int position = (int)i + 1;
+        qg_status status = QG_OK;
+        if (i == hidden)
+            *layer = (qg_layer){.kind = QG_LINEAR, .outputs = a->actions};
+        else
+            status = read_layer(json_array_get(list, i), position, layer, error);
+        if (status) return status;
+        if (layer->kind == QG_CONV && linears)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "network: layer %d is a conv behind a linear layer", position);
+        if ((status = place_layer(layer, position, &channels, &height, &width, error)))
+            return status;
+        snprintf(layer->name, sizeof layer->name, layer->kind == QG_CONV ? "conv%d" : "fc%d",
+                 layer->kind == QG_CONV ? ++convs : ++linears);
+        a->layer_count++;
+        if (qg_architecture_parameters(a) > MAX_PARAMETERS)
+            return qg_fail(error, QG_ERROR_USAGE, "network: more than %d parameters",
+                           MAX_PARAMETERS);
+    }
+    return QG_OK;
+}
+
+qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
+                               int actions, qg_architecture *architecture, qg_error *error)
+{
+    if (channels < 1 || channels > MAX_CHANNELS || height < 1 || height > MAX_SIDE || width < 1 ||
+        width > MAX_SIDE || (input_max != 1 && input_max != 255) || actions < 1 ||
+        actions > MAX_CHANNELS)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: an input of %dx%dx%d (max %d) and %d "
+                       "actions are not possible",
+                       channels, height, width, input_max, actions);
+    if (strlen(text) >= QG_ARCHITECTURE_TEXT)
+        return qg_fail(error, QG_ERROR_USAGE, "network: longer than %d characters",
+                       QG_ARCHITECTURE_TEXT - 1);
+    *architecture = (qg_architecture){.channels = channels,
+                                      .height = height,
+                                      .width = width,
+                                      .input_max = input_max,
+                                      .actions = actions};
+    snprintf(architecture->text, sizeof architecture->text, "%s", text);
+    if (strcmp(text, "grid") == 0 && channels < 10) architecture->channels = 10;
+    const char *layers = text;
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (strcmp(text, presets[i].name) == 0) layers = presets[i].layers;
+    json_error_t problem;
+    json_t *list = json_loads(layers, JSON_REJECT_DUPLICATES, &problem);
+    if (!list)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: '%.80s' is not nature, nature-pad0, grid or a list of layers: %s",
+                       text, problem.text);
+    const qg_status status = build(list, architecture, error);
+    json_decref(list);
+    return status;
+}

@@ -1,0 +1,486 @@
+/* The CPU engine: forward, backward and RMSProp over the layers, divided among a team of threads.
+ *
+ * Parameters lie in one aligned block per set (online, target, two moments, gradient): for each
+ * layer its weights [panel][K][16], then its biases [panel][16]. Activations and gradients of a
+ * batch lie in one block per layer. See kernels/kernels.h for the layouts inside. */
+#include <qgraft/engine.h>
+
+#include "base/team.h"
+#include "network/kernels/kernels.h"
+#include "network/plan.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    IMAGE_GROUP = 2, /* images that go through all convolutions together: their activations fit
+                        the second cache */
+    TILE_BLOCK = 16, /* k tiles of a linear layer between two visits of RMSProp */
+};
+
+struct qg_engine {
+    qg_architecture architecture;
+    qg_plan plans[QG_MAX_LAYERS];
+    const qg_kernels *kernels;
+    qg_team *team;
+    int max_batch;
+    bool frozen[QG_MAX_LAYERS];
+    size_t weights_at[QG_MAX_LAYERS], biases_at[QG_MAX_LAYERS]; /* in a parameter block */
+    size_t parameter_count;                                     /* floats of a block */
+    float *parameters[QG_PARAMETER_SETS];
+    float *activations[QG_MAX_LAYERS + 1]; /* inputs of layer i; the last: the q-values */
+    float *gradients[QG_MAX_LAYERS];       /* of the outputs of layer i */
+    float **scratch;                       /* one a thread: turned weights, weight gradients */
+    float *q_next;                         /* [max_batch][outputs of the last layer] */
+};
+
+/* ----------------------------------------------------------------- memory and parameters */
+
+/* Zeroed floats on a 2 MB boundary where they are many, so that the kernel can give large pages. */
+static float *allocate(size_t count)
+{
+    const size_t page = (size_t)2 << 20, bytes = count * sizeof(float);
+    const size_t alignment = bytes >= page ? page : 64;
+    const size_t size = (bytes + alignment - 1) / alignment * alignment;
+    float *block = aligned_alloc(alignment, size ? size : alignment);
+    if (!block) return NULL;
+    if (bytes >= page) madvise(block, size, MADV_HUGEPAGE);
+    memset(block, 0, size);
+    return block;
+}
+
+static size_t weight_block(const qg_plan *plan)
+{
+    return (size_t)plan->panels * (size_t)plan->k_count * QG_PANEL;
+}
+
+static void place_parameters(qg_engine *engine)
+{
+    size_t at = 0;
+    for (int i = 0; i < engine->architecture.layer_count; i++) {
+        engine->weights_at[i] = at;
+        at += weight_block(&engine->plans[i]);
+        engine->biases_at[i] = at;
+        at += (size_t)engine->plans[i].panels * QG_PANEL;
+    }
+    engine->parameter_count = at;
+}
+
+/* Floats a thread needs: the turned weights of an input gradient, or the weight gradients between
+ * two visits of RMSProp. */
+static size_t scratch_size(const qg_engine *engine)
+{
+    size_t most = 0;
+    for (int i = 0; i < engine->architecture.layer_count; i++) {
+        const qg_plan *plan = &engine->plans[i];
+        const size_t taps = (size_t)(plan->kernel * plan->kernel);
+        const size_t turned = taps * (size_t)plan->outputs * QG_PANEL;
+        const size_t block = plan->pixels == 1 ? (size_t)plan->panels * TILE_BLOCK * 6 * QG_PANEL
+                                               : weight_block(plan);
+        if (turned > most) most = turned;
+        if (block > most) most = block;
+    }
+    return most;
+}
+
+static bool allocate_all(qg_engine *engine)
+{
+    const int layers = engine->architecture.layer_count;
+    const size_t batch = (size_t)engine->max_batch;
+    bool good = true;
+    for (int set = 0; set < QG_PARAMETER_SETS; set++)
+        good &= (engine->parameters[set] = allocate(engine->parameter_count)) != NULL;
+    for (int i = 0; i < layers; i++) {
+        const qg_plan *plan = &engine->plans[i];
+        good &= (engine->activations[i] = allocate(batch * plan->in_image)) != NULL;
+        good &= (engine->gradients[i] = allocate(batch * plan->grad_image)) != NULL;
+    }
+    const size_t q_count = batch * engine->plans[layers - 1].out_image;
+    good &= (engine->activations[layers] = allocate(q_count)) != NULL;
+    good &= (engine->q_next = allocate(q_count)) != NULL;
+    const int threads = qg_team_size(engine->team);
+    engine->scratch = calloc((size_t)threads, sizeof *engine->scratch);
+    for (int t = 0; t < threads && engine->scratch; t++)
+        good &= (engine->scratch[t] = allocate(scratch_size(engine))) != NULL;
+    return good && engine->scratch;
+}
+
+qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, int threads,
+                           const char *isa, qg_engine **result, qg_error *error)
+{
+    assert(max_batch >= 1);
+    const qg_kernels *kernels = qg_kernels_select(isa);
+    if (!kernels)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "instruction set '%s' is not to be had on this machine (portable, %s)", isa,
+                       qg_kernels_select(NULL)->name);
+    qg_engine *engine = calloc(1, sizeof *engine);
+    if (!engine) return qg_fail_memory(error, "an engine", sizeof *engine);
+    engine->architecture = *architecture;
+    engine->kernels = kernels;
+    engine->max_batch = max_batch;
+    qg_status status = qg_team_create(threads, &engine->team, error);
+    if (!status) status = qg_plan_make(architecture, engine->plans, error);
+    if (!status) {
+        place_parameters(engine);
+        if (!allocate_all(engine))
+            status =
+                qg_fail_memory(error, "an engine", 4ull * engine->parameter_count * sizeof(float));
+    }
+    if (status) {
+        qg_engine_destroy(engine);
+        return status;
+    }
+    *result = engine;
+    return QG_OK;
+}
+
+void qg_engine_destroy(qg_engine *engine)
+{
+    if (!engine) return;
+    for (int set = 0; set < QG_PARAMETER_SETS; set++)
+        free(engine->parameters[set]);
+    for (int i = 0; i < QG_MAX_LAYERS; i++) {
+        qg_plan_free(&engine->plans[i]);
+        free(engine->activations[i]);
+        free(engine->gradients[i]);
+    }
+    free(engine->activations[QG_MAX_LAYERS]);
+    free(engine->q_next);
+    for (int t = 0; engine->scratch && t < qg_team_size(engine->team); t++)
+        free(engine->scratch[t]);
+    free(engine->scratch);
+    qg_team_destroy(engine->team);
+    free(engine);
+}
+
+const char *qg_engine_isa(const qg_engine *engine)
+{
+    return engine->kernels->name;
+}
+
+const qg_architecture *qg_engine_architecture(const qg_engine *engine)
+{
+    return &engine->architecture;
+}
+
+void qg_engine_freeze(qg_engine *engine, int layer, bool frozen)
+{
+    assert(layer >= 0 && layer < engine->architecture.layer_count);
+    engine->frozen[layer] = frozen;
+}
+
+/* Copies one layer between PyTorch's order and the kernels'. */
+static void exchange_layer(const qg_engine *engine, int index, float *block,
+                           const qg_network *network, bool to_network)
+{
+    const qg_layer *layer = &engine->architecture.layers[index];
+    const bool conv = layer->kind == QG_CONV;
+    const int height = conv ? layer->kernel : layer->in_height;
+    const int width = conv ? layer->kernel : layer->in_width;
+    float *weights = block + engine->weights_at[index], *biases = block + engine->biases_at[index];
+    float *plain = network->weights[index];
+    for (int n = 0; n < layer->outputs; n++) {
+        for (int c = 0; c < layer->in_channels; c++)
+            for (int y = 0; y < height; y++)
+                for (int x = 0; x < width; x++, plain++) {
+                    float *ours =
+                        weights + qg_plan_weight(&engine->plans[index], layer, n, c, y, x);
+                    if (to_network)
+                        *plain = *ours;
+                    else
+                        *ours = *plain;
+                }
+        if (to_network)
+            network->biases[index][n] = biases[n];
+        else
+            biases[n] = network->biases[index][n];
+    }
+}
+
+void qg_engine_write(qg_engine *engine, qg_parameter_set set, const qg_network *network)
+{
+    assert(qg_architecture_equal(&engine->architecture, &network->architecture));
+    for (int i = 0; i < engine->architecture.layer_count; i++)
+        exchange_layer(engine, i, engine->parameters[set], network, false);
+}
+
+void qg_engine_read(const qg_engine *engine, qg_parameter_set set, qg_network *network)
+{
+    assert(qg_architecture_equal(&engine->architecture, &network->architecture));
+    for (int i = 0; i < engine->architecture.layer_count; i++)
+        exchange_layer(engine, i, engine->parameters[set], network, true);
+}
+
+void qg_engine_update_target(qg_engine *engine)
+{
+    memcpy(engine->parameters[QG_TARGET], engine->parameters[QG_ONLINE],
+           engine->parameter_count * sizeof(float));
+}
+
+/* ------------------------------------------------------------------------------- forward */
+
+static int convolutions(const qg_engine *engine)
+{
+    int count = 0;
+    while (engine->architecture.layers[count].kind == QG_CONV)
+        count++;
+    return count;
+}
+
+static void convert_image(const qg_engine *engine, const qg_states *states, int image, int slot)
+{
+    const qg_architecture *a = &engine->architecture;
+    const qg_plan *plan = &engine->plans[0];
+    const bool conv = a->layers[0].kind == QG_CONV;
+    const int row = conv ? plan->in_row : a->width * a->channels;
+    float *out = engine->activations[0] + (size_t)slot * plan->in_image;
+    if (conv) out += plan->padding * (row + a->channels);
+    engine->kernels->convert(states->screens + (size_t)image * (size_t)states->parts, states->parts,
+                             states->part_channels, a->height, a->width, a->input_max, a->channels,
+                             row, out);
+}
+
+/* Images [begin, end) through the convolutions, a group at a time. When the activations are not
+ * needed later, every group but for the last layer's outputs uses the same place. */
+static void forward_images(qg_engine *engine, const float *parameters, const qg_states *states,
+                           int begin, int end, bool keep)
+{
+    const int convs = convolutions(engine);
+    for (int group = begin; group < end; group += IMAGE_GROUP) {
+        const int count = end - group < IMAGE_GROUP ? end - group : IMAGE_GROUP;
+        for (int i = 0; i < count; i++)
+            convert_image(engine, states, group + i, convs == 0 || keep ? group + i : begin + i);
+        for (int l = 0; l < convs; l++) {
+            const qg_plan *plan = &engine->plans[l];
+            const int from = keep ? group : begin, to = keep || l + 1 == convs ? group : begin;
+            engine->kernels->forward(
+                plan, engine->activations[l] + (size_t)from * plan->in_image,
+                parameters + engine->weights_at[l], parameters + engine->biases_at[l],
+                engine->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
+        }
+    }
+}
+
+static void forward_linear(qg_engine *engine, const float *parameters, int layer, int images,
+                           int member, int members)
+{
+    const qg_plan *plan = &engine->plans[layer];
+    int begin, end;
+    qg_team_share(plan->panels, member, members, &begin, &end);
+    engine->kernels->forward(
+        plan, engine->activations[layer], parameters + engine->weights_at[layer],
+        parameters + engine->biases_at[layer], engine->activations[layer + 1], images, begin, end);
+}
+
+/* All of it, by every member of the team; ends with the q-values complete. */
+static void forward_team(qg_engine *engine, const float *parameters, const qg_states *states,
+                         bool keep, int member)
+{
+    const int members = qg_team_size(engine->team);
+    int begin, end;
+    qg_team_share(states->size, member, members, &begin, &end);
+    forward_images(engine, parameters, states, begin, end, keep);
+    for (int l = convolutions(engine); l < engine->architecture.layer_count; l++) {
+        qg_team_barrier(engine->team);
+        forward_linear(engine, parameters, l, states->size, member, members);
+    }
+    qg_team_barrier(engine->team);
+}
+
+/* q-values out of the last layer's padded rows. */
+static void copy_q(const qg_engine *engine, const float *from, int size, float *q_values)
+{
+    const size_t actions = (size_t)engine->architecture.actions;
+    const size_t row = engine->plans[engine->architecture.layer_count - 1].out_image;
+    for (int i = 0; i < size; i++)
+        memcpy(q_values + (size_t)i * actions, from + (size_t)i * row, actions * sizeof(float));
+}
+
+typedef struct forward_job {
+    qg_engine *engine;
+    const float *parameters;
+    qg_states states;
+} forward_job;
+
+static void run_forward(void *context, int member)
+{
+    forward_job *job = context;
+    forward_team(job->engine, job->parameters, &job->states, false, member);
+}
+
+/* Acting: one state, without waking the team. */
+static void forward_one(qg_engine *engine, const float *parameters, const qg_states *states)
+{
+    forward_images(engine, parameters, states, 0, 1, false);
+    for (int l = convolutions(engine); l < engine->architecture.layer_count; l++)
+        forward_linear(engine, parameters, l, 1, 0, 1);
+}
+
+void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states *states,
+                       float *q_values)
+{
+    const float *parameters = engine->parameters[set];
+    for (int begin = 0; begin < states->size; begin += engine->max_batch) {
+        forward_job job = {engine, parameters, *states};
+        job.states.screens += (size_t)begin * (size_t)states->parts;
+        job.states.size = states->size - begin;
+        if (job.states.size > engine->max_batch) job.states.size = engine->max_batch;
+        if (job.states.size == 1)
+            forward_one(engine, parameters, &job.states);
+        else
+            qg_team_run(engine->team, run_forward, &job);
+        copy_q(engine, engine->activations[engine->architecture.layer_count], job.states.size,
+               q_values + (size_t)begin * (size_t)engine->architecture.actions);
+    }
+}
+
+/* ------------------------------------------------------------------------------- learning */
+
+typedef struct update_job {
+    qg_engine *engine;
+    const qg_learning *learning;
+    const qg_batch *batch;
+    bool keep_gradient;
+    float *td_errors;
+    int lowest; /* the lowest layer that learns; layer_count: none does */
+} update_job;
+
+/* The gradient at the q-values: the TD error at the action that was taken. */
+static void td_gradient(const update_job *job)
+{
+    const qg_engine *engine = job->engine;
+    const qg_learning *learning = job->learning;
+    const int last = engine->architecture.layer_count - 1, actions = engine->architecture.actions;
+    const qg_plan *plan = &engine->plans[last];
+    float *gradient = engine->gradients[last];
+    memset(gradient, 0, (size_t)job->batch->states.size * plan->grad_image * sizeof(float));
+    for (int i = 0; i < job->batch->states.size; i++) {
+        const float *q = engine->activations[last + 1] + (size_t)i * plan->out_image;
+        const float *next = engine->q_next + (size_t)i * plan->out_image;
+        float best = next[0];
+        for (int a = 1; a < actions; a++)
+            if (next[a] > best) best = next[a];
+        const int action = job->batch->actions[i];
+        float error = job->batch->rewards[i] - q[action];
+        if (!job->batch->terminals[i])
+            error = job->batch->rewards[i] + learning->discount * best - q[action];
+        const float limit = learning->clip_error;
+        if (limit > 0) error = error > limit ? limit : error < -limit ? -limit : error;
+        gradient[(size_t)i * plan->grad_image + (size_t)action] = error;
+        if (job->td_errors) job->td_errors[i] = error;
+    }
+}
+
+static void apply(const update_job *job, size_t at, const float *gradient, size_t count)
+{
+    const qg_engine *engine = job->engine;
+    const qg_rmsprop settings = {job->learning->learning_rate, job->learning->rms_decay,
+                                 job->learning->rms_epsilon};
+    if (job->keep_gradient)
+        memcpy(engine->parameters[QG_GRADIENT] + at, gradient, count * sizeof(float));
+    engine->kernels->rmsprop(&settings, engine->parameters[QG_ONLINE] + at,
+                             engine->parameters[QG_MOMENT1] + at,
+                             engine->parameters[QG_MOMENT2] + at, gradient, count);
+}
+
+/* Weight gradients of this member's part of layer `l`, each block followed by its RMSProp step
+ * while it is in the cache. */
+static void learn_weights(const update_job *job, int l, int member, int members)
+{
+    qg_engine *engine = job->engine;
+    const qg_plan *plan = &engine->plans[l];
+    int begin, end;
+    qg_team_share(plan->k_tile_count, member, members, &begin, &end);
+    const int block = plan->pixels == 1 ? TILE_BLOCK : end - begin;
+    for (int tile = begin; tile < end; tile += block) {
+        const int stop = end - tile < block ? end : tile + block;
+        const qg_k_tile *first = &plan->k_tiles[tile], *last = &plan->k_tiles[stop - 1];
+        const size_t count = (size_t)(last->k + last->size - first->k) * QG_PANEL;
+        engine->kernels->weight_gradient(plan, engine->activations[l], engine->gradients[l],
+                                         engine->scratch[member], count, job->batch->states.size,
+                                         tile, stop);
+        for (int p = 0; p < plan->panels; p++)
+            apply(job,
+                  engine->weights_at[l] +
+                      ((size_t)p * (size_t)plan->k_count + (size_t)first->k) * QG_PANEL,
+                  engine->scratch[member] + (size_t)p * count, count);
+    }
+}
+
+static void learn_biases(const update_job *job, int l, int member, int members)
+{
+    const qg_plan *plan = &job->engine->plans[l];
+    int begin, end;
+    qg_team_share(plan->panels, member, members, &begin, &end);
+    float *gradient = job->engine->scratch[member];
+    job->engine->kernels->bias_gradient(plan, job->engine->gradients[l], gradient,
+                                        job->batch->states.size, begin, end);
+    apply(job, job->engine->biases_at[l] + (size_t)begin * QG_PANEL,
+          gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL);
+}
+
+/* The gradient of the layer's inputs becomes the gradient of the outputs below. */
+static void propagate(const update_job *job, int l, int member, int members)
+{
+    qg_engine *engine = job->engine;
+    const qg_plan *plan = &engine->plans[l];
+    const int groups = (plan->in_channels + QG_PANEL - 1) / QG_PANEL;
+    int begin, end;
+    qg_team_share(groups * plan->in_rows * plan->in_columns, member, members, &begin, &end);
+    engine->kernels->input_gradient(plan, engine->gradients[l],
+                                    engine->parameters[QG_ONLINE] + engine->weights_at[l],
+                                    engine->activations[l], engine->gradients[l - 1],
+                                    job->batch->states.size, begin, end, engine->scratch[member]);
+}
+
+static void backward_team(const update_job *job, int member)
+{
+    qg_engine *engine = job->engine;
+    const int members = qg_team_size(engine->team);
+    for (int l = engine->architecture.layer_count - 1; l >= job->lowest; l--) {
+        /* The layer's weights are read before they change. */
+        if (l > job->lowest) {
+            propagate(job, l, member, members);
+            qg_team_barrier(engine->team);
+        }
+        if (engine->frozen[l]) continue;
+        learn_weights(job, l, member, members);
+        learn_biases(job, l, member, members);
+    }
+}
+
+static void run_update(void *context, int member)
+{
+    const update_job *job = context;
+    qg_engine *engine = job->engine;
+    const int layers = engine->architecture.layer_count;
+    forward_team(engine, engine->parameters[QG_TARGET], &job->batch->next_states, false, member);
+    if (member == 0)
+        memcpy(engine->q_next, engine->activations[layers],
+               (size_t)job->batch->states.size * engine->plans[layers - 1].out_image *
+                   sizeof(float));
+    qg_team_barrier(engine->team);
+    forward_team(engine, engine->parameters[QG_ONLINE], &job->batch->states, true, member);
+    if (member == 0) td_gradient(job);
+    qg_team_barrier(engine->team);
+    backward_team(job, member);
+}
+
+void qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
+                      bool keep_gradient, float *q_values, float *td_errors)
+{
+    assert(batch->states.size >= 1 && batch->states.size <= engine->max_batch &&
+           batch->next_states.size == batch->states.size);
+    update_job job = {engine, learning, batch, keep_gradient, td_errors, 0};
+    while (job.lowest < engine->architecture.layer_count && engine->frozen[job.lowest])
+        job.lowest++;
+    if (keep_gradient)
+        memset(engine->parameters[QG_GRADIENT], 0, engine->parameter_count * sizeof(float));
+    qg_team_run(engine->team, run_update, &job);
+    if (q_values)
+        copy_q(engine, engine->activations[engine->architecture.layer_count], batch->states.size,
+               q_values);
+}

@@ -1,0 +1,121 @@
+/* The arithmetic of a weighted layer, in one table of functions per instruction set.
+ *
+ * A convolution and a linear layer are the same thing here: outputs at a list of pixels (a linear
+ * layer has one), each a sum over K inputs that lie in a few contiguous segments.
+ *
+ *   activations   [image][y][x][C']   channels last, C' = channels rounded up to 8 (the network's
+ *                                     input: exact), a border of zeros where the layer pads
+ *   weights       [panel][K][16]      panel: 16 outputs; k = (ky, kx, c'), channels fastest
+ *   gradients of outputs  [image][pixel][grad_pixel]  grad_pixel >= 16 * panels
+ *
+ * Everything that pads is zero and stays zero. Every output is one chain of fused multiply-adds in
+ * one order (bias, then k ascending; weight gradients: image, then pixel ascending; input
+ * gradients: ky, kx, then output ascending), so all instruction sets and all divisions of the work
+ * among threads give the same bits. */
+#ifndef QG_KERNELS_H
+#define QG_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { QG_PANEL = 16 };
+
+/* `size` inputs that lie next to each other, behind the input's offset of a pixel; k counts on. */
+typedef struct qg_segment {
+    int offset, size;
+} qg_segment;
+
+/* Up to 6 consecutive k of one segment: the rows of a tile of the weight gradient. */
+typedef struct qg_k_tile {
+    int k, size, offset; /* offset: in the input, from the pixel's */
+} qg_k_tile;
+
+/* Geometry of one weighted layer, in floats. */
+typedef struct qg_plan {
+    int k_count; /* K: inputs of an output, with the padding channels */
+    int outputs; /* rounded up to 8: what is stored */
+    int panels;  /* of 16 outputs */
+    bool relu;
+    /* forward */
+    qg_segment *segments; /* each at most QG_SEGMENT_MAX long */
+    int segment_count;
+    int pixels; /* outputs per image and channel: rows * columns */
+    int rows, columns;
+    int *pixel_in;              /* [pixels] offset of the first input of a pixel in its image */
+    int *pixel_out;             /* [pixels] offset of its outputs in the next layer's image */
+    size_t in_image, out_image; /* from one image to the next */
+    int in_step, in_row_step;   /* from one output pixel's inputs to the next, and the next row's */
+    /* backward */
+    int grad_pixel;
+    size_t grad_image;
+    qg_k_tile *k_tiles;
+    int k_tile_count;
+    /* gradient of the inputs: taps of a convolution (a linear layer: one tap, one input pixel) */
+    int kernel, stride, padding;
+    int in_rows, in_columns; /* without the border */
+    int in_channels;         /* C', of one input pixel */
+    int in_row;              /* floats from one input row to the next */
+    /* Where the gradient of the inputs is stored: the layout of the layer below. */
+    int below_channels; /* C' of its outputs: a linear layer's inputs are its pixels */
+    int below_grad_pixel;
+    size_t below_grad_image;
+} qg_plan;
+
+enum { QG_SEGMENT_MAX = 256 };
+
+typedef struct qg_rmsprop {
+    float learning_rate, decay, epsilon;
+} qg_rmsprop;
+
+typedef struct qg_kernels {
+    const char *name;
+
+    /* out = relu?(bias + in * weights) for images [0, images) and panels [panel0, panel1). `in` and
+     * `out` point to the first image. */
+    void (*forward)(const qg_plan *plan, const float *in, const float *weights, const float *bias,
+                    float *out, int images, int panel0, int panel1);
+
+    /* Gradient of the layer's inputs where they are positive (they are ReLU outputs), 0 elsewhere.
+     * Work items are (panel of 16 input channels, input pixel), numbered panel by panel; this call
+     * does [item0, item1). `scratch`: kernel^2 * outputs * 16 floats, the caller's own. */
+    void (*input_gradient)(const qg_plan *plan, const float *gradient, const float *weights,
+                           const float *in, float *below, int images, int item0, int item1,
+                           float *scratch);
+
+    /* Gradient of the weights, k tiles [tile0, tile1) of every panel, summed over the images:
+     * result[panel * panel_stride + (k - first k of tile0) * 16 + output]. */
+    void (*weight_gradient)(const qg_plan *plan, const float *in, const float *gradient,
+                            float *result, size_t panel_stride, int images, int tile0, int tile1);
+
+    /* Gradient of the biases of panels [panel0, panel1). */
+    void (*bias_gradient)(const qg_plan *plan, const float *gradient, float *bias_gradient,
+                          int images, int panel0, int panel1);
+
+    /* Centred RMSProp (Graves 2013, eq. 38-45, without momentum): m1 = decay m1 + (1-decay) d,
+     * m2 = decay m2 + (1-decay) d^2, w += learning_rate * d / sqrt(max(m2 - m1^2, 0) + epsilon). */
+    void (*rmsprop)(const qg_rmsprop *settings, float *weights, float *moment1, float *moment2,
+                    const float *gradient, size_t count);
+
+    /* One image: `parts` screens u8 [height][width][part_channels] (NULL: zeros) become
+     * float [height][row][channels], value / max, channel = part * part_channels + c; channels
+     * beyond are left as they are (zero). `row`: floats from one row to the next. */
+    void (*convert)(const uint8_t *const *screens, int parts, int part_channels, int height,
+                    int width, int max, int channels, int row, float *out);
+} qg_kernels;
+
+extern const qg_kernels qg_kernels_portable;
+#ifdef QG_HAVE_AVX2
+extern const qg_kernels qg_kernels_avx2;
+#endif
+
+/* The best table that this machine can run, or the one called `name` ("portable", "avx2"); NULL:
+ * this machine cannot run it or it does not exist. */
+const qg_kernels *qg_kernels_select(const char *name);
+
+static inline int qg_round_up(int x, int multiple)
+{
+    return (x + multiple - 1) / multiple * multiple;
+}
+
+#endif

@@ -1,0 +1,211 @@
+/* The parameters of a network in PyTorch's layout: allocation, initial values, files. */
+#include <qgraft/network.h>
+
+#include "base/random.h"
+#include "network/network_file.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+qg_status qg_network_create(const qg_architecture *architecture, qg_network *network,
+                            qg_error *error)
+{
+    const size_t count = qg_architecture_parameters(architecture);
+    network->architecture = *architecture;
+    network->parameters = calloc(count, sizeof(float));
+    if (!network->parameters) return qg_fail_memory(error, "a network", count * sizeof(float));
+    float *next = network->parameters;
+    for (int i = 0; i < architecture->layer_count; i++) {
+        network->weights[i] = next;
+        next += qg_layer_weights(&architecture->layers[i]);
+        network->biases[i] = next;
+        next += architecture->layers[i].outputs;
+    }
+    return QG_OK;
+}
+
+void qg_network_free(qg_network *network)
+{
+    free(network->parameters);
+    network->parameters = NULL;
+}
+
+void qg_network_initialise(qg_network *network, uint64_t seed)
+{
+    for (int i = 0; i < network->architecture.layer_count; i++) {
+        const qg_layer *layer = &network->architecture.layers[i];
+        char purpose[32];
+        snprintf(purpose, sizeof purpose, "weights/%s", layer->name);
+        qg_random random = qg_random_stream(seed, purpose);
+        const double bound = 1 / sqrt((double)qg_layer_fan_in(layer));
+        const size_t count = qg_layer_weights(layer) + (size_t)layer->outputs;
+        for (size_t k = 0; k < count; k++) /* the biases follow the weights */
+            network->weights[i][k] = (float)(bound * (2 * qg_random_uniform(&random) - 1));
+    }
+}
+
+/* Shape of a layer's weights in the file; the number of dimensions is returned. */
+static int weight_shape(const qg_layer *layer, size_t shape[4])
+{
+    shape[0] = (size_t)layer->outputs;
+    if (layer->kind == QG_LINEAR) {
+        shape[1] = qg_layer_fan_in(layer);
+        return 2;
+    }
+    shape[1] = (size_t)layer->in_channels;
+    shape[2] = shape[3] = (size_t)layer->kernel;
+    return 4;
+}
+
+static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_network_info *info,
+                          qg_error *error)
+{
+    char input[96], seed[32], step[32], score[64];
+    snprintf(score, sizeof score, "%.17g", info->score);
+    snprintf(input, sizeof input, "%d,%d,%d,%d", a->channels, a->height, a->width, a->input_max);
+    snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
+    snprintf(step, sizeof step, "%" PRId64, info->step);
+    qg_status status;
+    if ((status = qg_tensors_set_metadata(file, "format", "qgraft network 1", error)) ||
+        (status = qg_tensors_set_metadata(file, "architecture", a->text, error)) ||
+        (status = qg_tensors_set_metadata(file, "input", input, error)) ||
+        (status = qg_tensors_set_metadata(file, "domain", info->domain, error)) ||
+        (status = qg_tensors_set_metadata(file, "actions", info->actions, error)) ||
+        (status = qg_tensors_set_metadata(file, "seed", seed, error)) ||
+        (status = qg_tensors_set_metadata(file, "step", step, error)))
+        return status;
+    if (isnan(info->score)) return QG_OK;
+    return qg_tensors_set_metadata(file, "score", score, error);
+}
+
+qg_status qg_network_to_tensors(const qg_network *network, const char *prefix, qg_tensors *file,
+                                qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int i = 0; i < network->architecture.layer_count && !status; i++) {
+        const qg_layer *layer = &network->architecture.layers[i];
+        char name[64];
+        size_t shape[4];
+        const int rank = weight_shape(layer, shape);
+        snprintf(name, sizeof name, "%s%s.weight", prefix, layer->name);
+        status = qg_tensors_add(file, name, QG_F32, rank, shape, network->weights[i], error);
+        snprintf(name, sizeof name, "%s%s.bias", prefix, layer->name);
+        if (!status)
+            status = qg_tensors_add(file, name, QG_F32, 1, shape, network->biases[i], error);
+    }
+    return status;
+}
+
+qg_status qg_network_save(const char *path, const qg_network *network, const qg_network_info *info,
+                          qg_error *error)
+{
+    qg_tensors *file = qg_tensors_new();
+    if (!file) return qg_fail_memory(error, path, 0);
+    const qg_architecture *a = &network->architecture;
+    qg_status status = describe(file, a, info, error);
+    if (!status) status = qg_network_to_tensors(network, "", file, error);
+    if (!status) status = qg_tensors_save(file, path, error);
+    qg_tensors_free(file);
+    return status;
+}
+
+/* A string of the metadata into a buffer; a longer one is refused, an absent one is empty. */
+static qg_status read_text(const qg_tensors *file, const char *path, const char *key, char *buffer,
+                           size_t size, qg_error *error)
+{
+    const char *text = qg_tensors_metadata(file, key);
+    if (!text) text = "";
+    if (strlen(text) >= size)
+        return qg_fail(error, QG_ERROR_DATA, "%s: '%s' in the metadata is longer than %zu bytes",
+                       path, key, size - 1);
+    memcpy(buffer, text, strlen(text) + 1);
+    return QG_OK;
+}
+
+static qg_status read_info(const qg_tensors *file, const char *path, qg_network_info *info,
+                           qg_error *error)
+{
+    *info = (qg_network_info){.score = NAN};
+    qg_status status;
+    if ((status = read_text(file, path, "domain", info->domain, sizeof info->domain, error)) ||
+        (status = read_text(file, path, "actions", info->actions, sizeof info->actions, error)))
+        return status;
+    const char *seed = qg_tensors_metadata(file, "seed"), *step = qg_tensors_metadata(file, "step");
+    const char *score = qg_tensors_metadata(file, "score");
+    if (seed) info->seed = strtoull(seed, NULL, 10);
+    if (step) info->step = strtoll(step, NULL, 10);
+    if (score) info->score = strtod(score, NULL);
+    return QG_OK;
+}
+
+/* The architecture from the metadata; the number of actions is that of the last layer's biases. */
+static qg_status read_architecture(const qg_tensors *file, const char *path, qg_architecture *a,
+                                   qg_error *error)
+{
+    const char *text = qg_tensors_metadata(file, "architecture");
+    const char *input = qg_tensors_metadata(file, "input");
+    int channels, height, width, input_max;
+    if (!text || !input ||
+        sscanf(input, "%d,%d,%d,%d", &channels, &height, &width, &input_max) != 4)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: not a qgraft network: 'architecture' and 'input' are missing in its "
+                       "metadata",
+                       path);
+    const size_t tensors = qg_tensors_count(file);
+    const qg_tensor *last = tensors ? qg_tensors_at(file, tensors - 1) : NULL;
+    if (!last || last->rank != 1 || last->shape[0] < 1 || last->shape[0] > INT32_MAX)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: the last tensor must be the biases of the last layer", path);
+    qg_error inner;
+    if (qg_architecture_make(text, channels, height, width, input_max, (int)last->shape[0], a,
+                             &inner))
+        return qg_fail(error, QG_ERROR_DATA, "%s: %s", path, inner.message);
+    if (tensors != 2 * (size_t)a->layer_count)
+        return qg_fail(error, QG_ERROR_DATA, "%s: has %zu tensors, its architecture needs %d", path,
+                       tensors, 2 * a->layer_count);
+    return QG_OK;
+}
+
+qg_status qg_tensors_to_network(const qg_tensors *file, const char *path, const char *prefix,
+                                qg_network *network, qg_error *error)
+{
+    const qg_architecture *a = &network->architecture;
+    for (int i = 0; i < a->layer_count; i++) {
+        const qg_layer *layer = &a->layers[i];
+        char name[64];
+        size_t shape[4];
+        const int rank = weight_shape(layer, shape);
+        const qg_tensor *tensor;
+        snprintf(name, sizeof name, "%s%s.weight", prefix, layer->name);
+        qg_status status =
+            qg_tensors_require(file, path, name, QG_F32, rank, shape, &tensor, error);
+        if (status) return status;
+        memcpy(network->weights[i], tensor->data, tensor->elements * sizeof(float));
+        snprintf(name, sizeof name, "%s%s.bias", prefix, layer->name);
+        status = qg_tensors_require(file, path, name, QG_F32, 1, shape, &tensor, error);
+        if (status) return status;
+        memcpy(network->biases[i], tensor->data, tensor->elements * sizeof(float));
+    }
+    return QG_OK;
+}
+
+qg_status qg_network_load(const char *path, qg_network *network, qg_network_info *info,
+                          qg_error *error)
+{
+    qg_tensors *file;
+    qg_architecture a;
+    qg_status status = qg_tensors_load(path, &file, error);
+    if (status) return status;
+    status = read_architecture(file, path, &a, error);
+    if (!status) status = read_info(file, path, info, error);
+    if (!status) status = qg_network_create(&a, network, error);
+    if (!status) {
+        status = qg_tensors_to_network(file, path, "", network, error);
+        if (status) qg_network_free(network);
+    }
+    qg_tensors_free(file);
+    return status;
+}

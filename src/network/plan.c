@@ -1,0 +1,124 @@
+#include "network/plan.h"
+
+#include <stdlib.h>
+
+void qg_plan_free(qg_plan *plan)
+{
+    free(plan->segments);
+    free(plan->pixel_in);
+    free(plan->pixel_out);
+    free(plan->k_tiles);
+    *plan = (qg_plan){0};
+}
+
+/* Channels of the layer's input as stored: the network's own input is not padded. */
+static int stored_channels(const qg_architecture *a, int index)
+{
+    return index ? qg_round_up(a->layers[index].in_channels, 8) : a->layers[index].in_channels;
+}
+
+static void set_shape(const qg_architecture *a, int index, qg_plan *plan)
+{
+    const qg_layer *layer = &a->layers[index];
+    const int channels = stored_channels(a, index);
+    plan->outputs = qg_round_up(layer->outputs, 8);
+    plan->panels = (plan->outputs + QG_PANEL - 1) / QG_PANEL;
+    plan->relu = index + 1 < a->layer_count;
+    plan->rows = layer->out_height;
+    plan->columns = layer->out_width;
+    plan->pixels = plan->rows * plan->columns;
+    if (layer->kind == QG_CONV) {
+        plan->kernel = layer->kernel;
+        plan->stride = layer->stride;
+        plan->padding = layer->padding;
+        plan->in_rows = layer->in_height;
+        plan->in_columns = layer->in_width;
+        plan->in_channels = channels;
+    } else { /* all inputs are the channels of one pixel */
+        plan->kernel = plan->stride = plan->in_rows = plan->in_columns = 1;
+        plan->in_channels = layer->in_height * layer->in_width * channels;
+    }
+    plan->k_count = plan->kernel * plan->kernel * plan->in_channels;
+    plan->in_row = (plan->in_columns + 2 * plan->padding) * plan->in_channels;
+    plan->in_image = (size_t)(plan->in_rows + 2 * plan->padding) * (size_t)plan->in_row;
+    plan->in_step = plan->stride * plan->in_channels;
+    plan->in_row_step = plan->stride * plan->in_row;
+    /* A distance of 256 bytes between pixels would use a quarter of the first cache's sets. */
+    plan->grad_pixel = plan->panels * QG_PANEL + (plan->pixels > 1 ? QG_PANEL : 0);
+    plan->grad_image = (size_t)plan->pixels * (size_t)plan->grad_pixel;
+}
+
+/* Where outputs go: the next layer's input, inside its border. */
+static void set_outputs(qg_plan *plan, const qg_plan *next)
+{
+    const int padding = next ? next->padding : 0;
+    const int row = (plan->columns + 2 * padding) * plan->outputs;
+    plan->out_image = next ? next->in_image : (size_t)plan->pixels * (size_t)plan->outputs;
+    for (int y = 0; y < plan->rows; y++)
+        for (int x = 0; x < plan->columns; x++)
+            plan->pixel_out[y * plan->columns + x] =
+                (y + padding) * row + (x + padding) * plan->outputs;
+}
+
+static void set_inputs(qg_plan *plan)
+{
+    for (int y = 0; y < plan->rows; y++)
+        for (int x = 0; x < plan->columns; x++)
+            plan->pixel_in[y * plan->columns + x] = y * plan->in_row_step + x * plan->in_step;
+    const int run = plan->kernel * plan->in_channels; /* one row of the kernel is contiguous */
+    for (int ky = 0; ky < plan->kernel; ky++) {
+        for (int k = 0; k < run; k += QG_SEGMENT_MAX)
+            plan->segments[plan->segment_count++] = (qg_segment){
+                ky * plan->in_row + k, run - k < QG_SEGMENT_MAX ? run - k : QG_SEGMENT_MAX};
+        for (int k = 0; k < run;) { /* tiles of 6, the last ones of 4 rather than 6 and 1 or 2 */
+            const int left = run - k;
+            const int size = left >= 9 || left == 6 ? 6 : left > 5 ? 4 : left;
+            plan->k_tiles[plan->k_tile_count++] =
+                (qg_k_tile){ky * run + k, size, ky * plan->in_row + k};
+            k += size;
+        }
+    }
+}
+
+static qg_status make_plan(qg_plan *plan, qg_error *error)
+{
+    const size_t run = (size_t)(plan->kernel * plan->in_channels), kernel = (size_t)plan->kernel;
+    const size_t segments = kernel * (run / QG_SEGMENT_MAX + 1), tiles = kernel * (run / 4 + 1);
+    const size_t pixels = (size_t)plan->pixels;
+    plan->segments = calloc(segments, sizeof *plan->segments);
+    plan->k_tiles = calloc(tiles, sizeof *plan->k_tiles);
+    plan->pixel_in = calloc(pixels, sizeof *plan->pixel_in);
+    plan->pixel_out = calloc(pixels, sizeof *plan->pixel_out);
+    if (!plan->segments || !plan->k_tiles || !plan->pixel_in || !plan->pixel_out)
+        return qg_fail_memory(error, "a layer's plan", tiles * sizeof *plan->k_tiles);
+    set_inputs(plan);
+    return QG_OK;
+}
+
+qg_status qg_plan_make(const qg_architecture *a, qg_plan plans[QG_MAX_LAYERS], qg_error *error)
+{
+    for (int i = 0; i < a->layer_count; i++) {
+        plans[i] = (qg_plan){0};
+        set_shape(a, i, &plans[i]);
+    }
+    for (int i = 0; i < a->layer_count; i++) {
+        const qg_status status = make_plan(&plans[i], error);
+        if (status) return status;
+        set_outputs(&plans[i], i + 1 < a->layer_count ? &plans[i + 1] : NULL);
+        if (i == 0) continue;
+        plans[i].below_channels = plans[i - 1].outputs;
+        plans[i].below_grad_pixel = plans[i - 1].grad_pixel;
+        plans[i].below_grad_image = plans[i - 1].grad_image;
+    }
+    return QG_OK;
+}
+
+size_t qg_plan_weight(const qg_plan *plan, const qg_layer *layer, int output, int c, int ky, int kx)
+{
+    const int width = layer->kind == QG_CONV ? layer->kernel : layer->in_width;
+    const int height = layer->kind == QG_CONV ? layer->kernel : layer->in_height;
+    const int channels = plan->k_count / (width * height);
+    const size_t k = (size_t)((ky * width + kx) * channels + c);
+    return ((size_t)(output / QG_PANEL) * (size_t)plan->k_count + k) * QG_PANEL +
+           (size_t)(output % QG_PANEL);
+}
