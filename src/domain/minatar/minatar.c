@@ -1,0 +1,312 @@
+/* The domain `minatar/GAME`: the package's `Environment` (sticky actions, one generator for all
+ * draws) behind qgraft's interface, and the list of its games. */
+#include "domain/minatar/minatar.h"
+
+#include "domain/domain_class.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define FAMILY_SOURCE  "MinAtar: Young and Tian 2019, after the Atari game"
+#define DEFAULT_STICKY 0.1
+
+/* The minimal action sets: names for the catalogue, codes for the games. */
+static const char *const asterix_actions[] = {"noop", "left", "up", "right", "down"};
+static const char *const breakout_actions[] = {"noop", "left", "right"};
+static const char *const freeway_actions[] = {"noop", "up", "down"};
+static const char *const seaquest_actions[] = {"noop", "left", "up", "right", "down", "fire"};
+static const char *const invaders_actions[] = {"noop", "left", "right", "fire"};
+
+/* A level is a number of ramps, plus 1: how fast the game is when an episode begins. */
+const qg_game qg_minatar_games[5] = {
+    {.name = "minatar/asterix",
+     .family = "collect and avoid",
+     .family_source = FAMILY_SOURCE,
+     .actions = asterix_actions,
+     .action_count = 5,
+     .levels = 10},
+    {.name = "minatar/breakout",
+     .family = "paddle and ball",
+     .family_source = FAMILY_SOURCE,
+     .actions = breakout_actions,
+     .action_count = 3,
+     .levels = 1},
+    {.name = "minatar/freeway",
+     .family = "road crossing",
+     .family_source = FAMILY_SOURCE,
+     .actions = freeway_actions,
+     .action_count = 3,
+     .levels = 1},
+    {.name = "minatar/seaquest",
+     .family = "submarine shooter",
+     .family_source = FAMILY_SOURCE,
+     .actions = seaquest_actions,
+     .action_count = 6,
+     .levels = 20},
+    {.name = "minatar/space_invaders",
+     .family = "fixed shooter",
+     .family_source = FAMILY_SOURCE,
+     .actions = invaders_actions,
+     .action_count = 4,
+     .levels = 7},
+};
+
+/* In the order of qg_minatar_games. */
+static const struct {
+    const qg_minatar_rules *rules;
+    uint8_t codes[QG_MINATAR_CODES]; /* of the action indices */
+} games[5] = {
+    {&qg_minatar_asterix,
+     {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_UP, QG_MINATAR_RIGHT, QG_MINATAR_DOWN}},
+    {&qg_minatar_breakout, {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_RIGHT}},
+    {&qg_minatar_freeway, {QG_MINATAR_NONE, QG_MINATAR_UP, QG_MINATAR_DOWN}},
+    {&qg_minatar_seaquest,
+     {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_UP, QG_MINATAR_RIGHT, QG_MINATAR_DOWN,
+      QG_MINATAR_FIRE}},
+    {&qg_minatar_space_invaders,
+     {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_RIGHT, QG_MINATAR_FIRE}},
+};
+
+/* All that an episode's future depends on, beside the game's own state. */
+typedef struct progress {
+    int32_t last;  /* the action code that was played last; outlives the episode */
+    int32_t ended; /* 1: the game is over, only reset starts it again */
+    qg_numpy_random random;
+} progress;
+
+typedef struct minatar {
+    const qg_minatar_rules *rules;
+    const uint8_t *codes;
+    double sticky;
+    int frame_skip;
+    int level;
+    uint8_t pixels[QG_MINATAR_SIDE * QG_MINATAR_SIDE]; /* the picture that was asked for last */
+    progress progress;
+    max_align_t state[]; /* rules->state_size bytes */
+} minatar;
+
+static size_t observation_size(const minatar *self)
+{
+    return (size_t)QG_MINATAR_SIDE * QG_MINATAR_SIDE * (size_t)self->rules->channels;
+}
+
+static void observe(const minatar *self, uint8_t *observation)
+{
+    memset(observation, 0, observation_size(self));
+    self->rules->observe(self->state, observation);
+}
+
+static void start_episode(minatar *self)
+{
+    self->rules->reset(self->state, self->level - 1, &self->progress.random);
+    self->progress.ended = 0;
+}
+
+/* The sticky draw is made in every act, also where it cannot matter. */
+static float act(minatar *self, int code)
+{
+    progress *p = &self->progress;
+    if (qg_numpy_rand(&p->random) < self->sticky) code = p->last;
+    p->last = code;
+    if (p->ended) return 0;
+    bool terminal = false;
+    const int reward = self->rules->act(self->state, code, &p->random, &terminal);
+    p->ended = terminal;
+    return (float)reward;
+}
+
+static void destroy(void *object)
+{
+    free(object);
+}
+
+/* A new domain is at the start of an episode already, so only an episode that is over draws. */
+static qg_status reset(void *object, int noops, uint8_t *observation, qg_error *error)
+{
+    (void)error;
+    minatar *self = object;
+    if (self->progress.ended) start_episode(self);
+    for (int i = 0; i < noops; i++) {
+        act(self, QG_MINATAR_NONE);
+        if (self->progress.ended) start_episode(self);
+    }
+    observe(self, observation);
+    return QG_OK;
+}
+
+static void play(minatar *self, int code, int acts, qg_step *step, uint8_t *observation)
+{
+    *step = (qg_step){0};
+    do
+        step->reward += act(self, code);
+    while (--acts > 0 && !self->progress.ended);
+    step->end = self->progress.ended;
+    observe(self, observation);
+}
+
+static qg_status step(void *object, int action, qg_step *result, uint8_t *observation,
+                      qg_error *error)
+{
+    (void)error;
+    minatar *self = object;
+    play(self, self->codes[action], self->frame_skip, result, observation);
+    return QG_OK;
+}
+
+/* A saved state: this header, the game's state, and the CRC-32 of both. */
+typedef struct saved_header {
+    char magic[8];
+    char game[24];
+    int32_t level;
+    uint32_t state_size;
+    progress progress;
+} saved_header;
+
+static const char saved_magic[8] = "QGMINA1";
+
+static uint32_t checksum(const uint8_t *data, size_t size)
+{
+    return (uint32_t)crc32_z(0, data, size);
+}
+
+static size_t saved_size(const minatar *self)
+{
+    return sizeof(saved_header) + self->rules->state_size + sizeof(uint32_t);
+}
+
+static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *error)
+{
+    const minatar *self = object;
+    const size_t total = saved_size(self), state_size = self->rules->state_size;
+    uint8_t *data = malloc(total);
+    if (!data) return qg_fail_memory(error, "a saved game", total);
+
+    saved_header header = {
+        .level = self->level, .state_size = (uint32_t)state_size, .progress = self->progress};
+    memcpy(header.magic, saved_magic, sizeof header.magic);
+    memcpy(header.game, self->rules->name, strlen(self->rules->name));
+    memcpy(data, &header, sizeof header);
+    memcpy(data + sizeof header, self->state, state_size);
+    const uint32_t crc = checksum(data, total - sizeof crc);
+    memcpy(data + total - sizeof crc, &crc, sizeof crc);
+
+    *state = data;
+    *size = total;
+    return QG_OK;
+}
+
+/* Everything is checked before anything is changed: a refused state leaves the game as it was. The
+ * checks behind the checksum are for states that were not damaged but made. */
+static qg_status restore(void *object, const uint8_t *state, size_t size, qg_error *error)
+{
+    minatar *self = object;
+    const char *name = self->rules->name;
+    saved_header header;
+    uint32_t crc;
+
+    if (size < sizeof header + sizeof crc || memcmp(state, saved_magic, sizeof saved_magic) != 0)
+        return qg_fail(error, QG_ERROR_DATA, "minatar/%s: this is not a saved MinAtar game", name);
+    memcpy(&crc, state + size - sizeof crc, sizeof crc);
+    if (crc != checksum(state, size - sizeof crc))
+        return qg_fail(error, QG_ERROR_DATA,
+                       "minatar/%s: the saved game is damaged (wrong checksum)", name);
+
+    memcpy(&header, state, sizeof header);
+    header.game[sizeof header.game - 1] = '\0';
+    if (strcmp(header.game, name) != 0)
+        return qg_fail(error, QG_ERROR_DATA, "minatar/%s: the saved game is of minatar/%s", name,
+                       header.game);
+    if (header.level != self->level)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "minatar/%s: the saved game is of level %d, not of level %d", name,
+                       (int)header.level, self->level);
+    if (size != saved_size(self) || header.state_size != self->rules->state_size)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "minatar/%s: the saved game has %zu bytes instead of %zu", name, size,
+                       saved_size(self));
+
+    max_align_t candidate[8192 / sizeof(max_align_t)];
+    assert(header.state_size <= sizeof candidate);
+    memcpy(candidate, state + sizeof header, header.state_size);
+    const progress *p = &header.progress;
+    if (!qg_minatar_within(p->last, 0, QG_MINATAR_CODES - 1) ||
+        !qg_minatar_within(p->ended, 0, 1) || p->random.position > QG_NUMPY_WORDS ||
+        !self->rules->valid(candidate, p->ended))
+        return qg_fail(error, QG_ERROR_DATA,
+                       "minatar/%s: the saved game holds values that play cannot reach", name);
+
+    self->progress = header.progress;
+    memcpy(self->state, candidate, header.state_size);
+    return QG_OK;
+}
+
+static void picture(void *object, qg_picture *result)
+{
+    minatar *self = object;
+    const int channels = self->rules->channels;
+    uint8_t observation[QG_MINATAR_SIDE * QG_MINATAR_SIDE * QG_MINATAR_MAX_CHANNELS];
+    observe(self, observation);
+    memset(self->pixels, 0, sizeof self->pixels);
+    for (size_t cell = 0; cell < sizeof self->pixels; cell++)
+        for (int i = 0; i < channels; i++) {
+            const uint8_t channel = self->rules->drawing_order[i];
+            if (observation[cell * (size_t)channels + channel])
+                self->pixels[cell] = (uint8_t)(1 + channel);
+        }
+    *result = (qg_picture){.height = QG_MINATAR_SIDE,
+                           .width = QG_MINATAR_SIDE,
+                           .pixels = self->pixels,
+                           .palette = self->rules->palette,
+                           .colors = 1 + channels};
+}
+
+static const qg_domain_class minatar_class = {
+    .destroy = destroy,
+    .reset = reset,
+    .step = step,
+    .save = save,
+    .restore = restore,
+    .picture = picture,
+    .ram = NULL,
+};
+
+/* Equals the package's: construct, seed(options->seed), reset(). */
+qg_status qg_minatar_create(qg_domain *domain, const qg_variant *variant,
+                            const qg_domain_options *options, qg_error *error)
+{
+    const ptrdiff_t index = domain->game - qg_minatar_games;
+    assert(0 <= index && index < 5);
+    assert(1 <= variant->level && variant->level <= domain->game->levels);
+    if (options->frame_skip < 0)
+        return qg_fail(error, QG_ERROR_USAGE, "%s: frame_skip is %d; it must be 0 or more",
+                       domain->game->name, options->frame_skip);
+    if (!(options->sticky <= 1))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s: sticky is %g; it must be a probability, or negative for the default",
+                       domain->game->name, options->sticky);
+
+    const qg_minatar_rules *rules = games[index].rules;
+    minatar *self = calloc(1, sizeof *self + rules->state_size);
+    if (!self) return qg_fail_memory(error, "a game", sizeof *self + rules->state_size);
+    self->rules = rules;
+    self->codes = games[index].codes;
+    self->sticky = options->sticky < 0 ? DEFAULT_STICKY : options->sticky;
+    self->frame_skip = options->frame_skip;
+    self->level = variant->level;
+    qg_numpy_seed(&self->progress.random, options->seed);
+    start_episode(self);
+
+    domain->class = &minatar_class;
+    domain->self = self;
+    domain->shape = (qg_observation_shape){
+        .height = QG_MINATAR_SIDE, .width = QG_MINATAR_SIDE, .channels = rules->channels, .max = 1};
+    return QG_OK;
+}
+
+void qg_minatar_act_code(qg_domain *domain, int code, qg_step *step, uint8_t *observation)
+{
+    assert(0 <= code && code < QG_MINATAR_CODES);
+    play(domain->self, code, 1, step, observation);
+}

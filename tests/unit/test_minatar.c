@@ -1,0 +1,510 @@
+/* The MinAtar games against golden values that the Python package gave (the frames of 20,000 acts,
+ * hashed), and what the package does not have: levels, saved states, pictures. */
+#include "domain/domain_class.h"
+#include "domain/minatar/minatar.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <zlib.h>
+
+enum { GAMES = 5, LARGEST = 1000 };
+
+/* In the order of qg_minatar_games. */
+enum { ASTERIX, BREAKOUT, FREEWAY, SEAQUEST, SPACE_INVADERS };
+
+static qg_domain open_game(int game, int level, qg_domain_options options)
+{
+    qg_domain domain = {.game = &qg_minatar_games[game]};
+    qg_error error = {0};
+    const qg_variant variant = {.level = level};
+    assert_int_equal(qg_minatar_create(&domain, &variant, &options, &error), QG_OK);
+    return domain;
+}
+
+static void close_game(qg_domain *domain)
+{
+    domain->class->destroy(domain->self);
+}
+
+static void reset(qg_domain *domain, uint8_t *observation)
+{
+    qg_error error;
+    assert_int_equal(domain->class->reset(domain->self, 0, observation, &error), QG_OK);
+}
+
+static qg_step step(qg_domain *domain, int action, uint8_t *observation)
+{
+    qg_error error;
+    qg_step result;
+    assert_int_equal(domain->class->step(domain->self, action, &result, observation, &error),
+                     QG_OK);
+    return result;
+}
+
+static uint64_t hash_bytes(uint64_t hash, const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ data[i]) * 1099511628211u;
+    return hash;
+}
+
+static uint32_t next_draw(uint64_t *x)
+{
+    *x = *x * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*x >> 33);
+}
+
+/* Plays random action indices and hashes all that is seen; resets where a game ends. */
+static uint64_t play(qg_domain *domain, uint64_t x, int steps)
+{
+    uint8_t observation[LARGEST];
+    const size_t size = qg_observation_size(&domain->shape);
+    reset(domain, observation);
+    uint64_t hash = hash_bytes(14695981039346656037u, observation, size);
+    for (int i = 0; i < steps; i++) {
+        const int action = (int)(next_draw(&x) % (uint32_t)domain->game->action_count);
+        const qg_step result = step(domain, action, observation);
+        const uint8_t bytes[2] = {(uint8_t)result.reward, result.end};
+        hash = hash_bytes(hash, bytes, 2);
+        hash = hash_bytes(hash, observation, size);
+        if (!result.end) continue;
+        reset(domain, observation);
+        hash = hash_bytes(hash, observation, size);
+    }
+    return hash;
+}
+
+static void test_numpy_random(void **state)
+{
+    (void)state;
+    qg_numpy_random random;
+    qg_numpy_seed(&random, 42);
+    assert_true(qg_numpy_rand(&random) == 0.3745401188473625);
+    assert_true(qg_numpy_rand(&random) == 0.9507143064099162);
+    const int small[8] = {3, 5, 5, 2, 3, 3, 3, 5};
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(qg_numpy_randint(&random, 1, 6), small[i]);
+    assert_int_equal(qg_numpy_randint(&random, 0, 1), 0); /* draws nothing */
+    const int large[8] = {4, 8, 8, 3, 6, 5, 2, 8};
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(qg_numpy_randint(&random, 1, 9), large[i]);
+    for (int i = 0; i < 1000; i++)
+        qg_numpy_rand(&random);
+    assert_true(qg_numpy_rand(&random) == 0.9440593396866133);
+}
+
+static const struct {
+    int game;
+    uint32_t seed;
+    uint64_t hash_100, hash_20000;
+    int reward, episodes;
+} golden[] = {
+    {ASTERIX, 1, 0xae5dd939be572f11, 0x29e67aa2eead47fd, 134, 276},
+    {ASTERIX, 2, 0xe52a62d7d6220f48, 0x9eb4ddebc9cc2cd1, 144, 270},
+    {ASTERIX, 3, 0x320683093255028a, 0xc5b365cf6986a614, 127, 275},
+    {BREAKOUT, 1, 0x127e7583c7678f4f, 0x949622a1f02ca040, 911, 1783},
+    {BREAKOUT, 2, 0xc2aacd01dcf31ff7, 0x77c285cb3a9facea, 926, 1755},
+    {BREAKOUT, 3, 0x03d92a152d06241a, 0x3601a5f463e8fe43, 897, 1808},
+    {FREEWAY, 1, 0xb84c76af54c88d40, 0x4d09194b16a8ad57, 3, 7},
+    {FREEWAY, 2, 0x47599f169c34adba, 0x2e5bd38d1d9d35a3, 1, 7},
+    {FREEWAY, 3, 0x32d98e125bf225de, 0x406b118defec227b, 1, 7},
+    {SEAQUEST, 1, 0xf68f9d18efcb7634, 0xe86a0da1861adca7, 54, 668},
+    {SEAQUEST, 2, 0xd9c7701277cf7b68, 0x59806be76b4858f9, 53, 672},
+    {SEAQUEST, 3, 0x372eae6c9ca4263b, 0x8ad1d3a826aa727c, 81, 592},
+    {SPACE_INVADERS, 1, 0xa85380eb91c52c96, 0xa081ede9cf8eb9f1, 1126, 361},
+    {SPACE_INVADERS, 2, 0xf9b4f3a67bae959b, 0xfac983ce83e91fbf, 1129, 385},
+    {SPACE_INVADERS, 3, 0xb313eeb182225743, 0xb52a55df85f6807d, 1107, 392},
+};
+
+static void test_golden(void **state)
+{
+    (void)state;
+    for (size_t row = 0; row < sizeof golden / sizeof *golden; row++) {
+        qg_domain domain = open_game(golden[row].game, 1,
+                                     (qg_domain_options){.seed = golden[row].seed, .sticky = -1});
+        const size_t size = qg_observation_size(&domain.shape);
+        uint8_t observation[LARGEST];
+        reset(&domain, observation);
+        uint64_t hash = hash_bytes(14695981039346656037u, observation, size);
+        uint64_t x = golden[row].seed;
+        int reward = 0, episodes = 0;
+        for (int i = 1; i <= 20000; i++) {
+            qg_step result;
+            qg_minatar_act_code(&domain, (int)(next_draw(&x) % QG_MINATAR_CODES), &result,
+                                observation);
+            const uint8_t bytes[2] = {(uint8_t)result.reward, result.end};
+            hash = hash_bytes(hash, bytes, 2);
+            hash = hash_bytes(hash, observation, size);
+            reward += (int)result.reward;
+            if (result.end) {
+                episodes++;
+                reset(&domain, observation);
+                hash = hash_bytes(hash, observation, size);
+            }
+            if (i == 100) assert_int_equal(hash, golden[row].hash_100);
+        }
+        assert_int_equal(hash, golden[row].hash_20000);
+        assert_int_equal(reward, golden[row].reward);
+        assert_int_equal(episodes, golden[row].episodes);
+        close_game(&domain);
+    }
+}
+
+/* Action index i is the i-th code of the minimal set. */
+static void test_actions(void **state)
+{
+    (void)state;
+    static const char *const names[QG_MINATAR_CODES] = {"noop",  "left", "up",
+                                                        "right", "down", "fire"};
+    for (int game = 0; game < GAMES; game++) {
+        const qg_game *about = &qg_minatar_games[game];
+        qg_domain by_index = open_game(game, 1, (qg_domain_options){.seed = 5, .sticky = -1});
+        qg_domain by_code = open_game(game, 1, (qg_domain_options){.seed = 5, .sticky = -1});
+        const size_t size = qg_observation_size(&by_index.shape);
+        uint8_t a[LARGEST], b[LARGEST];
+        uint64_t x = 5;
+        for (int i = 0; i < 3000; i++) {
+            const int action = (int)(next_draw(&x) % (uint32_t)about->action_count);
+            int code = 0;
+            while (strcmp(names[code], about->actions[action]) != 0)
+                code++;
+            const qg_step result = step(&by_index, action, a);
+            qg_step expected;
+            qg_minatar_act_code(&by_code, code, &expected, b);
+            assert_memory_equal(a, b, size);
+            assert_true(result.reward == expected.reward && result.end == expected.end);
+            if (!result.end) continue;
+            reset(&by_index, a);
+            reset(&by_code, b);
+            assert_memory_equal(a, b, size);
+        }
+        close_game(&by_index);
+        close_game(&by_code);
+    }
+}
+
+/* A game that is over stays as it is until it is reset; a game that goes on is not reset. */
+static void test_ends_and_resets(void **state)
+{
+    (void)state;
+    for (int game = 0; game < GAMES; game++) {
+        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 3, .sticky = 0});
+        const size_t size = qg_observation_size(&domain.shape);
+        uint8_t first[LARGEST], observation[LARGEST], last[LARGEST];
+        reset(&domain, first);
+        reset(&domain, observation);
+        assert_memory_equal(observation, first, size);
+
+        int acts = 0;
+        do
+            acts++;
+        while (!step(&domain, acts % domain.game->action_count, last).end && acts < 100000);
+        assert_true(acts < 100000);
+        const qg_step after = step(&domain, 1, observation);
+        assert_true(after.end && after.reward == 0);
+        assert_memory_equal(observation, last, size);
+
+        qg_error error;
+        assert_int_equal(domain.class->reset(domain.self, 3, observation, &error), QG_OK);
+        assert_false(step(&domain, 0, observation).end);
+        memcpy(last, observation, size);
+        reset(&domain, observation); /* goes on */
+        assert_memory_equal(observation, last, size);
+        close_game(&domain);
+    }
+}
+
+static void test_noops_and_frame_skip(void **state)
+{
+    (void)state;
+    for (int game = 0; game < GAMES; game++) {
+        qg_domain one = open_game(game, 1, (qg_domain_options){.seed = 9, .sticky = -1});
+        qg_domain four =
+            open_game(game, 1, (qg_domain_options){.seed = 9, .sticky = -1, .frame_skip = 4});
+        const size_t size = qg_observation_size(&one.shape);
+        uint8_t a[LARGEST], b[LARGEST];
+        qg_error error;
+        assert_int_equal(four.class->reset(four.self, 5, b, &error), QG_OK);
+        for (int i = 0; i < 5; i++)
+            step(&one, 0, a);
+        assert_memory_equal(a, b, size);
+
+        uint64_t x = 9;
+        for (int i = 0; i < 2000; i++) {
+            const int action = (int)(next_draw(&x) % (uint32_t)one.game->action_count);
+            qg_step sum = {0};
+            for (int k = 0; k < 4 && !sum.end; k++) {
+                const qg_step result = step(&one, action, a);
+                sum.reward += result.reward;
+                sum.end = result.end;
+            }
+            const qg_step result = step(&four, action, b);
+            assert_true(result.reward == sum.reward && result.end == sum.end);
+            assert_memory_equal(a, b, size);
+            if (!sum.end) continue;
+            reset(&one, a);
+            reset(&four, b);
+        }
+        close_game(&one);
+        close_game(&four);
+    }
+}
+
+static bool any_in(const uint8_t *observation, int channels, int channel)
+{
+    for (int cell = 0; cell < 100; cell++)
+        if (observation[cell * channels + channel]) return true;
+    return false;
+}
+
+/* The act at which something first appears in one of two channels, all acts being "none". */
+static int first_act(int game, int level, int channel, int or_channel,
+                     bool (*appears)(const uint8_t *observation, int channels, int channel))
+{
+    qg_domain domain = open_game(game, level, (qg_domain_options){.seed = 1, .sticky = 0});
+    uint8_t observation[LARGEST];
+    const int channels = domain.shape.channels;
+    int act = 0;
+    do {
+        act++;
+        step(&domain, 0, observation);
+        assert_true(act < 100);
+    } while (!appears(observation, channels, channel) &&
+             !appears(observation, channels, or_channel));
+    close_game(&domain);
+    return act;
+}
+
+static bool in_column_1(const uint8_t *observation, int channels, int channel)
+{
+    return observation[channels + channel];
+}
+
+/* A timer that starts at n acts for the first time in act n + 1. */
+static void test_levels(void **state)
+{
+    (void)state;
+    assert_int_equal(qg_minatar_games[ASTERIX].levels, 10);
+    for (int level = 1; level <= 10; level++) /* enemy, gold */
+        assert_int_equal(first_act(ASTERIX, level, 1, 3, any_in), 1 + (11 - level));
+
+    assert_int_equal(qg_minatar_games[SEAQUEST].levels, 20);
+    for (int level = 1; level <= 20; level++) /* fish, submarine */
+        assert_int_equal(first_act(SEAQUEST, level, 5, 6, any_in), 1 + (21 - level));
+
+    assert_int_equal(qg_minatar_games[SPACE_INVADERS].levels, 7);
+    for (int level = 1; level <= 7; level++) /* the wave's first step to the left */
+        assert_int_equal(first_act(SPACE_INVADERS, level, 1, 1, in_column_1), 1 + (13 - level));
+
+    assert_int_equal(qg_minatar_games[BREAKOUT].levels, 1);
+    assert_int_equal(qg_minatar_games[FREEWAY].levels, 1);
+}
+
+/* Every episode of a level begins at that level, not only the first. */
+static void test_level_lasts(void **state)
+{
+    (void)state;
+    qg_domain domain = open_game(ASTERIX, 10, (qg_domain_options){.seed = 1, .sticky = 0});
+    uint8_t observation[LARGEST];
+    for (int episode = 0; episode < 20; episode++) {
+        reset(&domain, observation);
+        step(&domain, 0, observation);
+        assert_false(any_in(observation, 4, 1) || any_in(observation, 4, 3));
+        bool end = step(&domain, 0, observation).end;
+        assert_true(any_in(observation, 4, 1) || any_in(observation, 4, 3));
+        while (!end)
+            end = step(&domain, 0, observation).end;
+    }
+    close_game(&domain);
+}
+
+static void test_save_restore(void **state)
+{
+    (void)state;
+    static const int before[] = {0, 1, 10, 137, 2000, 2501};
+    for (int game = 0; game < GAMES; game++)
+        for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+            const int level = qg_minatar_games[game].levels;
+            qg_domain a = open_game(game, level, (qg_domain_options){.seed = 7, .sticky = -1});
+            qg_domain b = open_game(game, level, (qg_domain_options){.seed = 8, .sticky = -1});
+            qg_error error;
+            uint8_t observation[LARGEST];
+            uint64_t x = 7;
+            for (int k = 0; k < before[i]; k++) {
+                if (k + 1 < before[i]) reset(&a, observation); /* a save at an end, too */
+                step(&a, (int)(next_draw(&x) % (uint32_t)a.game->action_count), observation);
+            }
+            play(&b, 3, 50);
+
+            uint8_t *saved;
+            size_t size;
+            assert_int_equal(a.class->save(a.self, &saved, &size, &error), QG_OK);
+            assert_int_equal(b.class->restore(b.self, saved, size, &error), QG_OK);
+            assert_int_equal(play(&a, 11, 3000), play(&b, 11, 3000));
+
+            /* and back to the same point, in the domain that played on */
+            const uint64_t expected = play(&b, 12, 100);
+            assert_int_equal(a.class->restore(a.self, saved, size, &error), QG_OK);
+            play(&a, 11, 3000);
+            assert_int_equal(play(&a, 12, 100), expected);
+            free(saved);
+            close_game(&a);
+            close_game(&b);
+        }
+}
+
+/* Refused with a message, and the game goes on as if nothing had been tried. */
+static void assert_refused(qg_domain *domain, const uint8_t *saved, size_t size)
+{
+    qg_error error = {0};
+    assert_int_equal(domain->class->restore(domain->self, saved, size, &error), QG_ERROR_DATA);
+    assert_int_equal(error.code, QG_ERROR_DATA);
+    assert_true(strlen(error.message) > 20);
+}
+
+static void test_damaged_saves(void **state)
+{
+    (void)state;
+    for (int game = 0; game < GAMES; game++) {
+        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        qg_domain twin = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        qg_domain other =
+            open_game((game + 1) % GAMES, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        play(&domain, 1, 200);
+        play(&twin, 1, 200);
+        uint8_t *saved;
+        size_t size;
+        qg_error error;
+        assert_int_equal(domain.class->save(domain.self, &saved, &size, &error), QG_OK);
+
+        for (size_t i = 0; i < size; i++) { /* one bit of each byte */
+            saved[i] ^= (uint8_t)(1 << i % 8);
+            assert_refused(&domain, saved, size);
+            saved[i] ^= (uint8_t)(1 << i % 8);
+        }
+        for (size_t shorter = 0; shorter < size; shorter += 1 + size / 300)
+            assert_refused(&domain, saved, shorter);
+        uint8_t *longer = calloc(1, size + 1);
+        assert_non_null(longer);
+        memcpy(longer, saved, size);
+        assert_refused(&domain, longer, size + 1);
+        free(longer);
+        assert_refused(&other, saved, size);
+        if (domain.game->levels > 1) {
+            qg_domain harder = open_game(game, 2, (qg_domain_options){.sticky = -1});
+            assert_refused(&harder, saved, size);
+            close_game(&harder);
+        }
+
+        assert_int_equal(play(&domain, 4, 500), play(&twin, 4, 500));
+        free(saved);
+        close_game(&domain);
+        close_game(&twin);
+        close_game(&other);
+    }
+}
+
+/* States that carry a right checksum but values that were made up: refused, or harmless however the
+ * game goes on (the sanitizers see to that). */
+static void test_made_up_saves(void **state)
+{
+    (void)state;
+    static const int32_t values[] = {-1, 0, 1, 9, 10, 64, 65, INT32_MAX, INT32_MIN};
+    for (int game = 0; game < GAMES; game++) {
+        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        play(&domain, 1, 200);
+        uint8_t *saved;
+        size_t size;
+        qg_error error;
+        assert_int_equal(domain.class->save(domain.self, &saved, &size, &error), QG_OK);
+        int refused = 0;
+        for (size_t at = 8; at + 8 <= size; at += 4) {
+            int32_t original;
+            memcpy(&original, saved + at, 4);
+            if (original < -1 || original > 300) continue; /* the generator's words */
+            for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+                memcpy(saved + at, &values[v], 4);
+                const uint32_t crc = (uint32_t)crc32(0, saved, (uInt)(size - 4));
+                memcpy(saved + size - 4, &crc, 4);
+                if (domain.class->restore(domain.self, saved, size, &error) == QG_OK)
+                    play(&domain, 6, at % 100 == 0 ? 50 : 2);
+                else
+                    refused++;
+            }
+            memcpy(saved + at, &original, 4);
+        }
+        assert_true(refused > 20);
+        free(saved);
+        close_game(&domain);
+    }
+}
+
+static void test_picture(void **state)
+{
+    (void)state;
+    for (int game = 0; game < GAMES; game++) {
+        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        const int channels = domain.shape.channels;
+        uint8_t observation[LARGEST];
+        uint64_t x = 1;
+        for (int i = 0; i < 300; i++) {
+            reset(&domain, observation);
+            step(&domain, (int)(next_draw(&x) % (uint32_t)domain.game->action_count), observation);
+            qg_picture picture;
+            domain.class->picture(domain.self, &picture);
+            assert_int_equal(picture.height, 10);
+            assert_int_equal(picture.width, 10);
+            assert_int_equal(picture.colors, 1 + channels);
+            for (int cell = 0; cell < 100; cell++) {
+                const uint8_t *set = observation + cell * channels;
+                if (picture.pixels[cell] == 0)
+                    for (int c = 0; c < channels; c++)
+                        assert_int_equal(set[c], 0);
+                else
+                    assert_int_equal(set[picture.pixels[cell] - 1], 1);
+            }
+            for (int c = 1; c < picture.colors; c++)
+                for (int d = 0; d < c; d++)
+                    assert_memory_not_equal(picture.palette[c], picture.palette[d], 3);
+        }
+        close_game(&domain);
+    }
+}
+
+static void test_wrong_options(void **state)
+{
+    (void)state;
+    const qg_domain_options wrong[] = {
+        {.frame_skip = -1}, {.sticky = 1.5}, {.sticky = (double)NAN}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        qg_domain domain = {.game = &qg_minatar_games[0]};
+        const qg_variant variant = {.level = 1};
+        qg_error error = {0};
+        assert_int_equal(qg_minatar_create(&domain, &variant, &wrong[i], &error), QG_ERROR_USAGE);
+        assert_non_null(strstr(error.message, "minatar/asterix"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numpy_random),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_ends_and_resets),
+        cmocka_unit_test(test_noops_and_frame_skip),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_level_lasts),
+        cmocka_unit_test(test_save_restore),
+        cmocka_unit_test(test_damaged_saves),
+        cmocka_unit_test(test_made_up_saves),
+        cmocka_unit_test(test_picture),
+        cmocka_unit_test(test_wrong_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
