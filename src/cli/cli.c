@@ -1,0 +1,143 @@
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CELL 512
+
+static void print_failure(const char *message)
+{
+    const bool colour = cli_colour(stderr);
+    fflush(stdout);
+    fprintf(stderr, "%sqgraft:%s %s\n", colour ? "\033[1;31m" : "", colour ? "\033[0m" : "",
+            message);
+}
+
+int cli_fail(const qg_error *error)
+{
+    print_failure(error->message);
+    return error->code == QG_ERROR_USAGE ? 2 : 1;
+}
+
+int cli_fail_usage(const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    qg_error error;
+    qg_fail(&error, QG_ERROR_USAGE, "%s", message); /* makes it safe to print */
+    return cli_fail(&error);
+}
+
+int cli_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    argp_err_exit_status = 2;
+    setenv("ARGP_HELP_FMT", "rmargin=99", 0); /* so that the examples stay on one line */
+    return argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+bool cli_colour(FILE *stream)
+{
+    const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    if ((none && *none) || !terminal || strcmp(terminal, "dumb") == 0) return false;
+    return isatty(fileno(stream)) == 1;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void cli_catch_interrupt(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
+    action.sa_flags |= (int)SA_RESETHAND; /* the second one is the system's */
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+static void make_safe(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
+}
+
+/* Columns that a text takes on a terminal; bytes that go on a UTF-8 character take none. */
+static size_t width(const char *text)
+{
+    size_t columns = 0;
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
+}
+
+static void print_cell(const char *text, size_t columns, bool number, bool last)
+{
+    const size_t used = width(text);
+    const int padding = used < columns ? (int)(columns - used) : 0;
+    if (number)
+        printf("%*s%s", padding, "", text);
+    else
+        printf("%s%*s", text, last ? 0 : padding, "");
+    fputs(last ? "\n" : "  ", stdout);
+}
+
+void cli_print_table(const cli_column *columns, size_t column_count, size_t rows, cli_cell *cell,
+                     const void *context)
+{
+    char text[CELL];
+    size_t widths[16];
+    if (column_count > sizeof widths / sizeof *widths)
+        column_count = sizeof widths / sizeof *widths;
+    for (size_t c = 0; c < column_count; c++) {
+        widths[c] = width(columns[c].title);
+        for (size_t r = 0; r < rows; r++) {
+            cell(context, r, c, text, sizeof text);
+            if (width(text) > widths[c]) widths[c] = width(text);
+        }
+    }
+    const bool colour = cli_colour(stdout);
+    fputs(colour ? "\033[1m" : "", stdout);
+    for (size_t c = 0; c < column_count; c++)
+        print_cell(columns[c].title, widths[c], columns[c].number, c + 1 == column_count);
+    fputs(colour ? "\033[0m" : "", stdout);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < column_count; c++) {
+            cell(context, r, c, text, sizeof text);
+            make_safe(text);
+            print_cell(text, widths[c], columns[c].number, c + 1 == column_count);
+        }
+}
+
+void cli_print_safe(const char *text)
+{
+    for (; *text; text++)
+        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
+int cli_print_json(json_t *value)
+{
+    const int failed = !value || json_dumpf(value, stdout, JSON_INDENT(2)) != 0;
+    json_decref(value);
+    if (failed) {
+        qg_error error;
+        qg_fail(&error, QG_ERROR_MEMORY, "the JSON could not be written");
+        return cli_fail(&error);
+    }
+    putchar('\n');
+    return 0;
+}

@@ -1,0 +1,57 @@
+/* What the commands share: their list, error output, tables, Ctrl-C.
+ *
+ * A command is one file with one function cmd_NAME(argc, argv), argv[0] being "qgraft NAME", that
+ * returns the exit code: 0, 1 (failed) or 2 (wrong usage). A new command is its file, its
+ * declaration here and its row in main.c. */
+#ifndef QG_CLI_H
+#define QG_CLI_H
+
+#include <qgraft/error.h>
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+int cmd_games(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_rollout(int argc, char **argv);
+
+/* Prints "qgraft: MESSAGE" to stderr; the exit code that belongs to the error. */
+int cli_fail(const qg_error *error);
+
+/* The same for a message of the command's own; always a usage error, 2. */
+int cli_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* For argp parsers: argp_parse with the conventions of this program. An option that is wrong by
+ * itself ends the process with exit code 2 (argp says why); a parser that fills a qg_error returns
+ * EINVAL, which comes back as non-zero. */
+int cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* True where colour is welcome: a terminal, and NO_COLOR is not set. */
+bool cli_colour(FILE *stream);
+
+/* Ctrl-C and SIGTERM only set a flag from here on, so that a command can end in order; the second
+ * one ends the process as usual. */
+void cli_catch_interrupt(void);
+bool cli_interrupted(void);
+
+typedef struct cli_column {
+    const char *title;
+    bool number; /* to the right */
+} cli_column;
+
+/* Prints rows under titles. `cell` writes the text of one cell (it is called twice for each); what
+ * could command a terminal is replaced. */
+typedef void cli_cell(const void *context, size_t row, size_t column, char *text, size_t size);
+void cli_print_table(const cli_column *columns, size_t column_count, size_t rows, cli_cell *cell,
+                     const void *context);
+
+/* `text` with control characters replaced by '?', to stdout. */
+void cli_print_safe(const char *text);
+
+/* Prints the value with a newline to stdout and releases it; NULL (no memory) gives exit code 1. */
+int cli_print_json(json_t *value);
+
+#endif

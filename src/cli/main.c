@@ -1,0 +1,100 @@
+/* The program: finds the command and hands over. */
+#include "cli/cli.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *group; /* title over the first command of a group, otherwise NULL */
+    const char *summary;
+} command;
+
+static const command commands[] = {
+    {"games", cmd_games, "Games", "list every game that can be played"},
+    {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
+    {"rollout", cmd_rollout, "For checks from other programs",
+     "play a list of actions and write what was seen"},
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static void print_help(FILE *stream)
+{
+    fputs("Usage: qgraft COMMAND [ARGUMENT...]\n"
+          "Does a trained deep Q-network help or hurt on another game? Trains, copies layers,\n"
+          "compares.\n",
+          stream);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (commands[i].group) fprintf(stream, "\n%s:\n", commands[i].group);
+        fprintf(stream, "  %-12s%s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\nExamples:\n"
+          "  qgraft games minatar\n"
+          "  qgraft rollout minatar/breakout --random 1000 --seed 1 --out play.safetensors\n"
+          "\n'qgraft COMMAND --help' explains a command.\n",
+          stream);
+}
+
+static const command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0) return &commands[i];
+    return NULL;
+}
+
+static int run_command(int argc, char **argv)
+{
+    const command *found = find_command(argv[1]);
+    if (!found) {
+        const char *near = qg_text_nearest(argv[1], commands, COMMANDS, sizeof *commands);
+        return cli_fail_usage("there is no command '%.60s'%s%s%s", argv[1],
+                              near ? "; did you mean '" : " ('qgraft --help' lists all)",
+                              near ? near : "", near ? "'?" : "");
+    }
+    char name[64];
+    snprintf(name, sizeof name, "qgraft %s", found->name);
+    argv[1] = name; /* what argp calls the program in its messages */
+    return found->run(argc - 1, argv + 1);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        puts("qgraft " QG_VERSION);
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        if (argc < 3 || !find_command(argv[2])) {
+            print_help(stdout);
+            return 0;
+        }
+        char help[] = "--help";
+        char *arguments[] = {argv[0], argv[2], help, NULL};
+        return run_command(3, arguments);
+    }
+    return run_command(argc, argv);
+}
+
+/* Output that could not be written (a full disk) is a failure like any other; argp's --help ends
+ * the process by itself, hence at exit. */
+static void close_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return;
+    fprintf(stderr, "qgraft: standard output: %s\n", strerror(errno));
+    _Exit(1);
+}
+
+int main(int argc, char **argv)
+{
+    atexit(close_output);
+    return run(argc, argv);
+}

@@ -1,0 +1,180 @@
+"""The program from outside: help, names, exit codes, one line per error, rollout and inspect."""
+
+import json
+import os
+import subprocess
+
+import numpy
+import pytest
+from safetensors.numpy import load_file, save_file
+
+QGRAFT = os.environ["QGRAFT"]
+
+
+def qgraft(*arguments, code=0, **options):
+    result = subprocess.run([QGRAFT, *map(str, arguments)], capture_output=True, text=True,
+                            timeout=120, **options)
+    assert result.returncode == code, result.stderr
+    return result
+
+
+def refusal(*arguments, code=2):
+    """The error of a command that must fail with exactly one line."""
+    result = qgraft(*arguments, code=code)
+    assert result.stderr.startswith("qgraft: ") and result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+def rollout(folder, *arguments):
+    path = folder / "rollout.safetensors"
+    qgraft("rollout", *arguments, "--out", path)
+    return load_file(path)
+
+
+def test_help_and_version():
+    assert "rollout" in qgraft("--help").stdout
+    assert qgraft("--version").stdout.startswith("qgraft ")
+    assert "Usage: qgraft" in qgraft(code=2).stderr
+    for command in ["games", "inspect", "rollout"]:
+        text = qgraft(command, "--help").stdout
+        assert f"qgraft {command}" in text and "Examples:" in text
+        assert qgraft("help", command).stdout == text
+
+
+def test_unknown_words():
+    assert "did you mean 'games'" in refusal("gamse")
+    assert "'qgraft --help' lists all" in refusal("xyzzy")
+    assert "zzz" in refusal("games", "zzz")
+    assert "--nix" in qgraft("games", "--nix", code=2).stderr
+    assert "\x1b" not in refusal("\x1b[31m")
+
+
+def test_output_that_cannot_be_written_is_an_error():
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([QGRAFT, "games"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1 and "No space left" in result.stderr
+
+
+def test_games():
+    games = {game["name"]: game for game in json.loads(qgraft("games", "--json").stdout)}
+    assert games["minatar/breakout"]["actions"] == ["noop", "left", "right"]
+    assert len([name for name in games if name.startswith("minatar/")]) == 5
+    table = qgraft("games").stdout.splitlines()
+    assert len(table) == len(games) + 1
+    assert "0 noop, 1 left, 2 right" in qgraft("games", "minatar/breakout").stdout
+
+
+def test_rollout_shapes_and_ends(tmp_path):
+    data = rollout(tmp_path, "minatar/breakout", "--random", "2k", "--seed", 7)
+    assert data["actions"].dtype == numpy.int64 and data["actions"].shape == (2000,)
+    assert data["observations"].dtype == numpy.uint8
+    assert data["observations"].shape == (2000, 10, 10, 4)
+    assert data["rewards"].dtype == numpy.float32 and data["rewards"].shape == (2000,)
+    assert data["ends"].dtype == numpy.uint8 and 0 < data["ends"].sum() < 2000
+    assert set(numpy.unique(data["actions"])) == {0, 1, 2}
+
+
+def test_rollout_is_a_function_of_its_seed(tmp_path):
+    first, again, other = (rollout(tmp_path, "minatar/freeway", "--random", 500, "--seed", seed)
+                           for seed in (1, 1, 2))
+    assert all((first[name] == again[name]).all() for name in first)
+    assert not (first["actions"] == other["actions"]).all()
+
+
+def test_rollout_plays_files(tmp_path):
+    numbers, names, tensor = (tmp_path / name for name in ("a.txt", "b.txt", "c.safetensors"))
+    numbers.write_text("# left, left, right\n1\n\n 1 # again\r\n2")
+    names.write_text("left\nLEFT\nright\n")
+    save_file({"actions": numpy.array([1, 1, 2])}, tensor)
+    results = [rollout(tmp_path, "minatar/breakout", "--actions", path, "--seed", 3)
+               for path in (numbers, names, tensor)]
+    for result in results:
+        assert result["actions"].tolist() == [1, 1, 2]
+        assert (result["observations"] == results[0]["observations"]).all()
+
+
+def test_rollout_sticky(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("left\n" + "noop\n" * 5)
+    free, stuck = (rollout(tmp_path, "minatar/breakout", "--actions", path, "--seed", 3, "--set",
+                           f"sticky={sticky}")["observations"] for sticky in (0, 1))
+    paddle = [board[9, :, 0].argmax() for board in (free[5], stuck[5])]
+    assert paddle == [3, 4]  # with sticky = 1 the first action, too, repeats "noop"
+
+
+@pytest.mark.parametrize("text, message", [
+    ("0\n1\n3\n", ":3: '3' is not an action"),
+    ("0\n-1\n", ":2: '-1' is not an action"),
+    ("fire\n", ":1: 'fire' is not an action"),
+    ("1.5\n", ":1: '1.5' is not an action"),
+    ("99999999999999999999\n", "is not an action"),
+    ("1\0\n", ":1: "),
+    ("", "no actions in it"),
+    ("# nothing\n\n", "no actions in it"),
+])
+def test_rollout_refuses_actions(tmp_path, text, message):
+    path, out = tmp_path / "a.txt", tmp_path / "out.safetensors"
+    path.write_text(text)
+    assert message in refusal("rollout", "minatar/breakout", "--actions", path, "--seed", 1,
+                              "--out", out, code=1)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("tensors, message", [
+    ({"actions": numpy.array([0, 3])}, "actions[1] is 3"),
+    ({"actions": numpy.array([-1])}, "actions[0] is -1"),
+    ({"actions": numpy.array([], dtype=numpy.int64)}, "no actions"),
+    ({"actions": numpy.array([1.0], dtype=numpy.float32)}, "actions"),
+    ({"actions": numpy.array([[1]])}, "actions"),
+    ({"other": numpy.array([1])}, "actions"),
+])
+def test_rollout_refuses_tensors(tmp_path, tensors, message):
+    path, out = tmp_path / "a.safetensors", tmp_path / "out.safetensors"
+    save_file(tensors, path)
+    assert message in refusal("rollout", "minatar/breakout", "--actions", path, "--seed", 1,
+                              "--out", out, code=1)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "DOMAIN is missing"),
+    (["minatar/breakout", "--seed", 1, "--out", "x"], "--actions FILE or --random N"),
+    (["minatar/breakout", "--random", 5, "--actions", "y", "--seed", 1, "--out", "x"],
+     "--actions FILE or --random N"),
+    (["minatar/breakout", "--random", 5, "--out", "x"], "--seed S is missing"),
+    (["minatar/breakout", "--random", 5, "--seed", 1], "--out FILE is missing"),
+    (["minatar/breakout", "--random", 0, "--seed", 1, "--out", "x"], "--random: '0'"),
+    (["minatar/breakout", "--random", "1e11", "--seed", 1, "--out", "x"], "do not fit"),
+    (["minatar/breakout", "--random", 5, "--seed", -1, "--out", "x"], "--seed: '-1'"),
+    (["minatar/breakout", "--random", 5, "--seed", 2**32, "--out", "x"], "--seed"),
+    (["minatar/breakuot", "--random", 5, "--seed", 1, "--out", "x"], "minatar/breakuot"),
+    (["minatar/breakout", "--random", 5, "--seed", 1, "--out", "x", "--set", "sticky=2"],
+     "sticky: '2'"),
+    (["minatar/breakout", "--random", 5, "--seed", 1, "--out", "x", "--set", "replay=5"],
+     "no effect"),
+])
+def test_rollout_refuses_options(tmp_path, arguments, message):
+    if "x" in arguments:
+        arguments = [tmp_path / "x" if word == "x" else word for word in arguments]
+    assert message in refusal("rollout", *arguments)
+    assert not (tmp_path / "x").exists()
+
+
+def test_inspect(tmp_path):
+    path = tmp_path / "n.safetensors"
+    save_file({"a": numpy.zeros((2, 3), numpy.float32), "b": numpy.zeros(4, numpy.uint8)}, path,
+              metadata={"key": "value\x1b[31m"})
+    text = qgraft("inspect", path).stdout
+    assert "2 x 3" in text and "60.0 %" in text and "key: value" in text and "\x1b" not in text
+    data = json.loads(qgraft("inspect", "--json", path).stdout)
+    assert {"name": "a", "dtype": "F32", "shape": [2, 3], "values": 6} in data["tensors"]
+    assert data["metadata"]["key"] == "value\x1b[31m"
+
+
+def test_inspect_refuses(tmp_path):
+    assert "FILE" in qgraft("inspect", code=2).stderr
+    assert "missing.safetensors" in refusal("inspect", tmp_path / "missing.safetensors", code=1)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\xff" * 7)
+    assert "broken.safetensors" in refusal("inspect", broken, code=1)
+    assert refusal("inspect", tmp_path, code=1)
