@@ -65,6 +65,11 @@ void cli_catch_interrupt(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+const volatile sig_atomic_t *cli_interrupt_flag(void)
+{
+    return &interrupted;
+}
+
 bool cli_interrupted(void)
 {
     return interrupted != 0;
@@ -127,6 +132,11 @@ void cli_print_safe(const char *text)
 {
     for (; *text; text++)
         putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
+json_t *cli_real_to_json(double value)
+{
+    return value == value ? json_real(value) : json_null();
 }
 
 int cli_print_json(json_t *value)

@@ -10,13 +10,17 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 int cmd_games(int argc, char **argv);
+int cmd_evaluate(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_rollout(int argc, char **argv);
+int cmd_train(int argc, char **argv);
+int cmd_update(int argc, char **argv);
 
 /* Prints "qgraft: MESSAGE" to stderr; the exit code that belongs to the error. */
 int cli_fail(const qg_error *error);
@@ -36,6 +40,7 @@ bool cli_colour(FILE *stream);
  * one ends the process as usual. */
 void cli_catch_interrupt(void);
 bool cli_interrupted(void);
+const volatile sig_atomic_t *cli_interrupt_flag(void); /* what the library's loops look at */
 
 typedef struct cli_column {
     const char *title;
@@ -50,6 +55,9 @@ void cli_print_table(const cli_column *columns, size_t column_count, size_t rows
 
 /* `text` with control characters replaced by '?', to stdout. */
 void cli_print_safe(const char *text);
+
+/* A JSON number, null for NaN. */
+json_t *cli_real_to_json(double value);
 
 /* Prints the value with a newline to stdout and releases it; NULL (no memory) gives exit code 1. */
 int cli_print_json(json_t *value);

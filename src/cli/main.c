@@ -16,9 +16,12 @@ typedef struct command {
 
 static const command commands[] = {
     {"games", cmd_games, "Games", "list every game that can be played"},
+    {"train", cmd_train, "Agents", "train a deep Q-network on a game"},
+    {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
     {"rollout", cmd_rollout, "For checks from other programs",
      "play a list of actions and write what was seen"},
+    {"update", cmd_update, NULL, "do one learner update on networks and a batch from files"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -34,6 +37,7 @@ static void print_help(FILE *stream)
     }
     fputs("\nExamples:\n"
           "  qgraft games minatar\n"
+          "  qgraft train minatar/breakout --steps 1M\n"
           "  qgraft rollout minatar/breakout --random 1000 --seed 1 --out play.safetensors\n"
           "\n'qgraft COMMAND --help' explains a command.\n",
           stream);

@@ -276,8 +276,9 @@ static const qg_domain_class minatar_class = {
 qg_status qg_minatar_create(qg_domain *domain, const qg_variant *variant,
                             const qg_domain_options *options, qg_error *error)
 {
-    const ptrdiff_t index = domain->game - qg_minatar_games;
-    assert(0 <= index && index < 5);
+    int index = 0;
+    while (strcmp(domain->game->name, qg_minatar_games[index].name) != 0)
+        index++;
     assert(1 <= variant->level && variant->level <= domain->game->levels);
     if (options->frame_skip < 0)
         return qg_fail(error, QG_ERROR_USAGE, "%s: frame_skip is %d; it must be 0 or more",

@@ -1,0 +1,94 @@
+/* The agent: deep Q-learning on a domain, and the evaluation of a network.
+ *
+ * A run is a folder that one process writes: run.yaml (what determines the result),
+ * evaluations.csv, training.csv, best.safetensors, last.safetensors, TensorBoard events. It is a
+ * function of its settings and seed: the same bits whatever the number of threads. */
+#ifndef QGRAFT_AGENT_H
+#define QGRAFT_AGENT_H
+
+#include <qgraft/domain.h>
+#include <qgraft/engine.h>
+#include <qgraft/settings.h>
+
+#include <signal.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a run is doing, for people who watch it. */
+typedef struct qg_progress {
+    int64_t step, steps;
+    double seconds;  /* since the run started */
+    double epsilon;  /* of the behaviour policy */
+    bool evaluating; /* the next evaluation is being played */
+    int64_t evaluation_step, evaluation_steps;
+    double last_score;  /* of the last evaluation; NaN: none yet */
+    double last_return; /* mean return of the latest training episodes; NaN: none yet */
+} qg_progress;
+
+typedef struct qg_train_options {
+    const char *domain;
+    qg_settings settings;
+    uint64_t seed;
+    int64_t steps; /* agent steps in all; 0: the initial network is written, no more */
+    int threads;
+    const char *isa;    /* NULL: the best */
+    const char *folder; /* created; one that holds a run is refused unless `overwrite` */
+    bool overwrite;
+    /* Called a few times a second from the training thread; NULL: not at all. */
+    void (*progress)(void *context, const qg_progress *progress);
+    void *context;
+    const volatile sig_atomic_t *stop; /* becomes non-zero: end cleanly, QG_STOPPED; may be NULL */
+} qg_train_options;
+
+typedef struct qg_train_result {
+    int64_t step;
+    double best_score, last_score; /* NaN: no evaluation */
+    int64_t best_step;
+    double seconds;
+    double learning_steps_per_second; /* steps after learning started, without evaluations */
+} qg_train_result;
+
+/* Trains; returns when it is done, stopped or failed. */
+qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_error *error);
+
+typedef struct qg_evaluation_options {
+    int64_t steps;
+    double epsilon;
+    int noop_max, history;
+    uint64_t seed; /* of policy, no-ops and domain */
+    /* NULL: none; called now and then with the step reached. */
+    void (*progress)(void *context, int64_t step);
+    void *context;
+    const volatile sig_atomic_t *stop;
+} qg_evaluation_options;
+
+typedef struct qg_evaluation {
+    double score; /* mean return of the complete episodes; of the only, incomplete one if
+                     `episodes` is 0 */
+    double deviation, minimum, maximum; /* of the returns of the complete episodes */
+    int64_t episodes;                   /* complete ones */
+    int64_t steps;
+} qg_evaluation;
+
+/* Plays epsilon-greedily with the engine's online network for `steps` steps; a lost life does not
+ * end an episode. `domain` was opened without break_on_life. */
+qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
+                      qg_evaluation *evaluation, qg_error *error);
+
+/* The architecture that `settings` make for a domain. */
+qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
+                              qg_architecture *architecture, qg_error *error);
+
+/* Whether a network fits a domain: screen and number of actions; the error names both sides. */
+qg_status qg_network_fits(const qg_architecture *architecture, const qg_domain *domain, int history,
+                          qg_error *error);
+
+/* The greedy action, ties broken by `draw` in [0, 1): index of one of the largest values. */
+int qg_greedy_action(const float *q_values, int actions, double draw);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

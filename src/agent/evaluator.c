@@ -1,0 +1,131 @@
+/* Evaluation: the network plays almost greedily, nothing is learned. */
+#include <qgraft/agent.h>
+
+#include "agent/history.h"
+#include "agent/policy.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
+                              qg_architecture *architecture, qg_error *error)
+{
+    const qg_observation_shape *shape = &domain->shape;
+    return qg_architecture_make(settings->network, settings->history * shape->channels,
+                                shape->height, shape->width, shape->max, domain->game->action_count,
+                                architecture, error);
+}
+
+qg_status qg_network_fits(const qg_architecture *a, const qg_domain *domain, int history,
+                          qg_error *error)
+{
+    const qg_observation_shape *shape = &domain->shape;
+    if (a->actions != domain->game->action_count)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the network has %d actions, %s has %d: choose a game with as many",
+                       a->actions, domain->name, domain->game->action_count);
+    if (a->height != shape->height || a->width != shape->width || a->input_max != shape->max ||
+        a->channels < history * shape->channels)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the network sees %dx%d with %d channels (max %d), %s shows %dx%d with %d "
+                       "(max %d)",
+                       a->height, a->width, a->channels, a->input_max, domain->name, shape->height,
+                       shape->width, history * shape->channels, shape->max);
+    return QG_OK;
+}
+
+/* Sums over the complete episodes. */
+typedef struct returns {
+    int64_t count;
+    double sum, squares, minimum, maximum;
+} returns;
+
+static void add_return(returns *all, double value)
+{
+    all->minimum = all->count ? fmin(all->minimum, value) : value;
+    all->maximum = all->count ? fmax(all->maximum, value) : value;
+    all->count++;
+    all->sum += value;
+    all->squares += value * value;
+}
+
+static void summarise(const returns *all, double unfinished, qg_evaluation *evaluation)
+{
+    const double n = (double)all->count;
+    evaluation->episodes = all->count;
+    evaluation->score = all->count ? all->sum / n : unfinished;
+    evaluation->minimum = all->count ? all->minimum : unfinished;
+    evaluation->maximum = all->count ? all->maximum : unfinished;
+    evaluation->deviation =
+        all->count > 1 ? sqrt(fmax(0, (all->squares - all->sum * all->sum / n) / (n - 1))) : 0;
+}
+
+typedef struct player {
+    qg_engine *engine;
+    qg_domain *domain;
+    const qg_evaluation_options *options;
+    qg_history history;
+    qg_random policy, noops;
+} player;
+
+static qg_status begin_episode(player *p, qg_error *error)
+{
+    const int noop_max = p->options->noop_max;
+    const int noops = noop_max ? 1 + (int)qg_random_below(&p->noops, (uint64_t)noop_max) : 0;
+    qg_history_clear(&p->history);
+    const qg_status status = qg_domain_reset(p->domain, noops, qg_history_next(&p->history), error);
+    qg_history_push(&p->history);
+    return status;
+}
+
+static int choose(player *p)
+{
+    const int actions = p->domain->game->action_count;
+    int action;
+    if (qg_explore(&p->policy, p->options->epsilon, actions, &action)) return action;
+    float q_values[QG_MAX_ACTIONS];
+    const qg_states state = qg_history_state(&p->history);
+    qg_engine_forward(p->engine, QG_ONLINE, &state, q_values);
+    return qg_greedy_action(q_values, actions, qg_random_uniform(&p->policy));
+}
+
+static qg_status play(player *p, qg_evaluation *evaluation, qg_error *error)
+{
+    const qg_evaluation_options *options = p->options;
+    returns all = {0};
+    double episode = 0;
+    qg_status status = begin_episode(p, error);
+    for (int64_t step = 0; step < options->steps && !status; step++) {
+        if (options->stop && *options->stop)
+            return qg_fail(error, QG_STOPPED, "stopped during an evaluation");
+        if (options->progress && step % 256 == 0) options->progress(options->context, step);
+        qg_step result;
+        status = qg_domain_step(p->domain, choose(p), &result, qg_history_next(&p->history), error);
+        if (status) break;
+        qg_history_push(&p->history);
+        episode += (double)result.reward;
+        if (!result.end) continue;
+        add_return(&all, episode);
+        episode = 0;
+        status = begin_episode(p, error);
+    }
+    summarise(&all, episode, evaluation);
+    evaluation->steps = options->steps;
+    return status;
+}
+
+qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
+                      qg_evaluation *evaluation, qg_error *error)
+{
+    player p = {.engine = engine,
+                .domain = domain,
+                .options = options,
+                .policy = qg_random_stream(options->seed, "policy"),
+                .noops = qg_random_stream(options->seed, "noops")};
+    qg_status status = qg_history_create(&domain->shape, options->history, &p.history, error);
+    if (status) return status;
+    status = play(&p, evaluation, error);
+    qg_history_destroy(&p.history);
+    return status;
+}

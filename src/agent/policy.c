@@ -1,0 +1,33 @@
+#include "agent/policy.h"
+
+#include <qgraft/agent.h>
+
+double qg_epsilon(const qg_settings *settings, int64_t step)
+{
+    if (step <= settings->learn_start) return settings->epsilon_start;
+    const int64_t since = step - settings->learn_start;
+    if (since >= settings->epsilon_steps) return settings->epsilon_end;
+    const double share = (double)since / (double)settings->epsilon_steps;
+    return settings->epsilon_start + (settings->epsilon_end - settings->epsilon_start) * share;
+}
+
+bool qg_explore(qg_random *random, double epsilon, int actions, int *action)
+{
+    if (qg_random_uniform(random) >= epsilon) return false;
+    *action = (int)qg_random_below(random, (uint64_t)actions);
+    return true;
+}
+
+int qg_greedy_action(const float *q_values, int actions, double draw)
+{
+    float best = q_values[0];
+    for (int a = 1; a < actions; a++)
+        if (q_values[a] > best) best = q_values[a];
+    int ties = 0;
+    for (int a = 0; a < actions; a++)
+        ties += q_values[a] == best;
+    int choice = (int)(draw * ties), action = 0;
+    for (int a = 0; a < actions; a++)
+        if (q_values[a] == best && choice-- == 0) action = a;
+    return action;
+}

@@ -1,0 +1,66 @@
+/* The replay memory: a ring of single screens with the action, reward and end that belong to each.
+ *
+ * Entry i holds screen i, whether screen i ended its episode, and (once known) the action taken on
+ * it and the reward that followed. A state is the last `history` screens up to one; screens at or
+ * before an earlier end are zeros. Transition i goes from state i to state i + 1. The ring lies in
+ * a memory-mapped file of the run folder: 7,062 bytes a step on Atari (84 x 84 grey values), bits
+ * for grids. Entries are numbered from the beginning of the run, never reused. */
+#ifndef QG_REPLAY_H
+#define QG_REPLAY_H
+
+#include <qgraft/domain.h>
+#include <qgraft/engine.h>
+
+#include "base/random.h"
+
+typedef struct qg_replay qg_replay;
+
+/* A ring for `capacity` entries in the new file `path`, whose space is reserved on the disk at
+ * once: a disk that is too small is an error here and not a crash later. */
+qg_status qg_replay_create(const char *path, int64_t capacity, int history,
+                           const qg_observation_shape *shape, qg_replay **replay, qg_error *error);
+
+/* Removes the file too. NULL is allowed. */
+void qg_replay_destroy(qg_replay *replay);
+
+/* Appends a screen; the oldest is overwritten when the ring is full. */
+void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end);
+
+/* The action taken on the newest screen and the reward (as it is to be learned) that followed. It
+ * makes the newest screen's transition complete when the next screen is added. */
+void qg_replay_set_action(qg_replay *replay, int action, float reward);
+
+int64_t qg_replay_newest(const qg_replay *replay); /* number of the newest entry; -1: none */
+
+/* Room for `size` transitions outside the ring. */
+typedef struct qg_minibatch {
+    qg_batch batch; /* what the engine learns from; points into the ring and into the below */
+    const uint8_t **screens;
+    int32_t *actions;
+    float *rewards;
+    uint8_t *terminals;
+    uint8_t *unpacked; /* screens of a grid as bytes; of a detached minibatch */
+} qg_minibatch;
+
+qg_status qg_minibatch_create(const qg_replay *replay, int size, qg_minibatch *minibatch,
+                              qg_error *error);
+void qg_minibatch_destroy(qg_minibatch *minibatch);
+
+/* Draws transitions uniformly with replacement among those that are complete, whose whole history
+ * is in the ring and whose state is not an episode's end (such a draw is repeated). Valid until the
+ * next screen is added. */
+void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *minibatch);
+
+/* Copies the screens of what was drawn, so that it stays valid for ever. */
+qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, qg_error *error);
+
+/* Whether there is a transition to draw. */
+bool qg_replay_can_sample(const qg_replay *replay);
+
+/* The newest state, for acting: pointers valid until the next call or screen. */
+qg_states qg_replay_state(qg_replay *replay);
+
+/* Bytes of the ring's file. */
+size_t qg_replay_bytes(const qg_replay *replay);
+
+#endif

@@ -1,0 +1,195 @@
+#include "agent/run_folder.h"
+
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static double wall_time(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Writes a short text as FOLDER/NAME. */
+static qg_status write_text(const char *folder, const char *name, const char *text, qg_error *error)
+{
+    char *path = qg_path_join(folder, name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    const qg_piece piece = {text, strlen(text)};
+    const qg_status status = qg_file_replace(path, &piece, 1, error);
+    free(path);
+    return status;
+}
+
+/* run.yaml: everything that determines the result. */
+static qg_status write_run(const qg_run_folder *folder, const qg_train_options *options,
+                           const qg_domain *domain, const char *isa, qg_error *error)
+{
+    char *settings, *text = NULL;
+    size_t size = 0;
+    const qg_status status = qg_settings_format_yaml(&options->settings, &settings, error);
+    if (status) return status;
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        fprintf(out, "# One run of qgraft; the same values give the same files.\n");
+        fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
+        fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\nsettings:\n",
+                domain->name, options->seed, options->steps);
+        for (char *line = strtok(settings, "\n"); line; line = strtok(NULL, "\n"))
+            fprintf(out, "  %s\n", line);
+    }
+    const bool good = out && fclose(out) == 0;
+    free(settings);
+    const qg_status written = good ? write_text(folder->path, "run.yaml", text, error)
+                                   : qg_fail_memory(error, "run.yaml", 4096);
+    free(text);
+    return written;
+}
+
+static qg_status open_csv(const char *folder, const char *name, const char *header, qg_csv **csv,
+                          qg_error *error)
+{
+    char *path = qg_path_join(folder, name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    unlink(path); /* of a run that is overwritten */
+    const qg_status status = qg_csv_open(path, header, -1, csv, error);
+    free(path);
+    return status;
+}
+
+/* Refuses a folder with a run in it. */
+static qg_status check_empty(const char *folder, qg_error *error)
+{
+    char *path = qg_path_join(folder, "run.yaml");
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    const bool there = access(path, F_OK) == 0;
+    free(path);
+    if (!there) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "%s: holds a run already: choose another folder (--out) or add --overwrite",
+                   folder);
+}
+
+static qg_status open_files(qg_run_folder *folder, const qg_train_options *options,
+                            const qg_domain *domain, const char *isa, qg_error *error)
+{
+    qg_status status = write_run(folder, options, domain, isa, error);
+    if (!status)
+        status = open_csv(folder->path, "evaluations.csv",
+                          "step,score,episodes,deviation,minimum,maximum,validation_q,"
+                          "validation_td_error",
+                          &folder->evaluations, error);
+    if (!status)
+        status = open_csv(folder->path, "training.csv",
+                          "step,epsilon,episodes,mean_return,updates,td_error", &folder->training,
+                          error);
+    if (!status) status = qg_events_open(folder->path, folder->started, 0, &folder->events, error);
+    return status;
+}
+
+qg_status qg_run_folder_open(qg_run_folder *folder, const qg_train_options *options,
+                             const qg_domain *domain, const char *isa, qg_error *error)
+{
+    *folder = (qg_run_folder){.path = options->folder, .lock = {-1}, .started = wall_time()};
+    qg_status status = qg_folder_create(folder->path, error);
+    if (!status) status = qg_lock_folder(folder->path, &folder->lock, error);
+    if (!status && !options->overwrite) status = check_empty(folder->path, error);
+    if (!status) status = open_files(folder, options, domain, isa, error);
+    if (status) qg_run_folder_close(folder);
+    return status;
+}
+
+void qg_run_folder_close(qg_run_folder *folder)
+{
+    qg_csv_close(folder->evaluations);
+    qg_csv_close(folder->training);
+    qg_events_close(folder->events);
+    if (folder->lock.descriptor >= 0) qg_unlock_folder(&folder->lock);
+    *folder = (qg_run_folder){.lock = {-1}};
+}
+
+/* A number of a CSV cell: nothing where there is none. */
+static const char *cell(double value, char text[32])
+{
+    if (isnan(value)) return "";
+    qg_text_from_real(value, text);
+    return text;
+}
+
+/* A scalar for TensorBoard; NaN is left out. */
+static qg_status scalar(qg_run_folder *folder, int64_t step, const char *tag, double value,
+                        qg_error *error)
+{
+    if (isnan(value)) return QG_OK;
+    return qg_events_scalar(folder->events, step, wall_time(), tag, (float)value, error);
+}
+
+qg_status qg_run_folder_evaluation(qg_run_folder *folder, const qg_evaluation_row *row,
+                                   qg_error *error)
+{
+    char score[32], deviation[32], minimum[32], maximum[32], q[32], td_error[32];
+    const qg_evaluation *e = &row->evaluation;
+    qg_status status =
+        qg_csv_row(folder->evaluations, error, "%" PRId64 ",%s,%" PRId64 ",%s,%s,%s,%s,%s",
+                   row->step, cell(e->score, score), e->episodes, cell(e->deviation, deviation),
+                   cell(e->minimum, minimum), cell(e->maximum, maximum), cell(row->validation_q, q),
+                   cell(row->validation_td_error, td_error));
+    if (!status) status = scalar(folder, row->step, "evaluation/score", e->score, error);
+    if (!status) status = scalar(folder, row->step, "validation/q", row->validation_q, error);
+    if (!status)
+        status = scalar(folder, row->step, "validation/td_error", row->validation_td_error, error);
+    return status;
+}
+
+qg_status qg_run_folder_training(qg_run_folder *folder, const qg_training_row *row, qg_error *error)
+{
+    char epsilon[32], mean[32], td_error[32];
+    qg_status status =
+        qg_csv_row(folder->training, error, "%" PRId64 ",%s,%" PRId64 ",%s,%" PRId64 ",%s",
+                   row->step, cell(row->epsilon, epsilon), row->episodes,
+                   cell(row->mean_return, mean), row->updates, cell(row->td_error, td_error));
+    if (!status) status = scalar(folder, row->step, "training/return", row->mean_return, error);
+    if (!status) status = scalar(folder, row->step, "training/epsilon", row->epsilon, error);
+    if (!status) status = scalar(folder, row->step, "training/td_error", row->td_error, error);
+    return status;
+}
+
+qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
+                                const qg_network *network, const qg_network_info *info,
+                                qg_error *error)
+{
+    char file[64];
+    snprintf(file, sizeof file, "%s.safetensors", name);
+    char *path = qg_path_join(folder->path, file);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder->path));
+    const qg_status status = qg_network_save(path, network, info, error);
+    free(path);
+    return status;
+}
+
+qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,
+                                const qg_train_result *result, const char *state, qg_error *error)
+{
+    char text[1024], host[256] = "", when[32] = "";
+    const time_t started = (time_t)folder->started;
+    struct tm utc;
+    if (gethostname(host, sizeof host - 1)) host[0] = 0;
+    for (char *c = host; *c; c++) /* it stands between quotes */
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20) *c = '?';
+    if (gmtime_r(&started, &utc)) strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    snprintf(text, sizeof text,
+             "# How the run went on this machine; it does not change the result.\n"
+             "state: %s\nhost: \"%s\"\npid: %ld\nthreads: %d\nstarted: %s\nseconds: %.1f\n"
+             "step: %" PRId64 "\nsteps_per_second: %.1f\n",
+             state, host, (long)getpid(), options->threads, when, result->seconds, result->step,
+             result->learning_steps_per_second);
+    return write_text(folder->path, "process.yaml", text, error);
+}

@@ -1,0 +1,53 @@
+/* The files of a run, and its lock. */
+#ifndef QG_RUN_FOLDER_H
+#define QG_RUN_FOLDER_H
+
+#include <qgraft/agent.h>
+
+#include "agent/csv.h"
+#include "agent/tensorboard.h"
+#include "base/file.h"
+
+typedef struct qg_run_folder {
+    const char *path;
+    qg_lock lock;
+    qg_csv *evaluations, *training;
+    qg_events *events;
+    double started; /* seconds since 1970 */
+} qg_run_folder;
+
+/* One row of evaluations.csv. */
+typedef struct qg_evaluation_row {
+    int64_t step;
+    qg_evaluation evaluation;
+    double validation_q, validation_td_error; /* NaN: learning has not started */
+} qg_evaluation_row;
+
+/* One row of training.csv: means since the row before. */
+typedef struct qg_training_row {
+    int64_t step, episodes, updates; /* so far */
+    double epsilon;
+    double mean_return, td_error; /* NaN: no episode ended, no update */
+} qg_training_row;
+
+/* Creates and locks the folder and begins its files. A folder that holds a run (run.yaml) is
+ * refused unless `overwrite`. `options` outlive the folder. */
+qg_status qg_run_folder_open(qg_run_folder *folder, const qg_train_options *options,
+                             const qg_domain *domain, const char *isa, qg_error *error);
+void qg_run_folder_close(qg_run_folder *folder);
+
+qg_status qg_run_folder_evaluation(qg_run_folder *folder, const qg_evaluation_row *row,
+                                   qg_error *error);
+qg_status qg_run_folder_training(qg_run_folder *folder, const qg_training_row *row,
+                                 qg_error *error);
+
+/* Writes NAME.safetensors. */
+qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
+                                const qg_network *network, const qg_network_info *info,
+                                qg_error *error);
+
+/* Writes process.yaml: how the run went on this machine, which does not change its result. */
+qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,
+                                const qg_train_result *result, const char *state, qg_error *error);
+
+#endif

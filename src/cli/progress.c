@@ -1,0 +1,65 @@
+#include "cli/progress.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void format_duration(double seconds, char text[32])
+{
+    const long s = seconds > 0 && seconds < 3.6e9 ? lround(seconds) : 0;
+    if (s < 3600)
+        snprintf(text, 32, "%ld:%02ld", s / 60, s % 60);
+    else if (s < 2 * 86400)
+        snprintf(text, 32, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    else
+        snprintf(text, 32, "%ldd%02ldh", s / 86400, s / 3600 % 24);
+}
+
+static void print_line(const cli_progress *p, const qg_progress *progress, bool live)
+{
+    char eta[32] = "-", score[32] = "-", mean[32] = "-";
+    if (p->rate > 0) format_duration((double)(progress->steps - progress->step) / p->rate, eta);
+    if (!isnan(progress->last_score)) snprintf(score, sizeof score, "%.4g", progress->last_score);
+    if (!isnan(progress->last_return)) snprintf(mean, sizeof mean, "%.4g", progress->last_return);
+    fprintf(stderr,
+            "%sstep %" PRId64 "/%" PRId64 " (%.1f %%)  %.0f steps/s  epsilon %.3f  return %s  "
+            "score %s  ",
+            live ? "\r\033[K" : "", progress->step, progress->steps,
+            100 * (double)progress->step / (double)progress->steps, p->rate, progress->epsilon,
+            mean, score);
+    if (progress->evaluating && live)
+        fprintf(stderr, "evaluating %.0f %%",
+                100 * (double)progress->evaluation_step / (double)progress->evaluation_steps);
+    else
+        fprintf(stderr, "ETA %s", eta);
+    if (!live) fputc('\n', stderr);
+    fflush(stderr);
+}
+
+/* The speed over the last intervals, smoothed; time spent in evaluations does not count. */
+static void measure(cli_progress *p, const qg_progress *progress, double elapsed)
+{
+    const double rate = (double)(progress->step - p->drawn_step) / elapsed;
+    p->rate = p->rate > 0 ? 0.7 * p->rate + 0.3 * rate : rate;
+    p->drawn_step = progress->step;
+}
+
+void cli_show_progress(void *context, const qg_progress *progress)
+{
+    cli_progress *p = context;
+    if (p->quiet) return;
+    const bool live = isatty(STDERR_FILENO) == 1;
+    const double elapsed = progress->seconds - p->drawn, interval = live ? 0.25 : 30;
+    if (elapsed < interval) return;
+    if (progress->step > p->drawn_step && !progress->evaluating) measure(p, progress, elapsed);
+    p->drawn = progress->seconds;
+    print_line(p, progress, live);
+    p->shown = live;
+}
+
+void cli_end_progress(cli_progress *p)
+{
+    if (p->shown) fputs("\r\033[K", stderr);
+    p->shown = false;
+}
