@@ -1,0 +1,410 @@
+/* The domain `GAME`: the Atari 2600 emulator behind qgraft's interface, played as DQN 3.0 plays it:
+ * an action is held for four frames, rewards add up, and the agent sees the maximum of the last two
+ * frames. */
+#include "domain/atari/ale.h"
+#include "domain/atari/catalogue.h"
+#include "domain/atari/rom.h"
+#include "domain/atari/screen.h"
+
+#include "base/file.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { RAM_SIZE = 128, MAX_PLAYERS = 4, DEFAULT_FRAME_SKIP = 4, MAX_FRAME_SKIP = 1000 };
+
+/* The emulator's action codes are the places in this list. */
+static const char *const action_names[QG_MAX_ACTIONS] = {
+    "noop",     "fire",     "up",          "right",      "left",          "down",
+    "upright",  "upleft",   "downright",   "downleft",   "upfire",        "rightfire",
+    "leftfire", "downfire", "uprightfire", "upleftfire", "downrightfire", "downleftfire"};
+
+typedef struct atari {
+    const qg_ale *ale;
+    void *emulator;
+    const char *name; /* of the domain, level and mode included; the domain's own */
+    const qg_game *game;
+    const qg_atari_detail *detail;
+    int codes[QG_MAX_ACTIONS]; /* of the action indices */
+    int frame_skip;
+    bool break_on_life;
+    int level;
+    size_t frame_size; /* bytes of a frame: height x 160 */
+
+    bool over;          /* the game is over: reset starts it again */
+    int lives;          /* after the last frame; always 0 in games without lives */
+    int frame_count;    /* frames since the game's start, at most 2 */
+    uint8_t *frames[2]; /* palette indices u8 [height][160]: the last frame and the one before */
+    uint8_t ram[RAM_SIZE];
+    qg_screen screen;
+} atari;
+
+static int count_lives(const atari *self)
+{
+    int lives[MAX_PLAYERS] = {0};
+    self->ale->lives(self->emulator, lives);
+    return lives[0];
+}
+
+/* Keeps the emulator's screen as the last frame. */
+static void keep_frame(atari *self)
+{
+    uint8_t *const oldest = self->frames[1];
+    self->frames[1] = self->frames[0];
+    self->frames[0] = oldest;
+    self->ale->getScreen(self->emulator, oldest);
+    if (self->frame_count < 2) self->frame_count++;
+}
+
+/* One frame: the reward of it. Every frame's screen is kept, since any frame can be the last one
+ * of a step that breaks off; that costs less than 1 us of about 90. */
+static int play_frame(atari *self, int code)
+{
+    const int reward = self->ale->act(self->emulator, code);
+    keep_frame(self);
+    self->lives = count_lives(self);
+    self->over = self->ale->game_over(self->emulator);
+    return reward;
+}
+
+static void observe(atari *self, uint8_t *observation)
+{
+    self->ale->getRAM(self->emulator, self->ram);
+    qg_screen_shrink(&self->screen, self->frames[0], self->frames[self->frame_count > 1],
+                     observation);
+}
+
+/* What must be done after every start of a game by the emulator. No mode or difficulty of Q*bert
+ * starts on level 2, but RAM byte 0x63 counts the rounds (0-3 are level 1) and 0x39 follows it. */
+static void begin_game(atari *self)
+{
+    if (self->level == 2) {
+        self->ale->setRAM(self->emulator, 0x39, 4);
+        self->ale->setRAM(self->emulator, 0x63, 4);
+    }
+    self->over = false;
+    self->frame_count = 0;
+    self->lives = count_lives(self);
+}
+
+static void start_again(atari *self)
+{
+    self->ale->reset_game(self->emulator);
+    begin_game(self);
+}
+
+static qg_status reset(void *object, int noops, uint8_t *observation, qg_error *error)
+{
+    (void)error;
+    atari *self = object;
+    assert(noops >= 0);
+    if (self->over) start_again(self);
+    for (int i = 0; i < noops; i++) {
+        play_frame(self, 0);
+        if (self->over) start_again(self);
+    }
+    if (self->frame_count == 0) keep_frame(self);
+    observe(self, observation);
+    return QG_OK;
+}
+
+static qg_status step(void *object, int action, qg_step *result, uint8_t *observation,
+                      qg_error *error)
+{
+    (void)error;
+    atari *self = object;
+    assert(action >= 0 && action < self->game->action_count && !self->over);
+    const bool has_lives = self->lives > 0;
+    int reward = 0;
+    bool lost = false;
+    for (int frame = 0; frame < self->frame_skip; frame++) {
+        const int lives = self->lives;
+        reward += play_frame(self, self->codes[action]);
+        lost |= self->lives < lives;
+        if (self->over || (lost && self->break_on_life)) break;
+    }
+    *result = (qg_step){
+        .reward = (float)reward, .end = self->over, .life_lost = lost || (self->over && has_lives)};
+    observe(self, observation);
+    return QG_OK;
+}
+
+/* A saved state is this header, then the last frame and the one before, then the emulator's own
+ * bytes. The checksum covers all behind itself: the emulator ends the process on bytes that are
+ * not its own, so none get there that were not written here. */
+typedef struct saved {
+    char magic[8];
+    uint32_t version;
+    uint32_t checksum; /* zlib's crc32 */
+    char name[QG_DOMAIN_NAME];
+    char md5[32]; /* of the ROM */
+    uint32_t frame_size;
+    uint32_t state_size; /* of the emulator's bytes */
+    int32_t over;
+    int32_t lives;
+    int32_t frame_count;
+    uint8_t ram[RAM_SIZE];
+} saved;
+
+static const char magic[8] = "qgatari";
+enum { VERSION = 1, COVERED_FROM = offsetof(saved, name) };
+static_assert(sizeof(saved) == 16 + QG_DOMAIN_NAME + 32 + 20 + RAM_SIZE, "no padding in a file");
+
+static uint32_t checksum(const uint8_t *blob, size_t size)
+{
+    return (uint32_t)crc32(0, blob + COVERED_FROM, (uInt)(size - COVERED_FROM));
+}
+
+static qg_status save(void *object, uint8_t **blob, size_t *size, qg_error *error)
+{
+    const atari *self = object;
+    void *const state = self->ale->cloneSystemState(self->emulator);
+    const int state_size = self->ale->encodeStateLen(state);
+    assert(state_size > 0);
+    *size = sizeof(saved) + 2 * self->frame_size + (size_t)state_size;
+    *blob = malloc(*size);
+    if (!*blob) {
+        self->ale->deleteState(state);
+        return qg_fail_memory(error, "the state of a game", *size);
+    }
+    saved header = {.version = VERSION,
+                    .frame_size = (uint32_t)self->frame_size,
+                    .state_size = (uint32_t)state_size,
+                    .over = self->over,
+                    .lives = self->lives,
+                    .frame_count = self->frame_count};
+    memcpy(header.magic, magic, sizeof magic);
+    strncpy(header.name, self->name, sizeof header.name - 1);
+    memcpy(header.md5, self->detail->md5, sizeof header.md5);
+    memcpy(header.ram, self->ram, sizeof header.ram);
+
+    uint8_t *at = *blob + sizeof header;
+    memcpy(at, self->frames[0], self->frame_size);
+    memcpy(at + self->frame_size, self->frames[1], self->frame_size);
+    self->ale->encodeState(state, (char *)at + 2 * self->frame_size, state_size);
+    self->ale->deleteState(state);
+    memcpy(*blob, &header, sizeof header);
+    header.checksum = checksum(*blob, *size);
+    memcpy(*blob, &header, sizeof header);
+    return QG_OK;
+}
+
+static qg_status check_saved(const atari *self, const uint8_t *blob, size_t size, saved *header,
+                             qg_error *error)
+{
+    if (size < sizeof *header || size > UINT32_MAX)
+        return qg_fail(error, QG_ERROR_DATA, "the saved state of %s is cut off (%zu bytes)",
+                       self->name, size);
+    memcpy(header, blob, sizeof *header);
+    if (memcmp(header->magic, magic, sizeof magic) != 0)
+        return qg_fail(error, QG_ERROR_DATA, "this is not the saved state of an Atari game");
+    if (header->version != VERSION)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "the saved state of %s is of version %u; expected version %d", self->name,
+                       header->version, VERSION);
+    if (header->checksum != checksum(blob, size))
+        return qg_fail(error, QG_ERROR_DATA, "the saved state of %s is damaged (wrong checksum)",
+                       self->name);
+    header->name[sizeof header->name - 1] = '\0';
+    if (strcmp(header->name, self->name) != 0 ||
+        memcmp(header->md5, self->detail->md5, sizeof header->md5) != 0)
+        return qg_fail(error, QG_ERROR_DATA, "the saved state belongs to %s, not to %s",
+                       header->name, self->name);
+    if (header->frame_size != self->frame_size || header->frame_count < 0 ||
+        header->frame_count > 2 || header->state_size > INT32_MAX ||
+        size != sizeof *header + 2 * self->frame_size + header->state_size)
+        return qg_fail(error, QG_ERROR_DATA, "the saved state of %s has wrong sizes", self->name);
+    return QG_OK;
+}
+
+static qg_status restore(void *object, const uint8_t *blob, size_t size, qg_error *error)
+{
+    atari *self = object;
+    saved header;
+    const qg_status status = check_saved(self, blob, size, &header, error);
+    if (status != QG_OK) return status;
+    const uint8_t *at = blob + sizeof header;
+    void *const state =
+        self->ale->decodeState((const char *)at + 2 * self->frame_size, (int)header.state_size);
+    self->ale->restoreSystemState(self->emulator, state);
+    self->ale->deleteState(state);
+
+    /* The emulator's own screen and RAM are stale until its next frame. */
+    memcpy(self->frames[0], at, self->frame_size);
+    memcpy(self->frames[1], at + self->frame_size, self->frame_size);
+    memcpy(self->ram, header.ram, sizeof header.ram);
+    self->over = header.over != 0;
+    self->lives = header.lives;
+    self->frame_count = header.frame_count;
+    return QG_OK;
+}
+
+static void picture(void *object, qg_picture *result)
+{
+    const atari *self = object;
+    *result = (qg_picture){.height = self->screen.height,
+                           .width = QG_SCREEN_WIDTH,
+                           .pixels = self->frames[0],
+                           .palette = self->detail->palette,
+                           .colors = 256};
+}
+
+static const uint8_t *ram(void *object, size_t *size)
+{
+    *size = RAM_SIZE;
+    return ((const atari *)object)->ram;
+}
+
+static void destroy(void *object)
+{
+    atari *self = object;
+    if (self->emulator) self->ale->ALE_del(self->emulator);
+    free(self->frames[0]);
+    free(self->frames[1]);
+    free(self);
+}
+
+static int by_name(const void *name, const void *game)
+{
+    return strcmp(name, ((const qg_game *)game)->name);
+}
+
+static void find_codes(atari *self)
+{
+    for (int i = 0; i < self->game->action_count; i++) {
+        int code = 0;
+        while (strcmp(self->game->actions[i], action_names[code]) != 0)
+            code++;
+        self->codes[i] = code;
+    }
+}
+
+static qg_status check_options(const qg_domain_options *options, qg_error *error)
+{
+    if (options->frame_skip < 0 || options->frame_skip > MAX_FRAME_SKIP)
+        return qg_fail(error, QG_ERROR_USAGE, "frame_skip %d: expected 1 to %d, or 0 for %d",
+                       options->frame_skip, MAX_FRAME_SKIP, DEFAULT_FRAME_SKIP);
+    if (!(options->sticky <= 1)) /* NaN too */
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "sticky %g: expected a probability, or a negative number for 0",
+                       options->sticky);
+    return QG_OK;
+}
+
+/* The path of the ROM, checked; the caller frees it. */
+static qg_status find_rom(const atari *self, const char *folder, char **path, qg_error *error)
+{
+    char name[64];
+    snprintf(name, sizeof name, "roms/%s.bin", self->game->name);
+    *path = qg_path_join(folder, name);
+    if (!*path) return qg_fail_memory(error, "a path", sizeof name);
+    const qg_status status = qg_rom_check(*path, self->game->name, self->detail->md5, error);
+    if (status != QG_OK) free(*path);
+    return status;
+}
+
+static void start_emulator(atari *self, const char *rom, const qg_variant *variant,
+                           const qg_domain_options *options)
+{
+    const qg_ale *ale = self->ale;
+    /* Instances play independently of each other; whether they are born so is not known. */
+    static pthread_mutex_t birth = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&birth);
+    self->emulator = ale->ALE_new();
+    /* Seed s is the emulator's random_seed s (as an int of 32 bits, two's complement); but 0, which
+     * there means the clock, is 0x9e3779b9. */
+    const uint32_t seed = options->seed ? options->seed : 0x9e3779b9;
+    ale->setInt(self->emulator, "random_seed", (int)seed);
+    ale->setFloat(self->emulator, "repeat_action_probability",
+                  options->sticky > 0 ? (float)options->sticky : 0.0f);
+    ale->loadROM(self->emulator, rom); /* starts a game, too */
+
+    /* The defaults are not set, so that the game is the one that loadROM started. */
+    const bool other_mode = variant->mode != self->game->modes[0];
+    const bool other_difficulty = variant->difficulty != self->game->difficulties[0];
+    if (other_mode) ale->setMode(self->emulator, variant->mode);
+    if (other_difficulty) ale->setDifficulty(self->emulator, variant->difficulty);
+    if (other_mode || other_difficulty) ale->reset_game(self->emulator);
+    pthread_mutex_unlock(&birth);
+}
+
+static qg_status check_machine(const atari *self, qg_error *error)
+{
+    const int height = self->ale->getScreenHeight(self->emulator);
+    const int width = self->ale->getScreenWidth(self->emulator);
+    if (width != QG_SCREEN_WIDTH || height < QG_SCREEN_MIN_HEIGHT ||
+        height > QG_SCREEN_MAX_HEIGHT || self->ale->getRAMSize(self->emulator) != RAM_SIZE ||
+        self->ale->livesSize(self->emulator) != 1)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: the emulator gives %d x %d pixels, %d bytes of RAM and %d players; "
+                       "expected 210-256 x 160, 128 and 1",
+                       self->name, height, width, self->ale->getRAMSize(self->emulator),
+                       self->ale->livesSize(self->emulator));
+    return QG_OK;
+}
+
+static qg_status prepare(atari *self, const qg_variant *variant, const qg_domain_options *options,
+                         qg_error *error)
+{
+    qg_status status = check_options(options, error);
+    if (status == QG_OK) status = qg_ale_check_current_folder(error);
+    char *folder = NULL, *rom = NULL;
+    if (status == QG_OK) status = qg_ale_folder(&folder, error);
+    if (status == QG_OK) status = qg_ale_open(folder, &self->ale, error);
+    if (status == QG_OK) status = find_rom(self, folder, &rom, error);
+    free(folder);
+    if (status != QG_OK) return status;
+
+    start_emulator(self, rom, variant, options);
+    free(rom);
+    status = check_machine(self, error);
+    if (status != QG_OK) return status;
+
+    const int height = self->ale->getScreenHeight(self->emulator);
+    self->frame_size = (size_t)height * QG_SCREEN_WIDTH;
+    for (int i = 0; i < 2; i++) {
+        self->frames[i] = calloc(1, self->frame_size);
+        if (!self->frames[i]) return qg_fail_memory(error, "an Atari screen", self->frame_size);
+    }
+    self->frame_skip = options->frame_skip ? options->frame_skip : DEFAULT_FRAME_SKIP;
+    self->break_on_life = options->break_on_life;
+    self->level = variant->level;
+    find_codes(self);
+    qg_screen_prepare(&self->screen, height, self->detail->palette);
+    begin_game(self);
+    return QG_OK;
+}
+
+qg_status qg_atari_create(qg_domain *domain, const qg_variant *variant,
+                          const qg_domain_options *options, qg_error *error)
+{
+    static const qg_domain_class class = {.destroy = destroy,
+                                          .reset = reset,
+                                          .step = step,
+                                          .save = save,
+                                          .restore = restore,
+                                          .picture = picture,
+                                          .ram = ram};
+    const qg_game *const own = bsearch(domain->game->name, qg_atari_games, QG_ATARI_GAMES,
+                                       sizeof *qg_atari_games, by_name);
+    assert(own);
+    atari *self = calloc(1, sizeof *self);
+    if (!self) return qg_fail_memory(error, "an Atari game", sizeof *self);
+    self->name = domain->name;
+    self->game = own;
+    self->detail = &qg_atari_details[own - qg_atari_games];
+    const qg_status status = prepare(self, variant, options, error);
+    if (status != QG_OK) {
+        destroy(self);
+        return status;
+    }
+    domain->class = &class;
+    domain->self = self;
+    domain->shape = (qg_observation_shape){QG_SCREEN_SIDE, QG_SCREEN_SIDE, 1, 255};
+    return QG_OK;
+}
