@@ -1,0 +1,191 @@
+/* Names of domains: what is found, how it is normalised, and what the errors say. */
+#include <qgraft/domain.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void check_name(const char *name, const char *expected)
+{
+    qg_error error;
+    const qg_game *game;
+    char normalised[QG_DOMAIN_NAME];
+    if (qg_domain_resolve(name, &game, normalised, &error) != QG_OK)
+        fail_msg("%s: %s", name, error.message);
+    assert_string_equal(normalised, expected);
+    assert_int_equal(strncmp(normalised, game->name, strlen(game->name)), 0);
+}
+
+static void check_refused(const char *name, const char *in_message)
+{
+    qg_error error = {0};
+    const qg_game *game;
+    char normalised[QG_DOMAIN_NAME];
+    assert_int_equal(qg_domain_resolve(name, &game, normalised, &error), QG_ERROR_USAGE);
+    assert_int_equal(error.code, QG_ERROR_USAGE);
+    if (!strstr(error.message, in_message))
+        fail_msg("%s: '%s' is not in '%s'", name, in_message, error.message);
+}
+
+static void names_are_normalised(void **state)
+{
+    (void)state;
+    check_name("breakout", "breakout");
+    check_name("minatar/breakout", "minatar/breakout");
+    check_name("minatar/breakout:level=1", "minatar/breakout");
+    check_name("qbert:level=2", "qbert:level=2");
+    check_name("qbert:level=1,mode=0,difficulty=0", "qbert");
+    check_name("space_invaders:difficulty=1,mode=3", "space_invaders:mode=3,difficulty=1");
+    check_name("space_invaders:mode=1", "space_invaders"); /* the default is not 0 */
+    check_name("space_invaders:mode=003", "space_invaders:mode=3");
+}
+
+static void unknown_games_name_the_nearest(void **state)
+{
+    (void)state;
+    check_refused("breakot", "did you mean 'breakout'?");
+    check_refused("Space-Invaders", "did you mean 'space_invaders'?");
+    check_refused("spaceinvaders", "did you mean 'space_invaders'?");
+    check_refused("mspacman", "did you mean 'ms_pacman'?");
+    check_refused("qebrt", "did you mean 'qbert'?");
+    check_refused("minatar/breakuot", "did you mean 'minatar/breakout'?");
+    check_refused("combat", "unknown game 'combat'"); /* two players only */
+    check_refused("xyzzyxyzzy", "'qgraft games' lists all");
+    check_refused("", "expected the name of a game");
+    check_refused("../../etc/passwd", "unknown game");
+    check_refused("\033[31mred", "unknown game '?[31mred'");
+    char longest[5000];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    check_refused(longest, "expected the name of a game");
+}
+
+static void wrong_settings_name_what_is_allowed(void **state)
+{
+    (void)state;
+    check_refused("space_invaders:mode=17", "its modes are 1-16");
+    check_refused("breakout:mode=1", "its modes are 0, 4, 8, 12");
+    check_refused("breakout:difficulty=2", "its difficulties are 0, 1");
+    check_refused("qbert:level=3", "its levels are 1, 2");
+    check_refused("qbert:level=0", "its levels are 1, 2");
+    check_refused("breakout:level=2", "breakout has no levels to choose from");
+    check_refused("minatar/breakout:mode=0", "has no modes to choose from");
+    check_refused("qbert:level=", "qbert has no level ''");
+    check_refused("qbert:level=2x", "qbert has no level '2x'");
+    check_refused("qbert:level=-2", "qbert has no level '-2'");
+    check_refused("qbert:level=4294967298", "qbert has no level '4294967298'");
+    check_refused("qbert:level=2,level=2", "level is given twice");
+    check_refused("qbert:speed=2", "expected mode=M, difficulty=D or level=L");
+    check_refused("qbert:level", "expected mode=M, difficulty=D or level=L");
+    check_refused("qbert:", "expected mode=M, difficulty=D or level=L");
+    check_refused("qbert:level=2,", "expected mode=M, difficulty=D or level=L");
+    check_refused("qbert:=2", "expected mode=M, difficulty=D or level=L");
+    check_refused("video_cube:mode=999", "video_cube has no mode '999'"); /* 153 modes */
+}
+
+static void the_catalogue_is_whole(void **state)
+{
+    (void)state;
+    size_t count;
+    const qg_game *games = qg_games(&count);
+    assert_int_equal(count, 5 + 106);
+    for (size_t i = 0; i < count; i++) {
+        const qg_game *g = &games[i];
+        assert_true(strlen(g->name) > 0 && strlen(g->family) > 0 && strlen(g->family_source) > 0);
+        assert_in_range(g->action_count, 1, QG_MAX_ACTIONS);
+        assert_true(g->levels >= 1);
+        if (i > 0 && i != 5) assert_true(strcmp(games[i - 1].name, g->name) < 0);
+        for (int a = 0; a < g->action_count; a++)
+            for (int b = 0; b < a; b++)
+                assert_string_not_equal(g->actions[a], g->actions[b]);
+
+        /* Every variant's name fits, and resolves to itself. */
+        char name[2 * QG_DOMAIN_NAME];
+        int used = snprintf(name, sizeof name, "%s", g->name);
+        if (g->mode_count > 1)
+            used += snprintf(name + used, 40, ":mode=%d", g->modes[g->mode_count - 1]);
+        if (g->difficulty_count > 1)
+            used += snprintf(name + used, 40, "%cdifficulty=%d", strchr(name, ':') ? ',' : ':',
+                             g->difficulties[g->difficulty_count - 1]);
+        if (g->levels > 1)
+            snprintf(name + used, 40, "%clevel=%d", strchr(name, ':') ? ',' : ':', g->levels);
+        check_name(name, name);
+    }
+}
+
+static void families_are_shared(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"minatar/breakout", "breakout"},           {"minatar/space_invaders", "space_invaders"},
+        {"minatar/space_invaders", "demon_attack"}, {"minatar/freeway", "freeway"},
+        {"minatar/seaquest", "seaquest"},           {"minatar/asterix", "asterix"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        qg_error error;
+        const qg_game *a, *b;
+        char normalised[QG_DOMAIN_NAME];
+        assert_int_equal(qg_domain_resolve(pairs[i][0], &a, normalised, &error), QG_OK);
+        assert_int_equal(qg_domain_resolve(pairs[i][1], &b, normalised, &error), QG_OK);
+        assert_string_equal(a->family, b->family);
+    }
+}
+
+/* The one interface in front of a built-in game; the games themselves have their own tests. */
+static void a_grid_game_is_played(void **state)
+{
+    (void)state;
+    qg_error error;
+    qg_domain *domain;
+    const qg_domain_options options = {.seed = 1, .sticky = -1};
+    assert_int_equal(qg_domain_open("minatar/breakout", &options, &domain, &error), QG_OK);
+    assert_string_equal(domain->name, "minatar/breakout");
+    size_t size = qg_observation_size(&domain->shape);
+    uint8_t *a = malloc(size), *b = malloc(size), *blob;
+    assert_true(a && b);
+    qg_step step;
+    size_t blob_size;
+    assert_int_equal(qg_domain_reset(domain, 3, a, &error), QG_OK);
+    assert_int_equal(qg_domain_save(domain, &blob, &blob_size, &error), QG_OK);
+    assert_int_equal(qg_domain_step(domain, 1, &step, a, &error), QG_OK);
+    assert_int_equal(qg_domain_restore(domain, blob, blob_size, &error), QG_OK);
+    assert_int_equal(qg_domain_step(domain, 1, &step, b, &error), QG_OK);
+    assert_memory_equal(a, b, size);
+    qg_picture picture;
+    qg_domain_picture(domain, &picture);
+    assert_true(picture.height > 0 && picture.pixels);
+    assert_null(qg_domain_ram(domain, &size));
+    free(a);
+    free(b);
+    free(blob);
+    qg_domain_close(domain);
+    qg_domain_close(NULL);
+}
+
+static void opening_an_unknown_game_fails(void **state)
+{
+    (void)state;
+    qg_error error;
+    qg_domain *domain;
+    const qg_domain_options options = {.sticky = -1};
+    assert_int_equal(qg_domain_open("breakot", &options, &domain, &error), QG_ERROR_USAGE);
+    assert_null(domain);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_normalised),
+        cmocka_unit_test(unknown_games_name_the_nearest),
+        cmocka_unit_test(wrong_settings_name_what_is_allowed),
+        cmocka_unit_test(the_catalogue_is_whole),
+        cmocka_unit_test(families_are_shared),
+        cmocka_unit_test(a_grid_game_is_played),
+        cmocka_unit_test(opening_an_unknown_game_fails),
+    };
+    return cmocka_run_group_tests_name("domain", tests, NULL, NULL);
+}
