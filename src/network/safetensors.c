@@ -211,7 +211,7 @@ static qg_status read_header(const char *path, const uint8_t *header, size_t siz
         return qg_fail(error, QG_ERROR_DATA, "%s: not a safetensors file", path);
     json_error_t reason;
     json_t *root = json_loadb((const char *)header, size, JSON_REJECT_DUPLICATES, &reason);
-    if (!root && json_error_code(&reason) == json_error_out_of_memory)
+    if (!root && !reason.text[0]) /* what jansson leaves when an allocation failed */
         return qg_fail_memory(error, path, size);
     if (!root) return qg_fail(error, QG_ERROR_DATA, "%s: in the header: %s", path, reason.text);
     qg_status status = QG_OK;
