@@ -57,8 +57,8 @@ qg_status qg_file_read(const char *path, size_t limit, uint8_t **data, size_t *s
     assert(path && data && size);
     *data = NULL;
     *size = 0;
-    int fd;
-    size_t expected;
+    int fd = -1;
+    size_t expected = 0;
     if (open_regular(path, &fd, &expected, error) != QG_OK) return error->code;
     if (expected > limit || expected > SSIZE_MAX) {
         close(fd);
@@ -88,8 +88,8 @@ qg_status qg_file_read(const char *path, size_t limit, uint8_t **data, size_t *s
 
 qg_status qg_sha256_file(const char *path, char hex[65], qg_error *error)
 {
-    int fd;
-    size_t size;
+    int fd = -1;
+    size_t size = 0;
     if (open_regular(path, &fd, &size, error) != QG_OK) return error->code;
     SHA256_CTX context;
     SHA256_Init(&context);
@@ -133,21 +133,23 @@ qg_status qg_file_append(int descriptor, const void *data, size_t size, const ch
 
 /* ---- Replacing a file ---- */
 
-/* The file that a write to `path` means: links resolved, in malloc'ed memory. */
-static qg_status resolve_target(const char *path, char **target, qg_error *error)
+/* The file that a write to `path` means: links resolved, in malloc'ed memory; NULL: `error`. */
+static char *resolve_target(const char *path, qg_error *error)
 {
-    *target = realpath(path, NULL);
-    if (!*target && errno == ENOENT) *target = strdup(path); /* a new file */
-    if (!*target && errno == ENOMEM) return qg_fail_memory(error, path, strlen(path) + 1);
-    if (!*target) return qg_fail_errno(error, "%s: cannot write", path);
-    struct stat status;
-    if (stat(*target, &status) == 0 && !S_ISREG(status.st_mode)) {
-        free(*target);
-        *target = NULL;
-        return qg_fail(error, QG_ERROR_IO, "%s: %s, not replaced by a file", path,
-                       S_ISDIR(status.st_mode) ? "a folder" : "a device, pipe or socket");
+    char *target = realpath(path, NULL);
+    if (!target && errno == ENOENT) target = strdup(path); /* a new file */
+    if (!target) {
+        qg_fail_errno(error, "%s: cannot write", path);
+        return NULL;
     }
-    return QG_OK;
+    struct stat status;
+    if (stat(target, &status) == 0 && !S_ISREG(status.st_mode)) {
+        free(target);
+        qg_fail(error, QG_ERROR_IO, "%s: %s, not replaced by a file", path,
+                S_ISDIR(status.st_mode) ? "a folder" : "a device, pipe or socket");
+        return NULL;
+    }
+    return target;
 }
 
 /* Creates TARGET.tmp-PID-N. Not mkstemp: its files are private (mode 0600), whatever the umask. */
@@ -205,8 +207,8 @@ static qg_status write_temporary(int fd, const qg_piece *pieces, size_t count, c
 qg_status qg_file_replace(const char *path, const qg_piece *pieces, size_t count, qg_error *error)
 {
     assert(path && (pieces || count == 0));
-    char *target, *temporary = NULL;
-    if (resolve_target(path, &target, error) != QG_OK) return error->code;
+    char *target = resolve_target(path, error), *temporary = NULL;
+    if (!target) return error->code;
     const int fd = create_temporary(target, &temporary);
     if (fd < 0) {
         qg_fail_errno(error, "%s: cannot create", path);
