@@ -1,0 +1,105 @@
+/* Rows of a CSV file: appended, cut off on resume, and whole even on a full disk. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent/csv.h"
+#include "base/file.h"
+#include "scratch.h"
+
+static qg_error error;
+
+static void assert_content(const char *path, const char *text)
+{
+    uint8_t *data;
+    size_t size;
+    assert_int_equal(qg_file_read(path, 1 << 20, &data, &size, &error), QG_OK);
+    assert_string_equal((char *)data, text);
+    free(data);
+}
+
+/* Opens the file that holds `old` at `last_step` and adds the row "9,x". */
+static void assert_resumed(const char *old, int64_t last_step, const char *expected)
+{
+    const char *path = scratch_path("a.csv");
+    scratch_write(path, old, strlen(old));
+    qg_csv *csv;
+    assert_int_equal(qg_csv_open(path, "step,score", last_step, &csv, &error), QG_OK);
+    assert_int_equal(qg_csv_row(csv, &error, "%d,%s", 9, "x"), QG_OK);
+    assert_int_equal(qg_csv_sync(csv, &error), QG_OK);
+    qg_csv_close(csv);
+    assert_content(path, expected);
+}
+
+static void test_new_file(void **state)
+{
+    (void)state;
+    const char *path = scratch_path("a.csv");
+    qg_csv *csv;
+    assert_int_equal(qg_csv_open(path, "step,score", -1, &csv, &error), QG_OK);
+    assert_content(path, "step,score\n");
+    assert_int_equal(qg_csv_row(csv, &error, "%d,%.9g", 0, 0.1), QG_OK);
+    assert_content(path, "step,score\n0,0.1\n");
+    qg_csv_close(csv);
+    qg_csv_close(NULL);
+}
+
+static void test_resume(void **state)
+{
+    (void)state;
+    assert_resumed("step,score\n1,a\n2,b\n3,c\n", 2, "step,score\n1,a\n2,b\n9,x\n");
+    assert_resumed("step,score\n1,a\n2,b\n", 8, "step,score\n1,a\n2,b\n9,x\n");
+    assert_resumed("step,score\n1,a\n2,b\n", -1, "step,score\n9,x\n");
+    assert_resumed("step,score\n1,a\n2,", 2, "step,score\n1,a\n9,x\n"); /* killed in a row */
+    assert_resumed("step,score\n1,a\n\n2,b\n", 2, "step,score\n1,a\n9,x\n");
+    assert_resumed("step,score\n1,a\nx,b\n", 2, "step,score\n1,a\n9,x\n");
+    assert_resumed("step,sc", 2, "step,score\n9,x\n"); /* in the header */
+    assert_resumed("step,score", 2, "step,score\n9,x\n");
+    assert_resumed("", 2, "step,score\n9,x\n");
+}
+
+static void test_other_columns(void **state)
+{
+    (void)state;
+    const char *path = scratch_path("a.csv");
+    const char *others[] = {"step,reward\n1,2\n", "step,score,more\n", "step\n", "x"};
+    for (size_t i = 0; i < 4; i++) {
+        scratch_write(path, others[i], strlen(others[i]));
+        qg_csv *csv;
+        assert_int_equal(qg_csv_open(path, "step,score", 9, &csv, &error), QG_ERROR_DATA);
+        assert_null(csv);
+        assert_content(path, others[i]);
+    }
+}
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    const char *path = scratch_path("a.csv");
+    qg_csv *csv;
+    assert_int_equal(qg_csv_open(path, "step,score", -1, &csv, &error), QG_OK);
+    scratch_limit(14);
+    const qg_status status = qg_csv_row(csv, &error, "1,%s", "long");
+    scratch_limit(RLIM_INFINITY);
+    assert_int_equal(status, QG_ERROR_IO);
+    assert_true(strncmp(error.message, path, strlen(path)) == 0);
+    assert_int_equal(qg_csv_row(csv, &error, "2,x"), QG_OK);
+    qg_csv_close(csv);
+    assert_content(path, "step,score\n2,x\n");
+    assert_int_equal(qg_csv_open(scratch_path("none/a"), "step", 0, &csv, &error), QG_ERROR_IO);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_new_file),
+        TEST(test_resume),
+        TEST(test_other_columns),
+        TEST(test_full_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
