@@ -53,13 +53,26 @@ typedef struct qg_train_result {
 /* Trains; returns when it is done, stopped or failed. */
 qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_error *error);
 
+/* What has just been played, for those who watch an evaluation. */
+typedef struct qg_moment {
+    int64_t step, episode; /* steps played so far; number of the episode, from 1 */
+    int action;            /* the index that was played; -1: the episode has just begun */
+    qg_step result;        /* of the step */
+    int64_t episode_steps;
+    double episode_return; /* so far */
+} qg_moment;
+
 typedef struct qg_evaluation_options {
     int64_t steps;
+    int64_t episodes; /* ends after so many, too; 0: only the steps count */
     double epsilon;
     int noop_max, history;
     uint64_t seed; /* of policy, no-ops and domain */
     /* NULL: none; called now and then with the step reached. */
     void (*progress)(void *context, int64_t step);
+    /* NULL: none; called for the beginning of every episode and after every step. Its failure ends
+     * the evaluation and is what qg_evaluate returns. */
+    qg_status (*watch)(void *context, qg_domain *domain, const qg_moment *moment, qg_error *error);
     void *context;
     const volatile sig_atomic_t *stop;
 } qg_evaluation_options;
@@ -73,7 +86,9 @@ typedef struct qg_evaluation {
 } qg_evaluation;
 
 /* Plays epsilon-greedily with the engine's online network for `steps` steps; a lost life does not
- * end an episode. `domain` was opened without break_on_life. */
+ * end an episode. `domain` was opened without break_on_life. With epsilon 1 no network is asked and
+ * `engine` may be NULL. When it was stopped (QG_STOPPED) or failed, `evaluation` holds what was
+ * played until then. */
 qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
                       qg_evaluation *evaluation, qg_error *error);
 

@@ -4,6 +4,7 @@
 #include "agent/history.h"
 #include "agent/policy.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,16 +68,25 @@ typedef struct player {
     const qg_evaluation_options *options;
     qg_history history;
     qg_random policy, noops;
+    qg_moment moment;
 } player;
+
+static qg_status show(player *p, qg_error *error)
+{
+    const qg_evaluation_options *options = p->options;
+    return options->watch ? options->watch(options->context, p->domain, &p->moment, error) : QG_OK;
+}
 
 static qg_status begin_episode(player *p, qg_error *error)
 {
     const int noop_max = p->options->noop_max;
     const int noops = noop_max ? 1 + (int)qg_random_below(&p->noops, (uint64_t)noop_max) : 0;
+    p->moment = (qg_moment){.step = p->moment.step, .episode = p->moment.episode + 1, .action = -1};
     qg_history_clear(&p->history);
     const qg_status status = qg_domain_reset(p->domain, noops, qg_history_next(&p->history), error);
+    if (status) return status;
     qg_history_push(&p->history);
-    return status;
+    return show(p, error);
 }
 
 static int choose(player *p)
@@ -90,34 +100,42 @@ static int choose(player *p)
     return qg_greedy_action(q_values, actions, qg_random_uniform(&p->policy));
 }
 
-static qg_status play(player *p, qg_evaluation *evaluation, qg_error *error)
+static qg_status play_step(player *p, qg_error *error)
+{
+    qg_moment *m = &p->moment;
+    m->action = choose(p);
+    qg_status status =
+        qg_domain_step(p->domain, m->action, &m->result, qg_history_next(&p->history), error);
+    if (status) return status;
+    qg_history_push(&p->history);
+    m->step++;
+    m->episode_steps++;
+    m->episode_return += (double)m->result.reward;
+    return show(p, error);
+}
+
+static qg_status play(player *p, returns *all, qg_error *error)
 {
     const qg_evaluation_options *options = p->options;
-    returns all = {0};
-    double episode = 0;
-    qg_status status = begin_episode(p, error);
-    for (int64_t step = 0; step < options->steps && !status; step++) {
+    qg_moment *m = &p->moment;
+    qg_status status = QG_OK;
+    while (!status && m->step < options->steps &&
+           (!options->episodes || all->count < options->episodes)) {
         if (options->stop && *options->stop)
             return qg_fail(error, QG_STOPPED, "stopped during an evaluation");
-        if (options->progress && step % 256 == 0) options->progress(options->context, step);
-        qg_step result;
-        status = qg_domain_step(p->domain, choose(p), &result, qg_history_next(&p->history), error);
-        if (status) break;
-        qg_history_push(&p->history);
-        episode += (double)result.reward;
-        if (!result.end) continue;
-        add_return(&all, episode);
-        episode = 0;
-        status = begin_episode(p, error);
+        if (options->progress && m->step % 256 == 0) options->progress(options->context, m->step);
+        if (m->episode == 0 || m->result.end) status = begin_episode(p, error);
+        if (!status) status = play_step(p, error);
+        if (!status && m->result.end) add_return(all, m->episode_return);
     }
-    summarise(&all, episode, evaluation);
-    evaluation->steps = options->steps;
     return status;
 }
 
 qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
                       qg_evaluation *evaluation, qg_error *error)
 {
+    assert(engine || options->epsilon >= 1);
+    *evaluation = (qg_evaluation){0};
     player p = {.engine = engine,
                 .domain = domain,
                 .options = options,
@@ -125,7 +143,10 @@ qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_
                 .noops = qg_random_stream(options->seed, "noops")};
     qg_status status = qg_history_create(&domain->shape, options->history, &p.history, error);
     if (status) return status;
-    status = play(&p, evaluation, error);
+    returns all = {0};
+    status = play(&p, &all, error);
+    summarise(&all, p.moment.result.end ? 0 : p.moment.episode_return, evaluation);
+    evaluation->steps = p.moment.step;
     qg_history_destroy(&p.history);
     return status;
 }
