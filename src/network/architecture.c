@@ -12,6 +12,7 @@ enum {
     MAX_SIDE = 1024,
     MAX_KERNEL = 64,
     MAX_PARAMETERS = 1 << 28,
+    MAX_VALUES = 1 << 26, /* inputs or outputs of a layer for one state */
 };
 
 static const struct {
@@ -138,6 +139,11 @@ static qg_status place_layer(qg_layer *layer, int position, int *channels, int *
         layer->out_height = y / layer->stride + 1;
         layer->out_width = x / layer->stride + 1;
     }
+    if ((int64_t)layer->outputs * layer->out_height * layer->out_width > MAX_VALUES)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: layer %d has %d x %dx%d outputs, at most "
+                       "%d are possible",
+                       position, layer->outputs, layer->out_height, layer->out_width, MAX_VALUES);
     *channels = layer->outputs;
     *height = layer->out_height;
     *width = layer->out_width;
@@ -181,7 +187,7 @@ qg_status qg_architecture_make(const char *text, int channels, int height, int w
 {
     if (channels < 1 || channels > MAX_CHANNELS || height < 1 || height > MAX_SIDE || width < 1 ||
         width > MAX_SIDE || (input_max != 1 && input_max != 255) || actions < 1 ||
-        actions > MAX_CHANNELS)
+        actions > MAX_CHANNELS || (int64_t)channels * height * width > MAX_VALUES)
         return qg_fail(error, QG_ERROR_USAGE,
                        "network: an input of %dx%dx%d (max %d) and %d "
                        "actions are not possible",

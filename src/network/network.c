@@ -141,28 +141,56 @@ static qg_status read_info(const qg_tensors *file, const char *path, qg_network_
     return QG_OK;
 }
 
-/* The architecture from the metadata; the number of actions is that of the last layer's biases. */
+/* "channels,height,width,max" of the input. */
+static bool read_input(const char *text, int input[4])
+{
+    for (int i = 0; i < 4; i++) {
+        char *end;
+        const long value = strtol(text, &end, 10);
+        if (end == text || *end != (i < 3 ? ',' : '\0') || value < 0 || value > INT32_MAX)
+            return false;
+        input[i] = (int)value;
+        text = end + 1;
+    }
+    return true;
+}
+
+/* Actions of the network: the size of the biases of its last layer, the fcN.bias with the highest
+ * N, wherever it stands (some writers sort by name). 0: there is none. */
+static int count_actions(const qg_tensors *file)
+{
+    int actions = 0;
+    for (int n = 1; n <= QG_MAX_LAYERS; n++) {
+        char name[32];
+        snprintf(name, sizeof name, "fc%d.bias", n);
+        const qg_tensor *biases = qg_tensors_find(file, name);
+        if (biases)
+            actions =
+                biases->rank == 1 && biases->shape[0] <= INT32_MAX ? (int)biases->shape[0] : 0;
+    }
+    return actions;
+}
+
+/* The architecture from the metadata and the number of actions. */
 static qg_status read_architecture(const qg_tensors *file, const char *path, qg_architecture *a,
                                    qg_error *error)
 {
     const char *text = qg_tensors_metadata(file, "architecture");
     const char *input = qg_tensors_metadata(file, "input");
-    int channels, height, width, input_max;
-    if (!text || !input ||
-        sscanf(input, "%d,%d,%d,%d", &channels, &height, &width, &input_max) != 4)
+    int shape[4];
+    if (!text || !input || !read_input(input, shape))
         return qg_fail(error, QG_ERROR_DATA,
-                       "%s: not a qgraft network: 'architecture' and 'input' are missing in its "
-                       "metadata",
+                       "%s: not a qgraft network: 'architecture' and 'input' "
+                       "(channels,height,width,max) are missing in its metadata",
                        path);
-    const size_t tensors = qg_tensors_count(file);
-    const qg_tensor *last = tensors ? qg_tensors_at(file, tensors - 1) : NULL;
-    if (!last || last->rank != 1 || last->shape[0] < 1 || last->shape[0] > INT32_MAX)
+    const int actions = count_actions(file);
+    if (actions == 0)
         return qg_fail(error, QG_ERROR_DATA,
-                       "%s: the last tensor must be the biases of the last layer", path);
+                       "%s: has no biases of a last layer (fc1.bias, fc2.bias, ...)", path);
     qg_error inner;
-    if (qg_architecture_make(text, channels, height, width, input_max, (int)last->shape[0], a,
-                             &inner))
+    if (qg_architecture_make(text, shape[0], shape[1], shape[2], shape[3], actions, a, &inner))
         return qg_fail(error, QG_ERROR_DATA, "%s: %s", path, inner.message);
+    const size_t tensors = qg_tensors_count(file);
     if (tensors != 2 * (size_t)a->layer_count)
         return qg_fail(error, QG_ERROR_DATA, "%s: has %zu tensors, its architecture needs %d", path,
                        tensors, 2 * a->layer_count);
