@@ -220,19 +220,22 @@ static void forward(const qg_plan *plan, const float *in, const float *weights, 
 /* ------------------------------------------------------------------------ input gradient */
 
 /* b[tap][output][16 channels]: the weights of input channels c0 ... c0+15, turned so that the
- * channels are the panel. Channels beyond the last are zeros. */
+ * channels are the panel. Channels beyond the last (a multiple of 8) are zeros. */
 static void turn_weights(const qg_plan *plan, const float *weights, int c0, float *b)
 {
     const int taps = plan->kernel * plan->kernel;
-    const int channels = plan->in_channels - c0 < QG_PANEL ? plan->in_channels - c0 : QG_PANEL;
+    const bool high = plan->in_channels - c0 > 8;
     for (int tap = 0; tap < taps; tap++)
         for (int n = 0; n < plan->outputs; n += 8) {
             const float *w = weights + (size_t)(n / QG_PANEL) * (size_t)plan->k_count * QG_PANEL +
                              (size_t)(tap * plan->in_channels + c0) * QG_PANEL + n % QG_PANEL;
             float *o = b + (size_t)(tap * plan->outputs + n) * QG_PANEL;
-            for (int j = 0; j < 8; j++)
-                for (int c = 0; c < QG_PANEL; c++)
-                    o[j * QG_PANEL + c] = c < channels ? w[c * QG_PANEL + j] : 0;
+            transpose_8x8(w, QG_PANEL, o, QG_PANEL);
+            if (high)
+                transpose_8x8(w + 8 * QG_PANEL, QG_PANEL, o + 8, QG_PANEL);
+            else
+                for (int j = 0; j < 8; j++)
+                    memset(o + j * QG_PANEL + 8, 0, 8 * sizeof *o);
         }
 }
 

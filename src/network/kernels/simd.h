@@ -4,6 +4,7 @@
 #define QG_SIMD_H
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #if defined(QG_ISA_AVX2)
@@ -39,6 +40,29 @@ static inline vec vec_sqrt(vec a)
 static inline vec vec_where_positive(vec a, vec m)
 {
     return _mm256_and_ps(a, _mm256_cmp_ps(m, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+
+/* to[j][i] = from[i][j] for an 8 x 8 block; rows are from_row and to_row floats apart. */
+static inline void transpose_8x8(const float *from, size_t from_row, float *to, size_t to_row)
+{
+    __m256 r[8], s[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(from + (size_t)i * from_row);
+    for (int i = 0; i < 8; i += 2) { /* pairs of rows, interleaved */
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) { /* quarters of four rows */
+        r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) { /* halves of all eight */
+        _mm256_storeu_ps(to + (size_t)i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (size_t)(i + 4) * to_row,
+                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
 }
 
 #else /* any compiler with GNU C vectors; fmaf is exact everywhere, fast where the machine has it  \
@@ -83,6 +107,13 @@ static inline vec vec_where_positive(vec a, vec m)
     for (int i = 0; i < LANES; i++)
         a[i] = m[i] > 0 ? a[i] : 0;
     return a;
+}
+
+static inline void transpose_8x8(const float *from, size_t from_row, float *to, size_t to_row)
+{
+    for (size_t i = 0; i < 8; i++)
+        for (size_t j = 0; j < 8; j++)
+            to[j * to_row + i] = from[i * from_row + j];
 }
 
 #endif
