@@ -1,0 +1,138 @@
+#include "cli/player.h"
+
+#include <qgraft/settings.h>
+
+#include "base/random.h"
+
+enum { OPTION_NOOPS = 'P' << 8, OPTION_STICKY, OPTION_ISA }; /* apart from the commands' own */
+
+static const struct argp_option argp_options[] = {
+    {"steps", 'n', "N", 0, "agent steps", 0},
+    {"epsilon", 'e', "E", 0, "share of random actions (default 0.05)", 0},
+    {"seed", 's', "S", 0, "seed of policy, starts and game (default 1)", 0},
+    {"noop-max", OPTION_NOOPS, "N", 0, "at most N no-ops begin an episode (default: 30, grids 0)",
+     0},
+    {"sticky", OPTION_STICKY, "P", 0, "probability of a repeated action (default 0, grids 0.1)", 0},
+    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx2 or portable (default: the best)", 0},
+    {0}};
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    cli_player_arguments *a = state->input;
+    switch (key) {
+    case 'n':
+        a->steps = text;
+        break;
+    case 'e':
+        a->epsilon = text;
+        break;
+    case 's':
+        a->seed = text;
+        break;
+    case OPTION_NOOPS:
+        a->noop_max = text;
+        break;
+    case OPTION_STICKY:
+        a->sticky = text;
+        break;
+    case OPTION_ISA:
+        a->isa = text;
+        break;
+    case ARGP_KEY_ARG:
+        if (a->word_count == 2) argp_error(state, "one network and at most one domain");
+        a->words[a->word_count++] = text;
+        break;
+    case ARGP_KEY_END:
+        if (a->random && a->word_count != 1)
+            argp_error(state, "--random goes with a domain and no network");
+        if (a->word_count == 0) argp_error(state, "name a network (a .safetensors file)");
+        if (a->random && a->epsilon) argp_error(state, "--random is --epsilon 1: give one of them");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+const struct argp cli_player_argp = {argp_options, parse_option, 0, 0, 0, 0, 0};
+
+static qg_status resolve(const cli_player_arguments *a, const char *domain, cli_player *player,
+                         qg_error *error)
+{
+    const struct {
+        const char *key, *value;
+    } given[] = {{"eval_steps", a->steps},
+                 {"eval_epsilon", a->random ? "1" : a->epsilon},
+                 {"noop_max", a->noop_max},
+                 {"sticky", a->sticky}};
+    qg_settings *settings = &player->settings;
+    qg_status status = qg_settings_preset(settings, qg_settings_preset_for(domain), error);
+    for (size_t i = 0; i < sizeof given / sizeof *given && !status; i++)
+        if (given[i].value)
+            status = qg_settings_set_value(settings, given[i].key, given[i].value, error);
+    player->seed = 1;
+    if (!status && a->seed)
+        status = qg_parse_count("--seed", a->seed, 0, INT64_MAX, &player->seed, error);
+    return status;
+}
+
+/* The domain, and what of the options follows from it. */
+static qg_status open_domain(const char *name, cli_player *player, qg_error *error)
+{
+    const qg_settings *settings = &player->settings;
+    qg_random random = qg_random_stream((uint64_t)player->seed, "evaluate");
+    const qg_domain_options options = {.seed = (uint32_t)qg_random_u64(&random),
+                                       .frame_skip = settings->frame_skip,
+                                       .sticky = settings->sticky};
+    const qg_status status = qg_domain_open(name, &options, &player->domain, error);
+    if (status) return status;
+    player->options = (qg_evaluation_options){.steps = settings->eval_steps,
+                                              .epsilon = settings->eval_epsilon,
+                                              .noop_max = settings->noop_max,
+                                              .history = 1,
+                                              .seed = qg_random_u64(&random),
+                                              .stop = cli_interrupt_flag()};
+    return QG_OK;
+}
+
+static qg_status open_engine(cli_player *player, const char *isa, qg_error *error)
+{
+    const qg_domain *domain = player->domain;
+    const qg_architecture *architecture = &player->network.architecture;
+    /* A grid network's input may have more channels than its game. */
+    int history = architecture->channels / domain->shape.channels;
+    if (domain->shape.max == 1) history = 1;
+    if (history < 1 || history > QG_MAX_HISTORY)
+        return qg_fail(error, QG_ERROR_USAGE, "%s: its input of %d channels does not fit %s",
+                       player->network_name, architecture->channels, domain->name);
+    player->options.history = history;
+    qg_status status = qg_network_fits(architecture, domain, history, error);
+    if (!status) status = qg_engine_create(architecture, 1, 1, isa, &player->engine, error);
+    if (!status) qg_engine_write(player->engine, QG_ONLINE, &player->network);
+    return status;
+}
+
+qg_status cli_player_open(const cli_player_arguments *a, cli_player *player, qg_error *error)
+{
+    *player = (cli_player){.network_name = a->random ? NULL : a->words[0]};
+    qg_network_info info = {0};
+    const char *domain = a->words[a->random ? 0 : 1];
+    qg_status status = QG_OK;
+    if (!a->random) status = qg_network_load(a->words[0], &player->network, &info, error);
+    if (status) return status;
+    if (!domain) domain = info.domain;
+    if (!domain[0])
+        return qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game: name a domain behind it",
+                       a->words[0]);
+    status = resolve(a, domain, player, error);
+    if (!status) status = open_domain(domain, player, error);
+    if (!status && !a->random) status = open_engine(player, a->isa, error);
+    return status;
+}
+
+void cli_player_close(cli_player *player)
+{
+    qg_engine_destroy(player->engine);
+    qg_domain_close(player->domain);
+    qg_network_free(&player->network);
+}

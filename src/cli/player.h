@@ -1,0 +1,38 @@
+/* A network (or chance) at a game: the arguments that evaluate and play share, and what is opened
+ * for them. */
+#ifndef QG_CLI_PLAYER_H
+#define QG_CLI_PLAYER_H
+
+#include "cli/cli.h"
+
+#include <qgraft/agent.h>
+
+typedef struct cli_player_arguments {
+    const char *words[2]; /* NETWORK and maybe DOMAIN; with `random` DOMAIN alone */
+    int word_count;
+    bool random; /* set by the command's own parser */
+    const char *steps, *epsilon, *seed, *noop_max, *sticky, *isa;
+} cli_player_arguments;
+
+/* Parses the options above, as a child of a command's parser, which gives it a
+ * cli_player_arguments through state->child_inputs[0]. */
+extern const struct argp cli_player_argp;
+
+typedef struct cli_player {
+    const char *network_name; /* the file; NULL: it plays at random */
+    qg_network network;
+    qg_engine *engine; /* NULL: at random */
+    qg_domain *domain;
+    int64_t seed;
+    qg_settings settings;          /* of which only those above are used */
+    qg_evaluation_options options; /* complete but for who watches */
+} cli_player;
+
+/* Opens the network and its game (or the one that is named). The numbers go through the table of
+ * settings: the same ranges, defaults and messages as in training. After a failure, too,
+ * cli_player_close releases what was opened. */
+qg_status cli_player_open(const cli_player_arguments *arguments, cli_player *player,
+                          qg_error *error);
+void cli_player_close(cli_player *player);
+
+#endif
