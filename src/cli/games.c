@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LISTED 64 /* modes or difficulties of a game, in the table */
+#define MAX_LISTED 1024 /* modes or difficulties of a game; the most known is 153 */
+#define COLUMN     16   /* characters of a list in the table */
 
 typedef struct games_options {
     const char *filter;
@@ -51,28 +52,44 @@ static int compare_ints(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* "0", "1-16", "0,4-44" for an even row (0, 4, ... 44), otherwise all values. */
+/* The end of the run of consecutive numbers that begins at `first`. */
+static int run_end(const int *sorted, int count, int first)
+{
+    int last = first;
+    while (last + 1 < count && sorted[last + 1] == sorted[last] + 1)
+        last++;
+    return last;
+}
+
+/* The numbers in order, three or more in a row as "1-16": "0-7, 16, 18". */
 static void format_numbers(const int *numbers, int count, char *text, size_t size)
 {
     int sorted[MAX_LISTED];
     snprintf(text, size, "-");
-    if (count <= 0) return;
     if (count > MAX_LISTED) count = MAX_LISTED;
-    memcpy(sorted, numbers, (size_t)count * sizeof *sorted);
+    if (count > 0) memcpy(sorted, numbers, (size_t)count * sizeof *sorted);
     qsort(sorted, (size_t)count, sizeof *sorted, compare_ints);
-    bool even = count > 2;
-    for (int i = 2; i < count; i++)
-        even = even && sorted[i] - sorted[i - 1] == sorted[1] - sorted[0];
-    const int last = sorted[count - 1];
-    if (even && sorted[1] - sorted[0] == 1) {
-        snprintf(text, size, "%d-%d", sorted[0], last);
-    } else if (even && count > 3) {
-        snprintf(text, size, "%d, %d ... %d", sorted[0], sorted[1], last);
-    } else {
-        size_t used = 0;
-        for (int i = 0; i < count && used < size; i++)
-            used += (size_t)snprintf(text + used, size - used, i ? ", %d" : "%d", sorted[i]);
+    size_t used = 0;
+    for (int i = 0; i < count && used < size; i++) {
+        const int last = run_end(sorted, count, i);
+        used += (size_t)snprintf(text + used, size - used, i ? ", %d" : "%d", sorted[i]);
+        if (last < i + 2 || used >= size) continue;
+        used += (size_t)snprintf(text + used, size - used, "-%d", sorted[last]);
+        i = last;
     }
+}
+
+/* The same for a column of a table: a long list gives way to its number and ends. */
+static void format_few_numbers(const int *numbers, int count, char *text, size_t size)
+{
+    format_numbers(numbers, count, text, size);
+    if (strlen(text) <= COLUMN) return;
+    int least = numbers[0], most = numbers[0];
+    for (int i = 1; i < count; i++) {
+        if (numbers[i] < least) least = numbers[i];
+        if (numbers[i] > most) most = numbers[i];
+    }
+    snprintf(text, size, "%d of %d ... %d", count, least, most);
 }
 
 static const cli_column columns[] = {
@@ -91,10 +108,10 @@ static void game_cell(const void *context, size_t row, size_t column, char *text
         snprintf(text, size, "%d", game->action_count);
         break;
     case 2:
-        format_numbers(game->modes, game->mode_count, text, size);
+        format_few_numbers(game->modes, game->mode_count, text, size);
         break;
     case 3:
-        format_numbers(game->difficulties, game->difficulty_count, text, size);
+        format_few_numbers(game->difficulties, game->difficulty_count, text, size);
         break;
     case 4:
         snprintf(text, size, "%d", game->levels);
@@ -107,7 +124,7 @@ static void game_cell(const void *context, size_t row, size_t column, char *text
 
 static void print_numbers(const char *title, const int *numbers, int count)
 {
-    char text[512];
+    char text[2048];
     if (count == 0) return;
     format_numbers(numbers, count, text, sizeof text);
     printf("%-13s %s (usually %d)\n", title, text, numbers[0]);

@@ -123,7 +123,7 @@ static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, qg_e
                        "%zu steps of %zu bytes each do not fit into the memory of this machine "
                        "(%zu bytes): play fewer",
                        r->steps, per_step, memory);
-    if (!r->actions) r->actions = malloc(r->steps * sizeof *r->actions);
+    if (!r->actions) r->actions = calloc(r->steps, sizeof *r->actions);
     r->observations = malloc(r->steps * r->observation_size);
     r->rewards = malloc(r->steps * sizeof *r->rewards);
     r->ends = malloc(r->steps);
