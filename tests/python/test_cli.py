@@ -178,3 +178,18 @@ def test_inspect_refuses(tmp_path):
     broken.write_bytes(b"\xff" * 7)
     assert "broken.safetensors" in refusal("inspect", broken, code=1)
     assert refusal("inspect", tmp_path, code=1)
+
+
+@pytest.mark.skipif(not os.environ.get("QGRAFT_ATARI"), reason="QGRAFT_ATARI names no emulator")
+def test_rollout_atari(tmp_path):
+    data = rollout(tmp_path, "breakout", "--random", 200, "--seed", 1, "--raw")
+    shapes = {name: (array.dtype.name, array.shape) for name, array in data.items()}
+    assert shapes == {
+        "actions": ("int64", (200,)), "observations": ("uint8", (200, 84, 84)),
+        "rewards": ("float32", (200,)), "ends": ("uint8", (200,)),
+        "screens": ("uint8", (200, 210, 160)), "ram": ("uint8", (200, 128))}
+    assert "screens" not in rollout(tmp_path, "breakout", "--random", 5, "--seed", 1)
+    missing = dict(os.environ, QGRAFT_ATARI=str(tmp_path / "nowhere"))
+    result = qgraft("rollout", "breakout", "--random", 5, "--seed", 1, "--out", tmp_path / "x",
+                    code=1, env=missing)
+    assert "make atari" in result.stderr and result.stderr.count("\n") == 1
