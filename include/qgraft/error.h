@@ -38,6 +38,13 @@ qg_status qg_fail_errno(qg_error *error, const char *format, ...)
 /* "not enough memory for WHAT (N bytes)"; code QG_ERROR_MEMORY. */
 qg_status qg_fail_memory(qg_error *error, const char *what, unsigned long long bytes);
 
+#if defined(__clang_analyzer__) && !defined(QG_ERROR_IMPLEMENTATION)
+/* Tells clang's analyzer, which sees one file at a time, what these return: never QG_OK. */
+#define qg_fail(error, code, ...)  ((qg_fail)(error, code, __VA_ARGS__), (code))
+#define qg_fail_errno(error, ...)  ((qg_fail_errno)(error, __VA_ARGS__), QG_ERROR_IO)
+#define qg_fail_memory(error, ...) ((qg_fail_memory)(error, __VA_ARGS__), QG_ERROR_MEMORY)
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,5 @@
 /* One line of error text, safe to print. */
+#define QG_ERROR_IMPLEMENTATION
 #include <qgraft/error.h>
 
 #include <assert.h>
