@@ -18,6 +18,7 @@ static const command commands[] = {
     {"games", cmd_games, "Games", "list every game that can be played"},
     {"train", cmd_train, "Agents", "train a deep Q-network on a game"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
+    {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
     {"rollout", cmd_rollout, "For checks from other programs",
      "play a list of actions and write what was seen"},
