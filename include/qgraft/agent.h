@@ -36,6 +36,12 @@ typedef struct qg_train_options {
     const char *isa;    /* NULL: the best */
     const char *folder; /* created; one that holds a run is refused unless `overwrite` */
     bool overwrite;
+    /* The parameters to begin with, of the architecture that the settings make; NULL: fresh ones
+     * under `seed`. Frozen layers never change: checked at the end. */
+    const qg_network *initial;
+    bool frozen[QG_MAX_LAYERS];
+    const qg_note *notes; /* for the networks' metadata and run.yaml */
+    size_t note_count;
     /* Called a few times a second from the training thread; NULL: not at all. */
     void (*progress)(void *context, const qg_progress *progress);
     void *context;

@@ -43,6 +43,12 @@ typedef struct qg_learning {
     float discount;
     float clip_error; /* the TD error is clipped to [-clip_error, clip_error]; 0: it is not */
     float learning_rate, rms_decay, rms_epsilon;
+    /* Farebrother et al. 2018; all 0: off, and the bits are those of the plain update. */
+    float l2;                           /* weight decay: d - l2 * w for weights, not for biases */
+    float dropout_conv, dropout_linear; /* probability that an output of a hidden layer is dropped
+                                           from the online network while it learns (inverted: the
+                                           others are scaled by 1 / (1 - p)) */
+    uint64_t dropout_draw;              /* which outputs: another number for every update */
 } qg_learning;
 
 /* An engine for batches of up to `max_batch` states on `threads` threads; `isa` names the
@@ -76,6 +82,15 @@ void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states 
  * `keep_gradient` d can be read as QG_GRADIENT (zeros for frozen layers). size <= max_batch. */
 void qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
                       bool keep_gradient, float *q_values, float *td_errors);
+
+/* A loss on the outputs of one state: adds to gradient [actions] (zeros before) the direction in
+ * which the outputs shall move, -dL/dq. `index`: of the state in the batch. */
+typedef void qg_loss(void *context, int index, const float *q_values, float *gradient);
+
+/* One step of the online network down a loss of the caller's, by the same RMSProp; the target
+ * network is not used. The loss is called once for each state, in order, on the caller's thread. */
+void qg_engine_descend(qg_engine *engine, const qg_learning *learning, const qg_states *states,
+                       qg_loss *loss, void *context, bool keep_gradient);
 
 #ifdef __cplusplus
 }

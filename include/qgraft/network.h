@@ -78,13 +78,20 @@ void qg_network_free(qg_network *network); /* a network of zero bytes is allowed
  * stream of its own under `seed`, so that it starts the same whatever the other layers are. */
 void qg_network_initialise(qg_network *network, uint64_t seed);
 
+/* One more line of metadata; both strings are borrowed. */
+typedef struct qg_note {
+    const char *key, *value;
+} qg_note;
+
 /* What a file says about its network beside the parameters. Strings are empty where unknown. */
 typedef struct qg_network_info {
     char domain[96];
     char actions[512]; /* names in the order of the outputs, separated by commas */
     uint64_t seed;
-    int64_t step; /* agent steps it was trained for */
-    double score; /* of its evaluation; NaN: not evaluated */
+    int64_t step;         /* agent steps it was trained for */
+    double score;         /* of its evaluation; NaN: not evaluated */
+    const qg_note *notes; /* written as they are (a pedigree); not filled when a file is read */
+    size_t note_count;
 } qg_network_info;
 
 /* Reads and checks a network file (safetensors in PyTorch's layout, architecture in the metadata).

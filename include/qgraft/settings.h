@@ -25,9 +25,11 @@ typedef struct qg_settings {
 
     double discount;
     double learning_rate;
-    double rms_decay, rms_epsilon; /* centred RMSProp */
-    double clip_error;             /* TD errors are clipped to +-clip_error; 0: not clipped */
-    int minibatch;                 /* transitions per update */
+    double rms_decay, rms_epsilon;       /* centred RMSProp */
+    double clip_error;                   /* TD errors are clipped to +-clip_error; 0: not clipped */
+    double l2;                           /* weight decay; 0: none */
+    double dropout_conv, dropout_linear; /* of hidden outputs while learning; 0: none */
+    int minibatch;                       /* transitions per update */
 
     /* Counts of agent steps. */
     int64_t replay;       /* capacity */

@@ -29,10 +29,32 @@ static qg_status write_text(const char *folder, const char *name, const char *te
     return status;
 }
 
+/* What a transfer adds: the frozen layers, and notes such as the pedigree, quoted. */
+static void write_transfer(FILE *out, const qg_train_options *options,
+                           const qg_architecture *architecture)
+{
+    const char *separator = "frozen: [";
+    for (int l = 0; l < architecture->layer_count; l++)
+        if (options->frozen[l]) {
+            fprintf(out, "%s%s", separator, architecture->layers[l].name);
+            separator = ", ";
+        }
+    if (strcmp(separator, ", ") == 0) fprintf(out, "]\n");
+    for (size_t i = 0; i < options->note_count; i++) {
+        fprintf(out, "%s: \"", options->notes[i].key);
+        for (const char *c = options->notes[i].value; *c; c++) {
+            if (*c == '"' || *c == '\\') fputc('\\', out);
+            fputc((unsigned char)*c < 0x20 ? '?' : *c, out);
+        }
+        fprintf(out, "\"\n");
+    }
+}
+
 /* run.yaml: everything that determines the result. */
 static qg_status write_run(const qg_run_folder *folder, const qg_train_options *options,
-                           const qg_domain *domain, const char *isa, qg_error *error)
+                           const qg_domain *domain, const qg_engine *engine, qg_error *error)
 {
+    const qg_architecture *architecture = qg_engine_architecture(engine);
     char *settings, *text = NULL;
     size_t size = 0;
     const qg_status status = qg_settings_format_yaml(&options->settings, &settings, error);
@@ -40,9 +62,11 @@ static qg_status write_run(const qg_run_folder *folder, const qg_train_options *
     FILE *out = open_memstream(&text, &size);
     if (out) {
         fprintf(out, "# One run of qgraft; the same values give the same files.\n");
-        fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
-        fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\nsettings:\n",
-                domain->name, options->seed, options->steps);
+        fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, qg_engine_isa(engine));
+        fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\n", domain->name,
+                options->seed, options->steps);
+        write_transfer(out, options, architecture);
+        fprintf(out, "settings:\n");
         for (char *line = strtok(settings, "\n"); line; line = strtok(NULL, "\n"))
             fprintf(out, "  %s\n", line);
     }
@@ -79,9 +103,9 @@ static qg_status check_empty(const char *folder, qg_error *error)
 }
 
 static qg_status open_files(qg_run_folder *folder, const qg_train_options *options,
-                            const qg_domain *domain, const char *isa, qg_error *error)
+                            const qg_domain *domain, const qg_engine *engine, qg_error *error)
 {
-    qg_status status = write_run(folder, options, domain, isa, error);
+    qg_status status = write_run(folder, options, domain, engine, error);
     if (!status)
         status = open_csv(folder->path, "evaluations.csv",
                           "step,score,episodes,deviation,minimum,maximum,validation_q,"
@@ -96,13 +120,13 @@ static qg_status open_files(qg_run_folder *folder, const qg_train_options *optio
 }
 
 qg_status qg_run_folder_open(qg_run_folder *folder, const qg_train_options *options,
-                             const qg_domain *domain, const char *isa, qg_error *error)
+                             const qg_domain *domain, const qg_engine *engine, qg_error *error)
 {
     *folder = (qg_run_folder){.path = options->folder, .lock = {-1}, .started = wall_time()};
     qg_status status = qg_folder_create(folder->path, error);
     if (!status) status = qg_lock_folder(folder->path, &folder->lock, error);
     if (!status && !options->overwrite) status = check_empty(folder->path, error);
-    if (!status) status = open_files(folder, options, domain, isa, error);
+    if (!status) status = open_files(folder, options, domain, engine, error);
     if (status) qg_run_folder_close(folder);
     return status;
 }

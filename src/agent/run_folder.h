@@ -33,7 +33,7 @@ typedef struct qg_training_row {
 /* Creates and locks the folder and begins its files. A folder that holds a run (run.yaml) is
  * refused unless `overwrite`. `options` outlive the folder. */
 qg_status qg_run_folder_open(qg_run_folder *folder, const qg_train_options *options,
-                             const qg_domain *domain, const char *isa, qg_error *error);
+                             const qg_domain *domain, const qg_engine *engine, qg_error *error);
 void qg_run_folder_close(qg_run_folder *folder);
 
 qg_status qg_run_folder_evaluation(qg_run_folder *folder, const qg_evaluation_row *row,

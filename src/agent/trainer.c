@@ -31,7 +31,7 @@ typedef struct trainer {
     qg_minibatch minibatch, validation; /* validation: drawn once, when learning starts */
     qg_network network;                 /* room for what goes into files */
     qg_learning learning;
-    qg_random policy, sampling, noops;
+    qg_random policy, sampling, noops, dropout;
     float *td_errors; /* [minibatch], of the last update */
     uint8_t *screen;  /* the newest */
     bool end;         /* ... ended the episode */
@@ -106,7 +106,11 @@ static qg_status validate(trainer *t, double *q, double *td_error, qg_error *err
 
 static qg_status save_network(trainer *t, const char *name, double score, qg_error *error)
 {
-    qg_network_info info = {.seed = t->options->seed, .step = t->step, .score = score};
+    qg_network_info info = {.seed = t->options->seed,
+                            .step = t->step,
+                            .score = score,
+                            .notes = t->options->notes,
+                            .note_count = t->options->note_count};
     snprintf(info.domain, sizeof info.domain, "%s", t->domain->name);
     const qg_game *game = t->domain->game;
     for (int a = 0; a < game->action_count; a++) {
@@ -194,6 +198,7 @@ static qg_status learn(trainer *t, qg_error *error)
         if (status) return status;
     }
     qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
+    t->learning.dropout_draw = qg_random_u64(&t->dropout);
     qg_engine_update(t->engine, &t->learning, &t->minibatch.batch, false, NULL, t->td_errors);
     double sum = 0;
     for (int i = 0; i < s->minibatch; i++)
@@ -298,11 +303,27 @@ static qg_status open_engine(trainer *t, qg_error *error)
         status = qg_engine_create(&architecture, s->minibatch, t->options->threads, t->options->isa,
                                   &t->engine, error);
     if (status) return status;
-    qg_network_initialise(&t->network, t->options->seed);
+    const qg_network *initial = t->options->initial;
+    if (!initial)
+        qg_network_initialise(&t->network, t->options->seed);
+    else if (qg_architecture_equal(&initial->architecture, &architecture))
+        memcpy(t->network.parameters, initial->parameters,
+               qg_architecture_parameters(&architecture) * sizeof(float));
+    else
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the network to begin with has another architecture than the settings make");
+    for (int l = 0; l < architecture.layer_count; l++)
+        qg_engine_freeze(t->engine, l, t->options->frozen[l]);
     qg_engine_write(t->engine, QG_ONLINE, &t->network);
     qg_engine_update_target(t->engine);
-    t->learning = (qg_learning){(float)s->discount, (float)s->clip_error, (float)s->learning_rate,
-                                (float)s->rms_decay, (float)s->rms_epsilon};
+    t->learning = (qg_learning){.discount = (float)s->discount,
+                                .clip_error = (float)s->clip_error,
+                                .learning_rate = (float)s->learning_rate,
+                                .rms_decay = (float)s->rms_decay,
+                                .rms_epsilon = (float)s->rms_epsilon,
+                                .l2 = (float)s->l2,
+                                .dropout_conv = (float)s->dropout_conv,
+                                .dropout_linear = (float)s->dropout_linear};
     return QG_OK;
 }
 
@@ -337,13 +358,35 @@ static qg_status open_replay(trainer *t, qg_error *error)
     return t->td_errors ? QG_OK : qg_fail_memory(error, "TD errors", 0);
 }
 
+/* Frozen layers must equal what the run began with, bit for bit. */
+static qg_status check_frozen(trainer *t, qg_error *error)
+{
+    const qg_architecture *a = &t->network.architecture;
+    qg_network begun;
+    qg_status status = qg_network_create(a, &begun, error);
+    if (status) return status;
+    if (t->options->initial)
+        memcpy(begun.parameters, t->options->initial->parameters,
+               qg_architecture_parameters(a) * sizeof(float));
+    else
+        qg_network_initialise(&begun, t->options->seed);
+    qg_engine_read(t->engine, QG_ONLINE, &t->network);
+    for (int l = 0; l < a->layer_count && !status; l++) {
+        const size_t count = qg_layer_weights(&a->layers[l]) + (size_t)a->layers[l].outputs;
+        if (t->options->frozen[l] &&
+            memcmp(begun.weights[l], t->network.weights[l], count * sizeof(float)) != 0)
+            status = qg_fail(error, QG_ERROR_DATA, "%s: frozen layer %s changed: this is a defect",
+                             t->folder.path, a->layers[l].name);
+    }
+    qg_network_free(&begun);
+    return status;
+}
+
 static qg_status run(trainer *t, qg_error *error)
 {
     qg_status status = open_domain(t, error);
     if (!status) status = open_engine(t, error);
-    if (!status)
-        status =
-            qg_run_folder_open(&t->folder, t->options, t->domain, qg_engine_isa(t->engine), error);
+    if (!status) status = qg_run_folder_open(&t->folder, t->options, t->domain, t->engine, error);
     if (!status)
         status = qg_run_folder_process(&t->folder, t->options, &t->result, "running", error);
     if (status) return status;
@@ -352,7 +395,8 @@ static qg_status run(trainer *t, qg_error *error)
         return status ? status : save_network(t, "last", NAN, error);
     }
     status = open_replay(t, error);
-    return status ? status : loop(t, error);
+    if (!status) status = loop(t, error);
+    return status ? status : check_frozen(t, error);
 }
 
 static void summarise(trainer *t)
@@ -389,6 +433,7 @@ qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_
                  .policy = qg_random_stream(options->seed, "policy"),
                  .sampling = qg_random_stream(options->seed, "replay"),
                  .noops = qg_random_stream(options->seed, "noops"),
+                 .dropout = qg_random_stream(options->seed, "dropout"),
                  .result = {.best_score = NAN, .last_score = NAN},
                  .started = clock_seconds(),
                  .progress = {.steps = options->steps,

@@ -1,9 +1,14 @@
-/* qgraft inspect: what a .safetensors file holds, its tensors and its metadata. */
+/* qgraft inspect: what a .safetensors file holds: the layers of a network, the tensors of any other
+ * file, and its metadata. */
 #include "cli/cli.h"
+
+#include <qgraft/network.h>
 
 #include "network/safetensors.h"
 
 #include <errno.h>
+#include <math.h>
+#include <string.h>
 
 typedef struct inspect_options {
     const char *path;
@@ -11,7 +16,9 @@ typedef struct inspect_options {
 } inspect_options;
 
 static const char documentation[] =
-    "Shows the tensors of a .safetensors file (a network, a batch, a rollout) and its metadata.\v"
+    "Shows what a .safetensors file holds: a network's table of layers (min, max and rms are those "
+    "of its weights, biases left out), another file's tensors (a batch, a rollout), and the "
+    "metadata.\v"
     "Examples:\n"
     "  qgraft inspect runs/breakout/best.safetensors\n"
     "  qgraft inspect --json play.safetensors";
@@ -38,11 +45,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
-}
-
-static const char *dtype_name(qg_dtype dtype)
-{
-    return dtype == QG_F32 ? "F32" : dtype == QG_U8 ? "U8" : "I64";
 }
 
 static void format_shape(const qg_tensor *tensor, char *text, size_t size)
@@ -79,7 +81,7 @@ static void tensor_cell(const void *context, size_t row, size_t column, char *te
         snprintf(text, size, "%s", tensor->name);
         break;
     case 1:
-        snprintf(text, size, "%s", dtype_name(tensor->dtype));
+        snprintf(text, size, "%s", qg_dtype_name(tensor->dtype));
         break;
     case 2:
         format_shape(tensor, text, size);
@@ -100,6 +102,10 @@ static void print_tensors(const qg_tensors *tensors)
     const size_t count = qg_tensors_count(tensors);
     cli_print_table(columns, sizeof columns / sizeof *columns, count, tensor_cell, &all);
     printf("%zu tensors, %zu values\n", count, all.elements);
+}
+
+static void print_metadata(const qg_tensors *tensors)
+{
     const char *key = qg_tensors_metadata_key(tensors, 0);
     if (key) putchar('\n');
     for (size_t i = 0; (key = qg_tensors_metadata_key(tensors, i)); i++) {
@@ -110,19 +116,139 @@ static void print_tensors(const qg_tensors *tensors)
     }
 }
 
+/* -------------------------------------------------------------------------------- layers */
+
+static const char *kind_name(const qg_layer *layer)
+{
+    return layer->kind == QG_CONV ? "conv" : "linear";
+}
+
+static size_t layer_parameters(const qg_layer *layer)
+{
+    return qg_layer_weights(layer) + (size_t)layer->outputs;
+}
+
+typedef struct spread {
+    double minimum, maximum, rms;
+} spread;
+
+static spread measure_weights(const qg_network *network, int layer)
+{
+    const float *weights = network->weights[layer];
+    const size_t count = qg_layer_weights(&network->architecture.layers[layer]);
+    spread s = {(double)weights[0], (double)weights[0], 0};
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double weight = (double)weights[i];
+        s.minimum = fmin(s.minimum, weight);
+        s.maximum = fmax(s.maximum, weight);
+        squares += weight * weight;
+    }
+    s.rms = sqrt(squares / (double)count);
+    return s;
+}
+
+static const cli_column layer_columns[] = {
+    {"layer", false},  {"kind", false}, {"kernel", true}, {"stride", true},
+    {"padding", true}, {"input", true}, {"output", true}, {"parameters", true},
+    {"share", true},   {"min", true},   {"max", true},    {"rms", true},
+};
+
+static void format_image(int channels, int height, int width, char *text, size_t size)
+{
+    if (height == 1 && width == 1)
+        snprintf(text, size, "%d", channels);
+    else
+        snprintf(text, size, "%d x %d x %d", channels, height, width);
+}
+
+static void layer_cell(const void *context, size_t row, size_t column, char *text, size_t size)
+{
+    const qg_network *network = context;
+    const qg_layer *layer = &network->architecture.layers[row];
+    const size_t parameters = layer_parameters(layer);
+    if (layer->kind == QG_LINEAR && column >= 2 && column <= 4) {
+        snprintf(text, size, "-");
+        return;
+    }
+    switch (column) {
+    case 0:
+        snprintf(text, size, "%s", layer->name);
+        break;
+    case 1:
+        snprintf(text, size, "%s", kind_name(layer));
+        break;
+    case 2:
+        snprintf(text, size, "%d x %d", layer->kernel, layer->kernel);
+        break;
+    case 3:
+        snprintf(text, size, "%d", layer->stride);
+        break;
+    case 4:
+        snprintf(text, size, "%d", layer->padding);
+        break;
+    case 5:
+        format_image(layer->in_channels, layer->in_height, layer->in_width, text, size);
+        break;
+    case 6:
+        format_image(layer->outputs, layer->out_height, layer->out_width, text, size);
+        break;
+    case 7:
+        snprintf(text, size, "%zu", parameters);
+        break;
+    case 8:
+        snprintf(text, size, "%.1f %%",
+                 100.0 * (double)parameters /
+                     (double)qg_architecture_parameters(&network->architecture));
+        break;
+    default: {
+        const spread s = measure_weights(network, (int)row);
+        snprintf(text, size, "%.4f", column == 9 ? s.minimum : column == 10 ? s.maximum : s.rms);
+    }
+    }
+}
+
+static void print_layers(const qg_network *network)
+{
+    const qg_architecture *a = &network->architecture;
+    cli_print_table(layer_columns, sizeof layer_columns / sizeof *layer_columns,
+                    (size_t)a->layer_count, layer_cell, network);
+    printf("%d weighted layers, %zu parameters\n", a->layer_count, qg_architecture_parameters(a));
+}
+
+static json_t *layer_to_json(const qg_network *network, int index)
+{
+    const qg_layer *layer = &network->architecture.layers[index];
+    const spread s = measure_weights(network, index);
+    json_t *all =
+        json_pack("{s:s, s:s, s:[i,i,i], s:[i,i,i], s:I, s:f, s:f, s:f}", "name", layer->name,
+                  "kind", kind_name(layer), "input", layer->in_channels, layer->in_height,
+                  layer->in_width, "output", layer->outputs, layer->out_height, layer->out_width,
+                  "parameters", (json_int_t)layer_parameters(layer), "minimum", s.minimum,
+                  "maximum", s.maximum, "rms", s.rms);
+    if (layer->kind == QG_LINEAR) return all;
+    json_t *conv = json_pack("{s:i, s:i, s:i}", "kernel", layer->kernel, "stride", layer->stride,
+                             "padding", layer->padding);
+    json_object_update(all, conv);
+    json_decref(conv);
+    return all;
+}
+
+/* ---------------------------------------------------------------------------------- JSON */
+
 static json_t *tensor_to_json(const qg_tensor *tensor)
 {
     json_t *shape = json_array();
     for (int i = 0; i < tensor->rank; i++)
         json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
     return json_pack("{s:s, s:s, s:o, s:I}", "name", tensor->name, "dtype",
-                     dtype_name(tensor->dtype), "shape", shape, "values",
+                     qg_dtype_name(tensor->dtype), "shape", shape, "values",
                      (json_int_t)tensor->elements);
 }
 
-static int print_tensors_json(const qg_tensors *tensors)
+static int print_json(const qg_tensors *tensors, const qg_network *network)
 {
-    json_t *list = json_array(), *metadata = json_object();
+    json_t *list = json_array(), *metadata = json_object(), *layers = json_array();
     int failed = 0;
     for (size_t i = 0; i < qg_tensors_count(tensors); i++)
         failed |= json_array_append_new(list, tensor_to_json(qg_tensors_at(tensors, i)));
@@ -130,12 +256,25 @@ static int print_tensors_json(const qg_tensors *tensors)
     for (size_t i = 0; (key = qg_tensors_metadata_key(tensors, i)); i++)
         failed |=
             json_object_set_new(metadata, key, json_string(qg_tensors_metadata(tensors, key)));
+    for (int i = 0; network && i < network->architecture.layer_count; i++)
+        failed |= json_array_append_new(layers, layer_to_json(network, i));
     json_t *all = json_pack("{s:o, s:o}", "tensors", list, "metadata", metadata);
+    if (network)
+        failed |= json_object_set_new(all, "layers", layers);
+    else
+        json_decref(layers);
     if (failed) {
         json_decref(all);
         all = NULL;
     }
     return cli_print_json(all);
+}
+
+/* Only what says that it is a network must be one. */
+static bool says_network(const qg_tensors *tensors)
+{
+    const char *format = qg_tensors_metadata(tensors, "format");
+    return format && strncmp(format, "qgraft network", strlen("qgraft network")) == 0;
 }
 
 int cmd_inspect(int argc, char **argv)
@@ -146,11 +285,22 @@ int cmd_inspect(int argc, char **argv)
     qg_error error;
     qg_tensors *tensors;
     if (qg_tensors_load(options.path, &tensors, &error) != QG_OK) return cli_fail(&error);
+    qg_network network = {0};
+    qg_network_info info;
     int code = 0;
-    if (options.json)
-        code = print_tensors_json(tensors);
-    else
-        print_tensors(tensors);
+    const bool is_network = says_network(tensors);
+    if (is_network && qg_network_load(options.path, &network, &info, &error)) {
+        code = cli_fail(&error);
+    } else if (options.json) {
+        code = print_json(tensors, is_network ? &network : NULL);
+    } else {
+        if (is_network)
+            print_layers(&network);
+        else
+            print_tensors(tensors);
+        print_metadata(tensors);
+    }
+    qg_network_free(&network);
     qg_tensors_free(tensors);
     return code;
 }

@@ -19,7 +19,7 @@ static const char documentation[] =
     "td_error F32 [B] after clipping.\v"
     "The batch: states U8 [B, C, H, W], actions I64 [B], rewards F32 [B], next_states like "
     "states, terminals U8 [B]; optional moment1.NAME and moment2.NAME (otherwise zero).\n"
-    "Settings used: discount, learning_rate, rms_decay, rms_epsilon, clip_error, clip_reward.\n"
+    "Settings used: discount, learning_rate, rms_decay, rms_epsilon, clip_error, clip_reward, l2.\n"
     "Examples:\n"
     "  qgraft update --online a.safetensors --target b.safetensors --batch batch.safetensors \\\n"
     "    --out new.safetensors\n"
@@ -248,8 +248,12 @@ static qg_status update(const update_arguments *a, update_work *w, qg_error *err
     if (!status) status = freeze(a, w, error);
     if (status) return status;
     const qg_settings *s = &a->settings;
-    const qg_learning learning = {(float)s->discount, (float)s->clip_error, (float)s->learning_rate,
-                                  (float)s->rms_decay, (float)s->rms_epsilon};
+    const qg_learning learning = {.discount = (float)s->discount,
+                                  .clip_error = (float)s->clip_error,
+                                  .learning_rate = (float)s->learning_rate,
+                                  .rms_decay = (float)s->rms_decay,
+                                  .rms_epsilon = (float)s->rms_epsilon,
+                                  .l2 = (float)s->l2};
     qg_engine_write(w->engine, QG_ONLINE, &w->online);
     qg_engine_write(w->engine, QG_TARGET, &w->target);
     qg_engine_write(w->engine, QG_MOMENT1, &w->moment1);

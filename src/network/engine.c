@@ -5,11 +5,14 @@
  * batch lie in one block per layer. See kernels/kernels.h for the layouts inside. */
 #include <qgraft/engine.h>
 
+#include "base/random.h"
 #include "base/team.h"
 #include "network/kernels/kernels.h"
 #include "network/plan.h"
 
 #include <assert.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -237,17 +240,50 @@ static void convert_image(const qg_engine *engine, const qg_states *states, int 
     const bool conv = a->layers[0].kind == QG_CONV;
     const int row = conv ? plan->in_row : a->width * a->channels;
     float *out = engine->activations[0] + (size_t)slot * plan->in_image;
+    if (states->parts * states->part_channels < a->channels) /* an earlier state may have more */
+        memset(out, 0, plan->in_image * sizeof *out);
     if (conv) out += plan->padding * (row + a->channels);
     engine->kernels->convert(states->screens + (size_t)image * (size_t)states->parts, states->parts,
                              states->part_channels, a->height, a->width, a->input_max, a->channels,
                              row, out);
 }
 
-/* Images [begin, end) through the convolutions, a group at a time. When the activations are not
- * needed later, every group but for the last layer's outputs uses the same place. */
-static void forward_images(qg_engine *engine, const float *parameters, const qg_states *states,
-                           int begin, int end, bool keep)
+/* Drops outputs of layer `l` for one image: a stream of its own for every image and layer, so that
+ * the division among threads does not matter. `p`: probability. */
+static void drop(const qg_engine *engine, int l, int image, uint64_t draw, float p)
 {
+    const qg_plan *plan = &engine->plans[l];
+    char purpose[48];
+    snprintf(purpose, sizeof purpose, "dropout/%d/%d", l, image);
+    qg_random random = qg_random_stream(draw, purpose);
+    const uint64_t threshold = (uint64_t)((double)p * 0x1p32);
+    const float scale = 1 / (1 - p);
+    float *image_outputs = engine->activations[l + 1] + (size_t)image * plan->out_image;
+    for (int pixel = 0; pixel < plan->pixels; pixel++) {
+        float *outputs = image_outputs + plan->pixel_out[pixel];
+        for (int n = 0; n < plan->outputs; n += 2) { /* one draw serves two outputs */
+            const uint64_t bits = qg_random_u64(&random);
+            outputs[n] = bits >> 32 < threshold ? 0 : outputs[n] * scale;
+            outputs[n + 1] = (bits & 0xffffffff) < threshold ? 0 : outputs[n + 1] * scale;
+        }
+    }
+}
+
+/* Probability that an output of layer `l` is dropped: hidden layers only. */
+static float dropout_of(const qg_engine *engine, const qg_learning *learning, int l)
+{
+    if (!learning || l + 1 >= engine->architecture.layer_count) return 0;
+    return engine->architecture.layers[l].kind == QG_CONV ? learning->dropout_conv
+                                                          : learning->dropout_linear;
+}
+
+/* Images [begin, end) through the convolutions, a group at a time. Without `learning` the
+ * activations are not needed later: every group but for the last layer's outputs uses the same
+ * place. */
+static void forward_images(qg_engine *engine, const float *parameters, const qg_states *states,
+                           int begin, int end, const qg_learning *learning)
+{
+    const bool keep = learning;
     const int convs = convolutions(engine);
     for (int group = begin; group < end; group += IMAGE_GROUP) {
         const int count = end - group < IMAGE_GROUP ? end - group : IMAGE_GROUP;
@@ -260,6 +296,9 @@ static void forward_images(qg_engine *engine, const float *parameters, const qg_
                 plan, engine->activations[l] + (size_t)from * plan->in_image,
                 parameters + engine->weights_at[l], parameters + engine->biases_at[l],
                 engine->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
+            const float p = dropout_of(engine, learning, l);
+            for (int i = 0; i < count && p > 0; i++)
+                drop(engine, l, group + i, learning->dropout_draw, p);
         }
     }
 }
@@ -277,15 +316,20 @@ static void forward_linear(qg_engine *engine, const float *parameters, int layer
 
 /* All of it, by every member of the team; ends with the q-values complete. */
 static void forward_team(qg_engine *engine, const float *parameters, const qg_states *states,
-                         bool keep, int member)
+                         const qg_learning *learning, int member)
 {
     const int members = qg_team_size(engine->team);
     int begin, end;
     qg_team_share(states->size, member, members, &begin, &end);
-    forward_images(engine, parameters, states, begin, end, keep);
+    forward_images(engine, parameters, states, begin, end, learning);
     for (int l = convolutions(engine); l < engine->architecture.layer_count; l++) {
         qg_team_barrier(engine->team);
         forward_linear(engine, parameters, l, states->size, member, members);
+        const float p = dropout_of(engine, learning, l);
+        if (p <= 0) continue;
+        qg_team_barrier(engine->team);
+        for (int i = begin; i < end; i++)
+            drop(engine, l, i, learning->dropout_draw, p);
     }
     qg_team_barrier(engine->team);
 }
@@ -308,13 +352,13 @@ typedef struct forward_job {
 static void run_forward(void *context, int member)
 {
     forward_job *job = context;
-    forward_team(job->engine, job->parameters, &job->states, false, member);
+    forward_team(job->engine, job->parameters, &job->states, NULL, member);
 }
 
 /* Acting: one state, without waking the team. */
 static void forward_one(qg_engine *engine, const float *parameters, const qg_states *states)
 {
-    forward_images(engine, parameters, states, 0, 1, false);
+    forward_images(engine, parameters, states, 0, 1, NULL);
     for (int l = convolutions(engine); l < engine->architecture.layer_count; l++)
         forward_linear(engine, parameters, l, 1, 0, 1);
 }
@@ -339,10 +383,14 @@ void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states 
 
 /* ------------------------------------------------------------------------------- learning */
 
+/* One update: by TD errors of `batch`, or by `loss` on `states`. */
 typedef struct update_job {
     qg_engine *engine;
     const qg_learning *learning;
+    qg_states states;
     const qg_batch *batch;
+    qg_loss *loss;
+    void *context;
     bool keep_gradient;
     float *td_errors;
     int lowest; /* the lowest layer that learns; layer_count: none does */
@@ -356,8 +404,8 @@ static void td_gradient(const update_job *job)
     const int last = engine->architecture.layer_count - 1, actions = engine->architecture.actions;
     const qg_plan *plan = &engine->plans[last];
     float *gradient = engine->gradients[last];
-    memset(gradient, 0, (size_t)job->batch->states.size * plan->grad_image * sizeof(float));
-    for (int i = 0; i < job->batch->states.size; i++) {
+    memset(gradient, 0, (size_t)job->states.size * plan->grad_image * sizeof(float));
+    for (int i = 0; i < job->states.size; i++) {
         const float *q = engine->activations[last + 1] + (size_t)i * plan->out_image;
         const float *next = engine->q_next + (size_t)i * plan->out_image;
         float best = next[0];
@@ -374,9 +422,27 @@ static void td_gradient(const update_job *job)
     }
 }
 
-static void apply(const update_job *job, size_t at, const float *gradient, size_t count)
+/* The gradient at the q-values from the caller's loss. */
+static void loss_gradient(const update_job *job)
 {
     const qg_engine *engine = job->engine;
+    const int last = engine->architecture.layer_count - 1;
+    const qg_plan *plan = &engine->plans[last];
+    for (int i = 0; i < job->states.size; i++) {
+        float *gradient = engine->gradients[last] + (size_t)i * plan->grad_image;
+        memset(gradient, 0, plan->grad_image * sizeof(float));
+        job->loss(job->context, i, engine->activations[last + 1] + (size_t)i * plan->out_image,
+                  gradient);
+    }
+}
+
+/* RMSProp on `count` parameters from `at` on; l2: their weight decay. */
+static void apply(const update_job *job, size_t at, float *gradient, size_t count, float l2)
+{
+    const qg_engine *engine = job->engine;
+    const float *online = engine->parameters[QG_ONLINE] + at;
+    for (size_t i = 0; i < count && l2 > 0; i++)
+        gradient[i] = fmaf(-l2, online[i], gradient[i]);
     const qg_rmsprop settings = {job->learning->learning_rate, job->learning->rms_decay,
                                  job->learning->rms_epsilon};
     if (job->keep_gradient)
@@ -400,13 +466,13 @@ static void learn_weights(const update_job *job, int l, int member, int members)
         const qg_k_tile *first = &plan->k_tiles[tile], *last = &plan->k_tiles[stop - 1];
         const size_t count = (size_t)(last->k + last->size - first->k) * QG_PANEL;
         engine->kernels->weight_gradient(plan, engine->activations[l], engine->gradients[l],
-                                         engine->scratch[member], count, job->batch->states.size,
-                                         tile, stop);
+                                         engine->scratch[member], count, job->states.size, tile,
+                                         stop);
         for (int p = 0; p < plan->panels; p++)
             apply(job,
                   engine->weights_at[l] +
                       ((size_t)p * (size_t)plan->k_count + (size_t)first->k) * QG_PANEL,
-                  engine->scratch[member] + (size_t)p * count, count);
+                  engine->scratch[member] + (size_t)p * count, count, job->learning->l2);
     }
 }
 
@@ -416,10 +482,10 @@ static void learn_biases(const update_job *job, int l, int member, int members)
     int begin, end;
     qg_team_share(plan->panels, member, members, &begin, &end);
     float *gradient = job->engine->scratch[member];
-    job->engine->kernels->bias_gradient(plan, job->engine->gradients[l], gradient,
-                                        job->batch->states.size, begin, end);
+    job->engine->kernels->bias_gradient(plan, job->engine->gradients[l], gradient, job->states.size,
+                                        begin, end);
     apply(job, job->engine->biases_at[l] + (size_t)begin * QG_PANEL,
-          gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL);
+          gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL, 0);
 }
 
 /* The gradient of the layer's inputs becomes the gradient of the outputs below. */
@@ -430,10 +496,11 @@ static void propagate(const update_job *job, int l, int member, int members)
     const int groups = (plan->in_channels + QG_PANEL - 1) / QG_PANEL;
     int begin, end;
     qg_team_share(groups * plan->in_rows * plan->in_columns, member, members, &begin, &end);
+    const float scale = 1 / (1 - dropout_of(engine, job->learning, l - 1));
     engine->kernels->input_gradient(plan, engine->gradients[l],
                                     engine->parameters[QG_ONLINE] + engine->weights_at[l],
-                                    engine->activations[l], engine->gradients[l - 1],
-                                    job->batch->states.size, begin, end, engine->scratch[member]);
+                                    engine->activations[l], engine->gradients[l - 1], scale,
+                                    job->states.size, begin, end, engine->scratch[member]);
 }
 
 static void backward_team(const update_job *job, int member)
@@ -457,30 +524,59 @@ static void run_update(void *context, int member)
     const update_job *job = context;
     qg_engine *engine = job->engine;
     const int layers = engine->architecture.layer_count;
-    forward_team(engine, engine->parameters[QG_TARGET], &job->batch->next_states, false, member);
-    if (member == 0)
-        memcpy(engine->q_next, engine->activations[layers],
-               (size_t)job->batch->states.size * engine->plans[layers - 1].out_image *
-                   sizeof(float));
-    qg_team_barrier(engine->team);
-    forward_team(engine, engine->parameters[QG_ONLINE], &job->batch->states, true, member);
-    if (member == 0) td_gradient(job);
+    if (job->batch) {
+        forward_team(engine, engine->parameters[QG_TARGET], &job->batch->next_states, NULL, member);
+        if (member == 0)
+            memcpy(engine->q_next, engine->activations[layers],
+                   (size_t)job->states.size * engine->plans[layers - 1].out_image * sizeof(float));
+        qg_team_barrier(engine->team);
+    }
+    forward_team(engine, engine->parameters[QG_ONLINE], &job->states, job->learning, member);
+    if (member == 0) {
+        if (job->batch)
+            td_gradient(job);
+        else
+            loss_gradient(job);
+    }
     qg_team_barrier(engine->team);
     backward_team(job, member);
+}
+
+static void start_update(update_job *job)
+{
+    qg_engine *engine = job->engine;
+    assert(job->states.size >= 1 && job->states.size <= engine->max_batch);
+    while (job->lowest < engine->architecture.layer_count && engine->frozen[job->lowest])
+        job->lowest++;
+    if (job->keep_gradient)
+        memset(engine->parameters[QG_GRADIENT], 0, engine->parameter_count * sizeof(float));
+    qg_team_run(engine->team, run_update, job);
 }
 
 void qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
                       bool keep_gradient, float *q_values, float *td_errors)
 {
-    assert(batch->states.size >= 1 && batch->states.size <= engine->max_batch &&
-           batch->next_states.size == batch->states.size);
-    update_job job = {engine, learning, batch, keep_gradient, td_errors, 0};
-    while (job.lowest < engine->architecture.layer_count && engine->frozen[job.lowest])
-        job.lowest++;
-    if (keep_gradient)
-        memset(engine->parameters[QG_GRADIENT], 0, engine->parameter_count * sizeof(float));
-    qg_team_run(engine->team, run_update, &job);
+    assert(batch->next_states.size == batch->states.size);
+    update_job job = {.engine = engine,
+                      .learning = learning,
+                      .states = batch->states,
+                      .batch = batch,
+                      .keep_gradient = keep_gradient,
+                      .td_errors = td_errors};
+    start_update(&job);
     if (q_values)
         copy_q(engine, engine->activations[engine->architecture.layer_count], batch->states.size,
                q_values);
+}
+
+void qg_engine_descend(qg_engine *engine, const qg_learning *learning, const qg_states *states,
+                       qg_loss *loss, void *context, bool keep_gradient)
+{
+    update_job job = {.engine = engine,
+                      .learning = learning,
+                      .states = *states,
+                      .loss = loss,
+                      .context = context,
+                      .keep_gradient = keep_gradient};
+    start_update(&job);
 }

@@ -77,6 +77,10 @@ static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_n
         (status = qg_tensors_set_metadata(file, "seed", seed, error)) ||
         (status = qg_tensors_set_metadata(file, "step", step, error)))
         return status;
+    for (size_t i = 0; i < info->note_count; i++)
+        if ((status =
+                 qg_tensors_set_metadata(file, info->notes[i].key, info->notes[i].value, error)))
+            return status;
     if (isnan(info->score)) return QG_OK;
     return qg_tensors_set_metadata(file, "score", score, error);
 }

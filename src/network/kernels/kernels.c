@@ -269,7 +269,8 @@ static size_t below_offset(const qg_plan *plan, int pixel, int c)
 }
 
 static void input_gradient_pixel(const qg_plan *plan, const float *gradient, const float *in,
-                                 float *below, int images, int pixel, int c0, const float *b)
+                                 float *below, float scale, int images, int pixel, int c0,
+                                 const float *b)
 {
     run runs[64 * 64]; /* the largest kernel */
     const int y = pixel / plan->in_columns, x = pixel % plan->in_columns;
@@ -295,7 +296,7 @@ static void input_gradient_pixel(const qg_plan *plan, const float *gradient, con
             panel mask;
             load_halves(active, high ? active + 8 : NULL, mask);
             for (int v = 0; v < VECTORS; v++)
-                sums[i][v] = vec_where_positive(sums[i][v], mask[v]);
+                sums[i][v] = vec_where_positive(sums[i][v] * vec_set(scale), mask[v]);
             store_halves(o + low_offset, high ? o + high_offset : NULL, sums[i]);
         }
         image += rows;
@@ -303,15 +304,15 @@ static void input_gradient_pixel(const qg_plan *plan, const float *gradient, con
 }
 
 static void input_gradient(const qg_plan *plan, const float *gradient, const float *weights,
-                           const float *in, float *below, int images, int item0, int item1,
-                           float *scratch)
+                           const float *in, float *below, float scale, int images, int item0,
+                           int item1, float *scratch)
 {
     const int pixels = plan->in_rows * plan->in_columns;
     int turned = -1;
     for (int item = item0; item < item1; item++) {
         const int c0 = item / pixels * QG_PANEL;
         if (c0 != turned) turn_weights(plan, weights, turned = c0, scratch);
-        input_gradient_pixel(plan, gradient, in, below, images, item % pixels, c0, scratch);
+        input_gradient_pixel(plan, gradient, in, below, scale, images, item % pixels, c0, scratch);
     }
 }
 

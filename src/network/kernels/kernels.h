@@ -76,12 +76,13 @@ typedef struct qg_kernels {
     void (*forward)(const qg_plan *plan, const float *in, const float *weights, const float *bias,
                     float *out, int images, int panel0, int panel1);
 
-    /* Gradient of the layer's inputs where they are positive (they are ReLU outputs), 0 elsewhere.
+    /* `scale` times the gradient of the layer's inputs where they are positive (they are ReLU
+     * outputs), 0 elsewhere.
      * Work items are (panel of 16 input channels, input pixel), numbered panel by panel; this call
      * does [item0, item1). `scratch`: kernel^2 * outputs * 16 floats, the caller's own. */
     void (*input_gradient)(const qg_plan *plan, const float *gradient, const float *weights,
-                           const float *in, float *below, int images, int item0, int item1,
-                           float *scratch);
+                           const float *in, float *below, float scale, int images, int item0,
+                           int item1, float *scratch);
 
     /* Gradient of the weights, k tiles [tile0, tile1) of every panel, summed over the images:
      * result[panel * panel_stride + (k - first k of tile0) * 16 + output]. */
