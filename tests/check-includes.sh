@@ -10,39 +10,42 @@ standard=" assert complex ctype errno fenv float inttypes iso646 limits locale m
 stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads \
 time uchar wchar wctype "
 
-rank() { # place of a room in the order, or -1
-    local i
-    for i in "${!rooms[@]}"; do
-        [[ ${rooms[i]} == "$1" ]] && echo "$i" && return
-    done
-    echo -1
-}
+declare -A rank # of a room: its place in the order
+for i in "${!rooms[@]}"; do
+    rank[${rooms[i]}]=$i
+done
 
-header_name() { # "NAME.h>" -> NAME
-    echo "${1%.h>}"
-}
-
-public_rank() { # the room that a public header belongs to: its namesake, or where NAME.c lies
+# No process is started per line: the answer goes into $other, -1 for "no such room".
+find_public_room() { # of the public header NAME: its namesake, or where NAME.c lies
     local name=$1 room
-    [[ $(rank "$name") != -1 ]] && rank "$name" && return
+    other=${rank[$name]:--1}
+    ((other >= 0)) && return
+    other=0
     for room in "${rooms[@]}"; do
-        [[ -e src/$room/$name.c ]] && rank "$room" && return
+        [[ -e src/$room/$name.c ]] && other=${rank[$room]} && return
     done
-    echo 0
+    return 0
+}
+
+find_room() { # FILE INCLUDE: the room of a header in quotes
+    local path=${2//\"/}
+    other=${rank[${path%%/*}]:--1}
+    [[ $path != */* && -e ${1%/*}/$path ]] && other=0 # beside the file
+    return 0
 }
 
 check_source() { # FILE LINE INCLUDE: a file of src/
-    local file=$1 line=$2 include=$3 own other
-    own=$(rank "$(cut -d/ -f2 <<<"$file")")
+    local file=$1 line=$2 include=$3 other own room=${1#src/}
+    own=${rank[${room%%/*}]:--1}
     case $include in
     *..*) echo "$file:$line: $include: name the file from its room on" && return ;;
-    '<qgraft/'*) other=$(public_rank "$(header_name "${include#<qgraft/}")") ;;
-    '<'*) return ;;
-    *\"*/*\"*) other=$(rank "$(cut -d'"' -f2 <<<"$include" | cut -d/ -f1)") ;;
-    *)
-        [[ -e $(dirname "$file")/$(cut -d'"' -f2 <<<"$include") ]] && return
-        other=-1
+    '<qgraft/'*)
+        include=${include#<qgraft/}
+        find_public_room "${include%.h>}"
+        include="<qgraft/$include"
         ;;
+    '<'*) return ;;
+    *) find_room "$file" "$include" ;;
     esac
     if ((other < 0)); then
         echo "$file:$line: $include: no such room"
@@ -54,15 +57,16 @@ check_source() { # FILE LINE INCLUDE: a file of src/
 check_public() { # FILE LINE INCLUDE: a public header
     local file=$1 line=$2 include=$3
     [[ $include == '<qgraft/'*'.h>' ]] && return
-    [[ $standard == *" $(header_name "${include#<}") "* ]] && return
+    local name=${include#<}
+    [[ $standard == *" ${name%.h>} "* ]] && return
     echo "$file:$line: $include: public headers include only <qgraft/...> and the standard library"
 }
 
 check_tree() {
     local file line include
     find src include -name '*.[ch]' -exec grep -nHE '^[[:space:]]*#[[:space:]]*include' {} + |
+        sed -E 's/:[[:space:]]*#[[:space:]]*include[[:space:]]*/:/; s,[[:space:]]*/[/*].*$,,' |
         while IFS=: read -r file line include; do
-            include=$(sed -E 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*//; s,[[:space:]]*(/[/*].*)?$,,' <<<"$include")
             if [[ $file == include/* ]]; then
                 check_public "$file" "$line" "$include"
             elif [[ $file == src/*/* ]]; then
