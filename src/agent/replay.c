@@ -13,7 +13,6 @@
 struct qg_replay {
     char *path;
     int64_t capacity, count; /* entries of the ring; entries added in all */
-    int64_t transitions;     /* complete ones among all added, ends left out: 0 means none */
     int history, channels;
     size_t pixels;    /* values of a screen */
     size_t stride;    /* bytes of a stored screen */
@@ -145,7 +144,6 @@ void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end)
         memcpy(replay->map + at * replay->stride, screen, replay->pixels);
     replay->ends[at] = end;
     replay->count++;
-    if (replay->count > 1 && !replay->ends[slot(replay, replay->count - 2)]) replay->transitions++;
 }
 
 void qg_replay_set_action(qg_replay *replay, int action, float reward)
@@ -226,7 +224,10 @@ static int64_t first_state(const qg_replay *replay)
 
 bool qg_replay_can_sample(const qg_replay *replay)
 {
-    return replay->transitions > 0 && replay->count - 1 > first_state(replay);
+    /* Two ends never follow each other, so this looks at one or two entries. */
+    for (int64_t entry = first_state(replay); entry < replay->count - 1; entry++)
+        if (!replay->ends[slot(replay, entry)]) return true;
+    return false;
 }
 
 void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *minibatch)

@@ -1,0 +1,332 @@
+/* The replay memory: every screen carries its entry's number, so that what is drawn can be checked
+ * against what must have been there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent/history.h"
+#include "agent/replay.h"
+#include "scratch.h"
+
+#include <math.h>
+
+static qg_error error;
+
+static const qg_observation_shape grey = {3, 5, 1, 255};
+static const qg_observation_shape bits = {10, 10, 4, 1};
+
+/* ---- Entries that say who they are ---- */
+
+enum { LIMIT = 4000 };
+static bool ended[LIMIT]; /* of the entries added so far */
+static qg_random ends;
+
+static size_t size_of(const qg_observation_shape *shape)
+{
+    return qg_observation_size(shape);
+}
+
+/* Screen of an entry: its number in bits, then noise that depends on it. */
+static void draw_screen(const qg_observation_shape *shape, int64_t entry, uint8_t *screen)
+{
+    qg_random noise = qg_random_stream((uint64_t)entry, "screen");
+    for (size_t k = 0; k < size_of(shape); k++) {
+        const uint64_t value = k < 15 ? (uint64_t)entry >> k & 1 : qg_random_u64(&noise) >> 9;
+        screen[k] = (uint8_t)(value & (uint64_t)shape->max);
+    }
+}
+
+static int64_t number_of(const uint8_t *screen)
+{
+    int64_t entry = 0;
+    for (int k = 14; k >= 0; k--)
+        entry = entry * 2 + screen[k];
+    return entry;
+}
+
+static void assert_screen(const qg_observation_shape *shape, const uint8_t *screen, int64_t entry)
+{
+    uint8_t expected[1000];
+    assert_non_null(screen);
+    assert_int_equal(number_of(screen), entry);
+    draw_screen(shape, entry, expected);
+    assert_memory_equal(screen, expected, size_of(shape));
+}
+
+static float reward_of(int64_t entry)
+{
+    return (float)entry / 3;
+}
+
+/* Adds the next entry; never two ends in a row, as an episode begins with a screen. */
+static void add(qg_replay *replay, const qg_observation_shape *shape, double end_probability)
+{
+    uint8_t screen[1000];
+    const int64_t entry = qg_replay_newest(replay) + 1;
+    assert_in_range(entry, 0, LIMIT - 1);
+    ended[entry] = entry > 0 && !ended[entry - 1] && qg_random_uniform(&ends) < end_probability;
+    draw_screen(shape, entry, screen);
+    qg_replay_add_screen(replay, screen, ended[entry]);
+    if (!ended[entry]) qg_replay_set_action(replay, (int)(entry % 18), reward_of(entry));
+}
+
+static qg_replay *create(const qg_observation_shape *shape, int64_t capacity, int history)
+{
+    qg_replay *replay;
+    if (qg_replay_create(scratch_path("replay.bin"), capacity, history, shape, &replay, &error))
+        fail_msg("%s", error.message);
+    ends = qg_random_stream(1, "ends");
+    return replay;
+}
+
+/* The screens of state `entry`: zeros at and before an earlier end and before the first screen. */
+static void assert_state(const qg_observation_shape *shape, const uint8_t *const *screens,
+                         int history, int64_t entry)
+{
+    bool cut = false;
+    for (int age = 0; age < history; age++) {
+        cut = cut || entry - age < 0 || (age > 0 && ended[entry - age]);
+        const uint8_t *screen = screens[history - 1 - age];
+        if (cut)
+            assert_null(screen);
+        else
+            assert_screen(shape, screen, entry - age);
+    }
+}
+
+static int64_t assert_transition(const qg_observation_shape *shape, const qg_minibatch *m, int i,
+                                 int history)
+{
+    const qg_batch *b = &m->batch;
+    const int64_t entry = number_of(b->states.screens[(i + 1) * history - 1]);
+    assert_state(shape, b->states.screens + i * history, history, entry);
+    assert_state(shape, b->next_states.screens + i * history, history, entry + 1);
+    assert_false(ended[entry]);
+    assert_int_equal(b->actions[i], entry % 18);
+    assert_true(b->rewards[i] == reward_of(entry));
+    assert_int_equal(b->terminals[i], ended[entry + 1]);
+    return entry;
+}
+
+/* ---- What is drawn ---- */
+
+static void check_filling(const qg_observation_shape *shape, int64_t capacity, int history,
+                          int entries, double end_probability)
+{
+    enum { SIZE = 16 };
+    qg_replay *replay = create(shape, capacity, history);
+    qg_minibatch m;
+    assert_int_equal(qg_minibatch_create(replay, SIZE, &m, &error), QG_OK);
+    assert_int_equal(m.batch.states.size, SIZE);
+    assert_int_equal(m.batch.states.parts, history);
+    assert_int_equal(m.batch.states.part_channels, shape->channels);
+    assert_int_equal(qg_replay_newest(replay), -1);
+    assert_false(qg_replay_can_sample(replay));
+    qg_random random = qg_random_stream(2, "replay");
+    for (int n = 0; n < entries; n++) {
+        add(replay, shape, end_probability);
+        assert_int_equal(qg_replay_newest(replay), n);
+        const qg_states newest = qg_replay_state(replay);
+        assert_true(newest.size == 1 && newest.parts == history &&
+                    newest.part_channels == shape->channels);
+        assert_state(shape, newest.screens, history, n);
+        const int64_t first = n < capacity ? 0 : n + 1 - capacity + history - 1;
+        bool any = false;
+        for (int64_t e = first; e < n; e++)
+            any |= !ended[e];
+        assert_int_equal(qg_replay_can_sample(replay), any);
+        if (!any) continue;
+        qg_replay_sample(replay, &random, &m);
+        for (int i = 0; i < SIZE; i++)
+            assert_in_range(assert_transition(shape, &m, i, history), first, n - 1);
+    }
+    qg_minibatch_destroy(&m);
+    qg_replay_destroy(replay);
+}
+
+static void test_filling(void **state)
+{
+    (void)state;
+    check_filling(&grey, 50, 4, 400, 0.2);
+    check_filling(&grey, 50, 1, 200, 0.2);
+    check_filling(&grey, 9, 8, 300, 0.5); /* one choice, often an end */
+    check_filling(&grey, 2, 1, 100, 0.5);
+    check_filling(&grey, 100, 4, 100, 0); /* full at the last entry */
+    check_filling(&bits, 37, 4, 200, 0.2);
+    check_filling(&bits, 37, 1, 200, 1); /* every other screen is an end */
+}
+
+static void test_uniform(void **state)
+{
+    (void)state;
+    enum { CAPACITY = 64, SIZE = 32, DRAWS = 1000, ENTRIES = 200, HISTORY = 4 };
+    qg_replay *replay = create(&grey, CAPACITY, HISTORY);
+    qg_minibatch m;
+    assert_int_equal(qg_minibatch_create(replay, SIZE, &m, &error), QG_OK);
+    for (int n = 0; n < ENTRIES; n++)
+        add(replay, &grey, 0.15);
+    qg_random random = qg_random_stream(3, "replay");
+    double counts[ENTRIES] = {0};
+    for (int k = 0; k < DRAWS; k++) {
+        qg_replay_sample(replay, &random, &m);
+        for (int i = 0; i < SIZE; i++)
+            counts[number_of(m.batch.states.screens[(i + 1) * HISTORY - 1])]++;
+    }
+    int choices = 0;
+    for (int e = ENTRIES - CAPACITY + HISTORY - 1; e < ENTRIES - 1; e++)
+        choices += !ended[e];
+    assert_in_range(choices, 40, 59);
+    const double expected = (double)SIZE * DRAWS / choices;
+    double chi_square = 0;
+    for (int e = ENTRIES - CAPACITY + HISTORY - 1; e < ENTRIES - 1; e++)
+        if (!ended[e]) chi_square += (counts[e] - expected) * (counts[e] - expected) / expected;
+    /* Its mean is choices - 1, its standard deviation sqrt(2 (choices - 1)). */
+    assert_true(fabs(chi_square - choices + 1) < 4 * sqrt(2.0 * (choices - 1)));
+    qg_minibatch_destroy(&m);
+    qg_replay_destroy(replay);
+}
+
+/* Grids are packed as bits and come back as they were. */
+static void test_packed(void **state)
+{
+    (void)state;
+    static const int channels[] = {4, 6, 7, 10, 1};
+    for (size_t c = 0; c < sizeof channels / sizeof *channels; c++) {
+        const qg_observation_shape shape = {10, 10, channels[c], 1};
+        check_filling(&shape, 20, 2, 60, 0.1);
+    }
+    const qg_observation_shape odd = {3, 7, 1, 1}; /* not a whole number of bytes */
+    check_filling(&odd, 20, 3, 60, 0.1);
+}
+
+static void test_detach(void **state)
+{
+    (void)state;
+    enum { SIZE = 20, HISTORY = 4 };
+    const qg_observation_shape *const shapes[] = {&grey, &bits};
+    for (int s = 0; s < 2; s++) {
+        qg_replay *replay = create(shapes[s], 60, HISTORY);
+        qg_minibatch kept, other;
+        assert_int_equal(qg_minibatch_create(replay, SIZE, &kept, &error), QG_OK);
+        assert_int_equal(qg_minibatch_create(replay, SIZE, &other, &error), QG_OK);
+        for (int n = 0; n < 40; n++)
+            add(replay, shapes[s], 0.2);
+        qg_random random = qg_random_stream(4, "replay");
+        qg_replay_sample(replay, &random, &kept);
+        int64_t entries[SIZE];
+        for (int i = 0; i < SIZE; i++)
+            entries[i] = assert_transition(shapes[s], &kept, i, HISTORY);
+        assert_int_equal(qg_minibatch_detach(replay, &kept, &error), QG_OK);
+        for (int n = 0; n < 200; n++) {
+            add(replay, shapes[s], 0.2);
+            qg_replay_sample(replay, &random, &other);
+        }
+        for (int i = 0; i < SIZE; i++)
+            assert_int_equal(assert_transition(shapes[s], &kept, i, HISTORY), entries[i]);
+        qg_minibatch_destroy(&other);
+        qg_replay_destroy(replay);
+        for (int i = 0; i < SIZE; i++) /* without the ring too */
+            assert_int_equal(assert_transition(shapes[s], &kept, i, HISTORY), entries[i]);
+        qg_minibatch_destroy(&kept);
+    }
+}
+
+/* ---- The file ---- */
+
+static void test_bytes(void **state)
+{
+    (void)state;
+    enum { CAPACITY = 1000 };
+    const qg_observation_shape atari = {84, 84, 1, 255};
+    qg_replay *replay = create(&atari, CAPACITY, 4);
+    struct stat file;
+    assert_int_equal(stat(scratch_path("replay.bin"), &file), 0);
+    assert_int_equal((size_t)file.st_size, qg_replay_bytes(replay));
+    assert_true(file.st_blocks * 512 >= file.st_size); /* reserved, not sparse */
+    /* A million screens: 7.06 GB, at most 2 % more. */
+    assert_in_range(qg_replay_bytes(replay), 7056 * CAPACITY, 7060 * 102 / 100 * CAPACITY);
+    qg_replay_destroy(replay);
+    assert_int_equal(access(scratch_path("replay.bin"), F_OK), -1);
+    replay = create(&bits, CAPACITY, 1);
+    assert_in_range(qg_replay_bytes(replay), 50 * CAPACITY, 60 * CAPACITY);
+    qg_replay_destroy(replay);
+    qg_replay_destroy(NULL);
+}
+
+static void create_fails(const char *path, int64_t capacity)
+{
+    qg_replay *replay;
+    error = (qg_error){0};
+    assert_int_equal(qg_replay_create(path, capacity, 4, &grey, &replay, &error), QG_ERROR_IO);
+    assert_true(strncmp(error.message, path, strlen(path)) == 0);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    scratch_limit(1 << 14);
+    create_fails(scratch_path("replay.bin"), 2000);
+    assert_non_null(strstr(error.message, "set a smaller 'replay'"));
+    qg_replay_destroy(create(&grey, 500, 4)); /* that fits */
+    scratch_limit(RLIM_INFINITY);
+    create_fails(scratch_path("replay.bin"), INT64_C(1000000000000)); /* 21 TB */
+    assert_non_null(strstr(error.message, "GB"));
+    create_fails(scratch_path("absent/replay.bin"), 10);
+}
+
+/* A file that a killed process left is begun anew. */
+static void test_leftover(void **state)
+{
+    (void)state;
+    char garbage[5000];
+    memset(garbage, 0xff, sizeof garbage);
+    scratch_write(scratch_path("replay.bin"), garbage, sizeof garbage);
+    check_filling(&grey, 50, 4, 120, 0.2);
+}
+
+/* ---- The history outside the ring ---- */
+
+static void test_history(void **state)
+{
+    (void)state;
+    for (int length = 1; length <= 4; length++) {
+        qg_history h;
+        assert_int_equal(qg_history_create(&grey, length, &h, &error), QG_OK);
+        int64_t entry = 0;
+        for (int episode = 0; episode < 12; episode++) {
+            qg_history_clear(&h);
+            const int64_t begin = entry;
+            for (int k = 0; k < episode; k++, entry++) {
+                draw_screen(&grey, entry, qg_history_next(&h));
+                qg_history_push(&h);
+                const qg_states s = qg_history_state(&h);
+                assert_true(s.size == 1 && s.parts == length && s.part_channels == 1);
+                for (int age = 0; age < length; age++)
+                    if (entry - age < begin)
+                        assert_null(s.screens[length - 1 - age]);
+                    else
+                        assert_screen(&grey, s.screens[length - 1 - age], entry - age);
+            }
+        }
+        qg_history_destroy(&h);
+        qg_history_destroy(&h);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_filling, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_uniform, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_packed, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_detach, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_bytes, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_no_room, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_leftover, scratch_setup, scratch_teardown),
+        cmocka_unit_test(test_history),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
