@@ -8,10 +8,10 @@ ATARI_HOME := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/qgraft/atari
 TEST_ATARI := $(or $(QGRAFT_ATARI),$(if $(wildcard $(ATARI_HOME)/SHA256SUMS),$(ATARI_HOME),$(CURDIR)/$(BUILD)/atari-files))
 
 .DEFAULT_GOAL := all
-.PHONY: all help configure test demo atari bench lint install clean
+.PHONY: all help configure test demo atari bench lint format install clean
 
 all: configure ## build the program (build/release/src/cli/qgraft)
-	@ninja -C $(BUILD)/release
+	@ninja -C $(BUILD)/release --quiet
 
 configure: deps-build
 	@test -f $(BUILD)/release/build.ninja || meson setup $(BUILD)/release
@@ -39,6 +39,9 @@ bench: all ## measure the speed of games, replay, updates and training
 
 lint: deps-lint configure ## formatting, includes, clang-tidy, cppcheck, shellcheck
 	@scripts/lint.sh $(BUILD)/release
+
+format: deps-lint ## bring all C files into the form that lint wants
+	@git ls-files '*.[ch]' | xargs clang-format -i
 
 install: all ## install the program, the library and its headers
 	@meson install -C $(BUILD)/release --no-rebuild
