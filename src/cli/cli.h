@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+int cmd_bench(int argc, char **argv);
 int cmd_games(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);

@@ -20,6 +20,7 @@ static const command commands[] = {
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
+    {"bench", cmd_bench, "This machine", "measure the speed of games, replay, updates, training"},
     {"rollout", cmd_rollout, "For checks from other programs",
      "play a list of actions and write what was seen"},
     {"update", cmd_update, NULL, "do one learner update on networks and a batch from files"},

@@ -1,0 +1,270 @@
+/* qgraft bench: how fast games, replay, updates and training are on this machine. */
+#include "cli/bench.h"
+
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/team.h"
+#include "base/text.h"
+
+enum { OPTION_PRESET = 256, OPTION_SECONDS };
+enum { MAX_TIMES = 1 << 16 };
+
+static const char documentation[] =
+    "Measures the speed of a SUBJECT (update, act, games, replay, train; default: all) on this "
+    "machine. Other work on it spoils the figures; the minimum suffers least. The network's speed "
+    "is given in percent of the fused multiply-adds that the machine does in the same minute.\v"
+    "Examples:\n"
+    "  qgraft bench\n"
+    "  qgraft bench update --preset nature --threads 1\n"
+    "  qgraft bench games replay --seconds 5 --json";
+
+static const struct argp_option argp_options[] = {
+    {"preset", OPTION_PRESET, "NAME", 0,
+     "network for update and act: nature, nature-pad0 or grid (default: nature and grid)", 0},
+    {"threads", 't', "N", 0, "threads (default: 1 and all cores)", 0},
+    {"seconds", OPTION_SECONDS, "S", 0, "time for one measurement (default 1.5)", 0},
+    {"json", 'j', NULL, 0, "print JSON", 0},
+    {0}};
+
+static const struct {
+    const char *name;
+    qg_status (*run)(bench_session *bench, qg_error *error);
+} subjects[] = {{"update", bench_update},
+                {"act", bench_act},
+                {"games", bench_games},
+                {"replay", bench_replay},
+                {"train", bench_train}};
+enum { SUBJECTS = sizeof subjects / sizeof *subjects };
+
+typedef struct bench_arguments {
+    bool wanted[SUBJECTS], some; /* subjects that were named */
+    const char *preset, *threads, *seconds;
+    bool json;
+} bench_arguments;
+
+static error_t parse_subject(bench_arguments *a, const char *word, struct argp_state *state)
+{
+    for (int i = 0; i < SUBJECTS; i++)
+        if (strcmp(word, subjects[i].name) == 0) {
+            a->wanted[i] = a->some = true;
+            return 0;
+        }
+    argp_error(state, "there is no subject '%.60s': update, act, games, replay or train", word);
+    return EINVAL;
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    bench_arguments *a = state->input;
+    switch (key) {
+    case OPTION_PRESET:
+        a->preset = text;
+        break;
+    case 't':
+        a->threads = text;
+        break;
+    case OPTION_SECONDS:
+        a->seconds = text;
+        break;
+    case 'j':
+        a->json = true;
+        break;
+    case ARGP_KEY_ARG:
+        return parse_subject(a, text, state);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------- figures */
+
+void bench_begin(bench_session *bench, const char *subject, const char *what)
+{
+    bench->subject = subject;
+    bench->what = what;
+    if (bench->json) return;
+    printf("%-7s  %-36s", subject, what);
+    fflush(stdout);
+}
+
+void bench_figure(bench_session *bench, const char *name, double value, const char *unit)
+{
+    json_array_append_new(bench->figures,
+                          json_pack("{s:s, s:s, s:s, s:f, s:s}", "subject", bench->subject, "what",
+                                    bench->what, "name", name, "value", value, "unit", unit));
+    if (!bench->json) printf("  %s %.4g %s", name, value, unit);
+}
+
+void bench_end(bench_session *bench)
+{
+    if (bench->json) return;
+    putchar('\n');
+    fflush(stdout);
+}
+
+void bench_skip(bench_session *bench, const char *what, const qg_error *reason)
+{
+    json_array_append_new(bench->skipped, json_sprintf("%s: %s", what, reason->message));
+    if (!bench->json) printf("%s is left out: %s\n", what, reason->message);
+}
+
+/* --------------------------------------------------------------------------- measurement */
+
+double bench_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+qg_status bench_check(qg_error *error)
+{
+    return cli_interrupted() ? qg_fail(error, QG_STOPPED, "stopped") : QG_OK;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+qg_status bench_repeat(const bench_session *bench, void (*work)(void *context), void *context,
+                       bench_times *times, qg_error *error)
+{
+    double *all = malloc(MAX_TIMES * sizeof *all), sum = 0;
+    if (!all) return qg_fail_memory(error, "times", MAX_TIMES * sizeof *all);
+    int count = 0;
+    qg_status status = QG_OK;
+    work(context);
+    for (double now = bench_clock(), end = now + bench->seconds;
+         !status && count < MAX_TIMES && (count < 5 || now < end); count++) {
+        work(context);
+        const double after = bench_clock();
+        sum += all[count] = after - now;
+        now = after;
+        status = bench_check(error);
+    }
+    qsort(all, (size_t)count, sizeof *all, compare_times);
+    *times = (bench_times){all[0], all[count / 2], sum / count};
+    free(all);
+    return status;
+}
+
+qg_status bench_folder_create(char path[512], qg_error *error)
+{
+    const char *parent = getenv("TMPDIR");
+    snprintf(path, 512, "%.400s/qgraft-bench-XXXXXX", parent && *parent ? parent : "/tmp");
+    return mkdtemp(path) ? QG_OK : qg_fail_errno(error, "%s: cannot create the folder", path);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
+{
+    (void)info, (void)type, (void)walk;
+    return remove(path);
+}
+
+void bench_folder_remove(const char *path)
+{
+    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ------------------------------------------------------------------------------- command */
+
+/* The processor's name as the system gives it. */
+static void read_cpu_model(char *model, size_t size)
+{
+    snprintf(model, size, "unknown");
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    if (!file) return;
+    char line[512];
+    while (fgets(line, sizeof line, file)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(model, size, "%.*s", (int)size - 1, colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    fclose(file);
+}
+
+/* The instruction set that engines choose here. */
+static qg_status find_isa(const char **isa, qg_error *error)
+{
+    qg_architecture architecture;
+    qg_engine *engine;
+    qg_status status = qg_architecture_make("grid", 10, 10, 10, 1, 3, &architecture, error);
+    if (!status) status = qg_engine_create(&architecture, 1, 1, NULL, &engine, error);
+    if (status) return status;
+    *isa = qg_engine_isa(engine); /* static */
+    qg_engine_destroy(engine);
+    return QG_OK;
+}
+
+static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_error *error)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t threads = cores < 1 ? 1 : cores > QG_MAX_THREADS ? QG_MAX_THREADS : cores;
+    *bench = (bench_session){.preset = a->preset, .seconds = 1.5, .json = a->json};
+    if (a->preset && strcmp(a->preset, "nature") != 0 && strcmp(a->preset, "nature-pad0") != 0 &&
+        strcmp(a->preset, "grid") != 0)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "--preset: '%.60s' is not a network: nature, nature-pad0 or grid",
+                       a->preset);
+    if (a->seconds && !(qg_text_to_real(a->seconds, &bench->seconds) && bench->seconds >= 0.01 &&
+                        bench->seconds <= 3600))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "--seconds: '%.40s' is not a number from 0.01 to 3600", a->seconds);
+    bench->threads_given = a->threads;
+    const qg_status status =
+        a->threads ? qg_parse_count("--threads", a->threads, 1, QG_MAX_THREADS, &threads, error)
+                   : QG_OK;
+    bench->threads = (int)threads;
+    bench->figures = json_array();
+    bench->skipped = json_array();
+    return status;
+}
+
+static qg_status run(const bench_arguments *a, bench_session *bench, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int i = 0; i < SUBJECTS && !status; i++)
+        if (a->wanted[i] || !a->some) status = subjects[i].run(bench, error);
+    return status;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    bench_arguments arguments = {0};
+    const struct argp argp = {argp_options, parse_option, "[SUBJECT...]", documentation, 0, 0, 0};
+    cli_parse(&argp, argc, argv, &arguments);
+    cli_catch_interrupt();
+    bench_session bench;
+    qg_error error;
+    char model[256];
+    const char *isa = NULL;
+    qg_status status = resolve(&arguments, &bench, &error);
+    if (!status) status = find_isa(&isa, &error);
+    if (!status) {
+        read_cpu_model(model, sizeof model);
+        if (!bench.json) printf("qgraft " QG_VERSION ", %s, %s\n", model, isa);
+        status = run(&arguments, &bench, &error);
+    }
+    if (status) {
+        json_decref(bench.figures);
+        json_decref(bench.skipped);
+        return status == QG_STOPPED ? 130 : cli_fail(&error);
+    }
+    if (!bench.json) {
+        json_decref(bench.figures);
+        json_decref(bench.skipped);
+        return 0;
+    }
+    return cli_print_json(json_pack("{s:s, s:s, s:i, s:s, s:o, s:o}", "version", QG_VERSION, "cpu",
+                                    model, "threads", bench.threads, "isa", isa, "figures",
+                                    bench.figures, "skipped", bench.skipped));
+}

@@ -1,0 +1,171 @@
+/* qgraft bench games: random play, and what the way from the emulator to the agent costs. */
+#include "cli/bench.h"
+
+#include "base/file.h"
+#include "base/random.h"
+#include "domain/atari/ale.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Steps between two looks at the clock. */
+enum { GRID_BLOCK = 4096, ATARI_BLOCK = 128, MAX_BLOCKS = 4096 };
+
+static qg_status play_block(qg_domain *domain, qg_random *random, int steps, uint8_t *screen,
+                            qg_error *error)
+{
+    const uint64_t actions = (uint64_t)domain->game->action_count;
+    qg_status status = QG_OK;
+    for (int i = 0; i < steps && !status; i++) {
+        qg_step step;
+        status =
+            qg_domain_step(domain, (int)qg_random_below(random, actions), &step, screen, error);
+        if (!status && step.end) status = qg_domain_reset(domain, 0, screen, error);
+    }
+    return status;
+}
+
+/* Steps per second with observation, reset and the draw of the action, of the fastest block. */
+static qg_status measure_grid(bench_session *b, const char *name, qg_error *error)
+{
+    const qg_domain_options options = {.seed = 1, .sticky = -1};
+    qg_domain *domain;
+    qg_status status = qg_domain_open(name, &options, &domain, error);
+    if (status) return status;
+    uint8_t *screen = malloc(qg_observation_size(&domain->shape));
+    status = screen ? qg_domain_reset(domain, 0, screen, error)
+                    : qg_fail_memory(error, "a screen", qg_observation_size(&domain->shape));
+    qg_random random = qg_random_stream(1, "bench");
+    const double begin = bench_clock();
+    double now = begin, least = 0;
+    int64_t steps = 0;
+    while (!status && now < begin + b->seconds / 3) {
+        status = play_block(domain, &random, GRID_BLOCK, screen, error);
+        const double after = bench_clock();
+        if (steps == 0 || after - now < least) least = after - now;
+        steps += GRID_BLOCK;
+        now = after;
+        if (!status) status = bench_check(error);
+    }
+    if (!status) {
+        bench_begin(b, "games", name);
+        bench_figure(b, "fastest", GRID_BLOCK / least * 1e-6, "M steps/s");
+        bench_figure(b, "mean", (double)steps / (now - begin) * 1e-6, "M steps/s");
+        bench_end(b);
+    }
+    free(screen);
+    qg_domain_close(domain);
+    return status;
+}
+
+/* The emulator alone: the same frames, no screen fetched and nothing made of it. */
+typedef struct bare_game {
+    const qg_ale *ale;
+    void *emulator;
+    int codes[QG_MAX_ACTIONS];
+} bare_game;
+
+static qg_status open_bare(const qg_game *game, bare_game *bare, qg_error *error)
+{
+    char *folder, name[64];
+    qg_status status = qg_ale_folder(&folder, error);
+    if (status) return status;
+    status = qg_ale_open(folder, &bare->ale, error);
+    snprintf(name, sizeof name, "roms/%s.bin", game->name);
+    char *rom = qg_path_join(folder, name);
+    if (!status && !rom) status = qg_fail_memory(error, "a path", sizeof name);
+    if (!status) {
+        bare->emulator = bare->ale->ALE_new();
+        bare->ale->setInt(bare->emulator, "random_seed", 1);
+        bare->ale->setFloat(bare->emulator, "repeat_action_probability", 0);
+        bare->ale->loadROM(bare->emulator, rom); /* checked when the domain was opened */
+        bare->ale->getMinimalActionSet(bare->emulator, bare->codes);
+    }
+    free(rom);
+    free(folder);
+    return status;
+}
+
+static void play_bare_block(const bare_game *bare, int actions, qg_random *random)
+{
+    for (int i = 0; i < ATARI_BLOCK; i++) {
+        const int code = bare->codes[qg_random_below(random, (uint64_t)actions)];
+        bool over = false;
+        for (int frame = 0; frame < 4 && !over; frame++) {
+            bare->ale->act(bare->emulator, code);
+            over = bare->ale->game_over(bare->emulator);
+        }
+        if (over) bare->ale->reset_game(bare->emulator);
+    }
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Both play the same game in turns, so that a disturbance hits a block of one and not the sum of
+ * the other; the ratio of every pair of blocks counts once. */
+static qg_status measure_pair(bench_session *b, qg_domain *domain, const bare_game *bare,
+                              uint8_t *screen, double ratios[MAX_BLOCKS], qg_error *error)
+{
+    qg_random mine = qg_random_stream(1, "bench"), theirs = mine;
+    double full = 0, alone = 0;
+    int blocks = 0;
+    qg_status status = qg_domain_reset(domain, 0, screen, error);
+    const double begin = bench_clock();
+    while (!status && blocks < MAX_BLOCKS && (blocks < 3 || bench_clock() < begin + b->seconds)) {
+        const double t0 = bench_clock();
+        status = play_block(domain, &mine, ATARI_BLOCK, screen, error);
+        const double t1 = bench_clock();
+        play_bare_block(bare, domain->game->action_count, &theirs);
+        const double t2 = bench_clock();
+        full += t1 - t0;
+        alone += t2 - t1;
+        ratios[blocks++] = (t1 - t0) / (t2 - t1);
+        if (!status) status = bench_check(error);
+    }
+    if (status) return status;
+    qsort(ratios, (size_t)blocks, sizeof *ratios, compare_doubles);
+    const double steps = (double)blocks * ATARI_BLOCK;
+    bench_begin(b, "games", domain->name);
+    bench_figure(b, "step", full / steps * 1e6, "us");
+    bench_figure(b, "emulator alone", alone / steps * 1e6, "us");
+    bench_figure(b, "overhead (median)", 100 * (ratios[blocks / 2] - 1), "%");
+    bench_end(b);
+    return QG_OK;
+}
+
+static qg_status measure_atari(bench_session *b, const char *name, qg_error *error)
+{
+    const qg_domain_options options = {.seed = 1};
+    qg_domain *domain;
+    if (qg_domain_open(name, &options, &domain, error)) {
+        bench_skip(b, name, error);
+        return QG_OK;
+    }
+    bare_game bare = {0};
+    uint8_t *screen = malloc(qg_observation_size(&domain->shape));
+    double *ratios = malloc(MAX_BLOCKS * sizeof *ratios);
+    qg_status status = screen && ratios ? open_bare(domain->game, &bare, error)
+                                        : qg_fail_memory(error, "a screen", 0);
+    if (!status) status = measure_pair(b, domain, &bare, screen, ratios, error);
+    if (bare.emulator) bare.ale->ALE_del(bare.emulator);
+    free(ratios);
+    free(screen);
+    qg_domain_close(domain);
+    return status;
+}
+
+qg_status bench_games(bench_session *b, qg_error *error)
+{
+    size_t count;
+    const qg_game *games = qg_games(&count);
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        if (strncmp(games[i].name, "minatar/", 8) == 0)
+            status = measure_grid(b, games[i].name, error);
+    if (!status) status = measure_atari(b, "breakout", error);
+    return status ? status : measure_atari(b, "space_invaders", error);
+}

@@ -1,0 +1,220 @@
+/* qgraft bench update, act: the network, on random screens of which half the values are zero. */
+#include "cli/bench.h"
+
+#include "base/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 32 };
+
+typedef struct network_bench {
+    qg_engine *engine;
+    qg_architecture architecture;
+    qg_learning learning;
+    qg_batch batch;
+    uint8_t *memory;         /* of all screens */
+    const uint8_t **screens; /* [2][BATCH][parts]: states, then next states */
+    int32_t actions[BATCH];
+    float rewards[BATCH];
+    uint8_t terminals[BATCH];
+    float q_values[QG_MAX_ACTIONS];
+} network_bench;
+
+/* Breakout for Atari's networks; for the grid's, Seaquest, which fills all its channels. */
+static qg_status open_architecture(const char *preset, qg_architecture *architecture,
+                                   qg_error *error)
+{
+    return strcmp(preset, "grid") == 0
+               ? qg_architecture_make(preset, 10, 10, 10, 1, 6, architecture, error)
+               : qg_architecture_make(preset, 4, 84, 84, 255, 4, architecture, error);
+}
+
+static void fill_batch(network_bench *n, int parts, size_t screen)
+{
+    const qg_architecture *a = &n->architecture;
+    qg_random random = qg_random_stream(1, "bench");
+    const size_t screens = 2 * BATCH * (size_t)parts;
+    for (size_t i = 0; i < screens * screen; i++) {
+        const uint64_t draw = qg_random_u64(&random);
+        const uint64_t value = a->input_max == 1 ? 1 : draw >> 8;
+        n->memory[i] = draw & 1 ? (uint8_t)value : 0;
+    }
+    for (size_t i = 0; i < screens; i++)
+        n->screens[i] = n->memory + i * screen;
+    for (int i = 0; i < BATCH; i++) {
+        n->actions[i] = (int32_t)qg_random_below(&random, (uint64_t)a->actions);
+        n->rewards[i] = (float)qg_random_below(&random, 3) - 1;
+        n->terminals[i] = qg_random_below(&random, 20) == 0;
+    }
+    const int channels = a->channels / parts;
+    n->batch = (qg_batch){
+        .states = {BATCH, parts, channels, n->screens},
+        .next_states = {BATCH, parts, channels, n->screens + screens / 2},
+        .actions = n->actions,
+        .rewards = n->rewards,
+        .terminals = n->terminals,
+    };
+}
+
+static qg_status open_network(const char *preset, int threads, network_bench *n, qg_error *error)
+{
+    *n = (network_bench){0};
+    qg_settings settings;
+    qg_status status = qg_settings_preset(&settings, "dqn3", error);
+    if (!status) status = open_architecture(preset, &n->architecture, error);
+    if (status) return status;
+    n->learning = (qg_learning){.discount = (float)settings.discount,
+                                .clip_error = (float)settings.clip_error,
+                                .learning_rate = (float)settings.learning_rate,
+                                .rms_decay = (float)settings.rms_decay,
+                                .rms_epsilon = (float)settings.rms_epsilon};
+    const qg_architecture *a = &n->architecture;
+    const int parts = a->input_max == 1 ? 1 : a->channels;
+    const size_t screen = (size_t)(a->channels / parts) * (size_t)a->height * (size_t)a->width;
+    const size_t screens = 2 * BATCH * (size_t)parts;
+    n->memory = malloc(screens * screen);
+    n->screens = malloc(screens * sizeof *n->screens);
+    if (!n->memory || !n->screens) return qg_fail_memory(error, "a minibatch", screens * screen);
+    fill_batch(n, parts, screen);
+    status = qg_engine_create(a, BATCH, threads, NULL, &n->engine, error);
+    qg_network network = {0};
+    if (!status) status = qg_network_create(a, &network, error);
+    if (status) return status;
+    qg_network_initialise(&network, 1);
+    qg_engine_write(n->engine, QG_ONLINE, &network);
+    qg_engine_update_target(n->engine);
+    qg_network_free(&network);
+    return QG_OK;
+}
+
+static void close_network(network_bench *n)
+{
+    qg_engine_destroy(n->engine);
+    free(n->screens);
+    free(n->memory);
+}
+
+/* Multiplications of one state's way through layer `l`. */
+static double layer_products(const qg_architecture *a, int l)
+{
+    const qg_layer *layer = &a->layers[l];
+    return (double)qg_layer_weights(layer) * layer->out_height * layer->out_width;
+}
+
+/* An update is the target network forward, the online network forward, the gradients of all weights
+ * and of all inputs but the first layer's: a product and a sum for each. */
+static double update_flops(const qg_architecture *a)
+{
+    double products = 0;
+    for (int l = 0; l < a->layer_count; l++)
+        products += (l ? 4 : 3) * layer_products(a, l);
+    return 2 * BATCH * products;
+}
+
+static void do_update(void *context)
+{
+    network_bench *n = context;
+    qg_engine_update(n->engine, &n->learning, &n->batch, false, NULL, NULL);
+}
+
+static void do_act(void *context)
+{
+    network_bench *n = context;
+    qg_states state = n->batch.states;
+    state.size = 1;
+    qg_engine_forward(n->engine, QG_ONLINE, &state, n->q_values);
+}
+
+static void report_flops(bench_session *b, double flops, double seconds, double peak)
+{
+    bench_figure(b, "speed", flops / seconds * 1e-9, "GFLOP/s");
+    if (peak > 0) bench_figure(b, "of the FMA peak", 100 * flops / seconds / peak, "%");
+}
+
+static qg_status measure_update(bench_session *b, const char *preset, int threads, double peak,
+                                qg_error *error)
+{
+    char what[64];
+    network_bench n;
+    bench_times times;
+    qg_status status = open_network(preset, threads, &n, error);
+    if (!status) status = bench_repeat(b, do_update, &n, &times, error);
+    if (!status) {
+        snprintf(what, sizeof what, "%s, batch %d, threads %d", preset, BATCH, threads);
+        bench_begin(b, "update", what);
+        bench_figure(b, "minimum", times.minimum * 1e3, "ms");
+        bench_figure(b, "median", times.median * 1e3, "ms");
+        report_flops(b, update_flops(&n.architecture), times.minimum, peak);
+        bench_end(b);
+    }
+    close_network(&n);
+    return status;
+}
+
+static qg_status measure_act(bench_session *b, const char *preset, int threads, double peak,
+                             qg_error *error)
+{
+    char what[64];
+    network_bench n;
+    bench_times times;
+    qg_status status = open_network(preset, threads, &n, error);
+    if (!status) status = bench_repeat(b, do_act, &n, &times, error);
+    if (!status) {
+        double products = 0;
+        for (int l = 0; l < n.architecture.layer_count; l++)
+            products += layer_products(&n.architecture, l);
+        snprintf(what, sizeof what, "%s, batch 1, threads %d", preset, threads);
+        bench_begin(b, "act", what);
+        bench_figure(b, "minimum", times.minimum * 1e6, "us");
+        bench_figure(b, "median", times.median * 1e6, "us");
+        report_flops(b, 2 * products, times.minimum, peak);
+        bench_end(b);
+    }
+    close_network(&n);
+    return status;
+}
+
+typedef qg_status measurement(bench_session *b, const char *preset, int threads, double peak,
+                              qg_error *error);
+
+static qg_status measure_machine(bench_session *b, int threads, double *peak, qg_error *error)
+{
+    char what[64];
+    double bytes;
+    qg_status status = bench_fma_peak(threads, peak, error);
+    if (!status) status = bench_bandwidth(threads, &bytes, error);
+    if (status) return status;
+    snprintf(what, sizeof what, "threads %d", threads);
+    bench_begin(b, "machine", what);
+    if (*peak > 0) bench_figure(b, "FMA peak", *peak * 1e-9, "GFLOP/s");
+    bench_figure(b, "memory", bytes * 1e-9, "GB/s");
+    bench_end(b);
+    return QG_OK;
+}
+
+/* For 1 thread and for all, the machine's peak just before. */
+static qg_status measure_all(bench_session *b, measurement *measure, qg_error *error)
+{
+    static const char *const presets[] = {"nature", "grid"};
+    qg_status status = QG_OK;
+    for (int threads = b->threads_given ? b->threads : 1; threads <= b->threads && !status;
+         threads = threads < b->threads ? b->threads : threads + 1) {
+        double peak;
+        status = measure_machine(b, threads, &peak, error);
+        if (b->preset && !status) status = measure(b, b->preset, threads, peak, error);
+        for (size_t i = 0; i < 2 && !b->preset && !status; i++)
+            status = measure(b, presets[i], threads, peak, error);
+    }
+    return status;
+}
+
+qg_status bench_update(bench_session *b, qg_error *error)
+{
+    return measure_all(b, measure_update, error);
+}
+
+qg_status bench_act(bench_session *b, qg_error *error)
+{
+    return measure_all(b, measure_act, error);
+}
