@@ -3,7 +3,9 @@
 # the emulator's shared library, the ROMs, their MD5 list and the licences are kept. Python is
 # needed here and never again. Does nothing when the folder is complete.
 #
-# usage: fetch-atari.sh [FOLDER]    (default: ${XDG_DATA_HOME:-~/.local/share}/qgraft/atari)
+# usage: fetch-atari.sh [FOLDER]
+#   FOLDER is by default $QGRAFT_ATARI, else ${XDG_DATA_HOME:-~/.local/share}/qgraft/atari: where the
+#   program looks.
 set -eu
 
 destination=${1:-${QGRAFT_ATARI:-${XDG_DATA_HOME:-$HOME/.local/share}/qgraft/atari}}
