@@ -1,0 +1,171 @@
+#include "cli/train_arguments.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    OPTION_CONFIG = 256,
+    OPTION_PRESET,
+    OPTION_ISA,
+    OPTION_OVERWRITE,
+    OPTION_JSON,
+    OPTION_SETTINGS,
+};
+
+static const struct argp_option argp_options[] = {
+    {"steps", 'n', "N", 0, "agent steps, as 250k or 25M (default: 25M for Atari, 1M for grids)", 0},
+    {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
+    {"out", 'o', "FOLDER", 0, "run folder (default runs/DOMAIN-sSEED)", 0},
+    {"set", 'S', "KEY=VALUE", 0, "change a setting; may be repeated", 0},
+    {"config", OPTION_CONFIG, "FILE", 0, "settings from a YAML file, before any --set", 0},
+    {"preset", OPTION_PRESET, "NAME", 0, "dqn3 or grid (default: what suits the domain)", 0},
+    {"settings", OPTION_SETTINGS, NULL, 0, "print the resolved settings as YAML and end", 0},
+    {"threads", 't', "N", 0, "threads (default: all cores for Atari, 1 for grids)", 0},
+    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx2 or portable (default: the best)", 0},
+    {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0},
+    {"quiet", 'q', NULL, 0, "no progress", 0},
+    {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0},
+    {0}};
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    train_arguments *a = state->input;
+    switch (key) {
+    case 'n':
+        a->steps = text;
+        break;
+    case 's':
+        a->seed = text;
+        break;
+    case 'o':
+        a->out = text;
+        break;
+    case 'S':
+        if (a->set_count == sizeof a->sets / sizeof *a->sets) argp_error(state, "too many --set");
+        a->sets[a->set_count++] = text;
+        break;
+    case 't':
+        a->threads = text;
+        break;
+    case 'q':
+        a->quiet = true;
+        break;
+    case OPTION_CONFIG:
+        a->config = text;
+        break;
+    case OPTION_PRESET:
+        a->preset = text;
+        break;
+    case OPTION_ISA:
+        a->isa = text;
+        break;
+    case OPTION_OVERWRITE:
+        a->overwrite = true;
+        break;
+    case OPTION_JSON:
+        a->json = true;
+        break;
+    case OPTION_SETTINGS:
+        a->settings = true;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+const struct argp train_argp = {argp_options, parse_option, NULL, NULL, NULL, NULL, NULL};
+
+/* Preset, file, --set: the later changes the earlier. */
+qg_status train_resolve_settings(const train_arguments *a, const char *network,
+                                 qg_settings *settings, qg_error *error)
+{
+    const char *preset = a->preset;
+    if (!preset) preset = a->domain ? qg_settings_preset_for(a->domain) : "dqn3";
+    qg_status status = qg_settings_preset(settings, preset, error);
+    if (!status && network) status = qg_settings_set_value(settings, "network", network, error);
+    if (!status && a->config) status = qg_settings_load_yaml(settings, a->config, error);
+    for (size_t i = 0; i < a->set_count && !status; i++)
+        status = qg_settings_set(settings, a->sets[i], error);
+    return status ? status : qg_settings_check(settings, error);
+}
+
+static qg_status parse_number(const char *what, const char *text, int64_t fallback, int64_t min,
+                              int64_t max, int64_t *value, qg_error *error)
+{
+    *value = fallback;
+    return text ? qg_parse_count(what, text, min, max, value, error) : QG_OK;
+}
+
+static int64_t cores(void)
+{
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : count > 256 ? 256 : count;
+}
+
+/* Everything but the settings; `folder` gets the default folder's name. */
+qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_options *options,
+                        char *folder, size_t size, qg_error *error)
+{
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
+    qg_status status = qg_domain_resolve(a->domain, &game, name, error);
+    if (status) return status;
+    const bool grid = strncmp(name, "minatar/", 8) == 0;
+    int64_t seed, threads;
+    if ((status = parse_number("--steps", a->steps, grid ? 1000000 : 25000000, 0,
+                               INT64_C(1000000000000), &options->steps, error)) ||
+        (status = parse_number("--seed", a->seed, 1, 0, INT64_MAX, &seed, error)) ||
+        (status =
+             parse_number("--threads", a->threads, grid ? 1 : cores(), 1, 256, &threads, error)))
+        return status;
+    options->seed = (uint64_t)seed;
+    options->threads = (int)threads;
+    for (char *c = name; *c; c++) /* one folder deep, and no ':' or '=' in it */
+        if (strchr("/:,=", *c)) *c = '-';
+    snprintf(folder, size, "runs/%s%s-s%" PRIu64, prefix, name, options->seed);
+    options->folder = a->out ? a->out : folder;
+    options->domain = a->domain;
+    options->isa = a->isa;
+    options->overwrite = a->overwrite;
+    return QG_OK;
+}
+
+static int print_result(const qg_train_options *options, const qg_train_result *result)
+{
+    return cli_print_json(
+        json_pack("{s:s, s:s, s:I, s:I, s:o, s:I, s:o, s:f, s:f}", "domain", options->domain,
+                  "folder", options->folder, "seed", (json_int_t)options->seed, "step",
+                  (json_int_t)result->step, "best_score", cli_real_to_json(result->best_score),
+                  "best_step", (json_int_t)result->best_step, "last_score",
+                  cli_real_to_json(result->last_score), "seconds", result->seconds,
+                  "learning_steps_per_second", result->learning_steps_per_second));
+}
+
+int train_run(const train_arguments *arguments, qg_train_options *options)
+{
+    cli_progress progress = {.quiet = arguments->quiet};
+    qg_train_result result;
+    qg_error error;
+    cli_catch_interrupt();
+    options->stop = cli_interrupt_flag();
+    options->progress = cli_show_progress;
+    options->context = &progress;
+    const qg_status status = qg_train(options, &result, &error);
+    cli_end_progress(&progress);
+    if (status == QG_STOPPED) {
+        fprintf(stderr, "qgraft: %s; what was learned is in %s\n", error.message, options->folder);
+        return 130;
+    }
+    if (status) return cli_fail(&error);
+    if (arguments->json) return print_result(options, &result);
+    if (arguments->quiet) return 0;
+    fprintf(stderr, "%s: ", options->folder);
+    if (!isnan(result.best_score))
+        fprintf(stderr, "best score %.4g at step %" PRId64 ", last %.4g, ", result.best_score,
+                result.best_step, result.last_score);
+    fprintf(stderr, "%" PRId64 " steps in %.0f s\n", result.step, result.seconds);
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* The options of training, shared by the commands that train: parsed as an argp child, then
+ * resolved against the domain. */
+#ifndef QG_TRAIN_ARGUMENTS_H
+#define QG_TRAIN_ARGUMENTS_H
+
+#include "cli/cli.h"
+#include "cli/progress.h"
+
+#include <qgraft/agent.h>
+
+/* As given; NULL: not given. --set and --config are applied after the preset is known, so they are
+ * kept. */
+typedef struct train_arguments {
+    const char *domain, *config, *preset, *isa, *out, *steps, *seed, *threads;
+    const char *sets[256];
+    size_t set_count;
+    bool overwrite, quiet, json, settings;
+} train_arguments;
+
+/* The options; give it a train_arguments as child input. Positional arguments are the parent's. */
+extern const struct argp train_argp;
+
+/* Preset, then `network` (NULL: the preset's), then the file, then each --set. */
+qg_status train_resolve_settings(const train_arguments *arguments, const char *network,
+                                 qg_settings *settings, qg_error *error);
+
+/* Everything but the settings; `folder` gets the name of the default folder,
+ * runs/PREFIXDOMAIN-sSEED. */
+qg_status train_resolve(const train_arguments *arguments, const char *prefix,
+                        qg_train_options *options, char *folder, size_t size, qg_error *error);
+
+/* Trains with progress and prints the result; the exit code. */
+int train_run(const train_arguments *arguments, qg_train_options *options);
+
+#endif
