@@ -102,10 +102,24 @@ static qg_status check_empty(const char *folder, qg_error *error)
                    folder);
 }
 
+/* The networks of a run that is overwritten: the new one may end before it writes its own. */
+static qg_status remove_networks(const char *folder, qg_error *error)
+{
+    static const char *const names[] = {"best.safetensors", "last.safetensors"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = qg_path_join(folder, names[i]);
+        if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+        unlink(path);
+        free(path);
+    }
+    return QG_OK;
+}
+
 static qg_status open_files(qg_run_folder *folder, const qg_train_options *options,
                             const qg_domain *domain, const qg_engine *engine, qg_error *error)
 {
-    qg_status status = write_run(folder, options, domain, engine, error);
+    qg_status status = remove_networks(folder->path, error);
+    if (!status) status = write_run(folder, options, domain, engine, error);
     if (!status)
         status = open_csv(folder->path, "evaluations.csv",
                           "step,score,episodes,deviation,minimum,maximum,validation_q,"

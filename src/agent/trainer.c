@@ -396,6 +396,13 @@ static qg_status run(trainer *t, qg_error *error)
     }
     status = open_replay(t, error);
     if (!status) status = loop(t, error);
+    if (status == QG_STOPPED) { /* what was learned is kept */
+        qg_error problem;
+        if (save_network(t, "last", NAN, &problem)) {
+            *error = problem;
+            return problem.code;
+        }
+    }
     return status ? status : check_frozen(t, error);
 }
 
@@ -412,7 +419,6 @@ static void summarise(trainer *t)
 
 static void close_all(trainer *t)
 {
-    qg_run_folder_close(&t->folder);
     qg_minibatch_destroy(&t->minibatch);
     qg_minibatch_destroy(&t->validation);
     qg_replay_destroy(t->replay);
@@ -421,6 +427,7 @@ static void close_all(trainer *t)
     qg_network_free(&t->network);
     free(t->td_errors);
     free(t->screen);
+    qg_run_folder_close(&t->folder); /* last: the lock covers the replay memory's file */
 }
 
 qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_error *error)
