@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import numpy
@@ -35,7 +36,9 @@ def test_help_and_version():
     assert "rollout" in qgraft("--help").stdout
     assert qgraft("--version").stdout.startswith("qgraft ")
     assert "Usage: qgraft" in qgraft(code=2).stderr
-    for command in ["games", "inspect", "rollout"]:
+    commands = re.findall(r"^  (\w+) {2,}", qgraft("--help").stdout, re.MULTILINE)
+    assert {"games", "train", "evaluate", "play", "inspect", "bench", "rollout"} <= set(commands)
+    for command in commands:
         text = qgraft(command, "--help").stdout
         assert f"qgraft {command}" in text and "Examples:" in text
         assert qgraft("help", command).stdout == text
@@ -169,6 +172,31 @@ def test_inspect(tmp_path):
     data = json.loads(qgraft("inspect", "--json", path).stdout)
     assert {"name": "a", "dtype": "F32", "shape": [2, 3], "values": 6} in data["tensors"]
     assert data["metadata"]["key"] == "value\x1b[31m"
+
+
+def test_inspect_shows_the_layers_of_a_network(tmp_path):
+    qgraft("train", "minatar/breakout", "--steps", 0, "--out", tmp_path / "run", "--quiet")
+    path = tmp_path / "run" / "last.safetensors"
+    tensors = load_file(path)
+    lines = qgraft("inspect", path).stdout.splitlines()
+    assert lines[1].split()[:2] == ["conv1", "conv"] and "10 x 10 x 10" in lines[1]
+    assert lines[5].split()[:5] == ["fc2", "linear", "-", "-", "-"]
+    assert f"{sum(t.size for t in tensors.values())} parameters" in lines[6]
+    assert "domain: minatar/breakout" in lines
+    data = json.loads(qgraft("inspect", "--json", path).stdout)
+    assert [layer["name"] for layer in data["layers"]] == ["conv1", "conv2", "conv3", "fc1", "fc2"]
+    assert data["layers"][0]["kernel"] == 3 and data["layers"][0]["output"] == [16, 8, 8]
+    for layer in data["layers"]:
+        weights = tensors[layer["name"] + ".weight"].astype(numpy.float64)
+        assert layer["parameters"] == weights.size + tensors[layer["name"] + ".bias"].size
+        assert layer["minimum"] == weights.min() and layer["maximum"] == weights.max()
+        assert layer["rms"] == pytest.approx(numpy.sqrt((weights**2).mean()))
+
+
+def test_inspect_refuses_a_broken_network(tmp_path):
+    path = tmp_path / "n.safetensors"
+    save_file({"a": numpy.zeros(2, numpy.float32)}, path, {"format": "qgraft network 1"})
+    assert "n.safetensors" in refusal("inspect", path, code=1)
 
 
 def test_inspect_refuses(tmp_path):

@@ -1,0 +1,188 @@
+"""Evaluating, playing, drawing and measuring, as a person at the terminal does it."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+
+import pytest
+from PIL import Image
+
+from test_cli import QGRAFT, qgraft, refusal
+
+GAME = "minatar/seaquest"
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "run"
+    qgraft("train", GAME, "--steps", 0, "--out", folder, "--quiet")
+    return folder / "last.safetensors"
+
+
+def on_terminal(*arguments, until=None, rows=24, columns=80, **environment):
+    """What a command writes on a terminal, and its exit code; Ctrl-C once `until` has come."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        for name in ("COLORTERM", "NO_COLOR"):
+            os.environ.pop(name, None)
+        os.environ.update({"TERM": "xterm-256color", **environment})
+        os.execv(QGRAFT, [QGRAFT, *map(str, arguments)])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    output, end = b"", time.monotonic() + 20
+    while time.monotonic() < end and select.select([terminal], [], [], 20)[0]:
+        try:
+            output += os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+        if until and until in output:
+            os.kill(pid, signal.SIGINT)
+            until = None
+    os.close(terminal)
+    return output, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def assert_cursor_restored(output):
+    assert output.count(b"\x1b[?25l") == output.count(b"\x1b[?25h") == 1
+    assert output.rindex(b"\x1b[?25h") > output.rindex(b"\x1b[?25l")
+
+
+def test_piped_play_prints_a_line_for_each_episode(network):
+    lines = qgraft("play", network, "--episodes", 3).stdout.splitlines()
+    assert len(lines) == 3
+    for number, line in enumerate(lines, 1):
+        assert re.fullmatch(rf"episode {number}: score \d+, \d+ steps", line)
+    assert len(qgraft("play", network).stdout.splitlines()) == 1
+    assert qgraft("play", "--random", GAME, "--steps", 5).stdout == \
+        "episode 1: score 0, 5 steps, not ended\n"
+
+
+def test_play_is_what_evaluate_measures(network):
+    scores = re.findall(r"score (\d+), \d+ steps\n", qgraft(
+        "play", network, "--steps", 600, "--seed", 5).stdout)
+    result = json.loads(qgraft("evaluate", network, "--steps", 600, "--seed", 5, "--json").stdout)
+    assert result["episodes"] == len(scores) > 1
+    assert result["score"] == pytest.approx(sum(map(int, scores)) / len(scores))
+
+
+@pytest.mark.parametrize("fps, milliseconds", [(10, 100), (15, 200 / 3), (1000, 20)])
+def test_gif(network, tmp_path, fps, milliseconds):
+    path = tmp_path / "play.gif"
+    lines = qgraft("play", network, "--steps", 40, "--gif", path, "--fps", fps).stdout.splitlines()
+    assert os.listdir(tmp_path) == ["play.gif"]
+    with Image.open(path) as gif:
+        assert gif.format == "GIF" and gif.size == (160, 160) and gif.info["loop"] == 0
+        assert gif.n_frames == 40 + len(lines)  # every episode has a picture before its first step
+        time_shown = 0
+        for frame in range(gif.n_frames):
+            gif.seek(frame)
+            time_shown += gif.info["duration"]
+            image = gif.convert("RGB")
+            assert image.getpixel((17, 17)) == image.getpixel((30, 30))  # one cell
+        assert time_shown == pytest.approx(milliseconds * gif.n_frames, abs=10)
+
+
+def test_gif_of_atari(tmp_path):
+    if "QGRAFT_ATARI" not in os.environ:
+        pytest.skip("QGRAFT_ATARI is not set")
+    qgraft("play", "--random", "breakout", "--steps", 20, "--gif", tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.size == (320, 210) and gif.n_frames == 21
+        gif.seek(20)
+        assert gif.convert("RGB").getpixel((4, 100)) == (142, 142, 142)  # the wall
+
+
+def test_gif_that_cannot_be_written(tmp_path):
+    assert "no/a.gif" in refusal("play", "--random", GAME, "--gif", tmp_path / "no/a.gif", code=1)
+    (tmp_path / "a.gif").mkdir()
+    result = qgraft("play", "--random", GAME, "--steps", 3, "--gif", tmp_path / "a.gif", code=1)
+    assert "a.gif" in result.stderr and os.listdir(tmp_path) == ["a.gif"]
+
+
+def test_drawing_hides_the_cursor_and_shows_it_again(network):
+    output, code = on_terminal("play", network, "--steps", 5, "--fps", 1000)
+    assert code == 0 and b"\x1b[48;5;" in output and b"\x1b[48;2;" not in output
+    assert b"action " in output and b"score " in output and b"episode 1  step 5" in output
+    assert_cursor_restored(output)
+
+
+def test_drawing_in_true_colour_on_a_small_terminal():
+    output, code = on_terminal("play", "--random", GAME, "--steps", 5, "--fps", 1000, rows=8,
+                               columns=30, COLORTERM="truecolor")
+    assert code == 0 and b"\x1b[38;2;" in output and "\u2580".encode() in output
+    assert output.rstrip().count(b"\n") == 6 * 7  # a start and 5 steps: 4 and 3 lines each
+    assert_cursor_restored(output)
+
+
+def test_interrupt_shows_the_cursor_again(tmp_path):
+    output, code = on_terminal("play", "--random", GAME, "--fps", 0.1, "--gif",
+                               tmp_path / "a.gif", until=b"step 0")
+    assert code == 130
+    assert_cursor_restored(output)
+    with Image.open(tmp_path / "a.gif") as gif:  # what was played until then
+        assert 1 <= gif.n_frames <= 2
+
+
+def test_a_terminal_without_colour_gets_lines():
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        output, code = on_terminal("play", "--random", GAME, "--steps", 5, **environment)
+        assert code == 0 and output == b"episode 1: score 0, 5 steps, not ended\r\n"
+    output, code = on_terminal("play", "--random", GAME, "--steps", 5, "--no-draw")
+    assert code == 0 and b"\x1b" not in output
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--fps", 0], "--fps: '0'"),
+    (["--fps", "nan"], "--fps: 'nan'"),
+    (["--episodes", 0], "--episodes: '0'"),
+    (["--steps", "many"], "many"),
+    (["--epsilon", 2], "epsilon"),
+    (["--seed", -1], "--seed: '-1'"),
+    (["--isa", "mmx"], "mmx"),
+    (["minatar/breakout"], "actions"),
+    (["minatar/seaqest"], "did you mean 'minatar/seaquest'"),
+    (["minatar/seaquest:mode=1"], "mode"),
+    (["minatar/seaquest:level=999"], "level"),
+])
+def test_play_and_evaluate_refuse(network, arguments, message):
+    assert message in refusal("play", network, *arguments)
+    if arguments[0] not in ("--fps", "--episodes"):
+        assert message in refusal("evaluate", network, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [
+    ["play"], ["play", "a", "b", "c"], ["play", "--random"], ["play", "--random", "a", "b"],
+    ["play", "--random", GAME, "--epsilon", 0.1], ["play", "--nix"], ["evaluate"],
+    ["evaluate", "a", "b", "c"], ["bench", "nix"], ["bench", "--nix"], ["games", "a", "b"],
+])
+def test_wrong_usage(arguments):
+    assert f"qgraft {arguments[0]}" in qgraft(*arguments, code=2).stderr
+
+
+def test_missing_files(tmp_path):
+    for command in ("play", "evaluate", "inspect"):
+        assert "missing" in refusal(command, tmp_path / "missing", code=1)
+
+
+def test_bench_refuses():
+    assert "--preset: 'x'" in refusal("bench", "--preset", "x")
+    assert "--threads: '0'" in refusal("bench", "--threads", 0)
+    assert "--seconds: '-1'" in refusal("bench", "--seconds", -1)
+
+
+def test_bench_gives_every_figure(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "QGRAFT_ATARI": str(tmp_path / "none")}
+    data = json.loads(qgraft("bench", "update", "act", "games", "train", "--preset", "grid",
+                             "--threads", 1, "--seconds", 0.02, "--json", env=environment).stdout)
+    assert {"version", "cpu", "threads", "isa"} <= set(data)
+    assert {figure["subject"] for figure in data["figures"]} == \
+        {"machine", "update", "act", "games", "train"}
+    assert all(figure["value"] > 0 and figure["unit"] for figure in data["figures"])
+    assert len(data["skipped"]) == 3 and all("none" in reason for reason in data["skipped"])
+    assert os.listdir(tmp_path) == []
