@@ -2,6 +2,8 @@
 
 #include <qgraft/settings.h>
 
+#include "agent/bits.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -102,24 +104,6 @@ void qg_replay_destroy(qg_replay *replay)
 
 /* ------------------------------------------------------------------------------- screens */
 
-static void pack(const uint8_t *values, size_t count, uint8_t *bits)
-{
-    memset(bits, 0, (count + 7) / 8);
-    for (size_t i = 0; i < count; i++)
-        bits[i / 8] = (uint8_t)(bits[i / 8] | (values[i] != 0) << i % 8);
-}
-
-/* 8 bits become 8 bytes of 0 or 1. */
-static void unpack(const uint8_t *bits, size_t count, uint8_t *values)
-{
-    for (size_t i = 0; i < (count + 7) / 8; i++) {
-        /* Bit i alone in byte i; then 1 for every byte that is not 0. */
-        uint64_t word = bits[i] * 0x0101010101010101u & 0x8040201008040201u;
-        word = (word + 0x7f7f7f7f7f7f7f7fu) >> 7 & 0x0101010101010101u;
-        memcpy(values + i * 8, &word, 8);
-    }
-}
-
 static size_t slot(const qg_replay *replay, int64_t entry)
 {
     return (size_t)(entry % replay->capacity);
@@ -139,7 +123,7 @@ void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end)
 {
     const size_t at = slot(replay, replay->count);
     if (replay->packed)
-        pack(screen, replay->pixels, replay->map + at * replay->stride);
+        qg_bits_pack(screen, replay->pixels, replay->map + at * replay->stride);
     else
         memcpy(replay->map + at * replay->stride, screen, replay->pixels);
     replay->ends[at] = end;
@@ -167,7 +151,7 @@ static void gather_state(const qg_replay *replay, int64_t entry, uint8_t *unpack
         const uint8_t *stored = replay->map + slot(replay, entry) * replay->stride;
         if (replay->packed) {
             uint8_t *values = unpacked + (size_t)h * (replay->pixels + 8);
-            unpack(stored, replay->pixels, values);
+            qg_bits_unpack(stored, replay->pixels, values);
             stored = values;
         }
         screens[h] = stored;
