@@ -16,21 +16,21 @@
 extern "C" {
 #endif
 
-#define QG_MAX_ACTIONS 18   /* the Atari joystick: 9 directions, with and without fire */
-#define QG_DOMAIN_NAME 96   /* bytes of a domain's full name, with the final NUL */
+#define QG_MAX_ACTIONS 18 /* the Atari joystick: 9 directions, with and without fire */
+#define QG_DOMAIN_NAME 96 /* bytes of a domain's full name, with the final NUL */
 
 /* A game that can be played, as the catalogue lists it. All strings are static. */
 typedef struct qg_game {
-    const char *name;          /* "breakout", "minatar/breakout" */
-    const char *family;        /* kind of game, by its objective: "paddle and ball", "maze", ... */
-    const char *family_source; /* who says so */
+    const char *name;           /* "breakout", "minatar/breakout" */
+    const char *family;         /* kind of game, by its objective: "paddle and ball", "maze", ... */
+    const char *family_source;  /* who says so */
     const char *const *actions; /* names of the minimal action set, in the order of the indices */
     int action_count;
-    const int *modes;          /* game modes the emulator knows, the default first; none: NULL */
+    const int *modes; /* game modes the emulator knows, the default first; none: NULL */
     int mode_count;
     const int *difficulties;
     int difficulty_count;
-    int levels;                /* start levels: 1 (the usual start) ... levels */
+    int levels; /* start levels: 1 (the usual start) ... levels */
 } qg_game;
 
 /* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max. */
@@ -41,10 +41,10 @@ typedef struct qg_observation_shape {
 
 typedef struct qg_domain_options {
     uint32_t seed;
-    int frame_skip;       /* emulator frames per step; 0: the domain's default (Atari 4, grid 1) */
-    double sticky;        /* probability that a step repeats the last action instead; negative:
-                             the domain's default (Atari 0, MinAtar 0.1) */
-    bool break_on_life;   /* Atari: a lost life breaks the repeat of frames (training) */
+    int frame_skip;     /* emulator frames per step; 0: the domain's default (Atari 4, grid 1) */
+    double sticky;      /* probability that a step repeats the last action instead; negative:
+                           the domain's default (Atari 0, MinAtar 0.1) */
+    bool break_on_life; /* Atari: a lost life breaks the repeat of frames (training) */
 } qg_domain_options;
 
 /* What one step brought. */
@@ -69,8 +69,7 @@ typedef struct qg_domain qg_domain;
 typedef struct qg_domain_class {
     void (*destroy)(void *self);
     qg_status (*reset)(void *self, int noops, uint8_t *observation, qg_error *error);
-    qg_status (*step)(void *self, int action, qg_step *step, uint8_t *observation,
-                      qg_error *error);
+    qg_status (*step)(void *self, int action, qg_step *step, uint8_t *observation, qg_error *error);
     qg_status (*save)(void *self, uint8_t **state, size_t *size, qg_error *error);
     qg_status (*restore)(void *self, const uint8_t *state, size_t size, qg_error *error);
     void (*picture)(void *self, qg_picture *picture);
@@ -90,8 +89,8 @@ const qg_game *qg_games(size_t *count);
 
 /* Opens the domain `name`. The caller owns *domain and closes it. Fails with QG_ERROR_USAGE and a
  * message that names what is allowed when the game, the mode, the difficulty or the level is not
- * known, and with QG_ERROR_IO / QG_ERROR_DATA when the emulator or the ROM is missing or wrong. The same
- * name, options and calls give the same observations, rewards and ends. */
+ * known, and with QG_ERROR_IO / QG_ERROR_DATA when the emulator or the ROM is missing or wrong. The
+ * same name, options and calls give the same observations, rewards and ends. */
 qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_domain **domain,
                          qg_error *error);
 void qg_domain_close(qg_domain *domain); /* NULL is allowed */
@@ -101,8 +100,8 @@ qg_status qg_domain_resolve(const char *name, const qg_game **game, char normali
                             qg_error *error);
 
 /* Begins an episode: a game that is over or new is started, one that goes on (a life was lost) is
- * continued; then `noops` no-op frames are played (a game that ends under them is started again). `observation` gets
- * the first screen. */
+ * continued; then `noops` no-op frames are played (a game that ends under them is started again).
+ * `observation` gets the first screen. */
 qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error);
 
 /* Plays action index `action` (0 ... game->action_count - 1; anything else is a programming
