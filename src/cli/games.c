@@ -66,8 +66,9 @@ static void format_numbers(const int *numbers, int count, char *text, size_t siz
 {
     int sorted[MAX_LISTED];
     snprintf(text, size, "-");
+    if (count <= 0) return;
     if (count > MAX_LISTED) count = MAX_LISTED;
-    if (count > 0) memcpy(sorted, numbers, (size_t)count * sizeof *sorted);
+    memcpy(sorted, numbers, (size_t)count * sizeof *sorted);
     qsort(sorted, (size_t)count, sizeof *sorted, compare_ints);
     size_t used = 0;
     for (int i = 0; i < count && used < size; i++) {
