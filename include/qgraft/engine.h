@@ -74,6 +74,11 @@ void qg_engine_freeze(qg_engine *engine, int layer, bool frozen);
 void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states *states,
                        float *q_values);
 
+/* The outputs of weighted layer `layer` (from 0; behind its ReLU, where it has one): out [size]
+ * [outputs * out_height * out_width] of the layer, channel-major as PyTorch flattens them. */
+void qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_states *states,
+                           int layer, float *out);
+
 /* One update of the online network by DQN (Mnih et al. 2015, algorithm 1), DQN 3.0's form:
  *   td_error = clip(r + discount * max_a Q_target(s', a) * (1 - terminal) - Q(s, a))
  *   d        = sum over the batch of td_error * dQ(s, a)/dw     (the direction of ascent)

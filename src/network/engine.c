@@ -347,12 +347,13 @@ typedef struct forward_job {
     qg_engine *engine;
     const float *parameters;
     qg_states states;
+    const qg_learning *learning; /* NULL: hidden outputs are not kept */
 } forward_job;
 
 static void run_forward(void *context, int member)
 {
     forward_job *job = context;
-    forward_team(job->engine, job->parameters, &job->states, NULL, member);
+    forward_team(job->engine, job->parameters, &job->states, job->learning, member);
 }
 
 /* Acting: one state, without waking the team. */
@@ -368,7 +369,7 @@ void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states 
 {
     const float *parameters = engine->parameters[set];
     for (int begin = 0; begin < states->size; begin += engine->max_batch) {
-        forward_job job = {engine, parameters, *states};
+        forward_job job = {engine, parameters, *states, NULL};
         job.states.screens += (size_t)begin * (size_t)states->parts;
         job.states.size = states->size - begin;
         if (job.states.size > engine->max_batch) job.states.size = engine->max_batch;
@@ -378,6 +379,35 @@ void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states 
             qg_team_run(engine->team, run_forward, &job);
         copy_q(engine, engine->activations[engine->architecture.layer_count], job.states.size,
                q_values + (size_t)begin * (size_t)engine->architecture.actions);
+    }
+}
+
+/* One image's outputs of a layer, out of the next layer's input: true channels only, and turned
+ * from channels last to channel-major. */
+static void copy_outputs(const qg_engine *engine, int layer, int image, float *out)
+{
+    const qg_plan *plan = &engine->plans[layer];
+    const float *from = engine->activations[layer + 1] + (size_t)image * plan->out_image;
+    for (int c = 0; c < engine->architecture.layers[layer].outputs; c++)
+        for (int pixel = 0; pixel < plan->pixels; pixel++)
+            *out++ = from[plan->pixel_out[pixel] + c];
+}
+
+void qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_states *states,
+                           int layer, float *out)
+{
+    assert(layer >= 0 && layer < engine->architecture.layer_count);
+    static const qg_learning none = {0}; /* so that every layer's outputs are kept */
+    const qg_layer *l = &engine->architecture.layers[layer];
+    const size_t row = (size_t)(l->outputs * l->out_height * l->out_width);
+    for (int begin = 0; begin < states->size; begin += engine->max_batch) {
+        forward_job job = {engine, engine->parameters[set], *states, &none};
+        job.states.screens += (size_t)begin * (size_t)states->parts;
+        job.states.size = states->size - begin;
+        if (job.states.size > engine->max_batch) job.states.size = engine->max_batch;
+        qg_team_run(engine->team, run_forward, &job);
+        for (int i = 0; i < job.states.size; i++, out += row)
+            copy_outputs(engine, layer, i, out);
     }
 }
 

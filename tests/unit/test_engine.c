@@ -569,6 +569,34 @@ static void test_batches(void **state)
     }
 }
 
+/* The outputs of every layer, in batches that do not divide the states. */
+static void test_activations(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++) {
+        problem p = problem_create(&shapes[i], 7, 50);
+        qg_engine *engine = engine_for(&p, 3, 2, NULL);
+        reference r = reference_create(&p.a);
+        to_doubles(&p.sets[QG_TARGET], r.parameters);
+        for (int l = 0; l < p.a.layer_count; l++) {
+            const size_t count = outputs(&p.a.layers[l]);
+            float *values = zeros(7 * count, sizeof *values);
+            double *expected = zeros(7 * count, sizeof *expected);
+            for (int k = 0; k < 7; k++) {
+                reference_forward(&r, &p.batch.states, k);
+                memcpy(expected + (size_t)k * count, r.values[l + 1], count * sizeof *expected);
+            }
+            qg_engine_activations(engine, QG_TARGET, &p.batch.states, l, values);
+            assert_close("activations", &shapes[i], values, expected, 7 * count);
+            free(values);
+            free(expected);
+        }
+        reference_free(&r);
+        qg_engine_destroy(engine);
+        problem_free(&p);
+    }
+}
+
 /* A missing screen is a screen of zeros, also where the state before had more channels. */
 static void test_missing_screens(void **state)
 {
@@ -807,6 +835,7 @@ int main(void)
         cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_threads_and_instruction_sets),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_activations),
         cmocka_unit_test(test_missing_screens),
         cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_terminal),
