@@ -18,15 +18,25 @@ static double wall_time(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Writes a short text as FOLDER/NAME. */
-static qg_status write_text(const char *folder, const char *name, const char *text, qg_error *error)
+qg_status qg_run_folder_text(const qg_run_folder *folder, const char *name, const char *text,
+                             qg_error *error)
 {
-    char *path = qg_path_join(folder, name);
-    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    char *path = qg_path_join(folder->path, name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder->path));
     const qg_piece piece = {text, strlen(text)};
     const qg_status status = qg_file_replace(path, &piece, 1, error);
     free(path);
     return status;
+}
+
+void qg_yaml_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') fputc('\\', out);
+        fputc((unsigned char)*text < 0x20 ? '?' : *text, out);
+    }
+    fputc('"', out);
 }
 
 /* What a transfer adds: the frozen layers, and notes such as the pedigree, quoted. */
@@ -41,12 +51,9 @@ static void write_transfer(FILE *out, const qg_train_options *options,
         }
     if (strcmp(separator, ", ") == 0) fprintf(out, "]\n");
     for (size_t i = 0; i < options->note_count; i++) {
-        fprintf(out, "%s: \"", options->notes[i].key);
-        for (const char *c = options->notes[i].value; *c; c++) {
-            if (*c == '"' || *c == '\\') fputc('\\', out);
-            fputc((unsigned char)*c < 0x20 ? '?' : *c, out);
-        }
-        fprintf(out, "\"\n");
+        fprintf(out, "%s: ", options->notes[i].key);
+        qg_yaml_string(out, options->notes[i].value);
+        fputc('\n', out);
     }
 }
 
@@ -72,17 +79,17 @@ static qg_status write_run(const qg_run_folder *folder, const qg_train_options *
     }
     const bool good = out && fclose(out) == 0;
     free(settings);
-    const qg_status written = good ? write_text(folder->path, "run.yaml", text, error)
+    const qg_status written = good ? qg_run_folder_text(folder, "run.yaml", text, error)
                                    : qg_fail_memory(error, "run.yaml", 4096);
     free(text);
     return written;
 }
 
-static qg_status open_csv(const char *folder, const char *name, const char *header, qg_csv **csv,
-                          qg_error *error)
+qg_status qg_run_folder_csv(const qg_run_folder *folder, const char *name, const char *header,
+                            qg_csv **csv, qg_error *error)
 {
-    char *path = qg_path_join(folder, name);
-    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    char *path = qg_path_join(folder->path, name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder->path));
     unlink(path); /* of a run that is overwritten */
     const qg_status status = qg_csv_open(path, header, -1, csv, error);
     free(path);
@@ -115,20 +122,29 @@ static qg_status remove_networks(const char *folder, qg_error *error)
     return QG_OK;
 }
 
+qg_status qg_run_folder_create(qg_run_folder *folder, const char *path, bool overwrite,
+                               qg_error *error)
+{
+    *folder = (qg_run_folder){.path = path, .lock = {-1}, .started = wall_time()};
+    qg_status status = qg_folder_create(path, error);
+    if (!status) status = qg_lock_folder(path, &folder->lock, error);
+    if (!status && !overwrite) status = check_empty(path, error);
+    if (!status) status = remove_networks(path, error);
+    if (status) qg_run_folder_close(folder);
+    return status;
+}
+
 static qg_status open_files(qg_run_folder *folder, const qg_train_options *options,
                             const qg_domain *domain, const qg_engine *engine, qg_error *error)
 {
-    qg_status status = remove_networks(folder->path, error);
-    if (!status) status = write_run(folder, options, domain, engine, error);
+    qg_status status = write_run(folder, options, domain, engine, error);
     if (!status)
-        status = open_csv(folder->path, "evaluations.csv",
-                          "step,score,episodes,deviation,minimum,maximum,validation_q,"
-                          "validation_td_error",
-                          &folder->evaluations, error);
+        status = qg_run_folder_csv(folder, "evaluations.csv", QG_EVALUATION_COLUMNS,
+                                   &folder->evaluations, error);
     if (!status)
-        status = open_csv(folder->path, "training.csv",
-                          "step,epsilon,episodes,mean_return,updates,td_error", &folder->training,
-                          error);
+        status = qg_run_folder_csv(folder, "training.csv",
+                                   "step,epsilon,episodes,mean_return,updates,td_error",
+                                   &folder->training, error);
     if (!status) status = qg_events_open(folder->path, folder->started, 0, &folder->events, error);
     return status;
 }
@@ -136,11 +152,9 @@ static qg_status open_files(qg_run_folder *folder, const qg_train_options *optio
 qg_status qg_run_folder_open(qg_run_folder *folder, const qg_train_options *options,
                              const qg_domain *domain, const qg_engine *engine, qg_error *error)
 {
-    *folder = (qg_run_folder){.path = options->folder, .lock = {-1}, .started = wall_time()};
-    qg_status status = qg_folder_create(folder->path, error);
-    if (!status) status = qg_lock_folder(folder->path, &folder->lock, error);
-    if (!status && !options->overwrite) status = check_empty(folder->path, error);
-    if (!status) status = open_files(folder, options, domain, engine, error);
+    qg_status status = qg_run_folder_create(folder, options->folder, options->overwrite, error);
+    if (status) return status;
+    status = open_files(folder, options, domain, engine, error);
     if (status) qg_run_folder_close(folder);
     return status;
 }
@@ -162,28 +176,36 @@ static const char *cell(double value, char text[32])
     return text;
 }
 
-/* A scalar for TensorBoard; NaN is left out. */
-static qg_status scalar(qg_run_folder *folder, int64_t step, const char *tag, double value,
-                        qg_error *error)
+qg_status qg_run_folder_scalar(const qg_run_folder *folder, int64_t step, const char *tag,
+                               double value, qg_error *error)
 {
     if (isnan(value)) return QG_OK;
     return qg_events_scalar(folder->events, step, wall_time(), tag, (float)value, error);
 }
 
-qg_status qg_run_folder_evaluation(qg_run_folder *folder, const qg_evaluation_row *row,
-                                   qg_error *error)
+qg_status qg_evaluation_write(qg_csv *csv, const qg_evaluation_row *row, qg_error *error)
 {
     char score[32], deviation[32], minimum[32], maximum[32], q[32], td_error[32];
     const qg_evaluation *e = &row->evaluation;
-    qg_status status =
-        qg_csv_row(folder->evaluations, error, "%" PRId64 ",%s,%" PRId64 ",%s,%s,%s,%s,%s",
-                   row->step, cell(e->score, score), e->episodes, cell(e->deviation, deviation),
-                   cell(e->minimum, minimum), cell(e->maximum, maximum), cell(row->validation_q, q),
-                   cell(row->validation_td_error, td_error));
-    if (!status) status = scalar(folder, row->step, "evaluation/score", e->score, error);
-    if (!status) status = scalar(folder, row->step, "validation/q", row->validation_q, error);
+    return qg_csv_row(csv, error, "%" PRId64 ",%s,%" PRId64 ",%s,%s,%s,%s,%s", row->step,
+                      cell(e->score, score), e->episodes, cell(e->deviation, deviation),
+                      cell(e->minimum, minimum), cell(e->maximum, maximum),
+                      cell(row->validation_q, q), cell(row->validation_td_error, td_error));
+}
+
+qg_status qg_run_folder_evaluation(qg_run_folder *folder, const qg_evaluation_row *row,
+                                   qg_error *error)
+{
+    const int64_t step = row->step;
+    qg_status status = qg_evaluation_write(folder->evaluations, row, error);
     if (!status)
-        status = scalar(folder, row->step, "validation/td_error", row->validation_td_error, error);
+        status =
+            qg_run_folder_scalar(folder, step, "evaluation/score", row->evaluation.score, error);
+    if (!status)
+        status = qg_run_folder_scalar(folder, step, "validation/q", row->validation_q, error);
+    if (!status)
+        status = qg_run_folder_scalar(folder, step, "validation/td_error", row->validation_td_error,
+                                      error);
     return status;
 }
 
@@ -194,9 +216,13 @@ qg_status qg_run_folder_training(qg_run_folder *folder, const qg_training_row *r
         qg_csv_row(folder->training, error, "%" PRId64 ",%s,%" PRId64 ",%s,%" PRId64 ",%s",
                    row->step, cell(row->epsilon, epsilon), row->episodes,
                    cell(row->mean_return, mean), row->updates, cell(row->td_error, td_error));
-    if (!status) status = scalar(folder, row->step, "training/return", row->mean_return, error);
-    if (!status) status = scalar(folder, row->step, "training/epsilon", row->epsilon, error);
-    if (!status) status = scalar(folder, row->step, "training/td_error", row->td_error, error);
+    if (!status)
+        status =
+            qg_run_folder_scalar(folder, row->step, "training/return", row->mean_return, error);
+    if (!status)
+        status = qg_run_folder_scalar(folder, row->step, "training/epsilon", row->epsilon, error);
+    if (!status)
+        status = qg_run_folder_scalar(folder, row->step, "training/td_error", row->td_error, error);
     return status;
 }
 
@@ -229,5 +255,5 @@ qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_opti
              "step: %" PRId64 "\nsteps_per_second: %.1f\n",
              state, host, (long)getpid(), options->threads, when, result->seconds, result->step,
              result->learning_steps_per_second);
-    return write_text(folder->path, "process.yaml", text, error);
+    return qg_run_folder_text(folder, "process.yaml", text, error);
 }
