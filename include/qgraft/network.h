@@ -27,6 +27,7 @@ typedef enum qg_layer_kind { QG_CONV, QG_LINEAR } qg_layer_kind;
 typedef struct qg_layer {
     qg_layer_kind kind;
     char name[12]; /* conv1, conv2, ..., fc1, fc2, ... */
+    char part[16]; /* of a split network: "perception", "decision"; empty: none */
     int in_channels, in_height, in_width;
     int outputs;                 /* channels (conv) or units (linear) */
     int out_height, out_width;   /* 1, 1 for a linear layer */
@@ -47,8 +48,13 @@ typedef struct qg_architecture {
  *   nature-pad0  the same without padding, as PyTorch ports have it
  *   grid         conv 16 3x3 three times, linear 128; the input has 10 channels, so that first
  *                layers fit between the built-in games (fewer are filled up with zeros)
+ *   nature-split:W, grid-split:W   split networks: the convolutions and a linear layer of W units
+ *                (the bottleneck) are the part "perception", the linear layers behind it the part
+ *                "decision"
  * or JSON: [{"conv": 32, "kernel": 8, "stride": 4, "padding": 1}, ..., {"linear": 512}]; the last
- * linear layer, one unit per action, is added. QG_ERROR_USAGE names the layer that does not fit. */
+ * linear layer, one unit per action, is added. A layer may have a "part": a name of at most 15
+ * letters; the last layer belongs to the part of the one before it. QG_ERROR_USAGE names the layer
+ * that does not fit. */
 qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
                                int actions, qg_architecture *architecture, qg_error *error);
 

@@ -19,7 +19,7 @@
 
 static const qg_setting table[] = {
     ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3 or grid"),
-    ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, or a list of layers"),
+    ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, NAME-split:WIDTH, or a list of layers"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
     ROW(REAL, learning_rate, 0, 10, "step size of RMSProp; gradients are sums over the minibatch"),
@@ -196,13 +196,19 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
         const qg_status status = canonical_layers(value, text, sizeof text, error);
         if (status != QG_OK) return status;
     } else {
+        /* A split network is a preset with the width of its bottleneck: grid-split:32. */
+        const char *split = strstr(value, "-split:");
+        const size_t length = split ? (size_t)(split - value) : strlen(value);
+        int64_t width = 1;
         size_t i = 0;
-        while (i < NETWORKS && strcmp(value, network_names[i]) != 0)
+        while (i < NETWORKS &&
+               (strncmp(value, network_names[i], length) != 0 || network_names[i][length] != 0))
             i++;
-        if (i == NETWORKS)
+        if (i == NETWORKS ||
+            (split && (!qg_text_to_count(split + 7, &width) || width < 1 || width > 8192)))
             return qg_fail(error, QG_ERROR_USAGE,
-                           "network: there is no '%.60s'; allowed: nature, nature-pad0, grid, "
-                           "or a list of layers",
+                           "network: there is no '%.60s'; allowed: nature, nature-pad0, grid, each "
+                           "also as NAME-split:WIDTH (1 to 8192), or a list of layers",
                            value);
         strcpy(text, value);
     }

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Limits on what a file or a setting may ask for: far above any network for these games, far below
@@ -80,23 +81,39 @@ static qg_status read_field(const json_t *object, int position, const char *key,
     return QG_OK;
 }
 
+/* The name of the layer's part, empty where it has none. */
+static qg_status read_part(const json_t *object, int position, char part[16], qg_error *error)
+{
+    const json_t *field = json_object_get(object, "part");
+    const char *name = field ? json_string_value(field) : "";
+    if (!name || strlen(name) > 15 || strspn(name, "abcdefghijklmnopqrstuvwxyz") < strlen(name) ||
+        (field && !*name))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "network: the part of layer %d must be a name of 1 to 15 small letters",
+                       position);
+    memcpy(part, name, strlen(name) + 1);
+    return QG_OK;
+}
+
 static qg_status read_layer(const json_t *object, int position, qg_layer *layer, qg_error *error)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)object, key, value)
     {
-        static const char *const known[] = {"conv", "kernel", "stride", "padding", "linear"};
+        static const char *const known[] = {"conv",    "kernel", "stride",
+                                            "padding", "linear", "part"};
         size_t k = 0;
-        while (k < 5 && strcmp(key, known[k]) != 0)
+        while (k < 6 && strcmp(key, known[k]) != 0)
             k++;
-        if (k == 5)
+        if (k == 6)
             return qg_fail(error, QG_ERROR_USAGE,
                            "network: layer %d has the unknown key '%.40s' (conv, kernel, stride, "
-                           "padding or linear)",
+                           "padding, linear or part)",
                            position, key);
     }
-    qg_status status;
+    qg_status status = read_part(object, position, layer->part, error);
+    if (status) return status;
     if (json_object_get(object, "conv")) {
         layer->kind = QG_CONV;
         if (json_object_get(object, "linear"))
@@ -113,7 +130,7 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
                           error);
     }
     layer->kind = QG_LINEAR;
-    if (json_object_size(object) != 1)
+    if (json_object_size(object) != (json_object_get(object, "part") ? 2 : 1))
         return qg_fail(error, QG_ERROR_USAGE,
                        "network: layer %d must be {conv: CHANNELS, kernel: K, stride: S, padding: "
                        "P} or {linear: UNITS}",
@@ -167,6 +184,7 @@ static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
         else
             status = read_layer(json_array_get(list, i), position, layer, error);
         if (status) return status;
+        if (i == hidden && i > 0) memcpy(layer->part, a->layers[i - 1].part, sizeof layer->part);
         if (layer->kind == QG_CONV && linears)
             return qg_fail(error, QG_ERROR_USAGE,
                            "network: layer %d is a conv behind a linear layer", position);
@@ -180,6 +198,48 @@ static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
                            MAX_PARAMETERS);
     }
     return QG_OK;
+}
+
+static const char *preset_layers(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (strlen(presets[i].name) == length && memcmp(name, presets[i].name, length) == 0)
+            return presets[i].layers;
+    return NULL;
+}
+
+/* Splits a preset: its convolutions and a bottleneck of `width` units perceive, the rest decides.
+ */
+static bool split_layers(json_t *list, int width)
+{
+    size_t first = 0; /* linear layer */
+    while (json_object_get(json_array_get(list, first), "conv"))
+        first++;
+    bool good = json_array_insert_new(list, first, json_pack("{s:i}", "linear", width)) == 0;
+    for (size_t i = 0; i < json_array_size(list) && good; i++)
+        good = json_object_set_new(json_array_get(list, i), "part",
+                                   json_string(i <= first ? "perception" : "decision")) == 0;
+    return good;
+}
+
+/* The list of layers that `text` stands for: PRESET, PRESET-split:WIDTH or JSON; NULL: none of
+ * them, or no memory. */
+static json_t *read_list(const char *text, json_error_t *problem)
+{
+    const char *split = strstr(text, "-split:");
+    const char *layers = preset_layers(text, split ? (size_t)(split - text) : strlen(text));
+    json_t *list = json_loads(layers ? layers : text, JSON_REJECT_DUPLICATES, problem);
+    if (!list || !layers || !split) return list;
+    char *end;
+    const long width = strtol(split + 7, &end, 10);
+    if (*end || end == split + 7 || width < 1 || width > MAX_CHANNELS ||
+        !split_layers(list, (int)width)) {
+        snprintf(problem->text, sizeof problem->text, "the bottleneck is 1 to %d units wide",
+                 MAX_CHANNELS);
+        json_decref(list);
+        return NULL;
+    }
+    return list;
 }
 
 qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
@@ -201,15 +261,13 @@ qg_status qg_architecture_make(const char *text, int channels, int height, int w
                                       .input_max = input_max,
                                       .actions = actions};
     snprintf(architecture->text, sizeof architecture->text, "%s", text);
-    if (strcmp(text, "grid") == 0 && channels < 10) architecture->channels = 10;
-    const char *layers = text;
-    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
-        if (strcmp(text, presets[i].name) == 0) layers = presets[i].layers;
+    if (strncmp(text, "grid", 4) == 0 && channels < 10) architecture->channels = 10;
     json_error_t problem;
-    json_t *list = json_loads(layers, JSON_REJECT_DUPLICATES, &problem);
+    json_t *list = read_list(text, &problem);
     if (!list)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "network: '%.80s' is not nature, nature-pad0, grid or a list of layers: %s",
+                       "network: '%.80s' is not nature, nature-pad0, grid (each also "
+                       "PRESET-split:WIDTH) or a list of layers: %s",
                        text, problem.text);
     const qg_status status = build(list, architecture, error);
     json_decref(list);
