@@ -17,6 +17,7 @@ typedef struct command {
 static const command commands[] = {
     {"games", cmd_games, "Games", "list every game that can be played"},
     {"train", cmd_train, "Agents", "train a deep Q-network on a game"},
+    {"graft", cmd_graft, NULL, "copy layers of a trained network into a new one and train it"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},

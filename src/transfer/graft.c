@@ -1,0 +1,142 @@
+#include <qgraft/graft.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* Pairs layers of the target with layers of the source: grafted[target].source. */
+static qg_status pair_layers(const qg_architecture *source, const qg_architecture *target,
+                             const qg_graft_choice *choice, qg_grafted_layer grafted[QG_MAX_LAYERS],
+                             qg_error *error)
+{
+    const int most =
+        source->layer_count < target->layer_count ? source->layer_count : target->layer_count;
+    if (choice->first > most || choice->last > most || choice->first < 0 || choice->last < 0)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s %d: the networks have %d and %d weighted layers; 1 to %d can be copied",
+                       choice->first ? "--first" : "--last",
+                       choice->first ? choice->first : choice->last, source->layer_count,
+                       target->layer_count, most);
+    int next = 0, copied = 0; /* next: layer of the source's part */
+    for (int t = 0; t < target->layer_count; t++) {
+        int s = -1;
+        if (t < choice->first || choice->layers[t]) s = t;
+        if (t >= target->layer_count - choice->last)
+            s = source->layer_count - (target->layer_count - t);
+        if (choice->part && strcmp(target->layers[t].part, choice->part) == 0) {
+            while (next < source->layer_count &&
+                   strcmp(source->layers[next].part, choice->part) != 0)
+                next++;
+            s = next++;
+        }
+        if (s >= source->layer_count)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "the source has no layer for %s: it has %d weighted layers%s%s%s",
+                           target->layers[t].name, source->layer_count,
+                           choice->part ? ", too few of the part '" : "",
+                           choice->part ? choice->part : "", choice->part ? "'" : "");
+        grafted[t] = (qg_grafted_layer){s, 0};
+        copied += s >= 0;
+    }
+    if (copied) return QG_OK;
+    return choice->part ? qg_fail(error, QG_ERROR_USAGE,
+                                  "the new network has no part '%s': parts are those of a split "
+                                  "network (--set network=grid-split:32)",
+                                  choice->part)
+                        : qg_fail(error, QG_ERROR_USAGE, "no layer to copy is named");
+}
+
+/* "conv 16x10x3x3" or "linear 128x256". */
+static void shape_text(const qg_layer *layer, char *text, size_t size)
+{
+    if (layer->kind == QG_CONV)
+        snprintf(text, size, "conv %dx%dx%dx%d", layer->outputs, layer->in_channels, layer->kernel,
+                 layer->kernel);
+    else
+        snprintf(text, size, "linear %dx%zu", layer->outputs, qg_layer_fan_in(layer));
+}
+
+/* One output: its weights and its bias. */
+static void copy_row(const qg_network *source, int s, int from, qg_network *target, int t, int to)
+{
+    const size_t row = qg_layer_fan_in(&target->architecture.layers[t]);
+    memcpy(target->weights[t] + (size_t)to * row, source->weights[s] + (size_t)from * row,
+           row * sizeof(float));
+    target->biases[t][to] = source->biases[s][from];
+}
+
+/* Position of the name text[0 ... length-1] in a list separated by commas; -1: not in it. */
+static int find_action(const char *list, const char *name, size_t length)
+{
+    for (int i = 0; *list; i++) {
+        const size_t size = strcspn(list, ",");
+        if (size == length && memcmp(list, name, length) == 0) return i;
+        list += size + (list[size] == ',');
+    }
+    return -1;
+}
+
+/* The last layer, row by row. */
+static qg_status copy_by_meaning(const qg_network *source, int s, const char *source_actions,
+                                 qg_network *target, int t, const char *target_actions,
+                                 qg_grafted_layer *grafted, qg_error *error)
+{
+    const int outputs = source->architecture.layers[s].outputs;
+    const char *name = target_actions;
+    for (int to = 0; to < target->architecture.actions && *name; to++) {
+        const size_t length = strcspn(name, ",");
+        const int from = find_action(source_actions, name, length);
+        if (from >= 0 && from < outputs) {
+            copy_row(source, s, from, target, t, to);
+            grafted->rows++;
+        }
+        name += length + (name[length] == ',');
+    }
+    if (grafted->rows) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "last layer: no action of the target (%s) is one of the source (%s); "
+                   "'--match index' copies by position",
+                   target_actions, source_actions[0] ? source_actions : "unknown");
+}
+
+static qg_status copy_layer(const qg_network *source, const char *source_actions,
+                            qg_network *target, int t, const char *target_actions, bool match_index,
+                            qg_grafted_layer *grafted, qg_error *error)
+{
+    const int s = grafted->source;
+    const qg_layer *from = &source->architecture.layers[s];
+    const qg_layer *to = &target->architecture.layers[t];
+    const bool last =
+        s + 1 == source->architecture.layer_count && t + 1 == target->architecture.layer_count;
+    const bool by_meaning = last && !match_index;
+    const bool fits = from->kind == to->kind && qg_layer_fan_in(from) == qg_layer_fan_in(to) &&
+                      from->in_channels == to->in_channels && from->kernel == to->kernel;
+    if (!fits || (!by_meaning && from->outputs != to->outputs)) {
+        char from_shape[64], to_shape[64];
+        shape_text(from, from_shape, sizeof from_shape);
+        shape_text(to, to_shape, sizeof to_shape);
+        return qg_fail(
+            error, QG_ERROR_USAGE, "%s of the source (%s) does not fit %s of the target (%s)%s",
+            from->name, from_shape, to->name, to_shape,
+            fits && last ? ": the numbers of actions differ; leave '--match index' out" : "");
+    }
+    if (by_meaning)
+        return copy_by_meaning(source, s, source_actions, target, t, target_actions, grafted,
+                               error);
+    for (int row = 0; row < to->outputs; row++)
+        copy_row(source, s, row, target, t, row);
+    grafted->rows = to->outputs;
+    return QG_OK;
+}
+
+qg_status qg_graft(const qg_network *source, const char *source_actions, qg_network *target,
+                   const char *target_actions, const qg_graft_choice *choice,
+                   qg_grafted_layer grafted[QG_MAX_LAYERS], qg_error *error)
+{
+    qg_status status =
+        pair_layers(&source->architecture, &target->architecture, choice, grafted, error);
+    for (int t = 0; t < target->architecture.layer_count && !status; t++)
+        if (grafted[t].source >= 0)
+            status = copy_layer(source, source_actions, target, t, target_actions,
+                                choice->match_index, &grafted[t], error);
+    return status;
+}
