@@ -78,6 +78,10 @@ bool qg_text_to_boolean(const char *text, bool *value)
 
 void qg_text_from_real(double value, char text[32])
 {
+    if (value == rint(value) && fabs(value) < 1e15) { /* 10, not 1e+01 */
+        snprintf(text, 32, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, 32, "%.*g", digits, value);
         if (strtod(text, NULL) == value) return;
