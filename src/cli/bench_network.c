@@ -137,7 +137,7 @@ static qg_status measure_update(bench_session *b, const char *preset, int thread
 {
     char what[64];
     network_bench n;
-    bench_times times;
+    bench_times times = {0};
     qg_status status = open_network(preset, threads, &n, error);
     if (!status) status = bench_repeat(b, do_update, &n, &times, error);
     if (!status) {
@@ -157,7 +157,7 @@ static qg_status measure_act(bench_session *b, const char *preset, int threads, 
 {
     char what[64];
     network_bench n;
-    bench_times times;
+    bench_times times = {0};
     qg_status status = open_network(preset, threads, &n, error);
     if (!status) status = bench_repeat(b, do_act, &n, &times, error);
     if (!status) {

@@ -2,6 +2,7 @@
 
 #include "cli/cli.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +44,12 @@ bool cli_canvas_possible(void)
 
 static void put(cli_canvas *canvas, const char *text, size_t size)
 {
+    if (canvas->failed) return;
     if (canvas->size + size > canvas->room) {
         const size_t room = 2 * canvas->room + size + 4096;
         char *larger = realloc(canvas->text, room);
-        canvas->failed |= !larger;
-        if (canvas->failed) return;
+        canvas->failed = !larger;
+        if (!larger) return;
         canvas->text = larger;
         canvas->room = room;
     }
@@ -133,9 +135,11 @@ static colour shrunken(const qg_picture *picture, int y, int x, int height, int 
     int bottom = (y + 1) * picture->height / height, right = (x + 1) * picture->width / width;
     if (bottom == top) bottom++;
     if (right == left) right++;
-    unsigned sums[3] = {0}, count = 0;
+    assert(top < bottom && left < right);
+    const unsigned count = (unsigned)((bottom - top) * (right - left));
+    unsigned sums[3] = {0};
     for (int v = top; v < bottom; v++)
-        for (int u = left; u < right; u++, count++) {
+        for (int u = left; u < right; u++) {
             const colour c = colour_at(picture, v, u);
             sums[0] += c.red;
             sums[1] += c.green;
