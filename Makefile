@@ -10,37 +10,42 @@ TEST_ATARI := $(or $(QGRAFT_ATARI),$(if $(wildcard $(ATARI_HOME)/SHA256SUMS),$(A
 .DEFAULT_GOAL := all
 .PHONY: all help configure test demo atari bench lint format install clean
 
+# What a target needs beyond the build: all of it is looked for, and installed, in one go.
+demo: NEEDS := demo
+lint: NEEDS := lint
+
 all: configure ## build the program (build/release/src/cli/qgraft)
 	@ninja -C $(BUILD)/release --quiet
 
-configure: deps-build
+configure:
+	@scripts/install-deps.sh build $(NEEDS)
 	@test -f $(BUILD)/release/build.ninja || meson setup $(BUILD)/release
-
-deps-%:
-	@scripts/install-deps.sh $*
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-test: deps-build deps-test deps-atari ## every test: unit, sanitizers, against other programs
+test: ## every test: unit, sanitizers, against other programs
+	@scripts/install-deps.sh build test atari
 	@mkdir -p $(BUILD)
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"
 	@QGRAFT_ATARI="$(TEST_ATARI)" scripts/test.sh $(BUILD) $(BUILD)/venv/bin/python
 
-demo: deps-demo all ## train an agent on a built-in game for a minute and show its curve
+demo: all ## train an agent on a built-in game for a minute and show its curve
 	@scripts/demo.sh $(QGRAFT) $(BUILD)/demo
 
-atari: deps-atari ## fetch the Atari emulator and ROMs (QGRAFT_ATARI names another place)
+atari: ## fetch the Atari emulator and ROMs (QGRAFT_ATARI names another place)
+	@scripts/install-deps.sh atari
 	@scripts/fetch-atari.sh
 
 bench: all ## measure the speed of games, replay, updates and training
 	@$(QGRAFT) bench
 
-lint: deps-lint configure ## formatting, includes, clang-tidy, cppcheck, shellcheck
+lint: configure ## formatting, includes, clang-tidy, cppcheck, shellcheck
 	@scripts/lint.sh $(BUILD)/release
 
-format: deps-lint ## bring all C files into the form that lint wants
+format: ## bring all C files into the form that lint wants
+	@scripts/install-deps.sh lint
 	@git ls-files '*.[ch]' | xargs clang-format -i
 
 install: all ## install the program, the library and its headers
