@@ -284,9 +284,12 @@ static void test_round_trip(void **state)
 {
     (void)state;
     qg_network n = small_network(), back;
-    const qg_network_info scores[] = {
-        {"minatar/breakout", "noop,left,right,fire", UINT64_MAX, INT64_C(1) << 60, -0.1},
-        {"", "", 0, 0, NAN}};
+    const qg_network_info scores[] = {{.domain = "minatar/breakout",
+                                       .actions = "noop,left,right,fire",
+                                       .seed = UINT64_MAX,
+                                       .step = INT64_C(1) << 60,
+                                       .score = -0.1},
+                                      {.score = NAN}};
     for (size_t i = 0; i < 2; i++) {
         const qg_network_info *info = &scores[i];
         qg_network_info read;

@@ -1,0 +1,293 @@
+"""Training from outside: the same bits for any number of threads, files that others read, clean
+ends, and an agent that learns."""
+
+import csv
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+QGRAFT = os.environ.get("QGRAFT")
+ATARI = os.environ.get("QGRAFT_ATARI")
+pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
+
+# A run of 20,000 steps in a few seconds, with several evaluations and a ring that comes round.
+SMALL = {"learn_start": 2000, "replay": 6000, "update_every": 8, "minibatch": 16,
+         "epsilon_steps": 8000, "target_every": 500, "eval_every": 7000, "eval_steps": 2000,
+         "validation_size": 100, "noop_max": 3}
+
+
+def command(*words, settings=None):
+    sets = [w for k, v in (settings or {}).items() for w in ("--set", f"{k}={v}")]
+    return [QGRAFT, *map(str, words), *sets]
+
+
+def qgraft(*words, code=0, **options):
+    result = subprocess.run(command(*words, **options), capture_output=True, text=True, timeout=100)
+    assert result.returncode == code, result.stderr
+    return result
+
+
+def train(domain, folder, *words, settings=None):
+    result = qgraft("train", domain, "--out", folder, "--json", "--quiet", *words,
+                    settings=settings)
+    return json.loads(result.stdout)
+
+
+def evaluate(network, *words):
+    result = json.loads(qgraft("evaluate", network, "--json", *words).stdout)
+    return {k: v for k, v in result.items() if k != "network"}
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def scalars(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)]
+            for tag in events.Tags()["scalars"]}
+
+
+def assert_same_runs(a, b):
+    """Every file of two runs, but how each went on this machine (process.yaml, wall times)."""
+    kinds = []
+    for folder in (a, b):
+        names = {re.sub(r"tfevents.*", "tfevents", p.name) for p in folder.iterdir()}
+        assert {"run.yaml", "evaluations.csv", "training.csv", "best.safetensors",
+                "last.safetensors", "process.yaml", "events.out.tfevents"} <= names
+        kinds.append(names)
+    assert kinds[0] == kinds[1]
+    compared = 0
+    for path in sorted(a.iterdir()):
+        if path.name in ("process.yaml", "lock") or "tfevents" in path.name:
+            continue
+        assert path.read_bytes() == (b / path.name).read_bytes(), path.name
+        compared += 1
+    assert compared >= 5
+    assert scalars(a) == scalars(b)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One run with 1 thread and with 2."""
+    folder = tmp_path_factory.mktemp("runs")
+    results = [train("minatar/breakout", folder / str(k), "--steps", "20k", "--threads", threads,
+                     settings=SMALL) for k, threads in enumerate((1, 2))]
+    return folder, results
+
+
+# ---- The same bits, and what is in the files ----
+
+
+def test_threads_do_not_matter(runs):
+    folder, results = runs
+    assert_same_runs(folder / "0", folder / "1")
+    same = [{k: v for k, v in r.items() if k in ("step", "best_score", "best_step", "last_score")}
+            for r in results]
+    assert same[0] == same[1] and same[0]["step"] == 20000
+
+
+def test_seeds_matter(runs, tmp_path):
+    train("minatar/breakout", tmp_path / "other", "--steps", "3k", "--seed", "2", settings=SMALL)
+    train("minatar/breakout", tmp_path / "same", "--steps", "3k", settings=SMALL)
+    ours, other = (load_file(tmp_path / name / "last.safetensors") for name in ("same", "other"))
+    assert all(np.any(ours[name] != other[name]) for name in ours)
+
+
+def test_files(runs):
+    folder, results = runs
+    run, result = folder / "0", results[0]
+    evaluations, training = rows(run / "evaluations.csv"), rows(run / "training.csv")
+    assert [int(r["step"]) for r in evaluations] == [0, 7000, 14000, 20000]
+    assert [int(r["step"]) for r in training] == list(range(1000, 20001, 1000))
+    assert [r["validation_q"] != "" for r in evaluations] == [False, True, True, True]
+    # updates at steps 2008, 2016, ... 19992
+    assert int(training[-1]["updates"]) == (19992 - 2008) // 8 + 1
+    assert float(training[1]["epsilon"]) == 1 and float(training[-1]["epsilon"]) == 0.1
+    assert all(float(r["minimum"]) <= float(r["score"]) <= float(r["maximum"]) for r in evaluations)
+    best = max(evaluations[1:], key=lambda r: float(r["score"]))  # the first of equals
+    assert result["best_score"] == float(best["score"])
+    assert result["best_step"] == int(best["step"])
+    assert result["last_score"] == float(evaluations[-1]["score"])
+    with safe_open(run / "best.safetensors", "np") as file:
+        metadata = file.metadata()
+    assert metadata["domain"] == "minatar/breakout" and metadata["seed"] == "1"
+    assert int(metadata["step"]) == result["best_step"]
+    assert float(metadata["score"]) == result["best_score"]
+    board = scalars(run)
+    assert board["evaluation/score"] == [(int(r["step"]), np.float32(r["score"]))
+                                         for r in evaluations]
+    assert [s for s, _ in board["training/td_error"]] == list(range(3000, 20001, 1000))
+    assert not (run / "replay.bin").exists()
+    assert "state: finished" in (run / "process.yaml").read_text()
+
+
+def test_run_yaml_repeats_the_run(runs, tmp_path):
+    """The settings that a run wrote down make the same run again."""
+    text = (runs[0] / "0/run.yaml").read_text()
+    settings = re.search(r"^settings:\n((?:  .*\n)+)", text, re.MULTILINE)[1]
+    (tmp_path / "settings.yaml").write_text(re.sub("^  ", "", settings, flags=re.MULTILINE))
+    short = ["minatar/breakout", "--steps", "2500", "--quiet"]
+    qgraft("train", *short, "--out", tmp_path / "a", "--config", tmp_path / "settings.yaml")
+    qgraft("train", *short, "--out", tmp_path / "b", settings=SMALL)
+    assert_same_runs(tmp_path / "a", tmp_path / "b")
+
+
+def test_evaluation(runs):
+    network = runs[0] / "0/best.safetensors"
+    first = evaluate(network, "--steps", "1k", "--seed", "5")
+    assert first == evaluate(network, "--steps", "1k", "--seed", "5")
+    assert first != evaluate(network, "--steps", "1k", "--seed", "6")
+    assert first == evaluate(network, "--steps", "1k", "--seed", "5", "--isa", "portable")
+    assert first["steps"] == 1000 and first["episodes"] > 0
+    assert first["minimum"] <= first["score"] <= first["maximum"]
+
+
+def test_no_steps(tmp_path):
+    result = train("minatar/breakout", tmp_path / "run", "--steps", "0")
+    assert result["step"] == 0 and result["best_score"] is None
+    best, last = (load_file(tmp_path / f"run/{n}.safetensors") for n in ("best", "last"))
+    assert all(best[name].tobytes() == last[name].tobytes() for name in best)
+    assert rows(tmp_path / "run/evaluations.csv") == []
+
+
+# ---- Ends ----
+
+
+def start(folder, *words):
+    """A run without end, once its training has begun."""
+    process = subprocess.Popen(
+        command("train", "minatar/breakout", "--steps", "100M", "--quiet", "--out", folder, *words,
+                settings={**SMALL, "eval_every": 2000, "eval_steps": 200}),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    training = Path(folder) / "training.csv"
+    while not training.exists() or len(training.read_text().splitlines()) < 4:
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.02)
+    return process
+
+
+def end(process, number):
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    return process.returncode, stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(tmp_path, number):
+    folder = tmp_path / "run"
+    code, stderr = end(start(folder), number)
+    assert code == 130 and stderr.count("\n") == 1, stderr
+    assert not (folder / "replay.bin").exists()
+    assert "state: stopped" in (folder / "process.yaml").read_text()
+    step = int(re.search(r"^step: (\d+)$", (folder / "process.yaml").read_text(), re.M)[1])
+    training = rows(folder / "training.csv")
+    assert [int(r["step"]) for r in training] == list(range(1000, step + 1, 1000))
+    assert all(None not in r.values() for r in training)
+    assert int(rows(folder / "evaluations.csv")[-1]["step"]) <= step
+    assert "training/return" in scalars(folder)
+    with safe_open(folder / "last.safetensors", "np") as file:
+        assert int(file.metadata()["step"]) == step
+
+
+def test_one_process_a_folder(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    try:
+        for more in ((), ("--overwrite",)):
+            result = qgraft("train", "minatar/breakout", "--out", folder, "--steps", "10", *more,
+                            code=1)
+            assert str(process.pid) in result.stderr and result.stderr.count("\n") == 1
+        assert (folder / "replay.bin").exists() and process.poll() is None
+    finally:
+        code, _ = end(process, signal.SIGINT)
+    assert code == 130
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    result = qgraft("train", "minatar/breakout", "--out", folder, "--steps", "10", code=2)
+    assert "--overwrite" in result.stderr and result.stderr.count("\n") == 1
+    after = {p.name: p.read_bytes() for p in folder.iterdir()}
+    assert {k: v for k, v in before.items() if k != "lock"} == {
+        k: v for k, v in after.items() if k != "lock"}
+    train("minatar/breakout", folder, "--steps", "0", "--overwrite")
+    assert rows(folder / "training.csv") == []
+
+
+def test_killed(tmp_path):
+    """A killed run leaves no lock: the next one takes its folder."""
+    folder = tmp_path / "run"
+    code, _ = end(start(folder), signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    train("minatar/breakout", folder, "--steps", "3k", "--overwrite", settings=SMALL)
+    train("minatar/breakout", tmp_path / "clean", "--steps", "3k", settings=SMALL)
+    for name in ("run.yaml", "training.csv", "evaluations.csv", "last.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "clean" / name).read_bytes()
+    assert scalars(folder)["training/epsilon"] == scalars(tmp_path / "clean")["training/epsilon"]
+    assert not (folder / "replay.bin").exists()
+
+
+@pytest.mark.parametrize("words, code, text", [
+    (["minatar/pacman"], 2, "pacman"),
+    (["minatar/breakout", "--steps", "-1"], 2, "--steps"),
+    (["minatar/breakout", "--steps", "many"], 2, "--steps"),
+    (["minatar/breakout", "--threads", "0"], 2, "--threads"),
+    (["minatar/breakout", "--isa", "abacus"], 2, "abacus"),
+    (["minatar/breakout", "--set", "gamma=1"], 2, "gamma"),
+    (["minatar/breakout", "--set", "minibatch=100k"], 2, "minibatch"),
+    (["minatar/breakout", "--set", 'network=[{"conv": 8, "kernel": 11}]'], 2, "kernel of 11"),
+    (["minatar/breakout", "--out", "/dev/null/run"], 1, "/dev/null/run"),
+])
+def test_refusals(tmp_path, words, code, text):
+    result = subprocess.run(command("train", *words), cwd=tmp_path, capture_output=True, text=True,
+                            timeout=60)
+    assert result.returncode == code and text in result.stderr, result.stderr
+    assert result.stderr.startswith("qgraft: ") and result.stderr.count("\n") == 1, result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk(tmp_path):
+    """No room for the replay memory: one line, no file left."""
+    # Not a full disk, but files that cannot grow; Python ignores the signal that comes with it.
+    result = subprocess.run(
+        command("train", "minatar/breakout", "--steps", "50k", "--quiet", "--out", tmp_path / "run"),
+        capture_output=True, text=True, timeout=60, restore_signals=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000000, 1000000)))
+    assert result.returncode == 1 and "replay" in result.stderr, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "run/replay.bin").exists()
+
+
+# ---- Learning ----
+
+
+def test_it_learns(tmp_path):
+    """Random play scores 0.5 in MinAtar's Breakout; this run ended at 4."""
+    settings = {"learn_start": 2000, "replay": 30000, "epsilon_steps": 20000, "eval_every": 60000,
+                "eval_steps": 5000, "target_every": 500, "update_every": 6, "learning_rate": 0.002}
+    result = train("minatar/breakout", tmp_path / "run", "--steps", "60k", settings=settings)
+    start_score = float(rows(tmp_path / "run/evaluations.csv")[0]["score"])
+    assert start_score < 1.5
+    assert result["last_score"] > 2
+
+
+@pytest.mark.skipif(not ATARI, reason="QGRAFT_ATARI does not name the emulator")
+def test_atari_threads_do_not_matter(tmp_path):
+    settings = {"learn_start": 200, "update_every": 50, "validation_size": 50, "eval_every": 1500,
+                "eval_steps": 150, "target_every": 400, "epsilon_steps": 1000, "log_every": 500}
+    for threads in (1, 2):
+        train("pong", tmp_path / str(threads), "--steps", "2k", "--threads", threads,
+              settings=settings)
+    assert_same_runs(tmp_path / "1", tmp_path / "2")
+    assert len(rows(tmp_path / "1/evaluations.csv")) == 3
