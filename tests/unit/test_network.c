@@ -122,7 +122,7 @@ static void test_equal(void **state)
 static void test_messages(void **state)
 {
     (void)state;
-    refuses("natur", "'natur' is not nature, nature-pad0, grid or a list of layers");
+    refuses("natur", "'natur' is not nature, nature-pad0, grid");
     refuses("", "is not nature");
     refuses("5", "is not nature");
     refuses("{\"linear\":5}", "a list of at most 15 layers");
@@ -154,6 +154,16 @@ static void test_messages(void **state)
             "layer 2 has a kernel of 6, larger than its input of 5x5");
     refuses("[{\"linear\":5},{\"conv\":5,\"kernel\":1}]",
             "layer 2 is a conv behind a linear layer");
+    refuses("natur-split:5", "'natur-split:5' is not nature");
+    refuses("nature-split:", "the bottleneck is 1 to 8192 units wide");
+    refuses("nature-split:0", "the bottleneck is 1 to 8192 units wide");
+    refuses("nature-split:8193", "the bottleneck is 1 to 8192 units wide");
+    refuses("nature-split:5x", "the bottleneck is 1 to 8192 units wide");
+    refuses("[{\"linear\":5,\"part\":7}]", "the part of layer 1 must be a name");
+    refuses("[{\"linear\":5,\"part\":\"\"}]", "the part of layer 1 must be a name");
+    refuses("[{\"linear\":5,\"part\":\"Eyes\"}]", "the part of layer 1 must be a name");
+    refuses("[{\"linear\":5,\"part\":\"abcdefghijklmnop\"}]", "name of 1 to 15 small letters");
+    refuses("[{\"linear\":5,\"part\":\"eyes\",\"kernel\":3}]", "layer 1 must be");
     char many[QG_ARCHITECTURE_TEXT] = "[{\"linear\":1}";
     for (int i = 1; i < QG_MAX_LAYERS; i++)
         strcat(many, ",{\"linear\":1}");
@@ -193,6 +203,26 @@ static void test_inputs(void **state)
     assert_int_equal(qg_architecture_make("[{\"conv\":1,\"kernel\":64,\"stride\":64}]", 8192, 1024,
                                           1024, 1, 2, &a, &error),
                      QG_ERROR_USAGE);
+}
+
+static void test_split(void **state)
+{
+    (void)state;
+    const qg_architecture a = make("nature-split:40", 4, 84, 255, 6);
+    assert_int_equal(a.layer_count, 6);
+    check_layer(&a, 2, "conv3", 576, 64, 7);
+    check_layer(&a, 3, "fc1", 3136, 40, 1);
+    check_layer(&a, 4, "fc2", 40, 512, 1);
+    check_layer(&a, 5, "fc3", 512, 6, 1);
+    for (int i = 0; i < 6; i++)
+        assert_string_equal(a.layers[i].part, i < 4 ? "perception" : "decision");
+    const qg_architecture grid = make("grid-split:8192", 4, 10, 1, 3);
+    assert_int_equal(grid.channels, 10);
+    check_layer(&grid, 3, "fc1", 256, 8192, 1);
+    const qg_architecture list =
+        make("[{\"linear\":5,\"part\":\"eyes\"},{\"linear\":5}]", 1, 2, 1, 1);
+    assert_string_equal(list.layers[0].part, "eyes");
+    assert_string_equal(list.layers[1].part, "");
 }
 
 /* ---- Initial weights ---- */
@@ -467,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_split),
         cmocka_unit_test(test_initial_distribution),
         cmocka_unit_test(test_initial_streams),
         cmocka_unit_test_setup_teardown(test_round_trip, scratch_setup, scratch_teardown),
