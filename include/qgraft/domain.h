@@ -77,7 +77,7 @@ typedef struct qg_domain_class {
 } qg_domain_class;
 
 struct qg_domain {
-    const qg_domain_class *class;
+    const qg_domain_class *methods;
     void *self;
     const qg_game *game;
     char name[QG_DOMAIN_NAME]; /* normalised: the game, then what differs from its defaults */

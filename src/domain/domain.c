@@ -279,43 +279,43 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
 void qg_domain_close(qg_domain *domain)
 {
     if (!domain) return;
-    domain->class->destroy(domain->self);
+    domain->methods->destroy(domain->self);
     free(domain);
 }
 
 qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error)
 {
     assert(noops >= 0);
-    return domain->class->reset(domain->self, noops, observation, error);
+    return domain->methods->reset(domain->self, noops, observation, error);
 }
 
 qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *observation,
                          qg_error *error)
 {
     assert(action >= 0 && action < domain->game->action_count);
-    return domain->class->step(domain->self, action, step, observation, error);
+    return domain->methods->step(domain->self, action, step, observation, error);
 }
 
 qg_status qg_domain_save(qg_domain *domain, uint8_t **state, size_t *size, qg_error *error)
 {
-    return domain->class->save(domain->self, state, size, error);
+    return domain->methods->save(domain->self, state, size, error);
 }
 
 qg_status qg_domain_restore(qg_domain *domain, const uint8_t *state, size_t size, qg_error *error)
 {
-    return domain->class->restore(domain->self, state, size, error);
+    return domain->methods->restore(domain->self, state, size, error);
 }
 
 void qg_domain_picture(qg_domain *domain, qg_picture *picture)
 {
-    domain->class->picture(domain->self, picture);
+    domain->methods->picture(domain->self, picture);
 }
 
 const uint8_t *qg_domain_ram(qg_domain *domain, size_t *size)
 {
-    if (!domain->class->ram) {
+    if (!domain->methods->ram) {
         *size = 0;
         return NULL;
     }
-    return domain->class->ram(domain->self, size);
+    return domain->methods->ram(domain->self, size);
 }

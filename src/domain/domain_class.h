@@ -10,7 +10,7 @@ typedef struct qg_variant {
     int mode, difficulty, level;
 } qg_variant;
 
-/* Fills domain->class, self and shape; `name` and `game` are set already. */
+/* Fills domain->methods, self and shape; `name` and `game` are set already. */
 typedef qg_status qg_domain_create(qg_domain *domain, const qg_variant *variant,
                                    const qg_domain_options *options, qg_error *error);
 

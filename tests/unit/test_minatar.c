@@ -28,20 +28,20 @@ static qg_domain open_game(int game, int level, qg_domain_options options)
 
 static void close_game(qg_domain *domain)
 {
-    domain->class->destroy(domain->self);
+    domain->methods->destroy(domain->self);
 }
 
 static void reset(qg_domain *domain, uint8_t *observation)
 {
     qg_error error;
-    assert_int_equal(domain->class->reset(domain->self, 0, observation, &error), QG_OK);
+    assert_int_equal(domain->methods->reset(domain->self, 0, observation, &error), QG_OK);
 }
 
 static qg_step step(qg_domain *domain, int action, uint8_t *observation)
 {
     qg_error error;
     qg_step result;
-    assert_int_equal(domain->class->step(domain->self, action, &result, observation, &error),
+    assert_int_equal(domain->methods->step(domain->self, action, &result, observation, &error),
                      QG_OK);
     return result;
 }
@@ -210,7 +210,7 @@ static void test_ends_and_resets(void **state)
         assert_memory_equal(observation, last, size);
 
         qg_error error;
-        assert_int_equal(domain.class->reset(domain.self, 3, observation, &error), QG_OK);
+        assert_int_equal(domain.methods->reset(domain.self, 3, observation, &error), QG_OK);
         assert_false(step(&domain, 0, observation).end);
         memcpy(last, observation, size);
         reset(&domain, observation); /* goes on */
@@ -229,7 +229,7 @@ static void test_noops_and_frame_skip(void **state)
         const size_t size = qg_observation_size(&one.shape);
         uint8_t a[LARGEST], b[LARGEST];
         qg_error error;
-        assert_int_equal(four.class->reset(four.self, 5, b, &error), QG_OK);
+        assert_int_equal(four.methods->reset(four.self, 5, b, &error), QG_OK);
         for (int i = 0; i < 5; i++)
             step(&one, 0, a);
         assert_memory_equal(a, b, size);
@@ -343,13 +343,13 @@ static void test_save_restore(void **state)
 
             uint8_t *saved;
             size_t size;
-            assert_int_equal(a.class->save(a.self, &saved, &size, &error), QG_OK);
-            assert_int_equal(b.class->restore(b.self, saved, size, &error), QG_OK);
+            assert_int_equal(a.methods->save(a.self, &saved, &size, &error), QG_OK);
+            assert_int_equal(b.methods->restore(b.self, saved, size, &error), QG_OK);
             assert_int_equal(play(&a, 11, 3000), play(&b, 11, 3000));
 
             /* and back to the same point, in the domain that played on */
             const uint64_t expected = play(&b, 12, 100);
-            assert_int_equal(a.class->restore(a.self, saved, size, &error), QG_OK);
+            assert_int_equal(a.methods->restore(a.self, saved, size, &error), QG_OK);
             play(&a, 11, 3000);
             assert_int_equal(play(&a, 12, 100), expected);
             free(saved);
@@ -362,7 +362,7 @@ static void test_save_restore(void **state)
 static void assert_refused(qg_domain *domain, const uint8_t *saved, size_t size)
 {
     qg_error error = {0};
-    assert_int_equal(domain->class->restore(domain->self, saved, size, &error), QG_ERROR_DATA);
+    assert_int_equal(domain->methods->restore(domain->self, saved, size, &error), QG_ERROR_DATA);
     assert_int_equal(error.code, QG_ERROR_DATA);
     assert_true(strlen(error.message) > 20);
 }
@@ -380,7 +380,7 @@ static void test_damaged_saves(void **state)
         uint8_t *saved;
         size_t size;
         qg_error error;
-        assert_int_equal(domain.class->save(domain.self, &saved, &size, &error), QG_OK);
+        assert_int_equal(domain.methods->save(domain.self, &saved, &size, &error), QG_OK);
 
         for (size_t i = 0; i < size; i++) { /* one bit of each byte */
             saved[i] ^= (uint8_t)(1 << i % 8);
@@ -421,7 +421,7 @@ static void test_made_up_saves(void **state)
         uint8_t *saved;
         size_t size;
         qg_error error;
-        assert_int_equal(domain.class->save(domain.self, &saved, &size, &error), QG_OK);
+        assert_int_equal(domain.methods->save(domain.self, &saved, &size, &error), QG_OK);
         int refused = 0;
         for (size_t at = 8; at + 8 <= size; at += 4) {
             int32_t original;
@@ -431,7 +431,7 @@ static void test_made_up_saves(void **state)
                 memcpy(saved + at, &values[v], 4);
                 const uint32_t crc = (uint32_t)crc32(0, saved, (uInt)(size - 4));
                 memcpy(saved + size - 4, &crc, 4);
-                if (domain.class->restore(domain.self, saved, size, &error) == QG_OK)
+                if (domain.methods->restore(domain.self, saved, size, &error) == QG_OK)
                     play(&domain, 6, at % 100 == 0 ? 50 : 2);
                 else
                     refused++;
@@ -456,7 +456,7 @@ static void test_picture(void **state)
             reset(&domain, observation);
             step(&domain, (int)(next_draw(&x) % (uint32_t)domain.game->action_count), observation);
             qg_picture picture;
-            domain.class->picture(domain.self, &picture);
+            domain.methods->picture(domain.self, &picture);
             assert_int_equal(picture.height, 10);
             assert_int_equal(picture.width, 10);
             assert_int_equal(picture.colors, 1 + channels);

@@ -403,7 +403,7 @@ qg_status qg_atari_create(qg_domain *domain, const qg_variant *variant,
         destroy(self);
         return status;
     }
-    domain->class = &class;
+    domain->methods = &class;
     domain->self = self;
     domain->shape = (qg_observation_shape){QG_SCREEN_SIDE, QG_SCREEN_SIDE, 1, 255};
     return QG_OK;

@@ -299,7 +299,7 @@ qg_status qg_minatar_create(qg_domain *domain, const qg_variant *variant,
     qg_numpy_seed(&self->progress.random, options->seed);
     start_episode(self);
 
-    domain->class = &minatar_class;
+    domain->methods = &minatar_class;
     domain->self = self;
     domain->shape = (qg_observation_shape){
         .height = QG_MINATAR_SIDE, .width = QG_MINATAR_SIDE, .channels = rules->channels, .max = 1};
