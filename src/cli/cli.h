@@ -18,7 +18,9 @@
 int cmd_bench(int argc, char **argv);
 int cmd_games(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_graft(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_play(int argc, char **argv);
 int cmd_rollout(int argc, char **argv);

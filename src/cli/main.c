@@ -21,6 +21,8 @@ static const command commands[] = {
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
+    {"import", cmd_import, NULL, "make a network of a CleanRL or Stable-Baselines3 state dict"},
+    {"export", cmd_export, NULL, "write a network as a CleanRL or Stable-Baselines3 state dict"},
     {"bench", cmd_bench, "This machine", "measure the speed of games, replay, updates, training"},
     {"rollout", cmd_rollout, "For checks from other programs",
      "play a list of actions and write what was seen"},

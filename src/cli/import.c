@@ -1,0 +1,148 @@
+/* qgraft import: makes a network file of a DQN that was trained with CleanRL or Stable-Baselines3.
+ */
+#include "cli/cli.h"
+
+#include <qgraft/domain.h>
+#include <qgraft/network.h>
+#include <qgraft/settings.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "network/foreign.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { OPTION_FORMAT = 256, OPTION_STEP, OPTION_SCORE };
+
+typedef struct import_arguments {
+    const char *path, *out, *domain, *seed, *step, *score;
+    qg_foreign_format format;
+} import_arguments;
+
+static const char documentation[] =
+    "Makes a network file of a DQN state dict of CleanRL or Stable-Baselines3 (CnnPolicy), saved "
+    "as "
+    "safetensors; every bit of the parameters is kept. With the game it was trained on, its "
+    "outputs "
+    "have names, so that a last layer can be copied by the meaning of the actions.\v"
+    "The architecture is nature-pad0: 4 screens of 84x84, convolutions without padding. Those "
+    "programs shrink the screen in another way; docs/transfer.md says what else differs.\n"
+    "In Python: safetensors.torch.save_file(model.policy.state_dict(), \"sb3.safetensors\")\n"
+    "Examples:\n"
+    "  qgraft import cleanrl.safetensors --domain breakout --out breakout.safetensors\n"
+    "  qgraft import sb3.safetensors --domain pong --step 10M --score 20.5 --out pong.safetensors";
+
+static const struct argp_option argp_options[] = {
+    {"out", 'o', "NET", 0, "the network file to be written", 0},
+    {"format", OPTION_FORMAT, "NAME", 0, "cleanrl or sb3 (default: by the tensors' names)", 0},
+    {"domain", 'd', "GAME", 0, "what it was trained on; names the actions", 0},
+    {"seed", 's', "S", 0, "the seed it was trained with (default 0)", 0},
+    {"step", OPTION_STEP, "N", 0, "agent steps it was trained for, as 10M (default 0)", 0},
+    {"score", OPTION_SCORE, "X", 0, "its score (default: not evaluated)", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    import_arguments *a = state->input;
+    switch (key) {
+    case 'o':
+        a->out = text;
+        break;
+    case 'd':
+        a->domain = text;
+        break;
+    case 's':
+        a->seed = text;
+        break;
+    case OPTION_FORMAT:
+        a->format = qg_foreign_find(text);
+        if (!a->format) argp_error(state, "--format is 'cleanrl' or 'sb3', not '%.60s'", text);
+        break;
+    case OPTION_STEP:
+        a->step = text;
+        break;
+    case OPTION_SCORE:
+        a->score = text;
+        break;
+    case ARGP_KEY_ARG:
+        if (a->path) argp_error(state, "one FILE only");
+        a->path = text;
+        break;
+    case ARGP_KEY_END:
+        if (!a->path) argp_error(state, "FILE is missing");
+        if (!a->out) argp_error(state, "--out is missing: the network file to be written");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+/* The domain's name and its actions; as many as the network has. */
+static qg_status describe_domain(const import_arguments *a, const qg_network *network,
+                                 qg_network_info *info, qg_error *error)
+{
+    const qg_game *game;
+    qg_status status = qg_domain_resolve(a->domain, &game, info->domain, error);
+    if (status) return status;
+    if (strncmp(info->domain, "minatar/", strlen("minatar/")) == 0)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "--domain %.60s: the network takes 4 x 84 x 84 grey values, not the grids "
+                       "of this game",
+                       a->domain);
+    if (game->action_count != network->architecture.actions)
+        return qg_fail(error, QG_ERROR_USAGE, "--domain %.60s has %d actions, the network %d",
+                       a->domain, game->action_count, network->architecture.actions);
+    for (int i = 0; i < game->action_count; i++) {
+        const size_t used = strlen(info->actions);
+        snprintf(info->actions + used, sizeof info->actions - used, "%s%s", i ? "," : "",
+                 game->actions[i]);
+    }
+    return QG_OK;
+}
+
+static qg_status describe(const import_arguments *a, const qg_network *network,
+                          qg_network_info *info, qg_error *error)
+{
+    int64_t seed = 0;
+    qg_status status = QG_OK;
+    if (a->domain) status = describe_domain(a, network, info, error);
+    if (!status && a->seed) status = qg_parse_count("--seed", a->seed, 0, INT64_MAX, &seed, error);
+    if (!status && a->step)
+        status = qg_parse_count("--step", a->step, 0, INT64_MAX, &info->step, error);
+    if (!status && a->score && !qg_text_to_real(a->score, &info->score))
+        status = qg_fail(error, QG_ERROR_USAGE, "--score: '%.60s' is not a number", a->score);
+    info->seed = (uint64_t)seed;
+    return status;
+}
+
+static qg_status import(const import_arguments *a, qg_network *network, qg_error *error)
+{
+    qg_network_info info = {.score = NAN};
+    qg_foreign_format format = a->format;
+    char sha256[65];
+    qg_status status = qg_foreign_load(a->path, &format, network, error);
+    if (!status) status = qg_sha256_file(a->path, sha256, error);
+    if (!status) status = describe(a, network, &info, error);
+    if (status) return status;
+    const qg_note notes[] = {{"imported_format", qg_foreign_name(format)},
+                             {"imported_file", a->path},
+                             {"imported_sha256", sha256}};
+    info.notes = notes;
+    info.note_count = sizeof notes / sizeof *notes;
+    return qg_network_save(a->out, network, &info, error);
+}
+
+int cmd_import(int argc, char **argv)
+{
+    import_arguments arguments = {0};
+    const struct argp argp = {argp_options, parse_option, "FILE", documentation, 0, 0, 0};
+    cli_parse(&argp, argc, argv, &arguments);
+    qg_network network = {0};
+    qg_error error;
+    const qg_status status = import(&arguments, &network, &error);
+    qg_network_free(&network);
+    return status ? cli_fail(&error) : 0;
+}
