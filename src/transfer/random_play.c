@@ -1,0 +1,44 @@
+#include "transfer/random_play.h"
+
+#include "base/random.h"
+
+#include <stdlib.h>
+
+static qg_status play(qg_domain *domain, int64_t steps, uint32_t seed, uint8_t *observation,
+                      qg_random_play_visit *visit, void *context, qg_error *error)
+{
+    qg_random random = qg_random_stream(seed, "rollout");
+    const uint64_t actions = (uint64_t)domain->game->action_count;
+    bool ended = true;
+    for (int64_t i = 0; i < steps; i++) {
+        qg_status status = QG_OK;
+        if (ended) {
+            status = qg_domain_reset(domain, 0, observation, error);
+            if (!status) status = visit(context, domain, -1, observation, error);
+            if (status) return status;
+        }
+        qg_step step;
+        const int action = (int)qg_random_below(&random, actions);
+        status = qg_domain_step(domain, action, &step, observation, error);
+        if (!status) status = visit(context, domain, i, observation, error);
+        if (status) return status;
+        ended = step.end;
+    }
+    return QG_OK;
+}
+
+qg_status qg_random_play(const char *name, int64_t steps, uint32_t seed,
+                         qg_random_play_visit *visit, void *context, qg_error *error)
+{
+    const qg_domain_options options = {.seed = seed, .sticky = -1};
+    qg_domain *domain;
+    qg_status status = qg_domain_open(name, &options, &domain, error);
+    if (status) return status;
+    const size_t size = qg_observation_size(&domain->shape);
+    uint8_t *observation = malloc(size);
+    status = observation ? play(domain, steps, seed, observation, visit, context, error)
+                         : qg_fail_memory(error, "a screen", size);
+    free(observation);
+    qg_domain_close(domain);
+    return status;
+}
