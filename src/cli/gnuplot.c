@@ -1,0 +1,119 @@
+/* The script goes in through an unnamed file and the picture comes out through another one, so that
+ * no pipe can fill up and no path needs quoting. */
+#include "cli/gnuplot.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+static bool ends_in(const char *path, const char *ending)
+{
+    const size_t length = strlen(path), end = strlen(ending);
+    return length > end && strcasecmp(path + length - end, ending) == 0;
+}
+
+qg_status cli_figure_check(const char *path, qg_error *error)
+{
+    if (ends_in(path, ".png") || ends_in(path, ".svg")) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE, "%s: a figure's name ends in .png or .svg", path);
+}
+
+/* Starts gnuplot on the three files and waits for its end: its exit code in *code. */
+static qg_status run(FILE *const files[3], int *code, qg_error *error)
+{
+    posix_spawn_file_actions_t actions;
+    int problem = posix_spawn_file_actions_init(&actions);
+    if (problem) return qg_fail_memory(error, "a process", sizeof actions);
+    for (int i = 0; i < 3 && !problem; i++)
+        problem = posix_spawn_file_actions_adddup2(&actions, fileno(files[i]), i);
+    char name[] = "gnuplot", defaults[] = "-d"; /* not what the user's own .gnuplot says */
+    char *const arguments[] = {name, defaults, NULL};
+    pid_t child = 0;
+    if (!problem) problem = posix_spawnp(&child, name, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (problem == ENOENT)
+        return qg_fail(error, QG_ERROR_IO,
+                       "gnuplot draws the figure and is not installed: Debian's package is "
+                       "gnuplot-nox");
+    if (problem) {
+        errno = problem;
+        return qg_fail_errno(error, "gnuplot");
+    }
+    int state = 0;
+    while (waitpid(child, &state, 0) < 0)
+        if (errno != EINTR) return qg_fail_errno(error, "gnuplot");
+    *code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
+    return QG_OK;
+}
+
+/* The last line of what gnuplot said, which tells the problem. */
+static qg_status fail_gnuplot(FILE *messages, qg_error *error)
+{
+    char line[200], last[200] = "it ended without a picture";
+    rewind(messages);
+    while (fgets(line, sizeof line, messages)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[strspn(line, " \t^")]) memcpy(last, line, sizeof last);
+    }
+    return qg_fail(error, QG_ERROR_IO, "gnuplot: %s", last);
+}
+
+/* Everything that was written to `file`; the caller frees *data. */
+static qg_status read_back(FILE *file, char **data, size_t *size, qg_error *error)
+{
+    *data = NULL;
+    long length = -1;
+    if (fseek(file, 0, SEEK_END) == 0) length = ftell(file);
+    if (length < 0) return qg_fail_errno(error, "the figure");
+    *size = (size_t)length;
+    *data = malloc(*size + 1);
+    if (!*data) return qg_fail_memory(error, "the figure", *size);
+    rewind(file);
+    if (fread(*data, 1, *size, file) != *size) return qg_fail_errno(error, "the figure");
+    return QG_OK;
+}
+
+static qg_status draw(const char *path, FILE *const files[3], qg_error *error)
+{
+    int code = 0;
+    if (fflush(files[0])) return qg_fail_errno(error, "the figure's script");
+    rewind(files[0]);
+    qg_status status = run(files, &code, error);
+    if (status) return status;
+    char *data = NULL;
+    size_t size = 0;
+    status = read_back(files[1], &data, &size, error);
+    if (!status && (code != 0 || size == 0)) status = fail_gnuplot(files[2], error);
+    const qg_piece piece = {data, size};
+    if (!status) status = qg_file_replace(path, &piece, 1, error);
+    free(data);
+    return status;
+}
+
+qg_status cli_figure_write(const char *path, const char *script, int width, int height,
+                           qg_error *error)
+{
+    FILE *const files[3] = {tmpfile(), tmpfile(), tmpfile()}; /* script, picture, messages */
+    qg_status status = QG_OK;
+    if (!files[0] || !files[1] || !files[2]) {
+        status = qg_fail_errno(error, "a temporary file for the figure");
+    } else {
+        fprintf(files[0],
+                "set terminal %s size %d,%d noenhanced font 'sans,11' background 'white'\n",
+                ends_in(path, ".png") ? "pngcairo" : "svg", width, height);
+        fputs(script, files[0]);
+        status = draw(path, files, error);
+    }
+    for (int i = 0; i < 3; i++)
+        if (files[i]) fclose(files[i]);
+    return status;
+}
