@@ -16,6 +16,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"games", cmd_games, "Games", "list every game that can be played"},
+    {"similarity", cmd_similarity, NULL, "compare games, and the networks that play them"},
     {"train", cmd_train, "Agents", "train a deep Q-network on a game"},
     {"graft", cmd_graft, NULL, "copy layers of a trained network into a new one and train it"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
