@@ -31,6 +31,7 @@ typedef struct qg_game {
     const int *difficulties;
     int difficulty_count;
     int levels; /* start levels: 1 (the usual start) ... levels */
+    bool grid;  /* small screens of bits (max 1) instead of grey values: other settings suit it */
 } qg_game;
 
 /* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max. */

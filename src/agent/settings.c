@@ -127,9 +127,9 @@ const char *const *qg_settings_presets(void)
     return preset_names;
 }
 
-const char *qg_settings_preset_for(const char *domain)
+const char *qg_settings_preset_for(const qg_game *game)
 {
-    return strncmp(domain, "minatar/", 8) == 0 ? "grid" : "dqn3";
+    return game->grid ? "grid" : "dqn3";
 }
 
 qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error)

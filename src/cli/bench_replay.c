@@ -126,14 +126,18 @@ static void look(void *context, const qg_progress *progress)
  * (epsilon at its end, so that the network is asked), the memory is small, one short evaluation. */
 static qg_status settle(const char *domain, qg_settings *settings, qg_error *error)
 {
-    const qg_status status = qg_settings_preset(settings, qg_settings_preset_for(domain), error);
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
+    qg_status status = qg_domain_resolve(domain, &game, name, error);
+    if (!status) status = qg_settings_preset(settings, qg_settings_preset_for(game), error);
+    if (status) return status;
     settings->learn_start = 600;
     settings->replay = 20000;
     settings->validation_size = 32;
     settings->eval_steps = 1;
     settings->eval_every = 1000000000;
     settings->epsilon_start = settings->epsilon_end;
-    return status;
+    return QG_OK;
 }
 
 static qg_status measure_training(bench_session *b, const char *domain, int threads,

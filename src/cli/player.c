@@ -66,7 +66,10 @@ static qg_status resolve(const cli_player_arguments *a, const char *domain, cli_
                  {"noop_max", a->noop_max},
                  {"sticky", a->sticky}};
     qg_settings *settings = &player->settings;
-    qg_status status = qg_settings_preset(settings, qg_settings_preset_for(domain), error);
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
+    qg_status status = qg_domain_resolve(domain, &game, name, error);
+    if (!status) status = qg_settings_preset(settings, qg_settings_preset_for(game), error);
     for (size_t i = 0; i < sizeof given / sizeof *given && !status; i++)
         if (given[i].value)
             status = qg_settings_set_value(settings, given[i].key, given[i].value, error);

@@ -82,9 +82,12 @@ const struct argp train_argp = {argp_options, parse_option, NULL, NULL, NULL, NU
 qg_status train_resolve_settings(const train_arguments *a, const char *network,
                                  qg_settings *settings, qg_error *error)
 {
-    const char *preset = a->preset;
-    if (!preset) preset = a->domain ? qg_settings_preset_for(a->domain) : "dqn3";
-    qg_status status = qg_settings_preset(settings, preset, error);
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
+    const char *preset = "dqn3";
+    qg_status status = a->domain ? qg_domain_resolve(a->domain, &game, name, error) : QG_OK;
+    if (!status && a->domain) preset = qg_settings_preset_for(game);
+    if (!status) status = qg_settings_preset(settings, a->preset ? a->preset : preset, error);
     if (!status && network) status = qg_settings_set_value(settings, "network", network, error);
     if (!status && a->config) status = qg_settings_load_yaml(settings, a->config, error);
     for (size_t i = 0; i < a->set_count && !status; i++)
@@ -113,7 +116,7 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
     char name[QG_DOMAIN_NAME];
     qg_status status = qg_domain_resolve(a->domain, &game, name, error);
     if (status) return status;
-    const bool grid = strncmp(name, "minatar/", 8) == 0;
+    const bool grid = game->grid;
     int64_t seed, threads;
     if ((status = parse_number("--steps", a->steps, grid ? 1000000 : 25000000, 0,
                                INT64_C(1000000000000), &options->steps, error)) ||

@@ -105,8 +105,9 @@ static void test_preset_dqn3(void **state)
     assert_int_equal(s.noop_max, 30);
     assert_int_equal(s.frame_skip, 4);
     assert_true(s.clip_reward && s.life_loss_terminal);
-    assert_string_equal(qg_settings_preset_for("breakout:mode=4"), "dqn3");
-    assert_string_equal(qg_settings_preset_for("minatar/breakout"), "grid");
+    assert_string_equal(qg_settings_preset_for(&(qg_game){.name = "breakout"}), "dqn3");
+    assert_string_equal(qg_settings_preset_for(&(qg_game){.name = "asterix", .grid = true}),
+                        "grid");
 }
 
 static void test_presets_lie_within_the_table(void **state)
