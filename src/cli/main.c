@@ -19,6 +19,7 @@ static const command commands[] = {
     {"similarity", cmd_similarity, NULL, "compare games, and the networks that play them"},
     {"train", cmd_train, "Agents", "train a deep Q-network on a game"},
     {"graft", cmd_graft, NULL, "copy layers of a trained network into a new one and train it"},
+    {"distill", cmd_distill, NULL, "teach a fresh network to act as trained ones do"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},

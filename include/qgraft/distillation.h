@@ -1,0 +1,118 @@
+/* Policy distillation: a fresh student learns to act as trained teachers do (Rusu et al. 2015).
+ *
+ * A teacher plays its domain; every state is stored once with the teacher's Q-values in a sample
+ * set. The student descends KL(softmax(q_T / tau) || softmax(q_S)) on it: each sample once at a
+ * fixed temperature tau, or once at each of several rising ones. Several teachers make one student
+ * with a shared trunk, whose outputs are the union of their actions by name.
+ *
+ * The run is a folder like training's: run.yaml, distillation.csv, held_out.csv, teachers.csv,
+ * evaluations.csv, best.safetensors, last.safetensors, TensorBoard events. */
+#ifndef QGRAFT_DISTILLATION_H
+#define QGRAFT_DISTILLATION_H
+
+#include <qgraft/agent.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QG_MAX_TEMPERATURES 64
+#define QG_MAX_TEACHERS     8
+
+typedef struct qg_temperatures {
+    double values[QG_MAX_TEMPERATURES]; /* rising */
+    int count;
+} qg_temperatures;
+
+/* "0.1", or "0.1:0.5:0.1": first, last, step. Value i is first + i * step rounded to 12 decimal
+ * digits, so that no drift adds up; `last` is among them when a step meets it. Temperatures are
+ * from 1e-3 to 1e6; anything else is QG_ERROR_USAGE. */
+qg_status qg_temperatures_parse(const char *text, qg_temperatures *temperatures, qg_error *error);
+
+/* The loss of one state at temperature tau, computed in doubles by log-sum-exp:
+ *   p_T = softmax(teacher / tau), p_S = softmax(student)
+ *   KL  = sum over actions of p_T * (log p_T - log p_S), in nats
+ * teacher, student [actions]. gradient [actions] gets -dKL/dstudent = p_T - p_S and may be NULL;
+ * *entropy gets the entropy of p_T in nats and may be NULL. */
+double qg_distillation_loss(const float *teacher, const float *student, int actions,
+                            double temperature, float *gradient, double *entropy);
+
+typedef enum qg_distillation_order {
+    QG_ORDER_PASS,   /* passes over the whole set, one temperature a pass */
+    QG_ORDER_SAMPLE, /* one pass; each minibatch at all temperatures, one after the other */
+} qg_distillation_order;
+
+typedef enum qg_distillation_phase {
+    QG_PHASE_PLAYING,    /* a teacher plays: samples stored, of all */
+    QG_PHASE_READING,    /* a kept sample set is checked */
+    QG_PHASE_EVALUATING, /* steps */
+    QG_PHASE_LEARNING,   /* samples learned from, of all */
+} qg_distillation_phase;
+
+/* What is going on, for people who watch it. */
+typedef struct qg_distillation_progress {
+    qg_distillation_phase phase;
+    int64_t done, total; /* of the phase */
+    double seconds;      /* since the run started */
+    double temperature;  /* learning: of the last minibatch */
+    double kl;           /* learning: of the last row of distillation.csv; NaN: none yet */
+    double agreement;
+} qg_distillation_progress;
+
+typedef struct qg_distillation_options {
+    const char *const *teachers; /* [teacher_count] network files that name their domain */
+    int teacher_count;           /* 1 ... QG_MAX_TEACHERS */
+    /* Kept sample sets, one a teacher: made when the file is not there, otherwise used again, and
+     * refused when it is not what these options would make. NULL: a set in the run folder that is
+     * gone when the run ends. */
+    const char *const *set_files;
+    /* Of the student `network`, learning_rate, rms_*, minibatch, l2 and dropout; of the play
+     * noop_max, frame_skip and sticky; log_every and eval_every count samples learned from.
+     * `history` is what the teacher's network says, but for grids, where it does not say it. */
+    qg_settings settings;
+    qg_temperatures temperatures;
+    qg_distillation_order order;
+    int64_t samples; /* a teacher's, to learn from; 2 % more (at most 5,000) are held out */
+    double epsilon;  /* share of the teachers' actions that are random */
+    uint64_t seed;
+    int threads;
+    const char *isa;    /* NULL: the best */
+    const char *folder; /* created; one that holds a run is refused unless `overwrite` */
+    bool overwrite;
+    /* Called a few times a second from the caller's thread; NULL: not at all. */
+    void (*progress)(void *context, const qg_distillation_progress *progress);
+    void *context;
+    const volatile sig_atomic_t *stop; /* becomes non-zero: end cleanly, QG_STOPPED; may be NULL */
+} qg_distillation_options;
+
+/* Means over the samples that no student has learned from, at one temperature. */
+typedef struct qg_agreement {
+    double kl, teacher_entropy; /* nats */
+    double agreement; /* share of states where the student's best action is one of the teacher's */
+} qg_agreement;
+
+typedef struct qg_taught {
+    char domain[QG_DOMAIN_NAME];
+    double teacher_score, student_score; /* of evaluations in this run, the student's at the end */
+    bool reused;                         /* the sample set was there already */
+    qg_agreement held_out[QG_MAX_TEMPERATURES];
+} qg_taught;
+
+typedef struct qg_distillation_result {
+    int64_t samples, updates; /* learned from, counted at every temperature and for every teacher */
+    int64_t held_out;         /* a teacher */
+    qg_taught taught[QG_MAX_TEACHERS];
+    double seconds;
+} qg_distillation_result;
+
+/* How many samples of a set are held out from learning. */
+int64_t qg_held_out(int64_t samples);
+
+/* Distils; returns when it is done, stopped or failed. */
+qg_status qg_distill(const qg_distillation_options *options, qg_distillation_result *result,
+                     qg_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

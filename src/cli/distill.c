@@ -1,0 +1,323 @@
+/* qgraft distill: a fresh student learns to act as trained teachers do. */
+#include "cli/train_arguments.h"
+
+#include <qgraft/distillation.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    OPTION_TEMPERATURE = 256,
+    OPTION_ORDER,
+    OPTION_SAMPLES,
+    OPTION_EPSILON,
+    OPTION_SET_FILE,
+    OPTION_NETWORK,
+    OPTION_EVAL_STEPS,
+    OPTION_CONFIG,
+    OPTION_ISA,
+    OPTION_OVERWRITE,
+    OPTION_JSON,
+};
+
+static const char documentation[] =
+    "Teaches a fresh network to act as TEACHER (a .safetensors network) does: the teacher plays "
+    "its game, and the student descends KL(softmax(q_teacher / temperature) || "
+    "softmax(q_student)) on what it saw. Several teachers make one student with a shared trunk. "
+    "Writes a run folder as training does, with distillation.csv, held_out.csv and "
+    "teachers.csv.\v"
+    "Examples:\n"
+    "  qgraft distill runs/space_invaders-s1/best.safetensors --temperature 0.1 --samples 1M\n"
+    "  qgraft distill si.safetensors --temperature 0.1:0.5:0.1         each sample five times\n"
+    "  qgraft distill si.safetensors --set-file si.samples --network '[{\"conv\": 16, \"kernel\": "
+    "8, \"stride\": 4}, {\"linear\": 128}]'\n"
+    "  qgraft distill asterix.safetensors breakout.safetensors --samples 200k";
+
+static const struct argp_option argp_options[] = {
+    {"temperature", OPTION_TEMPERATURE, "T", 0,
+     "0.1 (default): each sample once; FIRST:LAST:STEP: once at each, rising", 0},
+    {"order", OPTION_ORDER, "HOW", 0,
+     "several temperatures by 'pass' over the set (default) or by 'sample'", 0},
+    {"samples", OPTION_SAMPLES, "N", 0, "a teacher's, to learn from (default: 1M, grids 100k)", 0},
+    {"epsilon", OPTION_EPSILON, "E", 0, "share of random actions in the play (default 0.05)", 0},
+    {"set-file", OPTION_SET_FILE, "FILE", 0,
+     "keep the samples there, or use those that are there; one a teacher", 0},
+    {"network", OPTION_NETWORK, "ARCH", 0, "the student's (default: the teacher's)", 0},
+    {"eval-steps", OPTION_EVAL_STEPS, "N", 0, "as --set eval_steps=N", 0},
+    {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
+    {"out", 'o', "FOLDER", 0, "run folder (default runs/distill-DOMAIN-tT-sSEED)", 0},
+    {"set", 'S', "KEY=VALUE", 0, "change a setting ('qgraft train --settings'); may be repeated",
+     0},
+    {"config", OPTION_CONFIG, "FILE", 0, "settings from a YAML file, before any --set", 0},
+    {"threads", 't', "N", 0, "threads (default: all cores for Atari, 1 for grids)", 0},
+    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx2 or portable (default: the best)", 0},
+    {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0},
+    {"quiet", 'q', NULL, 0, "no progress", 0},
+    {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0},
+    {0}};
+
+typedef struct distill_arguments {
+    train_arguments train; /* what it shares with training */
+    const char *teachers[QG_MAX_TEACHERS], *set_files[QG_MAX_TEACHERS];
+    int teacher_count, set_file_count;
+    const char *temperature, *order, *samples, *epsilon, *network, *eval_steps;
+} distill_arguments;
+
+static void check_complete(const distill_arguments *a, struct argp_state *state)
+{
+    if (a->teacher_count == 0) argp_error(state, "name a teacher: a .safetensors network");
+    if (a->set_file_count && a->set_file_count != a->teacher_count)
+        argp_error(state, "%d --set-file for %d teachers: one each is needed", a->set_file_count,
+                   a->teacher_count);
+    if (a->order && strcmp(a->order, "pass") != 0 && strcmp(a->order, "sample") != 0)
+        argp_error(state, "--order is 'pass' or 'sample', not '%.60s'", a->order);
+    for (int i = 0; i < a->set_file_count; i++)
+        for (int j = 0; j < i; j++)
+            if (strcmp(a->set_files[i], a->set_files[j]) == 0)
+                argp_error(state, "--set-file '%.200s' is given twice", a->set_files[i]);
+}
+
+static error_t parse_training_option(int key, char *text, struct argp_state *state,
+                                     train_arguments *a)
+{
+    switch (key) {
+    case 's':
+        a->seed = text;
+        break;
+    case 'o':
+        a->out = text;
+        break;
+    case 'S':
+        if (a->set_count == sizeof a->sets / sizeof *a->sets) argp_error(state, "too many --set");
+        a->sets[a->set_count++] = text;
+        break;
+    case 't':
+        a->threads = text;
+        break;
+    case 'q':
+        a->quiet = true;
+        break;
+    case OPTION_CONFIG:
+        a->config = text;
+        break;
+    case OPTION_ISA:
+        a->isa = text;
+        break;
+    case OPTION_OVERWRITE:
+        a->overwrite = true;
+        break;
+    case OPTION_JSON:
+        a->json = true;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    distill_arguments *a = state->input;
+    switch (key) {
+    case OPTION_TEMPERATURE:
+        a->temperature = text;
+        break;
+    case OPTION_ORDER:
+        a->order = text;
+        break;
+    case OPTION_SAMPLES:
+        a->samples = text;
+        break;
+    case OPTION_EPSILON:
+        a->epsilon = text;
+        break;
+    case OPTION_SET_FILE:
+        if (a->set_file_count == QG_MAX_TEACHERS) argp_error(state, "too many --set-file");
+        a->set_files[a->set_file_count++] = text;
+        break;
+    case OPTION_NETWORK:
+        a->network = text;
+        break;
+    case OPTION_EVAL_STEPS:
+        a->eval_steps = text;
+        break;
+    case ARGP_KEY_ARG:
+        if (a->teacher_count == QG_MAX_TEACHERS)
+            argp_error(state, "at most %d teachers", QG_MAX_TEACHERS);
+        a->teachers[a->teacher_count++] = text;
+        break;
+    case ARGP_KEY_END:
+        check_complete(a, state);
+        break;
+    default:
+        return parse_training_option(key, text, state, &a->train);
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------- options */
+
+/* Domain and architecture of the first teacher, from which the defaults follow. */
+static qg_status look_at_teacher(const char *path, qg_network_info *info, char *architecture,
+                                 size_t size, qg_error *error)
+{
+    qg_network network;
+    const qg_status status = qg_network_load(path, &network, info, error);
+    if (status) return status;
+    snprintf(architecture, size, "%s", network.architecture.text);
+    qg_network_free(&network);
+    if (info->domain[0]) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game, so it cannot play", path);
+}
+
+static qg_status parse_epsilon(const char *text, double *epsilon, qg_error *error)
+{
+    qg_settings number = {0}; /* the range and messages of a setting of this kind */
+    *epsilon = 0.05;
+    if (!text) return QG_OK;
+    qg_error inner;
+    if (qg_settings_set_value(&number, "eval_epsilon", text, &inner))
+        return qg_fail(error, QG_ERROR_USAGE, "--epsilon: '%.60s' is not a number from 0 to 1",
+                       text);
+    *epsilon = number.eval_epsilon;
+    return QG_OK;
+}
+
+/* runs/distill-DOMAIN-tT-sSEED: train_resolve's name with the temperatures in it. */
+static void name_folder(const distill_arguments *a, char *prefix, size_t size)
+{
+    snprintf(prefix, size, "distill-t%.40s-", a->temperature ? a->temperature : "0.1");
+    for (char *c = prefix; *c; c++)
+        if (strchr("/:,=", *c)) *c = '-';
+}
+
+static qg_status resolve(distill_arguments *a, qg_distillation_options *options, char *folder,
+                         size_t size, qg_error *error)
+{
+    qg_network_info info;
+    char architecture[QG_ARCHITECTURE_TEXT], prefix[64];
+    qg_train_options training = {0};
+    qg_status status = qg_temperatures_parse(a->temperature ? a->temperature : "0.1",
+                                             &options->temperatures, error);
+    if (!status) status = parse_epsilon(a->epsilon, &options->epsilon, error);
+    options->samples = -1;
+    if (!status && a->samples)
+        status = qg_parse_count("--samples", a->samples, 1, 1000000000, &options->samples, error);
+    if (!status)
+        status = look_at_teacher(a->teachers[0], &info, architecture, sizeof architecture, error);
+    if (status) return status;
+    a->train.domain = info.domain; /* outlives neither: cleared below */
+    name_folder(a, prefix, sizeof prefix);
+    status = train_resolve_settings(&a->train, a->network ? a->network : architecture,
+                                    &options->settings, error);
+    if (!status && a->eval_steps)
+        status = qg_settings_set_value(&options->settings, "eval_steps", a->eval_steps, error);
+    if (!status) status = train_resolve(&a->train, prefix, &training, folder, size, error);
+    a->train.domain = NULL;
+    if (options->samples < 0)
+        options->samples = strncmp(info.domain, "minatar/", 8) == 0 ? 100000 : 1000000;
+    options->order = a->order && strcmp(a->order, "sample") == 0 ? QG_ORDER_SAMPLE : QG_ORDER_PASS;
+    options->teachers = a->teachers;
+    options->teacher_count = a->teacher_count;
+    options->set_files = a->set_file_count ? a->set_files : NULL;
+    options->seed = training.seed;
+    options->threads = training.threads;
+    options->isa = training.isa;
+    options->folder = training.folder;
+    options->overwrite = training.overwrite;
+    return status;
+}
+
+/* --------------------------------------------------------------------------------- progress */
+
+typedef struct progress_line {
+    bool quiet, shown;
+    double drawn; /* seconds of the last line */
+} progress_line;
+
+static void show_progress(void *context, const qg_distillation_progress *p)
+{
+    static const char *const phases[] = {"playing", "reading samples", "evaluating", "learning"};
+    progress_line *line = context;
+    const bool live = isatty(STDERR_FILENO) == 1;
+    if (line->quiet || p->seconds - line->drawn < (live ? 0.25 : 30)) return;
+    line->drawn = p->seconds;
+    line->shown = live;
+    fprintf(stderr, "%s%s %" PRId64 "/%" PRId64 " (%.1f %%)", live ? "\r\033[K" : "",
+            phases[p->phase], p->done, p->total, 100 * (double)p->done / (double)p->total);
+    if (p->phase == QG_PHASE_LEARNING) fprintf(stderr, "  temperature %.3g", p->temperature);
+    if (!isnan(p->kl)) fprintf(stderr, "  KL %.4g  agreement %.1f %%", p->kl, 100 * p->agreement);
+    if (!live) fputc('\n', stderr);
+    fflush(stderr);
+}
+
+/* ----------------------------------------------------------------------------------- result */
+
+static json_t *taught_to_json(const qg_distillation_options *options, const qg_taught *taught,
+                              const char *teacher)
+{
+    json_t *held_out = json_array();
+    for (int t = 0; t < options->temperatures.count; t++) {
+        const qg_agreement *a = &taught->held_out[t];
+        json_array_append_new(held_out, json_pack("{s:f, s:f, s:f, s:f}", "temperature",
+                                                  options->temperatures.values[t], "kl", a->kl,
+                                                  "teacher_entropy", a->teacher_entropy,
+                                                  "agreement", a->agreement));
+    }
+    return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o}", "teacher", teacher, "domain", taught->domain,
+                     "teacher_score", cli_real_to_json(taught->teacher_score), "student_score",
+                     cli_real_to_json(taught->student_score), "samples_reused", taught->reused,
+                     "held_out", held_out);
+}
+
+static int print_result(const qg_distillation_options *options,
+                        const qg_distillation_result *result, bool json, bool quiet)
+{
+    if (json) {
+        json_t *taught = json_array();
+        for (int k = 0; k < options->teacher_count; k++)
+            json_array_append_new(
+                taught, taught_to_json(options, &result->taught[k], options->teachers[k]));
+        return cli_print_json(
+            json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:f}", "folder", options->folder, "seed",
+                      (json_int_t)options->seed, "samples", (json_int_t)result->samples, "updates",
+                      (json_int_t)result->updates, "held_out", (json_int_t)result->held_out,
+                      "tasks", taught, "seconds", result->seconds));
+    }
+    for (int k = 0; k < options->teacher_count && !quiet; k++) {
+        const qg_taught *t = &result->taught[k];
+        const qg_agreement *last = &t->held_out[options->temperatures.count - 1];
+        fprintf(stderr, "%s: %s: teacher %.4g, student %.4g, agreement %.1f %%, KL %.4g\n",
+                options->folder, t->domain, t->teacher_score, t->student_score,
+                100 * last->agreement, last->kl);
+    }
+    return 0;
+}
+
+int cmd_distill(int argc, char **argv)
+{
+    distill_arguments arguments = {0};
+    const struct argp argp = {argp_options, parse_option, "TEACHER...", documentation, 0, 0, 0};
+    cli_parse(&argp, argc, argv, &arguments);
+    qg_distillation_options options = {0};
+    qg_distillation_result result;
+    qg_error error;
+    char folder[320];
+    if (resolve(&arguments, &options, folder, sizeof folder, &error)) return cli_fail(&error);
+    cli_catch_interrupt();
+    progress_line line = {.quiet = arguments.train.quiet};
+    options.stop = cli_interrupt_flag();
+    options.progress = show_progress;
+    options.context = &line;
+    const qg_status status = qg_distill(&options, &result, &error);
+    if (line.shown) fputs("\r\033[K", stderr);
+    if (status == QG_STOPPED) {
+        fprintf(stderr, "qgraft: %s; what was learned is in %s\n", error.message, options.folder);
+        return 130;
+    }
+    if (status) return cli_fail(&error);
+    return print_result(&options, &result, arguments.train.json, arguments.train.quiet);
+}

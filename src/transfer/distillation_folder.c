@@ -1,0 +1,276 @@
+#include "transfer/distillation_folder.h"
+
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -------------------------------------------------------------------------------- pedigree */
+
+/* Adds "parent_KEY", of a later teacher "parent_2_KEY", "parent_3_KEY". */
+static qg_status note(qg_distillation_folder *folder, int task, const char *prefix, const char *key,
+                      const char *value, qg_error *error)
+{
+    char *name = NULL, *copy = strdup(value);
+    const int good = task == 0 ? asprintf(&name, "%s%s", prefix, key)
+                               : asprintf(&name, "%s%d_%s", prefix, task + 1, key);
+    if (good < 0) name = NULL;
+    folder->notes[folder->note_count++] = (qg_note){name, copy};
+    return name && copy ? QG_OK : qg_fail_memory(error, "the pedigree", strlen(value));
+}
+
+static qg_status note_teacher(qg_distillation_folder *folder, int task, const qg_teacher *teacher,
+                              qg_error *error)
+{
+    char step[32], score[32];
+    snprintf(step, sizeof step, "%" PRId64, teacher->info.step);
+    qg_text_from_real(teacher->info.score, score);
+    const char *const lines[][2] = {{"sha256", teacher->sha256},
+                                    {"domain", teacher->domain},
+                                    {"step", step},
+                                    {"score", isnan(teacher->info.score) ? "" : score},
+                                    {"file", teacher->path}};
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines && !status; i++)
+        if (lines[i][1][0]) status = note(folder, task, "parent_", lines[i][0], lines[i][1], error);
+    return status;
+}
+
+static qg_status make_notes(qg_distillation_folder *folder, const qg_distillation_options *options,
+                            const qg_teacher *teachers, qg_error *error)
+{
+    const qg_temperatures *t = &options->temperatures;
+    char copied[128], domains[QG_MAX_TEACHERS * (QG_DOMAIN_NAME + 2)] = "";
+    if (t->count == 1)
+        snprintf(copied, sizeof copied, "distilled: temperature %.12g", t->values[0]);
+    else
+        snprintf(copied, sizeof copied, "distilled: %d temperatures %.12g to %.12g, by %s",
+                 t->count, t->values[0], t->values[t->count - 1],
+                 options->order == QG_ORDER_PASS ? "pass" : "sample");
+    qg_status status = note(folder, 0, "", "copied", copied, error);
+    for (int k = 0; k < folder->tasks && !status; k++) {
+        status = note_teacher(folder, k, &teachers[k], error);
+        strcat(strcat(domains, k ? "; " : ""), teachers[k].domain);
+    }
+    if (!status && folder->tasks > 1) status = note(folder, 0, "", "domains", domains, error);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------- run.yaml */
+
+static void write_teacher(FILE *out, const qg_teacher *teacher)
+{
+    fprintf(out, "  - file: ");
+    qg_yaml_string(out, teacher->path);
+    fprintf(out, "\n    sha256: %s\n    domain: ", teacher->sha256);
+    qg_yaml_string(out, teacher->domain);
+    fputc('\n', out);
+}
+
+static void write_distillation(FILE *out, const qg_distillation_options *options)
+{
+    const qg_temperatures *t = &options->temperatures;
+    fprintf(out, "distillation:\n  temperatures: [");
+    for (int i = 0; i < t->count; i++)
+        fprintf(out, "%s%.12g", i ? ", " : "", t->values[i]);
+    fprintf(out, "]\n  order: %s\n", options->order == QG_ORDER_PASS ? "pass" : "sample");
+    fprintf(out, "  samples: %" PRId64 "\n  held_out: %" PRId64 "\n  epsilon: %.17g\n",
+            options->samples, qg_held_out(options->samples), options->epsilon);
+}
+
+static qg_status write_run(const qg_distillation_folder *folder,
+                           const qg_distillation_options *options, const qg_teacher *teachers,
+                           const qg_settings *settings, qg_error *error)
+{
+    char *lines, *text = NULL;
+    size_t size = 0;
+    const qg_status status = qg_settings_format_yaml(settings, &lines, error);
+    if (status) return status;
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        fprintf(out, "# One distillation by qgraft; the same values give the same files.\n");
+        fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION,
+                qg_engine_isa(teachers[0].engine));
+        if (folder->tasks == 1) {
+            fprintf(out, "domain: ");
+            qg_yaml_string(out, teachers[0].domain);
+            fputc('\n', out);
+        }
+        fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", options->seed,
+                options->samples * options->temperatures.count * folder->tasks);
+        write_distillation(out, options);
+        fprintf(out, "teachers:\n");
+        for (int k = 0; k < folder->tasks; k++)
+            write_teacher(out, &teachers[k]);
+        for (size_t i = 0; i < folder->note_count; i++) {
+            fprintf(out, "%s: ", folder->notes[i].key);
+            qg_yaml_string(out, folder->notes[i].value);
+            fputc('\n', out);
+        }
+        fprintf(out, "settings:\n");
+        for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"))
+            fprintf(out, "  %s\n", line);
+    }
+    const bool good = out && fclose(out) == 0;
+    free(lines);
+    const qg_status written = good ? qg_run_folder_text(&folder->run, "run.yaml", text, error)
+                                   : qg_fail_memory(error, "run.yaml", 4096);
+    free(text);
+    return written;
+}
+
+/* ---------------------------------------------------------------------------- open and close */
+
+/* The files of single tasks that an overwritten run had. */
+static qg_status remove_old(const char *folder, qg_error *error)
+{
+    for (int i = 0; i < 2 * QG_MAX_TEACHERS; i++) {
+        char name[64];
+        snprintf(name, sizeof name, i % 2 ? "evaluations-%d.csv" : "task-%d.safetensors",
+                 i / 2 + 1);
+        char *path = qg_path_join(folder, name);
+        if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+        unlink(path);
+        free(path);
+    }
+    return QG_OK;
+}
+
+qg_status qg_distillation_folder_create(qg_distillation_folder *folder,
+                                        const qg_distillation_options *options, qg_error *error)
+{
+    folder->tasks = options->teacher_count;
+    qg_status status =
+        qg_run_folder_create(&folder->run, options->folder, options->overwrite, error);
+    return status ? status : remove_old(options->folder, error);
+}
+
+qg_status qg_distillation_folder_begin(qg_distillation_folder *folder,
+                                       const qg_distillation_options *options,
+                                       const qg_teacher *teachers, const qg_settings *settings,
+                                       qg_error *error)
+{
+    qg_status status = make_notes(folder, options, teachers, error);
+    if (!status) status = write_run(folder, options, teachers, settings, error);
+    if (!status)
+        status = qg_run_folder_csv(&folder->run, "distillation.csv",
+                                   "samples,updates,task,temperature,kl,teacher_entropy,agreement",
+                                   &folder->lessons, error);
+    for (int k = 0; k < folder->tasks && !status; k++) {
+        char name[64] = "evaluations.csv";
+        if (folder->tasks > 1) snprintf(name, sizeof name, "evaluations-%d.csv", k + 1);
+        status = qg_run_folder_csv(&folder->run, name, QG_EVALUATION_COLUMNS,
+                                   &folder->evaluations[k], error);
+    }
+    if (!status)
+        status =
+            qg_events_open(folder->run.path, folder->run.started, 0, &folder->run.events, error);
+    return status;
+}
+
+void qg_distillation_folder_close(qg_distillation_folder *folder)
+{
+    qg_csv_close(folder->lessons);
+    for (int k = 0; k < folder->tasks; k++)
+        qg_csv_close(folder->evaluations[k]);
+    for (size_t i = 0; i < folder->note_count; i++) {
+        free((char *)(uintptr_t)folder->notes[i].key);
+        free((char *)(uintptr_t)folder->notes[i].value);
+    }
+    qg_run_folder_close(&folder->run);
+    *folder = (qg_distillation_folder){.run = {.lock = {-1}}};
+}
+
+/* ---------------------------------------------------------------------------------- tables */
+
+/* "NAME/tag", of one of several tasks "NAME-2/tag". */
+static qg_status scalar(const qg_distillation_folder *folder, int64_t step, int task,
+                        const char *name, const char *tag, double value, qg_error *error)
+{
+    char text[96];
+    if (folder->tasks == 1)
+        snprintf(text, sizeof text, "%s/%s", name, tag);
+    else
+        snprintf(text, sizeof text, "%s-%d/%s", name, task + 1, tag);
+    return qg_run_folder_scalar(&folder->run, step, text, value, error);
+}
+
+qg_status qg_distillation_folder_lesson(qg_distillation_folder *folder, int64_t samples,
+                                        int64_t updates, int task, double temperature,
+                                        const qg_lesson_sums *sums, qg_error *error)
+{
+    const qg_agreement means = qg_lesson_means(sums);
+    char kl[32], entropy[32], agreement[32];
+    qg_text_from_real(means.kl, kl);
+    qg_text_from_real(means.teacher_entropy, entropy);
+    qg_text_from_real(means.agreement, agreement);
+    qg_status status =
+        qg_csv_row(folder->lessons, error, "%" PRId64 ",%" PRId64 ",%d,%.12g,%s,%s,%s", samples,
+                   updates, task + 1, temperature, kl, entropy, agreement);
+    const char *name = "distillation";
+    if (!status) status = scalar(folder, samples, task, name, "temperature", temperature, error);
+    if (!status) status = scalar(folder, samples, task, name, "kl", means.kl, error);
+    if (!status)
+        status =
+            scalar(folder, samples, task, name, "teacher_entropy", means.teacher_entropy, error);
+    if (!status) status = scalar(folder, samples, task, name, "agreement", means.agreement, error);
+    return status;
+}
+
+qg_status qg_distillation_folder_evaluation(qg_distillation_folder *folder, int64_t samples,
+                                            int task, const qg_evaluation *evaluation,
+                                            qg_error *error)
+{
+    const qg_evaluation_row row = {samples, *evaluation, NAN, NAN};
+    const qg_status status = qg_evaluation_write(folder->evaluations[task], &row, error);
+    return status ? status
+                  : scalar(folder, samples, task, "evaluation", "score", evaluation->score, error);
+}
+
+qg_status qg_distillation_folder_teachers(const qg_distillation_folder *folder,
+                                          const qg_teacher *teachers,
+                                          const qg_evaluation *evaluations, qg_error *error)
+{
+    qg_csv *csv = NULL;
+    qg_status status = qg_run_folder_csv(
+        &folder->run, "teachers.csv", "task,domain,score,episodes,deviation,minimum,maximum,sha256",
+        &csv, error);
+    for (int k = 0; k < folder->tasks && !status; k++) {
+        const qg_evaluation *e = &evaluations[k];
+        char score[32], deviation[32], minimum[32], maximum[32];
+        qg_text_from_real(e->score, score);
+        qg_text_from_real(e->deviation, deviation);
+        qg_text_from_real(e->minimum, minimum);
+        qg_text_from_real(e->maximum, maximum);
+        status = qg_csv_row(csv, error, "%d,\"%s\",%s,%" PRId64 ",%s,%s,%s,%s", k + 1,
+                            teachers[k].domain, score, e->episodes, deviation, minimum, maximum,
+                            teachers[k].sha256);
+    }
+    qg_csv_close(csv);
+    return status;
+}
+
+qg_status qg_distillation_folder_held_out(const qg_distillation_folder *folder,
+                                          const qg_temperatures *temperatures,
+                                          const qg_distillation_result *result, qg_error *error)
+{
+    qg_csv *csv = NULL;
+    qg_status status =
+        qg_run_folder_csv(&folder->run, "held_out.csv",
+                          "task,temperature,samples,kl,teacher_entropy,agreement", &csv, error);
+    for (int k = 0; k < folder->tasks && !status; k++)
+        for (int t = 0; t < temperatures->count && !status; t++) {
+            const qg_agreement *a = &result->taught[k].held_out[t];
+            char kl[32], entropy[32], agreement[32];
+            qg_text_from_real(a->kl, kl);
+            qg_text_from_real(a->teacher_entropy, entropy);
+            qg_text_from_real(a->agreement, agreement);
+            status = qg_csv_row(csv, error, "%d,%.12g,%" PRId64 ",%s,%s,%s", k + 1,
+                                temperatures->values[t], result->held_out, kl, entropy, agreement);
+        }
+    qg_csv_close(csv);
+    return status;
+}

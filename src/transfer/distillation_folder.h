@@ -1,0 +1,46 @@
+/* What a distillation writes: run.yaml, its tables and its networks' pedigree. */
+#ifndef QG_DISTILLATION_FOLDER_H
+#define QG_DISTILLATION_FOLDER_H
+
+#include <qgraft/distillation.h>
+
+#include "agent/run_folder.h"
+#include "transfer/lesson.h"
+#include "transfer/teacher.h"
+
+typedef struct qg_distillation_folder {
+    qg_run_folder run;
+    qg_csv *lessons;                      /* distillation.csv */
+    qg_csv *evaluations[QG_MAX_TEACHERS]; /* evaluations.csv, or evaluations-K.csv of several */
+    int tasks;
+    qg_note notes[6 * QG_MAX_TEACHERS + 1]; /* for the networks; the strings are owned */
+    size_t note_count;
+} qg_distillation_folder;
+
+/* Creates and locks the folder, as qg_run_folder_create; no file yet. */
+qg_status qg_distillation_folder_create(qg_distillation_folder *folder,
+                                        const qg_distillation_options *options, qg_error *error);
+
+/* Writes run.yaml (student: its architecture's settings as they were resolved) and begins the
+ * tables. */
+qg_status qg_distillation_folder_begin(qg_distillation_folder *folder,
+                                       const qg_distillation_options *options,
+                                       const qg_teacher *teachers, const qg_settings *settings,
+                                       qg_error *error);
+void qg_distillation_folder_close(qg_distillation_folder *folder);
+
+/* Tasks count from 0 here, from 1 in the files. */
+qg_status qg_distillation_folder_lesson(qg_distillation_folder *folder, int64_t samples,
+                                        int64_t updates, int task, double temperature,
+                                        const qg_lesson_sums *sums, qg_error *error);
+qg_status qg_distillation_folder_evaluation(qg_distillation_folder *folder, int64_t samples,
+                                            int task, const qg_evaluation *evaluation,
+                                            qg_error *error);
+qg_status qg_distillation_folder_teachers(const qg_distillation_folder *folder,
+                                          const qg_teacher *teachers,
+                                          const qg_evaluation *evaluations, qg_error *error);
+qg_status qg_distillation_folder_held_out(const qg_distillation_folder *folder,
+                                          const qg_temperatures *temperatures,
+                                          const qg_distillation_result *result, qg_error *error);
+
+#endif

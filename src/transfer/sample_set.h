@@ -1,0 +1,78 @@
+/* A sample set: the states that a teacher saw, with its Q-values, in one memory-mapped file.
+ *
+ * A header of 512 bytes, then one record a sample, in the order of the play: the Q-values
+ * f32 [actions], one byte with the number of screens of the same episode before it (at most
+ * history - 1), and the screen (bytes, or bits for grids), filled up to whole floats. Every screen
+ * is stored once: a state is the screen of its sample and those of the samples before it. */
+#ifndef QG_SAMPLE_SET_H
+#define QG_SAMPLE_SET_H
+
+#include <qgraft/domain.h>
+#include <qgraft/engine.h>
+
+#include <signal.h>
+
+/* What determines a set, byte for byte; it stands in the file and is compared before a set is used
+ * again. Unused bytes of the strings are zeros. */
+typedef struct qg_sample_source {
+    char teacher[72]; /* SHA-256 of its file, in hex */
+    char domain[96];
+    char isa[16]; /* instruction set: decides the last bits of the Q-values */
+    uint64_t seed;
+    int64_t count; /* samples */
+    double epsilon, sticky;
+    int32_t frame_skip, noop_max;
+    int32_t history, actions;
+    int32_t height, width, channels, max; /* of a screen */
+} qg_sample_source;
+
+typedef struct qg_sample_set qg_sample_set;
+
+/* Bytes of the file. */
+size_t qg_sample_set_bytes(const qg_sample_source *source);
+
+/* QG_ERROR_IO when the disk that holds `path`, or would hold it, has less room than `bytes`. */
+qg_status qg_sample_set_check_room(const char *path, size_t bytes, qg_error *error);
+
+/* Begins a set of source->count samples; its space is reserved at once. With `keep` it is
+ * PATH.tmp-PID until qg_sample_set_finish; without, the file is unlinked at once, so that its space
+ * is free again when the process ends, however it ends. */
+qg_status qg_sample_set_create(const char *path, const qg_sample_source *source, bool keep,
+                               qg_sample_set **set, qg_error *error);
+
+/* Appends a sample: screen u8 [height][width][channels], q_values [actions]; `first`: of an
+ * episode. */
+void qg_sample_set_add(qg_sample_set *set, const uint8_t *screen, bool first,
+                       const float *q_values);
+
+/* The set is complete: gives a kept one its header and its name. */
+qg_status qg_sample_set_finish(qg_sample_set *set, qg_error *error);
+
+/* Opens a kept set. QG_ERROR_USAGE when it was made of something else than `source` (the message
+ * names the first difference), QG_ERROR_DATA when it is not a sample set, cut off or damaged: every
+ * byte is checked. QG_STOPPED when `stop` (may be NULL) becomes non-zero. */
+qg_status qg_sample_set_open(const char *path, const qg_sample_source *source,
+                             const volatile sig_atomic_t *stop, qg_sample_set **set,
+                             qg_error *error);
+
+/* Releases it; a kept one that was not finished is removed. NULL is allowed. */
+void qg_sample_set_close(qg_sample_set *set);
+
+const float *qg_sample_set_q_values(const qg_sample_set *set, uint32_t sample); /* [actions] */
+
+/* Room for states outside the set. */
+typedef struct qg_sample_states {
+    qg_states states;        /* what an engine takes; points into the set and into the below */
+    const uint8_t **screens; /* [size][history] */
+    uint8_t *unpacked;       /* screens of a grid as bytes */
+} qg_sample_states;
+
+qg_status qg_sample_states_create(const qg_sample_set *set, int size, qg_sample_states *states,
+                                  qg_error *error);
+void qg_sample_states_destroy(qg_sample_states *states);
+
+/* Fills states->states with `count` samples, at most `size` of them. */
+void qg_sample_set_gather(const qg_sample_set *set, const uint32_t *samples, int count,
+                          qg_sample_states *states);
+
+#endif

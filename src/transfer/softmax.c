@@ -1,0 +1,107 @@
+/* The loss of policy distillation, and the temperatures at which it is taken. */
+#include <qgraft/distillation.h>
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* log softmax(values / temperature) [actions]. */
+static void log_softmax(const float *values, int actions, double temperature, double *logs)
+{
+    double most = (double)values[0];
+    for (int a = 1; a < actions; a++)
+        most = fmax(most, (double)values[a]);
+    double sum = 0;
+    for (int a = 0; a < actions; a++) {
+        logs[a] = ((double)values[a] - most) / temperature;
+        sum += exp(logs[a]);
+    }
+    const double normaliser = log(sum);
+    for (int a = 0; a < actions; a++)
+        logs[a] -= normaliser;
+}
+
+double qg_distillation_loss(const float *teacher, const float *student, int actions,
+                            double temperature, float *gradient, double *entropy)
+{
+    assert(actions >= 1 && actions <= QG_MAX_ACTIONS && temperature > 0);
+    double teacher_logs[QG_MAX_ACTIONS], student_logs[QG_MAX_ACTIONS];
+    log_softmax(teacher, actions, temperature, teacher_logs);
+    log_softmax(student, actions, 1, student_logs);
+    double kl = 0, spread = 0;
+    for (int a = 0; a < actions; a++) {
+        const double p = exp(teacher_logs[a]); /* 0 where it is too small for a double */
+        kl += p * (teacher_logs[a] - student_logs[a]);
+        spread -= p * teacher_logs[a];
+        if (gradient) gradient[a] = (float)(p - exp(student_logs[a]));
+    }
+    if (entropy) *entropy = spread;
+    return fmax(0, kl); /* equal distributions may round to less */
+}
+
+/* ------------------------------------------------------------------------- temperatures */
+
+static const double lowest = 1e-3, highest = 1e6;
+
+/* Cuts `text` at its colons; the number of parts, or 0 when there are more than three. */
+static int cut(char *text, const char *parts[3])
+{
+    int count = 0;
+    for (char *part = text; part;) {
+        if (count == 3) return 0;
+        parts[count++] = part;
+        part = strchr(part, ':');
+        if (part) *part++ = '\0';
+    }
+    return count;
+}
+
+/* first + i * step as it would be written by hand. */
+static double tidy(double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.12g", value);
+    return strtod(text, NULL);
+}
+
+static qg_status fail_form(const char *text, qg_error *error)
+{
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "temperature: '%.60s' is neither a number from %g to %g nor FIRST:LAST:STEP, as "
+                   "0.1:0.5:0.1",
+                   text, lowest, highest);
+}
+
+qg_status qg_temperatures_parse(const char *text, qg_temperatures *temperatures, qg_error *error)
+{
+    char copy[100];
+    const char *parts[3];
+    double numbers[3] = {0};
+    if (strlen(text) >= sizeof copy) return fail_form(text, error);
+    strcpy(copy, text);
+    const int count = cut(copy, parts);
+    if (count != 1 && count != 3) return fail_form(text, error);
+    for (int i = 0; i < count; i++)
+        if (!qg_text_to_real(parts[i], &numbers[i])) return fail_form(text, error);
+    const double first = numbers[0], last = count == 3 ? numbers[1] : first;
+    const double step = count == 3 ? numbers[2] : 1;
+    if (first < lowest || first > highest || last > highest) return fail_form(text, error);
+    if (first > last)
+        return qg_fail(error, QG_ERROR_USAGE, "temperature: '%.60s' falls; temperatures rise",
+                       text);
+    if (step <= 0)
+        return qg_fail(error, QG_ERROR_USAGE, "temperature: the step of '%.60s' is not above 0",
+                       text);
+    const double steps = floor((last - first) / step + 1e-9);
+    if (steps >= QG_MAX_TEMPERATURES)
+        return qg_fail(error, QG_ERROR_USAGE, "temperature: '%.60s' are %.0f, at most %d", text,
+                       steps + 1, QG_MAX_TEMPERATURES);
+    temperatures->count = (int)steps + 1;
+    for (int i = 0; i < temperatures->count; i++)
+        temperatures->values[i] = tidy(first + i * step);
+    return QG_OK;
+}

@@ -1,0 +1,125 @@
+#include "transfer/student.h"
+
+#include "base/random.h"
+
+#include <string.h>
+
+/* The outputs: the union of the teachers' actions, in the order in which they come. */
+static qg_status unite_actions(qg_student *s, qg_teacher *teachers, qg_error *error)
+{
+    for (int k = 0; k < s->tasks; k++) {
+        qg_teacher *t = &teachers[k];
+        for (int a = 0; a < t->game->action_count; a++) {
+            int output = 0;
+            while (output < s->action_count && strcmp(s->actions[output], t->game->actions[a]) != 0)
+                output++;
+            if (output == QG_MAX_ACTIONS)
+                return qg_fail(error, QG_ERROR_USAGE,
+                               "the teachers have more than %d different actions", QG_MAX_ACTIONS);
+            if (output == s->action_count) s->actions[s->action_count++] = t->game->actions[a];
+            t->outputs[a] = output;
+        }
+    }
+    return QG_OK;
+}
+
+/* Screens of grids may differ in their channels: the student's input has room for the most. */
+static qg_status find_input(const qg_student *s, const qg_teacher *teachers, int *channels,
+                            qg_error *error)
+{
+    const qg_teacher *one = &teachers[0];
+    *channels = 0;
+    for (int k = 0; k < s->tasks; k++) {
+        const qg_teacher *t = &teachers[k];
+        const bool same = t->shape.height == one->shape.height &&
+                          t->shape.width == one->shape.width && t->shape.max == one->shape.max &&
+                          t->history == one->history &&
+                          (t->shape.max == 1 || t->shape.channels == one->shape.channels);
+        if (!same)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "%s shows %dx%d (max %d) with history %d, %s %dx%d (max %d) with "
+                           "history %d: one student cannot see both",
+                           one->domain, one->shape.height, one->shape.width, one->shape.max,
+                           one->history, t->domain, t->shape.height, t->shape.width, t->shape.max,
+                           t->history);
+        const int needed = t->history * t->shape.channels;
+        if (needed > *channels) *channels = needed;
+    }
+    return QG_OK;
+}
+
+static uint64_t student_seed(uint64_t seed)
+{
+    qg_random random = qg_random_stream(seed, "student");
+    return qg_random_u64(&random);
+}
+
+static qg_status open_player(const qg_distillation_options *options, const qg_architecture *a,
+                             int actions, qg_cut_out *player, qg_error *error)
+{
+    qg_architecture alone;
+    qg_status status = qg_architecture_make(options->settings.network, a->channels, a->height,
+                                            a->width, a->input_max, actions, &alone, error);
+    if (!status) status = qg_network_create(&alone, &player->network, error);
+    return status ? status : qg_engine_create(&alone, 1, 1, options->isa, &player->engine, error);
+}
+
+qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *teachers,
+                          qg_student *s, qg_error *error)
+{
+    const qg_observation_shape *shape = &teachers[0].shape;
+    const qg_settings *settings = &options->settings;
+    qg_architecture a;
+    int channels;
+    *s = (qg_student){.tasks = options->teacher_count};
+    qg_status status = unite_actions(s, teachers, error);
+    if (!status) status = find_input(s, teachers, &channels, error);
+    if (!status)
+        status = qg_architecture_make(settings->network, channels, shape->height, shape->width,
+                                      shape->max, s->action_count, &a, error);
+    if (!status) status = qg_network_create(&a, &s->network, error);
+    if (!status)
+        status = qg_engine_create(&a, settings->minibatch, options->threads, options->isa,
+                                  &s->engine, error);
+    for (int k = 0; k < s->tasks && !status; k++)
+        status = open_player(options, &a, teachers[k].game->action_count, &s->players[k], error);
+    if (status) return status;
+    qg_network_initialise(&s->network, student_seed(options->seed));
+    qg_engine_write(s->engine, QG_ONLINE, &s->network);
+    return QG_OK;
+}
+
+void qg_student_close(qg_student *s)
+{
+    for (int k = 0; k < s->tasks; k++) {
+        qg_network_free(&s->players[k].network);
+        qg_engine_destroy(s->players[k].engine);
+    }
+    qg_engine_destroy(s->engine);
+    qg_network_free(&s->network);
+    *s = (qg_student){0};
+}
+
+/* The hidden layers, and of the last one the rows `outputs`. */
+static void cut_out(const qg_network *whole, const int *outputs, qg_cut_out *player)
+{
+    qg_network *part = &player->network;
+    const int last = whole->architecture.layer_count - 1;
+    const size_t fan_in = qg_layer_fan_in(&whole->architecture.layers[last]);
+    memcpy(part->parameters, whole->parameters,
+           (size_t)(whole->weights[last] - whole->parameters) * sizeof(float));
+    for (int n = 0; n < part->architecture.actions; n++) {
+        const size_t from = (size_t)outputs[n];
+        memcpy(part->weights[last] + (size_t)n * fan_in, whole->weights[last] + from * fan_in,
+               fan_in * sizeof(float));
+        part->biases[last][n] = whole->biases[last][from];
+    }
+    qg_engine_write(player->engine, QG_ONLINE, part);
+}
+
+void qg_student_read(qg_student *s, const qg_teacher *teachers)
+{
+    qg_engine_read(s->engine, QG_ONLINE, &s->network);
+    for (int k = 0; k < s->tasks; k++)
+        cut_out(&s->network, teachers[k].outputs, &s->players[k]);
+}
