@@ -87,7 +87,7 @@ static qg_status describe_domain(const import_arguments *a, const qg_network *ne
     const qg_game *game;
     qg_status status = qg_domain_resolve(a->domain, &game, info->domain, error);
     if (status) return status;
-    if (strncmp(info->domain, "minatar/", strlen("minatar/")) == 0)
+    if (game->grid)
         return qg_fail(error, QG_ERROR_USAGE,
                        "--domain %.60s: the network takes 4 x 84 x 84 grey values, not the grids "
                        "of this game",

@@ -1,6 +1,7 @@
 /* qgraft inspect: what a .safetensors file holds: the layers of a network, the tensors of any other
  * file, and its metadata. */
 #include "cli/cli.h"
+#include "cli/pedigree.h"
 
 #include <qgraft/network.h>
 
@@ -11,20 +12,27 @@
 #include <string.h>
 
 typedef struct inspect_options {
-    const char *path;
-    bool json;
+    const char *path, *search;
+    bool json, pedigree;
 } inspect_options;
 
 static const char documentation[] =
     "Shows what a .safetensors file holds: a network's table of layers (min, max and rms are those "
     "of its weights, biases left out), another file's tensors (a batch, a rollout), and the "
-    "metadata.\v"
+    "metadata. With --pedigree: which networks it comes from, generation by generation; they are "
+    "recognised by their SHA-256.\v"
     "Examples:\n"
     "  qgraft inspect runs/breakout/best.safetensors\n"
-    "  qgraft inspect --json play.safetensors";
+    "  qgraft inspect --json play.safetensors\n"
+    "  qgraft inspect --pedigree runs/grafted/best.safetensors --search runs";
+
+enum { OPTION_PEDIGREE = 256, OPTION_SEARCH };
 
 static const struct argp_option argp_options[] = {
     {"json", 'j', NULL, 0, "print JSON", 0},
+    {"pedigree", OPTION_PEDIGREE, NULL, 0, "show the networks that it comes from", 0},
+    {"search", OPTION_SEARCH, "FOLDER", 0,
+     "where to look for those that moved (default: the current folder)", 0},
     {0},
 };
 
@@ -35,6 +43,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case 'j':
         options->json = true;
         return 0;
+    case OPTION_PEDIGREE:
+        options->pedigree = true;
+        return 0;
+    case OPTION_SEARCH:
+        options->search = argument;
+        return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num > 0) argp_error(state, "one FILE only");
         options->path = argument;
@@ -42,6 +56,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "FILE is missing");
         return EINVAL;
+    case ARGP_KEY_END:
+        if (options->search && !options->pedigree) argp_error(state, "--search needs --pedigree");
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -282,6 +299,8 @@ int cmd_inspect(int argc, char **argv)
     inspect_options options = {0};
     const struct argp argp = {argp_options, parse_option, "FILE", documentation, 0, 0, 0};
     cli_parse(&argp, argc, argv, &options);
+    if (options.pedigree)
+        return pedigree_print(options.path, options.search ? options.search : ".", options.json);
     qg_error error;
     qg_tensors *tensors;
     if (qg_tensors_load(options.path, &tensors, &error) != QG_OK) return cli_fail(&error);
