@@ -3,10 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Pairs layers of the target with layers of the source: grafted[target].source. */
-static qg_status pair_layers(const qg_architecture *source, const qg_architecture *target,
-                             const qg_graft_choice *choice, qg_grafted_layer grafted[QG_MAX_LAYERS],
-                             qg_error *error)
+/* Layers of a part; layers of no part are none. */
+static int count_part(const qg_architecture *a, const char *part)
+{
+    int count = 0;
+    for (int l = 0; l < a->layer_count; l++)
+        count += part[0] && strcmp(a->layers[l].part, part) == 0;
+    return count;
+}
+
+/* That every layer that is asked for is there. */
+static qg_status check_choice(const qg_architecture *source, const qg_architecture *target,
+                              const qg_graft_choice *choice, qg_error *error)
 {
     const int most =
         source->layer_count < target->layer_count ? source->layer_count : target->layer_count;
@@ -16,6 +24,33 @@ static qg_status pair_layers(const qg_architecture *source, const qg_architectur
                        choice->first ? "--first" : "--last",
                        choice->first ? choice->first : choice->last, source->layer_count,
                        target->layer_count, most);
+    for (int l = most; l < QG_MAX_LAYERS; l++)
+        if (choice->layers[l])
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "--layers %d: the networks have %d and %d weighted layers; 1 to %d can "
+                           "be copied",
+                           l + 1, source->layer_count, target->layer_count, most);
+    if (!choice->part) return QG_OK;
+    const int from = count_part(source, choice->part), to = count_part(target, choice->part);
+    if (from == 0 || to == 0)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the %s network has no part '%.60s': parts are those of a split network "
+                       "(--set network=grid-split:32)",
+                       to == 0 ? "new" : "source", choice->part);
+    if (from != to)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the part '%.60s' has %d layers in the source and %d in the target",
+                       choice->part, from, to);
+    return QG_OK;
+}
+
+/* Pairs layers of the target with layers of the source: grafted[target].source. */
+static qg_status pair_layers(const qg_architecture *source, const qg_architecture *target,
+                             const qg_graft_choice *choice, qg_grafted_layer grafted[QG_MAX_LAYERS],
+                             qg_error *error)
+{
+    const qg_status status = check_choice(source, target, choice, error);
+    if (status) return status;
     int next = 0, copied = 0; /* next: layer of the source's part */
     for (int t = 0; t < target->layer_count; t++) {
         int s = -1;
@@ -23,26 +58,15 @@ static qg_status pair_layers(const qg_architecture *source, const qg_architectur
         if (t >= target->layer_count - choice->last)
             s = source->layer_count - (target->layer_count - t);
         if (choice->part && strcmp(target->layers[t].part, choice->part) == 0) {
-            while (next < source->layer_count &&
-                   strcmp(source->layers[next].part, choice->part) != 0)
+            while (strcmp(source->layers[next].part, choice->part) != 0)
                 next++;
             s = next++;
         }
-        if (s >= source->layer_count)
-            return qg_fail(error, QG_ERROR_USAGE,
-                           "the source has no layer for %s: it has %d weighted layers%s%s%s",
-                           target->layers[t].name, source->layer_count,
-                           choice->part ? ", too few of the part '" : "",
-                           choice->part ? choice->part : "", choice->part ? "'" : "");
         grafted[t] = (qg_grafted_layer){s, 0};
         copied += s >= 0;
     }
     if (copied) return QG_OK;
-    return choice->part ? qg_fail(error, QG_ERROR_USAGE,
-                                  "the new network has no part '%s': parts are those of a split "
-                                  "network (--set network=grid-split:32)",
-                                  choice->part)
-                        : qg_fail(error, QG_ERROR_USAGE, "no layer to copy is named");
+    return qg_fail(error, QG_ERROR_USAGE, "no layer to copy is named");
 }
 
 /* "conv 16x10x3x3" or "linear 128x256". */

@@ -1,0 +1,206 @@
+/* Grafting between odd architectures: which layers are paired, which rows, and every refusal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <qgraft/graft.h>
+
+#include <string.h>
+
+static const char small[] = "[{\"conv\": 4, \"kernel\": 3}, {\"linear\": 6}]";
+static const char deep[] = "[{\"conv\": 4, \"kernel\": 3}, {\"linear\": 9}, {\"linear\": 6}]";
+
+static qg_error error;
+
+/* A network whose every parameter is `value` + 1000 * layer + place. */
+static qg_network make(const char *text, int actions, float value)
+{
+    qg_architecture a;
+    qg_network network;
+    if (qg_architecture_make(text, 2, 6, 6, 1, actions, &a, &error) ||
+        qg_network_create(&a, &network, &error))
+        fail_msg("%s: %s", text, error.message);
+    for (int l = 0; l < a.layer_count; l++) {
+        const size_t count = qg_layer_weights(&a.layers[l]) + (size_t)a.layers[l].outputs;
+        for (size_t i = 0; i < count; i++)
+            network.weights[l][i] = value + 1000 * (float)l + (float)i;
+    }
+    return network;
+}
+
+/* Whether output `to` of layer t, weights and bias, is output `from` of the other's layer s. */
+static bool same_row(const qg_network *a, int t, int to, const qg_network *b, int s, int from)
+{
+    const size_t row = qg_layer_fan_in(&a->architecture.layers[t]);
+    return a->biases[t][to] == b->biases[s][from] &&
+           memcmp(a->weights[t] + (size_t)to * row, b->weights[s] + (size_t)from * row,
+                  row * sizeof(float)) == 0;
+}
+
+static bool same_layer(const qg_network *a, int t, const qg_network *b, int s)
+{
+    for (int row = 0; row < a->architecture.layers[t].outputs; row++)
+        if (!same_row(a, t, row, b, s, row)) return false;
+    return true;
+}
+
+/* Grafts and checks that layer t of the target comes from layer sources[t] of the source (-1: it
+ * keeps what it held). Last layers have the same actions. */
+static void pairs(const char *from, const char *to, const qg_graft_choice *choice,
+                  const int *sources)
+{
+    qg_network source = make(from, 3, 0.5f), target = make(to, 3, 0.25f);
+    qg_network before = make(to, 3, 0.25f);
+    qg_grafted_layer grafted[QG_MAX_LAYERS];
+    if (qg_graft(&source, "noop,left,right", &target, "noop,left,right", choice, grafted, &error))
+        fail_msg("%s", error.message);
+    for (int t = 0; t < target.architecture.layer_count; t++) {
+        assert_int_equal(grafted[t].source, sources[t]);
+        if (sources[t] < 0) {
+            assert_int_equal(grafted[t].rows, 0);
+            assert_true(same_layer(&target, t, &before, t));
+        } else {
+            assert_int_equal(grafted[t].rows, target.architecture.layers[t].outputs);
+            assert_true(same_layer(&target, t, &source, sources[t]));
+        }
+    }
+    qg_network_free(&source);
+    qg_network_free(&target);
+    qg_network_free(&before);
+}
+
+static void refuses(const char *from, const char *to, const qg_graft_choice *choice,
+                    const char *message)
+{
+    qg_network source = make(from, 3, 0.5f), target = make(to, 4, 0.25f);
+    qg_grafted_layer grafted[QG_MAX_LAYERS];
+    error = (qg_error){0};
+    assert_int_equal(qg_graft(&source, "noop,left,right", &target, "noop,left,right,fire", choice,
+                              grafted, &error),
+                     QG_ERROR_USAGE);
+    if (!strstr(error.message, message)) fail_msg("'%s' lacks '%s'", error.message, message);
+    qg_network_free(&source);
+    qg_network_free(&target);
+}
+
+/* -------------------------------------------------------------------------------- pairing */
+
+static void test_first_and_last(void **state)
+{
+    (void)state;
+    pairs(small, small, &(qg_graft_choice){.first = 1}, (int[]){0, -1, -1});
+    pairs(small, small, &(qg_graft_choice){.first = 3}, (int[]){0, 1, 2});
+    pairs(small, small, &(qg_graft_choice){.last = 1}, (int[]){-1, -1, 2});
+    pairs(small, small, &(qg_graft_choice){.last = 3}, (int[]){0, 1, 2});
+    pairs(small, small, &(qg_graft_choice){.layers = {true, false, true}}, (int[]){0, -1, 2});
+}
+
+static void test_different_depths(void **state)
+{
+    (void)state;
+    pairs(small, deep, &(qg_graft_choice){.first = 1}, (int[]){0, -1, -1, -1});
+    pairs(small, deep, &(qg_graft_choice){.last = 1}, (int[]){-1, -1, -1, 2});
+    pairs(deep, small, &(qg_graft_choice){.last = 1}, (int[]){-1, -1, 3});
+    pairs(deep, small, &(qg_graft_choice){.first = 1}, (int[]){0, -1, -1});
+    pairs("[{\"linear\": 6}]", "[{\"linear\": 72}, {\"linear\": 6}]", &(qg_graft_choice){.last = 1},
+          (int[]){-1, -1, 1});
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    static const char here[] = "[{\"conv\": 4, \"kernel\": 3, \"part\": \"eye\"}, "
+                               "{\"linear\": 5, \"part\": \"eye\"}, {\"linear\": 6}]";
+    static const char there[] = "[{\"conv\": 4, \"kernel\": 3, \"part\": \"eye\"}, "
+                                "{\"linear\": 5, \"part\": \"eye\"}, "
+                                "{\"linear\": 7, \"part\": \"hand\"}]";
+    const qg_graft_choice eye = {.part = "eye"}, hand = {.part = "hand"};
+    pairs(here, there, &eye, (int[]){0, 1, -1, -1});
+    pairs(there, there, &hand, (int[]){-1, -1, 2, 3});
+    refuses(there, here, &hand, "the new network has no part 'hand'");
+    refuses(small, there, &eye, "the source network has no part 'eye'");
+    refuses(small, small, &(qg_graft_choice){.part = ""}, "no part ''");
+    refuses(
+        "[{\"linear\": 5, \"part\": \"eye\"}, {\"linear\": 5, \"part\": \"eye\"}]", there, &eye,
+        "the part 'eye' has 3 layers in the source and 2 in the target"); /* with the last one */
+}
+
+/* -------------------------------------------------------------------------------- rows */
+
+static void test_rows_by_meaning(void **state)
+{
+    (void)state;
+    qg_network source = make(small, 3, 0.5f), target = make(small, 4, 0.25f);
+    qg_network before = make(small, 4, 0.25f);
+    qg_grafted_layer grafted[QG_MAX_LAYERS];
+    const qg_graft_choice choice = {.last = 1};
+    assert_int_equal(qg_graft(&source, "noop,left,right", &target, "right,fire,noop,leftfire",
+                              &choice, grafted, &error),
+                     QG_OK);
+    assert_int_equal(grafted[2].rows, 2);
+    assert_true(same_row(&target, 2, 0, &source, 2, 2));
+    assert_true(same_row(&target, 2, 1, &before, 2, 1));
+    assert_true(same_row(&target, 2, 2, &source, 2, 0));
+    assert_true(same_row(&target, 2, 3, &before, 2, 3)); /* left is not leftfire */
+    qg_network_free(&source);
+    qg_network_free(&target);
+    qg_network_free(&before);
+}
+
+static void test_no_common_action(void **state)
+{
+    (void)state;
+    qg_network source = make(small, 3, 0.5f), target = make(small, 3, 0.25f);
+    qg_grafted_layer grafted[QG_MAX_LAYERS];
+    qg_graft_choice choice = {.last = 2};
+    assert_int_equal(
+        qg_graft(&source, "up,down,fire", &target, "noop,left,right", &choice, grafted, &error),
+        QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "(noop,left,right) is one of the source (up,down,fire)"));
+    assert_int_equal(qg_graft(&source, "", &target, "noop,left,right", &choice, grafted, &error),
+                     QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "(unknown)"));
+    choice.match_index = true;
+    assert_int_equal(qg_graft(&source, "", &target, "noop,left,right", &choice, grafted, &error),
+                     QG_OK);
+    assert_int_equal(grafted[2].rows, 3);
+    assert_true(same_layer(&target, 2, &source, 2));
+    qg_network_free(&source);
+    qg_network_free(&target);
+}
+
+/* -------------------------------------------------------------------------------- refusals */
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    refuses(small, deep, &(qg_graft_choice){.first = 4}, "--first 4: the networks have 3 and 4");
+    refuses(small, deep, &(qg_graft_choice){.last = 4}, "1 to 3 can be copied");
+    refuses(small, small, &(qg_graft_choice){.first = -1}, "--first -1");
+    refuses(small, small, &(qg_graft_choice){.layers = {true, [5] = true}}, "--layers 6");
+    refuses(small, small, &(qg_graft_choice){0}, "no layer to copy is named");
+    refuses(small, deep, &(qg_graft_choice){.first = 2},
+            "fc1 of the source (linear 6x64) does not fit fc1 of the target (linear 9x64)");
+    refuses(deep, small, &(qg_graft_choice){.last = 2},
+            "fc2 of the source (linear 6x9) does not fit fc1 of the target (linear 6x64)");
+    refuses(small, "[{\"conv\": 4, \"kernel\": 2}, {\"linear\": 6}]",
+            &(qg_graft_choice){.first = 1},
+            "conv1 of the source (conv 4x2x3x3) does not fit conv1 of the target (conv 4x2x2x2)");
+    refuses(small, small, &(qg_graft_choice){.last = 1, .match_index = true},
+            "the numbers of actions differ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_and_last),
+        cmocka_unit_test(test_different_depths),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_rows_by_meaning),
+        cmocka_unit_test(test_no_common_action),
+        cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
