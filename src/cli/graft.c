@@ -386,6 +386,8 @@ int cmd_graft(int argc, char **argv)
     int code;
     if (prepare(&arguments, &work, &error))
         code = cli_fail(&error);
+    else if (arguments.train.settings)
+        code = train_print_settings(&work.options.settings);
     else if (arguments.dry_run)
         code = print_plan(&arguments, &work);
     else

@@ -1,8 +1,6 @@
 /* qgraft train: deep Q-learning on one domain. */
 #include "cli/train_arguments.h"
 
-#include <string.h>
-
 static const char documentation[] =
     "Trains a deep Q-network on DOMAIN (game[:mode=M,difficulty=D,level=L], see 'qgraft games') "
     "and writes a run folder: run.yaml, evaluations.csv, training.csv, best.safetensors, "
@@ -33,22 +31,6 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     return 0;
 }
 
-static int print_settings(const qg_settings *settings)
-{
-    size_t count;
-    const qg_setting *table = qg_settings_table(&count);
-    for (size_t i = 0; i < count; i++) {
-        char text[1100];
-        qg_setting_format(settings, &table[i], text, sizeof text);
-        printf("%s: %s%*s # %s", table[i].name, text,
-               (int)(30 - (int)strlen(table[i].name) - (int)strlen(text)), "", table[i].help);
-        if (table[i].type != QG_SETTING_TEXT && table[i].type != QG_SETTING_BOOLEAN)
-            printf(" (%.9g to %.9g)", table[i].minimum, table[i].maximum);
-        putchar('\n');
-    }
-    return 0;
-}
-
 int cmd_train(int argc, char **argv)
 {
     train_arguments arguments = {0};
@@ -60,7 +42,7 @@ int cmd_train(int argc, char **argv)
     char folder[256];
     if (train_resolve_settings(&arguments, NULL, &options.settings, &error))
         return cli_fail(&error);
-    if (arguments.settings) return print_settings(&options.settings);
+    if (arguments.settings) return train_print_settings(&options.settings);
     if (train_resolve(&arguments, "", &options, folder, sizeof folder, &error))
         return cli_fail(&error);
     return train_run(&arguments, &options);

@@ -136,6 +136,22 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
     return QG_OK;
 }
 
+int train_print_settings(const qg_settings *settings)
+{
+    size_t count;
+    const qg_setting *table = qg_settings_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        char text[1100];
+        qg_setting_format(settings, &table[i], text, sizeof text);
+        printf("%s: %s%*s # %s", table[i].name, text,
+               (int)(30 - (int)strlen(table[i].name) - (int)strlen(text)), "", table[i].help);
+        if (table[i].type != QG_SETTING_TEXT && table[i].type != QG_SETTING_BOOLEAN)
+            printf(" (%.9g to %.9g)", table[i].minimum, table[i].maximum);
+        putchar('\n');
+    }
+    return 0;
+}
+
 static int print_result(const qg_train_options *options, const qg_train_result *result)
 {
     return cli_print_json(

@@ -29,6 +29,9 @@ qg_status train_resolve_settings(const train_arguments *arguments, const char *n
 qg_status train_resolve(const train_arguments *arguments, const char *prefix,
                         qg_train_options *options, char *folder, size_t size, qg_error *error);
 
+/* What --settings asks for: every setting with its value, meaning and range; the exit code. */
+int train_print_settings(const qg_settings *settings);
+
 /* Trains with progress and prints the result; the exit code. */
 int train_run(const train_arguments *arguments, qg_train_options *options);
 
