@@ -9,16 +9,18 @@
 
 enum {
     MINATAR_GAMES = sizeof qg_minatar_games / sizeof *qg_minatar_games,
-    MAX_GAMES = 128,
+    MAX_GAMES = 192,     /* room for 64 of plugins */
     MAX_NUMBER = 999999, /* of a mode, difficulty or level */
 };
 
 static qg_game all_games[MAX_GAMES];
+static size_t game_count;
 static pthread_once_t all_games_once = PTHREAD_ONCE_INIT;
 
 static void gather_games(void)
 {
-    assert(MINATAR_GAMES + qg_atari_game_count <= MAX_GAMES);
+    game_count = MINATAR_GAMES + qg_atari_game_count;
+    assert(game_count + 64 <= MAX_GAMES);
     memcpy(all_games, qg_minatar_games, sizeof qg_minatar_games);
     memcpy(all_games + MINATAR_GAMES, qg_atari_games, qg_atari_game_count * sizeof *qg_atari_games);
 }
@@ -26,7 +28,7 @@ static void gather_games(void)
 const qg_game *qg_games(size_t *count)
 {
     pthread_once(&all_games_once, gather_games);
-    *count = MINATAR_GAMES + qg_atari_game_count;
+    *count = game_count;
     return all_games;
 }
 
@@ -94,6 +96,22 @@ static const qg_game *find_game(const char *name)
     for (size_t i = 0; i < count; i++)
         if (strcmp(games[i].name, name) == 0) return &games[i];
     return NULL;
+}
+
+bool qg_domain_add_game(const qg_game *game)
+{
+    if (find_game(game->name)) return false;
+    assert(game_count < MAX_GAMES);
+    all_games[game_count++] = *game;
+    return true;
+}
+
+/* The constructor of one of all_games. */
+static qg_domain_create *creator(const qg_game *game)
+{
+    const size_t index = (size_t)(game - all_games);
+    if (index < MINATAR_GAMES) return qg_minatar_create;
+    return index < MINATAR_GAMES + qg_atari_game_count ? qg_atari_create : qg_plugin_create;
 }
 
 /* One of the settings behind the colon, and the numbers it may take. */
@@ -264,10 +282,7 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
     if (!opened) return qg_fail_memory(error, "a domain", sizeof *opened);
     qg_variant variant;
     qg_status status = resolve(name, &opened->game, &variant, opened->name, error);
-    if (status == QG_OK) {
-        const bool built_in = opened->game < all_games + MINATAR_GAMES;
-        status = (built_in ? qg_minatar_create : qg_atari_create)(opened, &variant, options, error);
-    }
+    if (status == QG_OK) status = creator(opened->game)(opened, &variant, options, error);
     if (status != QG_OK) {
         free(opened);
         return status;
