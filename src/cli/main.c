@@ -1,5 +1,6 @@
 /* The program: finds the command and hands over. */
 #include "cli/cli.h"
+#include "cli/plugins.h"
 
 #include "base/text.h"
 
@@ -46,7 +47,8 @@ static void print_help(FILE *stream)
           "  qgraft games minatar\n"
           "  qgraft train minatar/breakout --steps 1M\n"
           "  qgraft rollout minatar/breakout --random 1000 --seed 1 --out play.safetensors\n"
-          "\n'qgraft COMMAND --help' explains a command.\n",
+          "\n'qgraft COMMAND --help' explains a command. All take --domain-plugin FILE: a game of\n"
+          "your own, see docs/api.md.\n",
           stream);
 }
 
@@ -66,6 +68,8 @@ static int run_command(int argc, char **argv)
                               near ? "; did you mean '" : " ('qgraft --help' lists all)",
                               near ? near : "", near ? "'?" : "");
     }
+    qg_error error;
+    if (cli_load_plugins(&error) != QG_OK) return cli_fail(&error);
     char name[64];
     snprintf(name, sizeof name, "qgraft %s", found->name);
     argv[1] = name; /* what argp calls the program in its messages */
@@ -107,5 +111,8 @@ static void close_output(void)
 int main(int argc, char **argv)
 {
     atexit(close_output);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond a size limit is an error with a message */
+    qg_error error;
+    if (cli_take_plugins(&argc, argv, &error) != QG_OK) return cli_fail(&error);
     return run(argc, argv);
 }
