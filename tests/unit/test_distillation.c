@@ -1,0 +1,466 @@
+/* Distillation: the loss against long doubles and finite differences, the lists of temperatures,
+ * sample sets and their damages, and the order in which a student is taught. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <qgraft/distillation.h>
+
+#include "base/file.h"
+#include "base/random.h"
+#include "scratch.h"
+#include "transfer/sample_set.h"
+
+#include <fcntl.h>
+#include <float.h>
+#include <math.h>
+
+static qg_error error;
+
+/* ---- The loss ---- */
+
+/* Straight from the definition; fine for values that exp can hold. */
+static long double reference_kl(const double *teacher, const double *student, int actions,
+                                double tau, long double *entropy)
+{
+    long double sum_t = 0, sum_s = 0, kl = 0;
+    for (int a = 0; a < actions; a++) {
+        sum_t += expl((long double)teacher[a] / (long double)tau);
+        sum_s += expl((long double)student[a]);
+    }
+    *entropy = 0;
+    for (int a = 0; a < actions; a++) {
+        const long double p = expl((long double)teacher[a] / (long double)tau) / sum_t;
+        const long double q = expl((long double)student[a]) / sum_s;
+        kl += p * logl(p / q);
+        *entropy -= p * logl(p);
+    }
+    return kl;
+}
+
+static void draw(qg_random *random, int count, float *values)
+{
+    for (int i = 0; i < count; i++)
+        values[i] = (float)(4 * qg_random_uniform(random) - 2);
+}
+
+static void test_loss_and_gradient(void **state)
+{
+    (void)state;
+    qg_random random = qg_random_stream(1, "test");
+    for (int round = 0; round < 200; round++) {
+        const int actions = 1 + round % QG_MAX_ACTIONS;
+        const double tau = (double[]){0.01, 0.1, 0.5, 1, 10}[round % 5];
+        float teacher[QG_MAX_ACTIONS], student[QG_MAX_ACTIONS], gradient[QG_MAX_ACTIONS];
+        double t[QG_MAX_ACTIONS], s[QG_MAX_ACTIONS], entropy;
+        draw(&random, actions, teacher);
+        draw(&random, actions, student);
+        for (int a = 0; a < actions; a++) {
+            t[a] = (double)teacher[a];
+            s[a] = (double)student[a];
+        }
+        long double h;
+        const double expected = (double)reference_kl(t, s, actions, tau, &h);
+        const double kl = qg_distillation_loss(teacher, student, actions, tau, gradient, &entropy);
+        assert_true(fabs(kl - expected) <= 1e-12 * fmax(1, expected));
+        assert_true(fabs(entropy - (double)h) <= 1e-12);
+        for (int a = 0; a < actions; a++) { /* the descent: minus the slope */
+            const double step = 1e-4, middle = s[a];
+            s[a] = middle + step;
+            const long double above = reference_kl(t, s, actions, tau, &h);
+            s[a] = middle - step;
+            const long double below = reference_kl(t, s, actions, tau, &h);
+            s[a] = middle;
+            const double slope = (double)((above - below) / (2 * (long double)step));
+            assert_true(fabs((double)gradient[a] + slope) < 1e-7);
+        }
+    }
+}
+
+static void test_loss_at_the_edges(void **state)
+{
+    (void)state;
+    const float huge[] = {1e30f, -1e30f, 0}, small[] = {-1e30f, 1e30f, 0}, equal[] = {3, 3, 3};
+    float gradient[3];
+    double entropy;
+    double kl = qg_distillation_loss(huge, small, 3, 0.001, gradient, &entropy);
+    assert_true(isfinite(kl) && kl > 1e30 && entropy == 0);
+    assert_true(gradient[0] == 1 && gradient[1] == -1 && gradient[2] == 0);
+    kl = qg_distillation_loss(equal, equal, 3, 0.1, gradient, &entropy);
+    assert_true(kl == 0 && fabs(entropy - log(3)) < 1e-15);
+    for (int a = 0; a < 3; a++)
+        assert_true(fabsf(gradient[a]) < FLT_EPSILON);
+    /* A teacher that equals the student at temperature 1 has nothing to teach. */
+    assert_true(qg_distillation_loss(huge, huge, 3, 1, NULL, NULL) == 0);
+}
+
+/* ---- Temperatures ---- */
+
+static void test_temperatures(void **state)
+{
+    (void)state;
+    qg_temperatures t;
+    assert_int_equal(qg_temperatures_parse("0.1", &t, &error), QG_OK);
+    assert_true(t.count == 1 && t.values[0] == 0.1);
+    assert_int_equal(qg_temperatures_parse("0.1:0.5:0.1", &t, &error), QG_OK);
+    const double expected[] = {0.1, 0.2, 0.3, 0.4, 0.5}; /* 0.1 + 2 * 0.1 is not 0.3 */
+    assert_int_equal(t.count, 5);
+    assert_memory_equal(t.values, expected, sizeof expected);
+    assert_int_equal(qg_temperatures_parse("1:2:0.75", &t, &error), QG_OK);
+    assert_true(t.count == 2 && t.values[1] == 1.75);
+    assert_int_equal(qg_temperatures_parse("0.5:0.5:1", &t, &error), QG_OK);
+    assert_int_equal(t.count, 1);
+    const char *const wrong[] = {
+        "",           "0",        "-0.1",      "nan",       "inf",       "0.1:0.5", "0.5:0.1:1",
+        "0.1:1:0",    "0.1:1:-1", "0.1:nan:1", "0.1:1:nan", "1:2:3:4",   "0:1:0.1", "x",
+        "0.1:1:1e-9", "0.1 ",     "1e9",       "0.1:inf:1", "0.1:1e9:1", ":",       "0.1:0.5:"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(qg_temperatures_parse(wrong[i], &t, &error), QG_ERROR_USAGE);
+}
+
+static void test_held_out(void **state)
+{
+    (void)state;
+    assert_true(qg_held_out(1) == 1 && qg_held_out(20000) == 400);
+    assert_true(qg_held_out(1000000) == 5000);
+}
+
+/* ---- Sample sets ---- */
+
+#define SAMPLES 50
+
+static qg_sample_source source_of(int history, int max)
+{
+    qg_sample_source source = {.seed = 3,
+                               .count = SAMPLES,
+                               .epsilon = 0.05,
+                               .sticky = 0.1,
+                               .frame_skip = 1,
+                               .history = history,
+                               .actions = 3,
+                               .height = 5,
+                               .width = 3,
+                               .channels = max == 1 ? 4 : 1,
+                               .max = max};
+    strcpy(source.teacher, "teacher");
+    strcpy(source.domain, "game");
+    strcpy(source.isa, "portable");
+    return source;
+}
+
+static bool begins_episode(int sample)
+{
+    return sample % 7 == 0 || sample == 8;
+}
+
+static uint8_t value_of(int sample, size_t at, int max)
+{
+    const unsigned value = (unsigned)sample * 31u + (unsigned)at * 17u;
+    return (uint8_t)(max == 1 ? value / 3 % 2 : value % 256);
+}
+
+static void fill(qg_sample_set *set, const qg_sample_source *source)
+{
+    uint8_t screen[60];
+    const size_t pixels = (size_t)(source->height * source->width * source->channels);
+    for (int i = 0; i < SAMPLES; i++) {
+        for (size_t p = 0; p < pixels; p++)
+            screen[p] = value_of(i, p, source->max);
+        const float q[] = {(float)i, (float)-i, 0.5f};
+        qg_sample_set_add(set, screen, begins_episode(i), q);
+    }
+    assert_int_equal(qg_sample_set_finish(set, &error), QG_OK);
+}
+
+/* Every state: its own screen newest, those before it back to the beginning of the episode. */
+static void check(const qg_sample_set *set, const qg_sample_source *source)
+{
+    const size_t pixels = (size_t)(source->height * source->width * source->channels);
+    qg_sample_states states;
+    assert_int_equal(qg_sample_states_create(set, 2, &states, &error), QG_OK);
+    for (int i = 0; i < SAMPLES; i++) {
+        const uint32_t samples[] = {(uint32_t)i, (uint32_t)(SAMPLES - 1 - i)};
+        qg_sample_set_gather(set, samples, 2, &states);
+        assert_int_equal(states.states.size, 2);
+        for (int s = 0; s < 2; s++) {
+            int sample = (int)samples[s];
+            bool cut = false;
+            assert_true(qg_sample_set_q_values(set, samples[s])[1] == (float)-sample);
+            for (int h = source->history - 1; h >= 0; h--) {
+                const uint8_t *screen = states.states.screens[s * source->history + h];
+                assert_true((screen == NULL) == cut);
+                for (size_t p = 0; screen && p < pixels; p++)
+                    assert_int_equal(screen[p], value_of(sample, p, source->max));
+                cut = cut || begins_episode(sample);
+                sample--;
+            }
+        }
+    }
+    qg_sample_states_destroy(&states);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 4; variant++) {
+        const qg_sample_source source = source_of(variant < 2 ? 1 : 4, variant % 2 ? 1 : 255);
+        const char *path = scratch_path(variant % 2 ? "grid" : "grey");
+        for (int keep = 0; keep < 2; keep++) {
+            qg_sample_set *set;
+            assert_int_equal(qg_sample_set_create(path, &source, keep, &set, &error), QG_OK);
+            fill(set, &source);
+            check(set, &source);
+            qg_sample_set_close(set);
+            assert_int_equal(access(path, F_OK), keep ? 0 : -1);
+        }
+        qg_sample_set *set;
+        assert_int_equal(qg_sample_set_open(path, &source, NULL, &set, &error), QG_OK);
+        check(set, &source);
+        qg_sample_set_close(set);
+        unlink(path);
+    }
+}
+
+static void test_a_set_that_is_not_finished_is_gone(void **state)
+{
+    (void)state;
+    const qg_sample_source source = source_of(1, 1);
+    qg_sample_set *set;
+    assert_int_equal(qg_sample_set_create(scratch_path("half"), &source, true, &set, &error),
+                     QG_OK);
+    char name[64];
+    snprintf(name, sizeof name, "half.tmp-%ld", (long)getpid());
+    assert_int_equal(access(scratch_path(name), F_OK), 0);
+    qg_sample_set_close(set);
+    assert_int_equal(access(scratch_path(name), F_OK), -1);
+    assert_int_equal(access(scratch_path("half"), F_OK), -1);
+}
+
+static void make_kept(const char *path, const qg_sample_source *source)
+{
+    qg_sample_set *set;
+    assert_int_equal(qg_sample_set_create(path, source, true, &set, &error), QG_OK);
+    fill(set, source);
+    qg_sample_set_close(set);
+}
+
+static qg_status open_again(const char *path, const qg_sample_source *source)
+{
+    qg_sample_set *set = NULL;
+    const qg_status status = qg_sample_set_open(path, source, NULL, &set, &error);
+    qg_sample_set_close(set);
+    return status;
+}
+
+static void test_other_sources_are_refused(void **state)
+{
+    (void)state;
+    const qg_sample_source source = source_of(2, 1);
+    const char *path = scratch_path("set");
+    make_kept(path, &source);
+    qg_sample_source other[] = {source, source, source, source, source, source, source};
+    const char *const names[] = {"teacher", "game", "isa", "seed", "epsilon", "samples", "noop"};
+    strcpy(other[0].teacher, "another");
+    strcpy(other[1].domain, "pong");
+    strcpy(other[2].isa, "avx2");
+    other[3].seed = 4;
+    other[4].epsilon = 0.1;
+    other[5].count = 51;
+    other[6].noop_max = 30;
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        assert_int_equal(open_again(path, &other[i]), QG_ERROR_USAGE);
+        assert_non_null(strstr(error.message, names[i]));
+    }
+    assert_int_equal(open_again(path, &source), QG_OK);
+}
+
+/* Every byte counts: each one changed alone is found. */
+static void test_damage_is_found(void **state)
+{
+    (void)state;
+    const qg_sample_source source = source_of(2, 1);
+    const char *path = scratch_path("set");
+    make_kept(path, &source);
+    uint8_t *data;
+    size_t size;
+    assert_int_equal(qg_file_read(path, 1 << 20, &data, &size, &error), QG_OK);
+    assert_int_equal(size, qg_sample_set_bytes(&source));
+    for (size_t at = 0; at < size; at++) {
+        if (at >= 288 && at < 512) continue; /* between header and samples lies nothing */
+        data[at] ^= 0x10;
+        scratch_write(path, data, size);
+        assert_int_equal(open_again(path, &source), QG_ERROR_DATA);
+        data[at] ^= 0x10;
+    }
+    for (size_t shorter = 0; shorter < size; shorter += 37) {
+        scratch_write(path, data, shorter);
+        assert_int_equal(open_again(path, &source), QG_ERROR_DATA);
+    }
+    scratch_write(path, data, size);
+    assert_int_equal(open_again(path, &source), QG_OK);
+    free(data);
+    assert_int_equal(open_again(scratch, &source), QG_ERROR_IO);
+    assert_int_equal(open_again(scratch_path("none"), &source), QG_ERROR_IO);
+}
+
+static void test_a_disk_that_is_too_small(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        qg_sample_set_check_room(scratch_path("not/yet/there"), (size_t)1 << 60, &error),
+        QG_ERROR_IO);
+    assert_non_null(strstr(error.message, "free"));
+    assert_int_equal(qg_sample_set_check_room(scratch_path("not/yet"), 1, &error), QG_OK);
+    qg_sample_source source = source_of(1, 1);
+    qg_sample_set *set;
+    scratch_limit(1000);
+    const qg_status status =
+        qg_sample_set_create(scratch_path("full"), &source, false, &set, &error);
+    scratch_limit(RLIM_INFINITY);
+    assert_int_equal(status, QG_ERROR_IO);
+    assert_int_equal(access(scratch_path("full"), F_OK), -1);
+}
+
+/* ---- The whole way, in small ---- */
+
+/* A teacher with random weights for the game. */
+static void make_teacher(const char *path, const char *game, uint64_t seed)
+{
+    const qg_domain_options domain_options = {.sticky = -1};
+    qg_domain *domain;
+    qg_settings settings;
+    qg_architecture architecture;
+    qg_network network;
+    assert_int_equal(qg_domain_open(game, &domain_options, &domain, &error), QG_OK);
+    assert_int_equal(qg_settings_preset(&settings, "grid", &error), QG_OK);
+    assert_int_equal(qg_architecture_for(&settings, domain, &architecture, &error), QG_OK);
+    assert_int_equal(qg_network_create(&architecture, &network, &error), QG_OK);
+    qg_network_initialise(&network, seed);
+    qg_network_info info = {.score = NAN};
+    snprintf(info.domain, sizeof info.domain, "%s", game);
+    assert_int_equal(qg_network_save(path, &network, &info, &error), QG_OK);
+    qg_network_free(&network);
+    qg_domain_close(domain);
+}
+
+static qg_distillation_options options_for(const char *const *teachers, int count,
+                                           const char *temperatures, qg_distillation_order order)
+{
+    qg_distillation_options o = {.teachers = teachers,
+                                 .teacher_count = count,
+                                 .order = order,
+                                 .samples = 100,
+                                 .epsilon = 0.05,
+                                 .seed = 1,
+                                 .threads = 1,
+                                 .overwrite = true};
+    assert_int_equal(qg_settings_preset(&o.settings, "grid", &error), QG_OK);
+    o.settings.eval_steps = 50;
+    o.settings.log_every = 32; /* a row an update */
+    assert_int_equal(qg_temperatures_parse(temperatures, &o.temperatures, &error), QG_OK);
+    return o;
+}
+
+/* The columns samples, task and temperature of distillation.csv, "32 1 0.1;64 1 0.1;". */
+static void read_order(const char *folder, char *text, size_t size)
+{
+    char name[600], line[256];
+    snprintf(name, sizeof name, "%s/distillation.csv", folder);
+    FILE *file = fopen(name, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    text[0] = 0;
+    while (fgets(line, sizeof line, file)) {
+        long samples;
+        int task;
+        double temperature;
+        assert_int_equal(sscanf(line, "%ld,%*d,%d,%lf", &samples, &task, &temperature), 3);
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, "%ld %d %g;", samples, task, temperature);
+    }
+    fclose(file);
+}
+
+static void test_orders(void **state)
+{
+    (void)state;
+    char teacher[600], folder[600], order[1000];
+    snprintf(teacher, sizeof teacher, "%s", scratch_path("teacher.safetensors"));
+    snprintf(folder, sizeof folder, "%s", scratch_path("run"));
+    make_teacher(teacher, "minatar/breakout", 5);
+    const char *teachers[] = {teacher};
+    qg_distillation_options o = options_for(teachers, 1, "0.1:0.2:0.1", QG_ORDER_PASS);
+    qg_distillation_result result;
+    o.folder = folder;
+    assert_int_equal(qg_distill(&o, &result, &error), QG_OK);
+    assert_true(result.samples == 200 && result.updates == 8 && result.held_out == 2);
+    read_order(folder, order, sizeof order);
+    assert_string_equal(order, "32 1 0.1;64 1 0.1;96 1 0.1;100 1 0.1;132 1 0.2;164 1 0.2;"
+                               "196 1 0.2;200 1 0.2;");
+    assert_true(result.taught[0].held_out[0].teacher_entropy <
+                result.taught[0].held_out[1].teacher_entropy);
+    o.order = QG_ORDER_SAMPLE;
+    assert_int_equal(qg_distill(&o, &result, &error), QG_OK);
+    read_order(folder, order, sizeof order);
+    assert_string_equal(order, "64 1 0.1;64 1 0.2;128 1 0.1;128 1 0.2;192 1 0.1;192 1 0.2;"
+                               "200 1 0.1;200 1 0.2;");
+}
+
+static void test_two_teachers(void **state)
+{
+    (void)state;
+    char paths[2][600], folder[600], order[1000], part[700];
+    snprintf(paths[0], sizeof paths[0], "%s", scratch_path("one.safetensors"));
+    snprintf(paths[1], sizeof paths[1], "%s", scratch_path("two.safetensors"));
+    snprintf(folder, sizeof folder, "%s", scratch_path("both"));
+    make_teacher(paths[0], "minatar/freeway", 5);        /* noop, up, down */
+    make_teacher(paths[1], "minatar/space_invaders", 6); /* noop, left, right, fire */
+    const char *teachers[] = {paths[0], paths[1]};
+    qg_distillation_options o = options_for(teachers, 2, "0.1", QG_ORDER_PASS);
+    qg_distillation_result result;
+    o.folder = folder;
+    o.settings.log_every = 64;
+    assert_int_equal(qg_distill(&o, &result, &error), QG_OK);
+    read_order(folder, order, sizeof order);
+    assert_string_equal(order, "64 1 0.1;64 2 0.1;128 1 0.1;128 2 0.1;192 1 0.1;192 2 0.1;"
+                               "200 1 0.1;200 2 0.1;");
+    qg_network whole, second;
+    qg_network_info info;
+    snprintf(part, sizeof part, "%s/last.safetensors", folder);
+    assert_int_equal(qg_network_load(part, &whole, &info, &error), QG_OK);
+    assert_string_equal(info.actions, "noop,up,down,left,right,fire");
+    assert_string_equal(info.domain, "");
+    snprintf(part, sizeof part, "%s/task-2.safetensors", folder);
+    assert_int_equal(qg_network_load(part, &second, &info, &error), QG_OK);
+    assert_string_equal(info.actions, "noop,left,right,fire");
+    assert_string_equal(info.domain, "minatar/space_invaders");
+    const int rows[] = {0, 3, 4, 5};
+    for (int n = 0; n < 4; n++) {
+        const size_t fan_in = qg_layer_fan_in(&whole.architecture.layers[4]);
+        assert_true(second.biases[4][n] == whole.biases[4][rows[n]]);
+        assert_memory_equal(second.weights[4] + (size_t)n * fan_in,
+                            whole.weights[4] + (size_t)rows[n] * fan_in, fan_in * sizeof(float));
+    }
+    qg_network_free(&whole);
+    qg_network_free(&second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_loss_and_gradient),
+        cmocka_unit_test(test_loss_at_the_edges),
+        cmocka_unit_test(test_temperatures),
+        cmocka_unit_test(test_held_out),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_a_set_that_is_not_finished_is_gone),
+        cmocka_unit_test(test_other_sources_are_refused),
+        cmocka_unit_test(test_damage_is_found),
+        cmocka_unit_test(test_a_disk_that_is_too_small),
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_two_teachers),
+    };
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}
