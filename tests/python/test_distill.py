@@ -1,0 +1,207 @@
+"""Distillation from outside: a student agrees with its teacher, the same seed gives the same bytes,
+sample sets are kept and used again, and whatever is wrong is one line."""
+
+import csv
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+QGRAFT = os.environ["QGRAFT"]
+RESULTS = ["distillation.csv", "evaluations.csv", "held_out.csv", "teachers.csv", "run.yaml",
+           "best.safetensors", "last.safetensors"]
+
+
+def qgraft(*arguments, code=0, **options):
+    result = subprocess.run([QGRAFT, *map(str, arguments)], capture_output=True, text=True,
+                            timeout=120, **options)
+    assert result.returncode == code, result.stderr
+    return result
+
+
+def refusal(*arguments, code=2, **options):
+    """The error of a command that must fail with exactly one line."""
+    result = qgraft(*arguments, code=code, **options)
+    assert result.stderr.startswith("qgraft: ") and result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+def distill(teacher, out, *arguments, samples="4k"):
+    result = qgraft("distill", teacher, "--samples", samples, "--eval-steps", 500, "--out", out,
+                    "--overwrite", "--json", *arguments)
+    return json.loads(result.stdout)
+
+
+def rows(path):
+    with open(path) as file:
+        return list(csv.DictReader(file))
+
+
+def differing(one, other):
+    return {name for name in RESULTS if (one / name).read_bytes() != (other / name).read_bytes()}
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teacher")
+    qgraft("train", "minatar/breakout", "--steps", "60k", "--out", folder, "--overwrite", "--quiet",
+           "--set", "eval_steps=2000", "--set", "eval_every=20k")
+    return folder / "best.safetensors"
+
+
+def test_student_agrees_with_its_teacher(teacher, tmp_path):
+    result = distill(teacher, tmp_path, samples="100k")
+    task = result["tasks"][0]
+    held_out, = task["held_out"]
+    assert result["samples"] == 100000 and result["held_out"] == 2000
+    assert held_out["agreement"] > 0.9 and held_out["kl"] < 0.05
+    start, *_, end = rows(tmp_path / "evaluations.csv")
+    assert (start["step"], end["step"]) == ("0", "100000")
+    assert float(start["score"]) < float(end["score"]) == task["student_score"]
+    assert task["teacher_score"] == float(rows(tmp_path / "teachers.csv")[0]["score"])
+    table = rows(tmp_path / "distillation.csv")
+    assert float(table[-1]["kl"]) < 0.3 * float(table[0]["kl"])
+    assert not (tmp_path / "samples").exists()
+
+
+def test_pedigree(teacher, tmp_path):
+    distill(teacher, tmp_path, "--temperature", "0.1:0.5:0.1")
+    with safe_open(tmp_path / "last.safetensors", "numpy") as file, \
+            safe_open(teacher, "numpy") as parent:
+        notes, parent_notes = file.metadata(), parent.metadata()
+    digest = subprocess.run(["sha256sum", teacher], capture_output=True, text=True).stdout.split()[0]
+    assert notes["parent_sha256"] == digest and notes["parent_file"] == str(teacher)
+    assert notes["parent_domain"] == notes["domain"] == "minatar/breakout"
+    assert notes["parent_step"] == parent_notes["step"]
+    assert float(notes["parent_score"]) == float(parent_notes["score"])
+    assert notes["copied"] == "distilled: 5 temperatures 0.1 to 0.5, by pass"
+    assert notes["step"] == "20000" and notes["actions"] == "noop,left,right"
+    entropies = [float(row["teacher_entropy"]) for row in rows(tmp_path / "held_out.csv")]
+    assert entropies == sorted(entropies) and len(entropies) == 5
+    assert qgraft("evaluate", tmp_path / "best.safetensors", "--steps", 300)
+
+
+@pytest.mark.parametrize("order", ["pass", "sample"])
+def test_same_bytes_whatever_the_threads(teacher, tmp_path, order):
+    options = ["--temperature", "0.1:0.3:0.1", "--order", order]
+    distill(teacher, tmp_path / "one", *options, "--threads", 1)
+    distill(teacher, tmp_path / "two", *options, "--threads", 2)
+    assert differing(tmp_path / "one", tmp_path / "two") == set()
+    distill(teacher, tmp_path / "three", *options, "--seed", 2)
+    assert "last.safetensors" in differing(tmp_path / "one", tmp_path / "three")
+
+
+def test_kept_samples(teacher, tmp_path):
+    kept = tmp_path / "set"
+    first = distill(teacher, tmp_path / "one", "--set-file", kept)
+    content = kept.read_bytes()
+    again = distill(teacher, tmp_path / "two", "--set-file", kept)
+    assert [r["tasks"][0]["samples_reused"] for r in (first, again)] == [False, True]
+    distill(teacher, tmp_path / "three")
+    assert differing(tmp_path / "one", tmp_path / "two") == set()
+    assert differing(tmp_path / "one", tmp_path / "three") == set()
+    assert kept.read_bytes() == content and sorted(p.name for p in tmp_path.iterdir()) == \
+        ["one", "set", "three", "two"]
+
+    def refused(code, *arguments):
+        return refusal("distill", teacher, "--out", tmp_path / "four", "--set-file", kept,
+                       *arguments, code=code)
+    assert "samples" in refused(2, "--samples", "5k")
+    assert "epsilon 0.05, not 0.2" in refused(2, "--samples", "4k", "--epsilon", 0.2)
+    assert "seed 1, not 2" in refused(2, "--samples", "4k", "--seed", 2)
+    other = teacher.parent / "last.safetensors"
+    if other.read_bytes() != teacher.read_bytes():
+        assert "another teacher" in refusal("distill", other, "--samples", "4k", "--set-file", kept,
+                                            "--out", tmp_path / "four")
+    kept.write_bytes(content[:-100])
+    assert "damaged" in refused(1, "--samples", "4k")
+    kept.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
+    assert "damaged" in refused(1, "--samples", "4k")
+    assert not (tmp_path / "four").exists()
+
+
+def test_another_architecture(teacher, tmp_path):
+    distill(teacher, tmp_path, "--network", '[{"conv": 8, "kernel": 3}, {"linear": 32}]')
+    shapes = {name: t.shape for name, t in load_file(tmp_path / "last.safetensors").items()}
+    assert shapes["fc1.weight"][0] == 32 and shapes["fc2.weight"] == (3, 32)
+
+
+def test_two_teachers(teacher, tmp_path):
+    other = tmp_path / "other"
+    qgraft("train", "minatar/freeway", "--steps", 0, "--out", other, "--quiet")
+    result = qgraft("distill", teacher, other / "last.safetensors", "--samples", "2k", "--out",
+                    tmp_path / "both", "--eval-steps", 300, "--json")
+    domains = [task["domain"] for task in json.loads(result.stdout)["tasks"]]
+    assert domains == ["minatar/breakout", "minatar/freeway"]
+    whole = load_file(tmp_path / "both" / "last.safetensors")
+    part = load_file(tmp_path / "both" / "task-2.safetensors")
+    assert whole["fc2.weight"].shape[0] == 5  # noop, left, right, up, down
+    assert numpy.array_equal(whole["conv1.weight"], part["conv1.weight"])
+    assert numpy.array_equal(whole["fc2.weight"][[0, 3, 4]], part["fc2.weight"])
+    assert "minatar/freeway" in qgraft("evaluate", tmp_path / "both" / "task-2.safetensors",
+                                       "--steps", 3000).stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--temperature", "0"], ["--temperature", "-1"], ["--temperature", "nan"],
+    ["--temperature", "inf"], ["--temperature", "0.5:0.1:0.1"], ["--temperature", "0.1:0.5:0"],
+    ["--temperature", "0.1:0.5"], ["--samples", "0"], ["--samples", "-3"], ["--samples", "1e30"],
+    ["--epsilon", "1.5"], ["--epsilon", "nan"], ["--network", "huge"], ["--threads", "0"],
+    ["--set", "minibatch=0"], ["--set", "learning=1"], ["--isa", "m68k"],
+])
+def test_wrong_usage(teacher, tmp_path, arguments):
+    refusal("distill", teacher, "--out", tmp_path / "run", *arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_files(teacher, tmp_path):
+    out = ["--out", tmp_path / "run"]
+    (tmp_path / "text").write_text("no network")
+    refusal("distill", tmp_path / "text", *out, code=1)
+    refusal("distill", tmp_path / "none", *out, code=1)
+    assert "not a sample set" in refusal("distill", teacher, *out, "--set-file", teacher, code=1)
+    assert not (tmp_path / "run").exists()
+    assert "holds a run already" in refusal("distill", teacher, "--samples", 100, "--out",
+                                            teacher.parent)
+
+
+def test_more_samples_than_the_disk_holds(teacher, tmp_path):
+    line = refusal("distill", teacher, "--samples", "1M", "--out", tmp_path, code=1,
+                   preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                                       resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20,) * 2)))
+    assert "GB" in line
+    assert {p.name for p in tmp_path.iterdir()} <= {"lock"}
+    if shutil.disk_usage(tmp_path).free < 64e9:
+        line = refusal("distill", teacher, "--samples", "1G", "--out", tmp_path / "run", code=1)
+        assert "GB free" in line and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("learning", [False, True])
+def test_interrupt_ends_in_order(teacher, tmp_path, learning):
+    kept = tmp_path / "set"
+    samples = "10k" if learning else "5M"
+    temperatures = "0.1:6:0.1" if learning else "0.1"
+    process = subprocess.Popen([QGRAFT, "distill", teacher, "--samples", samples, "--out",
+                                tmp_path / "run", "--set-file", kept, "--eval-steps", "100",
+                                "--temperature", temperatures],
+                               stderr=subprocess.PIPE, text=True)
+    table = tmp_path / "run" / "distillation.csv"
+    for _ in range(1000):
+        time.sleep(0.02)
+        if table.exists() and (not learning or table.read_bytes().count(b"\n") > 2):
+            break
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=30)
+    assert process.returncode == 130 and text.count("\n") == 1
+    assert "state: stopped" in (tmp_path / "run" / "process.yaml").read_text()
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("set")] == \
+        (["set"] if learning else [])
+    assert (tmp_path / "run" / "last.safetensors").exists() == learning
