@@ -207,6 +207,11 @@ static qg_status make_fresh(const graft_arguments *a, graft_work *w, qg_error *e
     list_actions(domain->game, w->actions, sizeof w->actions);
     status = qg_architecture_for(&w->options.settings, domain, &architecture, error);
     qg_domain_close(domain);
+    if (status && strcmp(w->options.settings.network, w->source.architecture.text) == 0) {
+        const qg_error inner = *error;
+        status = qg_fail(error, status, "the source's architecture '%.60s' does not fit %.90s: %s",
+                         w->source.architecture.text, a->train.domain, inner.message);
+    }
     if (!status && a->reinit)
         status = qg_parse_count("--reinit-seed", a->reinit, 0, INT64_MAX, &seed, error);
     if (!status) status = qg_network_create(&architecture, &w->network, error);
