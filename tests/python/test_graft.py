@@ -1,0 +1,373 @@
+"""`qgraft graft` from outside: exactly the named layers are the source's, the rest the baseline's;
+frozen ones stay, free ones move; rows by the meaning of actions; pedigrees."""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+from test_update import metadata, network
+
+QGRAFT = os.environ.get("QGRAFT")
+ATARI = os.environ.get("QGRAFT_ATARI")
+pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
+
+LAYERS = ["conv1", "conv2", "conv3", "fc1", "fc2"]
+SOURCE, TARGET = "minatar/breakout", "minatar/space_invaders"
+ACTIONS = {SOURCE: ["noop", "left", "right"], TARGET: ["noop", "left", "right", "fire"]}
+# A training in well under a second in which every layer moves.
+SMALL = {"learn_start": 300, "replay": 2000, "update_every": 8, "minibatch": 16,
+         "epsilon_steps": 1000, "target_every": 200, "eval_every": 100000, "eval_steps": 300,
+         "validation_size": 20}
+CHOICES = [(way, n) for way in ("first", "last") for n in range(1, 6)]
+
+
+def run(*words, settings=None, code=0, cwd=None):
+    sets = [w for k, v in (settings or {}).items() for w in ("--set", f"{k}={v}")]
+    result = subprocess.run([QGRAFT, *map(str, words), *sets], capture_output=True, text=True,
+                            timeout=100, cwd=cwd)
+    assert result.returncode == code, result.stderr
+    return result
+
+
+def graft(source, target, folder, *words, **options):
+    """The last network of a grafted run."""
+    run("graft", source, "--to", target, "--out", folder, "--quiet", *words, **options)
+    return load_file(folder / "last.safetensors")
+
+
+def train(target, folder, *words, **options):
+    run("train", target, "--out", folder, "--quiet", *words, **options)
+    return load_file(folder / "last.safetensors")
+
+
+def plan(source, target, *words):
+    return json.loads(run("graft", source, "--to", target, "--dry-run", "--json", *words).stdout)
+
+
+def refused(source, target, *words, code=2):
+    result = run("graft", source, "--to", target, "--dry-run", *words, code=code)
+    assert result.stderr.count("\n") == 1 or "--help" in result.stderr
+    return result.stderr
+
+
+def said(path):
+    with safe_open(path, "numpy") as file:
+        return file.metadata()
+
+
+def named(way, n):
+    return LAYERS[:n] if way == "first" else LAYERS[-n:]
+
+
+def same(a, b, layer):
+    return all(a[f"{layer}.{part}"].tobytes() == b[f"{layer}.{part}"].tobytes()
+               for part in ("weight", "bias"))
+
+
+def by_meaning(source, baseline, source_actions, target_actions):
+    """The last layer of a graft."""
+    layer = {part: baseline[f"fc2.{part}"].copy() for part in ("weight", "bias")}
+    for row, action in enumerate(target_actions):
+        if action in source_actions:
+            for part in layer:
+                layer[part][row] = source[f"fc2.{part}"][source_actions.index(action)]
+    return {f"fc2.{part}": values for part, values in layer.items()}
+
+
+def check_start(start, source, baseline, copied, source_actions, target_actions):
+    last = by_meaning(source, baseline, source_actions, target_actions)
+    for layer in LAYERS:
+        if layer not in copied:
+            assert same(start, baseline, layer), layer
+        elif layer == "fc2":
+            assert same(start, last, layer)
+        else:
+            assert same(start, source, layer) and not same(start, baseline, layer), layer
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A source that has learned a little, and the baseline's beginning."""
+    folder = tmp_path_factory.mktemp("graft")
+    train(SOURCE, folder / "source", "--steps", 1500, "--seed", 7, settings=SMALL)
+    train(TARGET, folder / "baseline", "--steps", 0, "--seed", 3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def source(made):
+    return made / "source" / "last.safetensors"
+
+
+@pytest.fixture(scope="module")
+def baseline(made):
+    return load_file(made / "baseline" / "last.safetensors")
+
+
+# ---- Which layers are copied, and what becomes of them ----
+
+
+@pytest.mark.parametrize("way, n", CHOICES)
+@pytest.mark.parametrize("freeze", [False, True], ids=["free", "frozen"])
+def test_layers(made, source, baseline, way, n, freeze, tmp_path):
+    words = [f"--{way}", n, "--seed", 3] + ["--freeze"] * freeze
+    start = graft(source, TARGET, tmp_path / "start", "--steps", 0, *words)
+    copied = named(way, n)
+    check_start(start, load_file(source), baseline, copied, ACTIONS[SOURCE], ACTIONS[TARGET])
+    end = graft(source, TARGET, tmp_path / "end", "--steps", 1500, *words, settings=SMALL)
+    for layer in LAYERS:
+        frozen = freeze and layer in copied
+        assert same(start, end, layer) == frozen, layer
+    text = (tmp_path / "end" / "run.yaml").read_text()
+    assert (f"frozen: [{', '.join(copied)}]\n" in text) == freeze
+    said_rows = "fc2(3 of 4 rows)" if "fc2" in copied else copied[-1]
+    assert said(tmp_path / "end" / "last.safetensors")["copied"].endswith(said_rows)
+
+
+@pytest.mark.skipif(not ATARI, reason="QGRAFT_ATARI does not name the emulator and the ROMs")
+@pytest.mark.parametrize("way, n", CHOICES)
+def test_layers_of_nature(way, n, tmp_path):
+    source = network("nature", 1)  # six actions
+    actions = ["noop", "fire", "right", "left", "rightfire", "leftfire"]  # of space_invaders
+    source_actions = ["fire", "up", "left", "noop", "down", "rightfire"]
+    save_file(source, tmp_path / "source",
+              {**metadata("nature"), "actions": ",".join(source_actions)})
+    small = {"learn_start": 40, "replay": 200, "minibatch": 2, "eval_every": 1000,
+             "eval_steps": 20, "validation_size": 10}
+    baseline = train("space_invaders", tmp_path / "baseline", "--steps", 0)
+    for freeze in ([], ["--freeze"]):
+        words = [f"--{way}", n, *freeze]
+        start = graft(tmp_path / "source", "space_invaders", tmp_path / f"start{len(freeze)}",
+                      "--steps", 0, *words)
+        check_start(start, source, baseline, named(way, n), source_actions, actions)
+    if n != 2:  # the training is the same for all n: two of them on these large networks
+        return
+    end = graft(tmp_path / "source", "space_invaders", tmp_path / "end", "--steps", 80, *words,
+                settings=small)
+    for layer in LAYERS:
+        assert same(start, end, layer) == (layer in named(way, n)), layer
+
+
+def test_single_layers(source, baseline, tmp_path):
+    start = graft(source, TARGET, tmp_path / "start", "--steps", 0, "--seed", 3, "--layers", "1,3")
+    check_start(start, load_file(source), baseline, ["conv1", "conv3"], ACTIONS[SOURCE],
+                ACTIONS[TARGET])
+
+
+def test_part(tmp_path):
+    split = {"network": "grid-split:16"}
+    source = train(SOURCE, tmp_path / "source", "--steps", 0, "--seed", 7, settings=split)
+    fresh = train(TARGET, tmp_path / "fresh", "--steps", 0, settings=split)
+    parts = {"perception": ["conv1", "conv2", "conv3", "fc1"], "decision": ["fc2", "fc3"]}
+    for part, copied in parts.items():
+        start = graft(tmp_path / "source" / "last.safetensors", TARGET, tmp_path / part, "--steps",
+                      0, "--part", part)
+        for layer in LAYERS:  # fc3 goes by meaning
+            assert same(start, source if layer in copied else fresh, layer), layer
+        assert start["fc3.bias"][:3].tobytes() == (
+            source if part == "decision" else fresh)["fc3.bias"][:3].tobytes()
+        assert start["fc3.bias"][3] == fresh["fc3.bias"][3]
+
+
+def test_random_control(baseline, tmp_path):
+    words = ("--first", 3, "--freeze", "--seed", 3)
+    start = graft("random", TARGET, tmp_path / "start", "--steps", 0, *words)
+    assert all(same(start, baseline, layer) for layer in LAYERS)
+    end = graft("random", TARGET, tmp_path / "end", "--steps", 1500, *words, settings=SMALL)
+    assert [same(start, end, layer) for layer in LAYERS] == [True, True, True, False, False]
+    notes = said(tmp_path / "end" / "last.safetensors")
+    assert notes["parent_file"] == "random" and "parent_sha256" not in notes
+    assert "'random' without --freeze" in refused("random", TARGET, "--first", "1")
+
+
+def test_reinit_seed(source, tmp_path):
+    fresh = train(TARGET, tmp_path / "fresh", "--steps", 0, "--seed", 11)
+    start = graft(source, TARGET, tmp_path / "start", "--steps", 0, "--seed", 3, "--reinit-seed",
+                  11, "--first", 2)
+    check_start(start, load_file(source), fresh, LAYERS[:2], ACTIONS[SOURCE], ACTIONS[TARGET])
+    assert said(tmp_path / "start" / "last.safetensors")["reinit_seed"] == "11"
+
+
+# ---- Rows ----
+
+
+def test_rows_by_meaning(source, baseline, tmp_path):
+    start, ours = (graft(source, TARGET, tmp_path / "a", "--steps", 0, "--seed", 3, "--last", 1),
+                   load_file(source))
+    for row in range(3):  # noop, left, right
+        assert start["fc2.weight"][row].tobytes() == ours["fc2.weight"][row].tobytes()
+        assert start["fc2.bias"][row] == ours["fc2.bias"][row]
+    assert start["fc2.weight"][3].tobytes() == baseline["fc2.weight"][3].tobytes()  # fire
+    assert start["fc2.bias"][3] == baseline["fc2.bias"][3]
+    # asterix: noop, left, up, right, down
+    other = graft(source, "minatar/asterix", tmp_path / "b", "--steps", 0, "--last", 1)
+    assert other["fc2.weight"][3].tobytes() == ours["fc2.weight"][2].tobytes()
+
+
+def test_rows_by_index(source, tmp_path):
+    """freeway has three actions, too: noop, up, down."""
+    ours = load_file(source)
+    words = ("--steps", 0, "--last", 1)
+    by_index = graft(source, "minatar/freeway", tmp_path / "index", *words, "--match", "index")
+    assert same(by_index, ours, "fc2")
+    meaning = graft(source, "minatar/freeway", tmp_path / "meaning", *words)
+    assert meaning["fc2.bias"][0] == ours["fc2.bias"][0]
+    assert np.all(meaning["fc2.bias"][1:] != ours["fc2.bias"][1:])
+    assert "numbers of actions differ" in refused(source, TARGET, "--last", 1, "--match", "index")
+    assert "'meaning' or 'index'" in refused(source, TARGET, "--last", 1, "--match", "name")
+
+
+# ---- Plans and refusals ----
+
+
+def test_dry_run(source, tmp_path):
+    layers = plan(source, TARGET, "--last", 2, "--freeze", "--seed", 3)["layers"]
+    assert [l["copied_from"] for l in layers] == [None, None, None, "fc1", "fc2"]
+    assert [l["frozen"] for l in layers] == [False, False, False, True, True]
+    assert [l["rows_copied"] for l in layers] == [0, 0, 0, 128, 3]
+    assert sum(l["parameters"] for l in layers) == sum(v.size for v in load_file(source).values()) + 129
+    text = run("graft", source, "--to", TARGET, "--first", 1, "--dry-run", cwd=tmp_path).stdout
+    assert "copied: conv1" in text and "fresh" in text and "free" in text
+    assert not list(tmp_path.iterdir())
+    everything = run("graft", source, "--to", TARGET, "--first", 5, "--freeze", "--dry-run").stdout
+    assert "every layer is frozen: nothing will be learned" in everything
+
+
+def test_settings_of_a_graft(source):
+    """Those of training, the source's network, and the two options for the grafted agent."""
+    text = run("graft", source, "--to", TARGET, "--first", 1, "--epsilon-start", "0.3",
+               "--learn-start", "2k", "--settings").stdout
+    values = dict(line.split("#")[0].split(": ", 1) for line in text.splitlines())
+    assert (values["epsilon_start"].strip(), values["learn_start"].strip()) == ("0.3", "2000")
+    assert values["network"].strip() == "grid"
+
+
+def test_refusals(source, tmp_path):
+    for words in (["--first", 6], ["--last", 6]):
+        assert "1 to 5 can be copied" in refused(source, TARGET, *words)
+    assert "--layers 9" in refused(source, TARGET, "--layers", "1,9")
+    assert "--first" in refused(source, TARGET, "--first", 0)
+    assert "--layers" in refused(source, TARGET, "--layers", "one")
+    assert "no part 'perception'" in refused(source, TARGET, "--part", "perception")
+    assert "one of --first" in refused(source, TARGET)
+    assert "one of --first" in refused(source, TARGET, "--first", 1, "--last", 1)
+    other = 'network=[{"conv": 16, "kernel": 3}, {"conv": 8, "kernel": 3}, {"linear": 128}]'
+    message = refused(source, TARGET, "--first", 2, "--set", other)  # six channels, not ten
+    for word in ("conv1 of the source (conv 16x10x3x3)", "conv1 of the target (conv 16x6x3x3)"):
+        assert word in message
+    refused(tmp_path / "absent", TARGET, "--first", 1, code=1)
+    save_file({"x": np.zeros(1, np.float32)}, tmp_path / "other")
+    assert "not a qgraft network" in refused(tmp_path / "other", TARGET, "--first", 1, code=1)
+    save_file(network("nature", 1), tmp_path / "nature", metadata("nature"))
+    message = refused(tmp_path / "nature", TARGET, "--first", 1)
+    assert f"the source's architecture 'nature' does not fit {TARGET}" in message
+
+
+# ---- Zero-shot, pedigree ----
+
+
+def test_zero_shot(source, tmp_path):
+    """The copied network plays before it learns: all of it frozen, it plays the same at the end."""
+    graft(source, SOURCE, tmp_path / "run", "--first", 5, "--freeze", "--steps", 1000,
+          settings=SMALL)
+    with open(tmp_path / "run" / "evaluations.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["0", "1000"]
+    assert all(float(row["score"]) >= 0 for row in rows)
+
+
+def test_notes(made, source, tmp_path):
+    graft(source, TARGET, tmp_path / "run", "--first", 2, "--freeze", "--steps", 0)
+    notes, parent = said(tmp_path / "run" / "last.safetensors"), said(source)
+    assert notes["parent_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert notes["parent_file"] == str(source)
+    assert notes["parent_domain"] == SOURCE == parent["domain"]
+    assert notes["parent_step"] == "1500" == parent["step"]
+    assert float(notes["parent_score"]) == float(parent["score"])
+    assert (notes["copied"], notes["copied_layers_are"]) == ("conv1,conv2", "frozen")
+    text = (tmp_path / "run" / "run.yaml").read_text()
+    assert f'parent_sha256: "{notes["parent_sha256"]}"' in text
+
+
+def pedigree(path, *words, cwd=None):
+    result = json.loads(run("inspect", path, "--pedigree", "--json", *words, cwd=cwd).stdout)
+    return result["pedigree"], result
+
+
+def test_pedigree(source, tmp_path):
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    first.write_bytes(source.read_bytes())
+    graft(first, TARGET, second, "--first", 2, "--freeze", "--steps", 0)
+    graft("second/last.safetensors", "minatar/asterix", third, "--last", 1, "--steps", 0,
+          cwd=tmp_path)
+    generations, _ = pedigree("third/last.safetensors", cwd=tmp_path)
+    assert [g["generation"] for g in generations] == [0, 1, 2]
+    assert [g["domain"] for g in generations] == ["minatar/asterix", TARGET, SOURCE]
+    assert [g["file"] for g in generations] == ["third/last.safetensors",
+                                                "second/last.safetensors", str(first)]
+    assert [g["copied"] for g in generations] == ["fc2(3 of 5 rows)", "conv1,conv2", None]
+    assert [g["copied_layers_are"] for g in generations] == ["free", "frozen", None]
+    assert [g["step"] for g in generations] == [0, 0, 1500]
+    assert generations[2]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    # from elsewhere, and after a move
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    generations, _ = pedigree(third / "last.safetensors", cwd=empty)
+    assert [bool(g["file"]) for g in generations] == [True, False]
+    generations, _ = pedigree(third / "last.safetensors", "--search", tmp_path, cwd=empty)
+    assert len(generations) == 3 and all(g["file"] for g in generations)
+    (empty / "deep").mkdir()
+    first.rename(empty / "deep" / "moved.safetensors")
+    generations, _ = pedigree(third / "last.safetensors", "--search", tmp_path)
+    assert generations[2]["file"] == str(empty / "deep" / "moved.safetensors")
+    # gone: what the child says of it
+    (empty / "deep" / "moved.safetensors").unlink()
+    (empty / "link.safetensors").symlink_to(source)  # not followed
+    generations, _ = pedigree(third / "last.safetensors", "--search", tmp_path)
+    assert generations[2]["file"] is None and generations[2]["domain"] == SOURCE
+    assert generations[2]["step"] == 1500
+    text = run("inspect", third / "last.safetensors", "--pedigree", "--search", tmp_path).stdout
+    assert "not found" in text and generations[2]["sha256"] in text
+
+
+def write_child(path, parents, copied=""):
+    """A file that passes for a network with these parents."""
+    notes = {"format": "qgraft network 1", "domain": path.name, "copied": copied}
+    for k, parent in enumerate(parents):
+        prefix = "parent_" if k == 0 else f"parent_{k + 1}_"
+        notes[prefix + "sha256"] = hashlib.sha256(parent.read_bytes()).hexdigest()
+        notes[prefix + "file"] = parent.name  # found beside the child
+    save_file({"x": np.zeros(1, np.float32)}, path, notes)
+
+
+def test_long_and_branching_pedigrees(tmp_path):
+    files = [tmp_path / f"{k}.safetensors" for k in range(105)]
+    for k, path in enumerate(files):
+        write_child(path, files[k - 1:k])
+    generations, whole = pedigree(files[-1], "--search", tmp_path)
+    assert len(generations) == 101 and not whole["complete"]
+    assert generations[100]["domain"] == "4.safetensors"
+    assert "the pedigree goes on" in run("inspect", files[-1], "--pedigree", "--search",
+                                         tmp_path).stdout
+    write_child(tmp_path / "student", [files[0], files[1]], "distilled")
+    generations, whole = pedigree(tmp_path / "student", "--search", tmp_path)
+    assert [(g["generation"], g["child"], g["domain"]) for g in generations] == [
+        (0, None, "student"), (1, 0, "0.safetensors"), (1, 0, "1.safetensors"),
+        (2, 2, "0.safetensors")]
+    assert whole["complete"]
+
+
+def test_no_pedigree(source, tmp_path):
+    save_file({"x": np.zeros(1, np.float32)}, tmp_path / "other")
+    message = run("inspect", tmp_path / "other", "--pedigree", code=1).stderr
+    assert "not a qgraft network" in message
+    assert "--search needs --pedigree" in run("inspect", source, "--search", ".", code=2).stderr
+    run("inspect", tmp_path / "absent", "--pedigree", code=1)
+    generations, _ = pedigree(source)
+    assert len(generations) == 1 and generations[0]["copied"] is None
