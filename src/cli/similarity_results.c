@@ -116,6 +116,12 @@ static const char *class_reason(const qg_similarity *s)
                           : "different families";
 }
 
+/* Who says so; the catalogue names no one for the games of plugins. */
+static const char *family_source(const qg_profile *p)
+{
+    return p->game->family_source ? p->game->family_source : "the game's author";
+}
+
 static void print_pair(const similarity_results *r)
 {
     const qg_profile *a = &r->profiles[0], *b = &r->profiles[1];
@@ -131,9 +137,9 @@ static void print_pair(const similarity_results *r)
            s->visual);
     printf("grade     %.3f  mean of the three\n", s->grade);
     printf("class     %s: %s\n", qg_closeness_name(s->closeness), class_reason(s));
-    printf("families  by %s", a->game->family_source);
-    if (strcmp(a->game->family_source, b->game->family_source) != 0)
-        printf(" (%s), %s (%s)", a->domain, b->game->family_source, b->domain);
+    printf("families  by %s", family_source(a));
+    if (strcmp(family_source(a), family_source(b)) != 0)
+        printf(" (%s), %s (%s)", a->domain, family_source(b), b->domain);
     putchar('\n');
     if (r->has_networks) print_networks(r);
 }
@@ -217,7 +223,7 @@ static json_t *profile_to_json(const qg_profile *p)
         json_array_append_new(actions, json_string(p->game->actions[i]));
     const qg_appearance *a = &p->appearance;
     return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:f, s:f}", "game", p->domain, "actions",
-                     actions, "family", p->game->family, "family_source", p->game->family_source,
+                     actions, "family", p->game->family, "family_source", family_source(p),
                      "colours", reals(a->colours, QG_COLOUR_BINS), "sizes", distribution(&a->sizes),
                      "aspects", distribution(&a->aspects), "objects_per_frame", a->objects,
                      "moving", a->moving);

@@ -11,6 +11,8 @@
 
 /* -------------------------------------------------------------------------------- profiles */
 
+#define MOST_BYTES ((size_t)1 << 30) /* of the frames together; Atari: 0.4 GB at most */
+
 typedef struct recording {
     int64_t frames;
     qg_film film;
@@ -20,11 +22,29 @@ typedef struct recording {
     bool begun; /* the next frame is the first of an episode */
 } recording;
 
-static qg_status allocate(recording *r, const qg_picture *picture, qg_error *error)
+/* The size of a picture in pixels. The built-in games' pictures are always good; a plugin's need
+ * not be. */
+static qg_status check_picture(const recording *r, const qg_domain *domain,
+                               const qg_picture *picture, size_t *size, qg_error *error)
+{
+    const bool first = !r->pixels;
+    if (picture->height < 1 || picture->width < 1 || picture->colors < 1 || picture->colors > 256 ||
+        !picture->pixels || !picture->palette ||
+        (!first && (picture->height != r->film.height || picture->width != r->film.width)))
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: its picture of %dx%d pixels in %d colours cannot be compared (1 to 256 "
+                       "colours, every picture of the same size)",
+                       domain->name, picture->height, picture->width, picture->colors);
+    *size = (size_t)picture->height * (size_t)picture->width;
+    if (*size > MOST_BYTES / (size_t)r->frames)
+        return qg_fail(error, QG_ERROR_USAGE, "%s: %lld frames of %dx%d pixels are more than 1 GB",
+                       domain->name, (long long)r->frames, picture->height, picture->width);
+    return QG_OK;
+}
+
+static qg_status allocate(recording *r, const qg_picture *picture, size_t size, qg_error *error)
 {
     const size_t count = (size_t)r->frames;
-    const size_t size = (size_t)picture->height * (size_t)picture->width;
-    assert(picture->colors <= 256);
     r->pixels = malloc(count * size);
     r->begins = malloc(count * sizeof *r->begins);
     if (!r->pixels || !r->begins) return qg_fail_memory(error, "the frames", count * size);
@@ -50,11 +70,10 @@ static qg_status record(void *context, qg_domain *domain, int64_t step, const ui
     }
     qg_picture picture;
     qg_domain_picture(domain, &picture);
-    if (step == 0) {
-        const qg_status status = allocate(r, &picture, error);
-        if (status) return status;
-    }
-    const size_t size = (size_t)picture.height * (size_t)picture.width;
+    size_t size = 0;
+    qg_status status = check_picture(r, domain, &picture, &size, error);
+    if (!status && step == 0) status = allocate(r, &picture, size, error);
+    if (status) return status;
     memcpy(r->pixels + (size_t)step * size, picture.pixels, size);
     r->begins[step] = r->begun;
     r->begun = false;
