@@ -10,7 +10,7 @@ declare -A groups=(
         libgif-dev header:gif_lib.h libmd-dev lib:libmd libyaml-dev lib:yaml-0.1
         zlib1g-dev lib:zlib"
     [atari]="python3 cmd:python3 python3-pip python:pip ca-certificates file:/etc/ssl/certs"
-    [test]="python3 cmd:python3 python3-venv python:ensurepip ca-certificates file:/etc/ssl/certs
+    [test]="g++ cmd:c++ python3 cmd:python3 python3-venv python:ensurepip ca-certificates file:/etc/ssl/certs
         gnuplot-nox cmd:gnuplot"
     [lint]="clang-format cmd:clang-format clang-tidy cmd:clang-tidy cppcheck cmd:cppcheck
         shellcheck cmd:shellcheck"
