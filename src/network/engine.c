@@ -272,7 +272,7 @@ static void drop(const qg_engine *engine, int l, int image, uint64_t draw, float
 /* Probability that an output of layer `l` is dropped: hidden layers only. */
 static float dropout_of(const qg_engine *engine, const qg_learning *learning, int l)
 {
-    if (!learning || l + 1 >= engine->architecture.layer_count) return 0;
+    if (l + 1 >= engine->architecture.layer_count) return 0;
     return engine->architecture.layers[l].kind == QG_CONV ? learning->dropout_conv
                                                           : learning->dropout_linear;
 }
@@ -296,6 +296,7 @@ static void forward_images(qg_engine *engine, const float *parameters, const qg_
                 plan, engine->activations[l] + (size_t)from * plan->in_image,
                 parameters + engine->weights_at[l], parameters + engine->biases_at[l],
                 engine->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
+            if (!learning) continue;
             const float p = dropout_of(engine, learning, l);
             for (int i = 0; i < count && p > 0; i++)
                 drop(engine, l, group + i, learning->dropout_draw, p);
@@ -325,8 +326,8 @@ static void forward_team(qg_engine *engine, const float *parameters, const qg_st
     for (int l = convolutions(engine); l < engine->architecture.layer_count; l++) {
         qg_team_barrier(engine->team);
         forward_linear(engine, parameters, l, states->size, member, members);
-        const float p = dropout_of(engine, learning, l);
-        if (p <= 0) continue;
+        const float p = learning ? dropout_of(engine, learning, l) : 0;
+        if (!learning || p <= 0) continue;
         qg_team_barrier(engine->team);
         for (int i = begin; i < end; i++)
             drop(engine, l, i, learning->dropout_draw, p);
