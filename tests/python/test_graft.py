@@ -273,7 +273,7 @@ def test_refusals(source, tmp_path):
 
 
 def test_zero_shot(source, tmp_path):
-    """The copied network plays before it learns: all of it frozen, it plays the same at the end."""
+    """The copied network plays before it learns."""
     graft(source, SOURCE, tmp_path / "run", "--first", 5, "--freeze", "--steps", 1000,
           settings=SMALL)
     with open(tmp_path / "run" / "evaluations.csv", newline="") as file:
