@@ -63,10 +63,13 @@ typedef struct graft_arguments {
 static void check_complete(const graft_arguments *a, struct argp_state *state)
 {
     const int ways = !!a->first + !!a->last + !!a->layers + !!a->part;
-    if (!a->source) argp_error(state, "name the source: a .safetensors file, or 'random'");
-    if (!a->train.domain) argp_error(state, "--to is missing: the domain to train on");
-    if (ways != 1) argp_error(state, "one of --first, --last, --layers and --part is needed");
-    if (strcmp(a->source, "random") == 0 && !a->freeze)
+    if (!a->source)
+        argp_error(state, "name the source: a .safetensors file, or 'random'");
+    else if (!a->train.domain)
+        argp_error(state, "--to is missing: the domain to train on");
+    else if (ways != 1)
+        argp_error(state, "one of --first, --last, --layers and --part is needed");
+    else if (strcmp(a->source, "random") == 0 && !a->freeze)
         argp_error(state, "'random' without --freeze is what 'qgraft train' does");
 }
 
