@@ -28,9 +28,9 @@ typedef struct qg_progress {
 } qg_progress;
 
 typedef struct qg_train_options {
-    const char *domain;
+    const char *domain; /* a name, see domain.h */
     qg_settings settings;
-    uint64_t seed;
+    uint64_t seed; /* of everything random */
     int64_t steps; /* agent steps in all; 0: the initial network is written, no more */
     int threads;
     const char *isa;    /* NULL: the best */
@@ -39,8 +39,8 @@ typedef struct qg_train_options {
     /* The parameters to begin with, of the architecture that the settings make; NULL: fresh ones
      * under `seed`. Frozen layers never change: checked at the end. */
     const qg_network *initial;
-    bool frozen[QG_MAX_LAYERS];
-    const qg_note *notes; /* for the networks' metadata and run.yaml */
+    bool frozen[QG_MAX_LAYERS]; /* by weighted layer, from 0 */
+    const qg_note *notes;       /* for the networks' metadata and run.yaml */
     size_t note_count;
     /* Called a few times a second from the training thread; NULL: not at all. */
     void (*progress)(void *context, const qg_progress *progress);
@@ -56,7 +56,10 @@ typedef struct qg_train_result {
     double learning_steps_per_second; /* steps after learning started, without evaluations */
 } qg_train_result;
 
-/* Trains; returns when it is done, stopped or failed. */
+/* Trains; returns when it is done, stopped or failed. QG_ERROR_USAGE (settings that contradict each
+ * other, an unknown domain, an `initial` that does not fit), QG_ERROR_BUSY (another process writes
+ * the folder), QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY, QG_STOPPED. `result` tells how far it
+ * came in every case but that of settings that contradict each other. */
 qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_error *error);
 
 /* What has just been played, for those who watch an evaluation. */
@@ -69,18 +72,19 @@ typedef struct qg_moment {
 } qg_moment;
 
 typedef struct qg_evaluation_options {
-    int64_t steps;
+    int64_t steps;    /* agent steps to play */
     int64_t episodes; /* ends after so many, too; 0: only the steps count */
-    double epsilon;
-    int noop_max, history;
-    uint64_t seed; /* of policy, no-ops and domain */
+    double epsilon;   /* share of random actions */
+    int noop_max;     /* 1 ... noop_max no-op frames begin an episode; 0: none */
+    int history;      /* screens per state */
+    uint64_t seed;    /* of policy, no-ops and domain */
     /* NULL: none; called now and then with the step reached. */
     void (*progress)(void *context, int64_t step);
     /* NULL: none; called for the beginning of every episode and after every step. Its failure ends
      * the evaluation and is what qg_evaluate returns. */
     qg_status (*watch)(void *context, qg_domain *domain, const qg_moment *moment, qg_error *error);
     void *context;
-    const volatile sig_atomic_t *stop;
+    const volatile sig_atomic_t *stop; /* becomes non-zero: QG_STOPPED; may be NULL */
 } qg_evaluation_options;
 
 typedef struct qg_evaluation {
@@ -93,20 +97,23 @@ typedef struct qg_evaluation {
 
 /* Plays epsilon-greedily with the engine's online network for `steps` steps; a lost life does not
  * end an episode. `domain` was opened without break_on_life. With epsilon 1 no network is asked and
- * `engine` may be NULL. When it was stopped (QG_STOPPED) or failed, `evaluation` holds what was
- * played until then. */
+ * `engine` may be NULL; else its architecture must fit (qg_network_fits). When it was stopped
+ * (QG_STOPPED) or failed (memory, the domain, `watch`), `evaluation` holds what was played until
+ * then. */
 qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
                       qg_evaluation *evaluation, qg_error *error);
 
-/* The architecture that `settings` make for a domain. */
+/* The architecture that `settings` make for a domain; fails as qg_architecture_make. */
 qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
                               qg_architecture *architecture, qg_error *error);
 
-/* Whether a network fits a domain: screen and number of actions; the error names both sides. */
+/* Whether a network fits a domain with `history` screens per state: screen and number of actions;
+ * QG_ERROR_USAGE names both sides. */
 qg_status qg_network_fits(const qg_architecture *architecture, const qg_domain *domain, int history,
                           qg_error *error);
 
-/* The greedy action, ties broken by `draw` in [0, 1): index of one of the largest values. */
+/* The greedy action of q_values [actions], ties broken by `draw` in [0, 1): index of one of the
+ * largest values. */
 int qg_greedy_action(const float *q_values, int actions, double draw);
 
 #ifdef __cplusplus

@@ -1,8 +1,9 @@
 /* A domain: everything that can be played.
  *
- * One interface for the built-in grid games (MinAtar's five), the Atari 2600 emulator and, later,
- * games of the user's own. A domain is named `game[:mode=M,difficulty=D,level=L]`, for example
- * `minatar/breakout`, `qbert:level=2` or `space_invaders:mode=3,difficulty=1`. */
+ * One interface for the built-in grid games (MinAtar's five), the Atari 2600 emulator and games of
+ * the user's own (plugin.h). A domain is named `game[:mode=M,difficulty=D,level=L]`, for example
+ * `minatar/breakout`, `qbert:level=2` or `space_invaders:mode=3,difficulty=1`. Several domains may
+ * be open, each used by one thread at a time. */
 #ifndef QGRAFT_DOMAIN_H
 #define QGRAFT_DOMAIN_H
 
@@ -19,7 +20,8 @@ extern "C" {
 #define QG_MAX_ACTIONS 18 /* the Atari joystick: 9 directions, with and without fire */
 #define QG_DOMAIN_NAME 96 /* bytes of a domain's full name, with the final NUL */
 
-/* A game that can be played, as the catalogue lists it. All strings are static. */
+/* A game that can be played, as the catalogue lists it. All strings and lists are there until the
+ * process ends. */
 typedef struct qg_game {
     const char *name;           /* "breakout", "minatar/breakout" */
     const char *family;         /* kind of game, by its objective: "paddle and ball", "maze", ... */
@@ -28,7 +30,7 @@ typedef struct qg_game {
     int action_count;
     const int *modes; /* game modes the emulator knows, the default first; none: NULL */
     int mode_count;
-    const int *difficulties;
+    const int *difficulties; /* as modes */
     int difficulty_count;
     int levels; /* start levels: 1 (the usual start) ... levels */
     bool grid;  /* small screens of bits (max 1) instead of grey values: other settings suit it */
@@ -45,7 +47,7 @@ typedef struct qg_domain_options {
     int frame_skip;     /* emulator frames per step; 0: the domain's default (Atari 4, grid 1) */
     double sticky;      /* probability that a step repeats the last action instead; negative:
                            the domain's default (Atari 0, MinAtar 0.1) */
-    bool break_on_life; /* Atari: a lost life breaks the repeat of frames (training) */
+    bool break_on_life; /* a lost life breaks the repeat of frames (training) */
 } qg_domain_options;
 
 /* What one step brought. */
@@ -66,62 +68,73 @@ typedef struct qg_picture {
 
 typedef struct qg_domain qg_domain;
 
-/* The implementation of a domain; `self` is what `create` gave. */
+/* The implementation of a domain; `self` is what `create` gave. Each method does what the function
+ * qg_domain_... of its name promises below. */
 typedef struct qg_domain_class {
     void (*destroy)(void *self);
     qg_status (*reset)(void *self, int noops, uint8_t *observation, qg_error *error);
     qg_status (*step)(void *self, int action, qg_step *step, uint8_t *observation, qg_error *error);
-    qg_status (*save)(void *self, uint8_t **state, size_t *size, qg_error *error);
+    qg_status (*save)(void *self, uint8_t **state, size_t *size, qg_error *error); /* malloc'ed */
     qg_status (*restore)(void *self, const uint8_t *state, size_t size, qg_error *error);
     void (*picture)(void *self, qg_picture *picture);
     const uint8_t *(*ram)(void *self, size_t *size); /* NULL: the domain has no RAM */
 } qg_domain_class;
 
+/* To be read, not written, by its user. */
 struct qg_domain {
     const qg_domain_class *methods;
     void *self;
-    const qg_game *game;
+    const qg_game *game;       /* borrowed from qg_games */
     char name[QG_DOMAIN_NAME]; /* normalised: the game, then what differs from its defaults */
     qg_observation_shape shape;
 };
 
-/* Every playable game, in alphabetical order with the built-in ones first; static storage. */
+/* Every playable game, [*count]: the built-in ones, Atari's (both in alphabetical order), those of
+ * plugins as they were loaded; static storage. */
 const qg_game *qg_games(size_t *count);
 
-/* Opens the domain `name`. The caller owns *domain and closes it. Fails with QG_ERROR_USAGE and a
- * message that names what is allowed when the game, the mode, the difficulty or the level is not
- * known, and with QG_ERROR_IO / QG_ERROR_DATA when the emulator or the ROM is missing or wrong. The
+/* Opens the domain `name`. The caller owns *domain and closes it; it is NULL after a failure. The
+ * first call to it is qg_domain_reset. Fails with QG_ERROR_USAGE and a message that names what is
+ * allowed when the game, the mode, the difficulty or the level is not known or an option is out of
+ * range, and with QG_ERROR_IO / QG_ERROR_DATA when the emulator or the ROM is missing or wrong. The
  * same name, options and calls give the same observations, rewards and ends. */
 qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_domain **domain,
                          qg_error *error);
 void qg_domain_close(qg_domain *domain); /* NULL is allowed */
 
-/* The game of `name` and its normalised name, without opening it: for checks before a run. */
+/* The game of `name` (borrowed from qg_games) and its normalised name, without opening it: for
+ * checks before a run. Fails as qg_domain_open does for a name. */
 qg_status qg_domain_resolve(const char *name, const qg_game **game, char normalised[QG_DOMAIN_NAME],
                             qg_error *error);
 
 /* Begins an episode: a game that is over or new is started, one that goes on (a life was lost) is
- * continued; then `noops` no-op frames are played (a game that ends under them is started again).
- * `observation` gets the first screen. */
+ * continued; then `noops` (0 or more) no-op frames are played (a game that ends under them is
+ * started again). `observation` gets the first screen, u8 [height][width][channels] of
+ * domain->shape: qg_observation_size bytes of the caller's. Only a plugin's game can fail. */
 qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error);
 
 /* Plays action index `action` (0 ... game->action_count - 1; anything else is a programming
- * error) and gives the screen after it. */
+ * error) and gives what it brought and the screen after it (as qg_domain_reset). Only a plugin's
+ * game can fail. */
 qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *observation,
                          qg_error *error);
 
 /* The whole state, random generator included, as bytes that restore in any process on the same
- * kind of machine. The caller frees *state. A blob that was damaged or belongs to another domain
- * is refused by restore (checksum and name are in it). */
+ * kind of machine, after which the same calls give the same again. The caller frees *state. A blob
+ * that was damaged or belongs to another domain is refused by restore (checksum and name are in it)
+ * with QG_ERROR_DATA and changes nothing. QG_ERROR_MEMORY; QG_ERROR_USAGE for a plugin's game that
+ * cannot be saved. */
 qg_status qg_domain_save(qg_domain *domain, uint8_t **state, size_t *size, qg_error *error);
 qg_status qg_domain_restore(qg_domain *domain, const uint8_t *state, size_t size, qg_error *error);
 
 /* The full screen of the last frame. */
 void qg_domain_picture(qg_domain *domain, qg_picture *picture);
 
-/* The machine's RAM after the last frame (Atari: 128 bytes); NULL where there is none. */
+/* The machine's RAM after the last frame (Atari: 128 bytes), *size bytes that the domain owns and
+ * that are valid until its next call; NULL and 0 where there is none. */
 const uint8_t *qg_domain_ram(qg_domain *domain, size_t *size);
 
+/* Bytes of one screen. */
 static inline size_t qg_observation_size(const qg_observation_shape *shape)
 {
     return (size_t)shape->height * (size_t)shape->width * (size_t)shape->channels;

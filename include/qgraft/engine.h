@@ -1,7 +1,9 @@
 /* An engine computes with networks: acting (forward) and learning (one DQN update).
  *
  * It holds an online and a target network of one architecture and the two moments of centred
- * RMSProp, in a layout of its own. The results do not depend on the number of threads. */
+ * RMSProp, in a layout of its own. The results do not depend on the number of threads. One thread
+ * at a time may use an engine. Only qg_engine_create can fail: for the other functions a wrong
+ * index or another architecture is a programming error. */
 #ifndef QGRAFT_ENGINE_H
 #define QGRAFT_ENGINE_H
 
@@ -38,7 +40,7 @@ typedef struct qg_batch {
     const uint8_t *terminals; /* [size] 1: no value behind next_states */
 } qg_batch;
 
-/* Settings of an update. */
+/* Settings of an update; the names are those of qg_settings. */
 typedef struct qg_learning {
     float discount;
     float clip_error; /* the TD error is clipped to [-clip_error, clip_error]; 0: it is not */
@@ -53,12 +55,13 @@ typedef struct qg_learning {
 
 /* An engine for batches of up to `max_batch` states on `threads` threads; `isa` names the
  * instruction set ("avx2", "portable"), NULL is the best that the machine has. All parameters are
- * zero. */
+ * zero. The caller destroys *engine. QG_ERROR_USAGE: the machine lacks the instruction set;
+ * QG_ERROR_MEMORY. */
 qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, int threads,
                            const char *isa, qg_engine **engine, qg_error *error);
-void qg_engine_destroy(qg_engine *engine); /* NULL is allowed */
-const char *qg_engine_isa(const qg_engine *engine);
-const qg_architecture *qg_engine_architecture(const qg_engine *engine);
+void qg_engine_destroy(qg_engine *engine);                              /* NULL is allowed */
+const char *qg_engine_isa(const qg_engine *engine);                     /* static */
+const qg_architecture *qg_engine_architecture(const qg_engine *engine); /* the engine's own */
 
 /* Copies parameters into and out of the engine; `network` has the engine's architecture. */
 void qg_engine_write(qg_engine *engine, qg_parameter_set set, const qg_network *network);
@@ -70,7 +73,8 @@ void qg_engine_update_target(qg_engine *engine); /* target = online */
  * for it or below the lowest free layer in the backward pass. `layer` counts from 0. */
 void qg_engine_freeze(qg_engine *engine, int layer, bool frozen);
 
-/* q_values [size][actions] of the online or target network. */
+/* q_values [size][actions] of the online or target network; any size (more than `max_batch` states
+ * are taken in turns). */
 void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states *states,
                        float *q_values);
 

@@ -27,11 +27,12 @@ typedef struct qg_grafted_layer {
 } qg_grafted_layer;
 
 /* Copies layers of `source` into `target`, which was initialised before (those that are not copied
- * keep what they hold). Layers are paired from the front (first, layers), from the back (last) or
- * in the order of a part. Where both networks' last layers are paired, rows go by the meaning of
- * the actions ("noop,fire,..."): a row whose action the source does not have stays fresh.
- * QG_ERROR_USAGE: a number out of range, a shape that does not fit (both layers and both shapes are
- * named), no action in common. */
+ * keep what they hold); `grafted` gets what happened to each layer of the target. The actions are
+ * the names in the order of the outputs, separated by commas, as in qg_network_info. Layers are
+ * paired from the front (first, layers), from the back (last) or in the order of a part. Where both
+ * networks' last layers are paired, rows go by the meaning of the actions ("noop,fire,..."): a row
+ * whose action the source does not have stays fresh. QG_ERROR_USAGE: a number out of range, a shape
+ * that does not fit (both layers and both shapes are named), no action in common. */
 qg_status qg_graft(const qg_network *source, const char *source_actions, qg_network *target,
                    const char *target_actions, const qg_graft_choice *choice,
                    qg_grafted_layer grafted[QG_MAX_LAYERS], qg_error *error);

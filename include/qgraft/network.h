@@ -75,7 +75,7 @@ typedef struct qg_network {
     float *biases[QG_MAX_LAYERS];
 } qg_network;
 
-/* All zeros. The caller frees it with qg_network_free. */
+/* All zeros. The caller frees it with qg_network_free. QG_ERROR_MEMORY. */
 qg_status qg_network_create(const qg_architecture *architecture, qg_network *network,
                             qg_error *error);
 void qg_network_free(qg_network *network); /* a network of zero bytes is allowed */
@@ -100,12 +100,15 @@ typedef struct qg_network_info {
     size_t note_count;
 } qg_network_info;
 
-/* Reads and checks a network file (safetensors in PyTorch's layout, architecture in the metadata).
- * Every message begins with the path. */
+/* Reads and checks a network file (safetensors in PyTorch's layout, architecture in the metadata)
+ * into `network`, which the caller frees, and `info`. Every message begins with the path.
+ * QG_ERROR_IO, QG_ERROR_DATA (no network, damaged, not finite), QG_ERROR_MEMORY; nothing is to be
+ * freed after a failure, but may be when `network` was of zero bytes before. */
 qg_status qg_network_load(const char *path, qg_network *network, qg_network_info *info,
                           qg_error *error);
 
-/* Writes a network file, complete or not at all. */
+/* Writes a network file, complete or not at all: QG_ERROR_IO or QG_ERROR_MEMORY leave an older file
+ * as it was. */
 qg_status qg_network_save(const char *path, const qg_network *network, const qg_network_info *info,
                           qg_error *error);
 

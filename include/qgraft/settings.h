@@ -2,7 +2,8 @@
  *
  * One table (qg_settings_table) names every setting with its type, range and meaning; setting by
  * text, YAML, help and JSON all go through it. A preset fills all settings; what is set after it
- * changes single ones. */
+ * changes single ones. All strings are static or in the struct; nothing is to be freed but what
+ * qg_settings_format_yaml gives. */
 #ifndef QGRAFT_SETTINGS_H
 #define QGRAFT_SETTINGS_H
 
@@ -75,7 +76,8 @@ const qg_setting *qg_settings_table(size_t *count);
 void qg_setting_format(const qg_settings *settings, const qg_setting *setting, char *text,
                        size_t size);
 
-/* Fills all of `settings`. Presets: "dqn3" (the paper's DQN) and "grid" (the built-in games). */
+/* Fills all of `settings`. Presets: "dqn3" (the paper's DQN) and "grid" (games on small grids);
+ * QG_ERROR_USAGE names them for another one. */
 qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error);
 
 /* Names of the presets, in a static array that ends with NULL. */
@@ -92,21 +94,23 @@ qg_status qg_settings_set_value(qg_settings *settings, const char *key, const ch
 
 /* Reads a YAML file, a mapping of settings, over what `settings` holds. `preset` may be the first
  * key and then fills all settings before the others are read; `network` may be a sequence of
- * mappings. Errors begin with FILE:LINE. A failure leaves `settings` as they were. */
+ * mappings. Errors begin with FILE:LINE: QG_ERROR_USAGE, also for what is no YAML; QG_ERROR_IO. A
+ * failure leaves `settings` as they were. */
 qg_status qg_settings_load_yaml(qg_settings *settings, const char *path, qg_error *error);
 
 /* The same from memory; `name` stands for the file in messages. */
 qg_status qg_settings_parse_yaml(qg_settings *settings, const char *name, const void *data,
                                  size_t size, qg_error *error);
 
-/* All settings as YAML that loads back to the same struct, in *text (the caller frees it). */
+/* All settings as YAML that loads back to the same struct, in *text (the caller frees it).
+ * QG_ERROR_MEMORY. */
 qg_status qg_settings_format_yaml(const qg_settings *settings, char **text, qg_error *error);
 
 /* Checks the settings against each other; QG_ERROR_USAGE names both sides. */
 qg_status qg_settings_check(const qg_settings *settings, qg_error *error);
 
 /* A whole number typed by a person ("250k", "25M", "1e6"), from minimum to maximum; `what` names
- * it in the message. */
+ * it in the message of QG_ERROR_USAGE. */
 qg_status qg_parse_count(const char *what, const char *text, int64_t minimum, int64_t maximum,
                          int64_t *value, qg_error *error);
 
