@@ -39,7 +39,7 @@ static bool is_word(const char *text, size_t longest)
 {
     if (!text || !(*text >= 'a' && *text <= 'z')) return false;
     const size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
-    return text[length] == '\0' && length <= longest;
+    return length <= longest && text[length] == '\0';
 }
 
 static bool is_line(const char *text)
