@@ -217,8 +217,9 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
         status = qg_settings_set_value(&options->settings, "eval_steps", a->eval_steps, error);
     if (!status) status = train_resolve(&a->train, prefix, &training, folder, size, error);
     a->train.domain = NULL;
+    if (status) return status;
     if (options->samples < 0)
-        options->samples = strncmp(info.domain, "minatar/", 8) == 0 ? 100000 : 1000000;
+        options->samples = strcmp(options->settings.preset, "grid") == 0 ? 100000 : 1000000;
     options->order = a->order && strcmp(a->order, "sample") == 0 ? QG_ORDER_SAMPLE : QG_ORDER_PASS;
     options->teachers = a->teachers;
     options->teacher_count = a->teacher_count;
