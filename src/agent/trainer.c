@@ -5,6 +5,7 @@
  * (or, after an end, a new episode begun). The action is chosen before the update. */
 #include <qgraft/agent.h>
 
+#include "base/text.h"
 #include "agent/policy.h"
 #include "agent/replay.h"
 #include "agent/run_folder.h"
@@ -112,12 +113,8 @@ static qg_status save_network(trainer *t, const char *name, double score, qg_err
                             .notes = t->options->notes,
                             .note_count = t->options->note_count};
     snprintf(info.domain, sizeof info.domain, "%s", t->domain->name);
-    const qg_game *game = t->domain->game;
-    for (int a = 0; a < game->action_count; a++) {
-        const size_t used = strlen(info.actions);
-        snprintf(info.actions + used, sizeof info.actions - used, "%s%s", a ? "," : "",
-                 game->actions[a]);
-    }
+    qg_text_join(t->domain->game->actions, t->domain->game->action_count, info.actions,
+                 sizeof info.actions);
     qg_engine_read(t->engine, QG_ONLINE, &t->network);
     return qg_run_folder_network(&t->folder, name, &t->network, &info, error);
 }

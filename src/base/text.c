@@ -135,3 +135,12 @@ const char *qg_text_nearest(const char *word, const void *table, size_t count, s
     }
     return nearest;
 }
+
+void qg_text_join(const char *const *names, int count, char *text, size_t size)
+{
+    text[0] = 0;
+    for (int i = 0; i < count; i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%s", i ? "," : "", names[i]);
+    }
+}

@@ -25,4 +25,7 @@ void qg_text_from_real(double value, char text[32]);
  * elements of `stride` bytes, each of which begins with a `const char *` name. */
 const char *qg_text_nearest(const char *word, const void *table, size_t count, size_t stride);
 
+/* "noop,left,right": names separated by commas; what does not fit is cut off. */
+void qg_text_join(const char *const *names, int count, char *text, size_t size);
+
 #endif

@@ -4,6 +4,7 @@
 #include <qgraft/graft.h>
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -189,15 +190,6 @@ static qg_status resolve_settings(const graft_arguments *a, graft_work *w, qg_er
     return status ? status : qg_settings_check(settings, error);
 }
 
-static void list_actions(const qg_game *game, char *text, size_t size)
-{
-    text[0] = 0;
-    for (int i = 0; i < game->action_count; i++) {
-        const size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%s", i ? "," : "", game->actions[i]);
-    }
-}
-
 /* The fresh network of the target, as `qgraft train` would begin. */
 static qg_status make_fresh(const graft_arguments *a, graft_work *w, qg_error *error)
 {
@@ -207,7 +199,7 @@ static qg_status make_fresh(const graft_arguments *a, graft_work *w, qg_error *e
     int64_t seed = (int64_t)w->options.seed;
     qg_status status = qg_domain_open(a->train.domain, &domain_options, &domain, error);
     if (status) return status;
-    list_actions(domain->game, w->actions, sizeof w->actions);
+    qg_text_join(domain->game->actions, domain->game->action_count, w->actions, sizeof w->actions);
     status = qg_architecture_for(&w->options.settings, domain, &architecture, error);
     qg_domain_close(domain);
     if (status && strcmp(w->options.settings.network, w->source.architecture.text) == 0) {

@@ -95,11 +95,7 @@ static qg_status describe_domain(const import_arguments *a, const qg_network *ne
     if (game->action_count != network->architecture.actions)
         return qg_fail(error, QG_ERROR_USAGE, "--domain %.60s has %d actions, the network %d",
                        a->domain, game->action_count, network->architecture.actions);
-    for (int i = 0; i < game->action_count; i++) {
-        const size_t used = strlen(info->actions);
-        snprintf(info->actions + used, sizeof info->actions - used, "%s%s", i ? "," : "",
-                 game->actions[i]);
-    }
+    qg_text_join(game->actions, game->action_count, info->actions, sizeof info->actions);
     return QG_OK;
 }
 

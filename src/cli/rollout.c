@@ -6,6 +6,7 @@
 #include <qgraft/settings.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/random.h"
 #include "cli/actions.h"
 #include "network/safetensors.h"
@@ -168,11 +169,8 @@ static qg_status add_metadata(qg_tensors *tensors, const qg_domain *domain,
 {
     char seed[16];
     snprintf(seed, sizeof seed, "%u", (unsigned)options->seed);
-    char names[QG_MAX_ACTIONS * 24] = "";
-    for (int i = 0; i < domain->game->action_count; i++) {
-        strncat(names, i ? "," : "", sizeof names - strlen(names) - 1);
-        strncat(names, domain->game->actions[i], sizeof names - strlen(names) - 1);
-    }
+    char names[QG_MAX_ACTIONS * 24];
+    qg_text_join(domain->game->actions, domain->game->action_count, names, sizeof names);
     qg_status status = qg_tensors_set_metadata(tensors, "domain", domain->name, error);
     if (status == QG_OK) status = qg_tensors_set_metadata(tensors, "seed", seed, error);
     if (status == QG_OK) status = qg_tensors_set_metadata(tensors, "action_names", names, error);

@@ -4,6 +4,7 @@
 #include <qgraft/distillation.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/random.h"
 #include "transfer/distillation_folder.h"
 #include "transfer/lesson.h"
@@ -185,10 +186,7 @@ static qg_status save_network(distiller *d, const char *name, const qg_network *
                             .notes = d->folder.notes,
                             .note_count = d->folder.note_count};
     snprintf(info.domain, sizeof info.domain, "%s", domain);
-    for (int a = 0; a < network->architecture.actions; a++) {
-        const size_t used = strlen(info.actions);
-        snprintf(info.actions + used, sizeof info.actions - used, "%s%s", a ? "," : "", actions[a]);
-    }
+    qg_text_join(actions, network->architecture.actions, info.actions, sizeof info.actions);
     return qg_run_folder_network(&d->folder.run, name, network, &info, error);
 }
 
