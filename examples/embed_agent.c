@@ -46,8 +46,7 @@ int main(int argc, char **argv)
     if (!status) status = qg_network_load(argv[1], &network, &info, &error);
     if (!status) status = qg_domain_open(info.domain, &options, &domain, &error);
     const qg_architecture *a = &network.architecture;
-    int history = 1; /* a network for grids has room for more channels than its game has */
-    if (!status && domain->shape.max > 1) history = a->channels / domain->shape.channels;
+    const int history = status ? 1 : qg_network_history(&info, a, domain);
     if (!status) status = qg_network_fits(a, domain, history, &error);
     if (!status) status = qg_engine_create(a, 1, 1, NULL, &engine, &error);
     if (!status) qg_engine_write(engine, QG_ONLINE, &network);

@@ -112,6 +112,12 @@ qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *doma
 qg_status qg_network_fits(const qg_architecture *architecture, const qg_domain *domain, int history,
                           qg_error *error);
 
+/* Screens per state of a network on a domain: what its file says (`info` may be NULL), otherwise as
+ * many as its input channels hold; 1 for grids, whose networks have room for more channels than a
+ * game has. Check the result with qg_network_fits. */
+int qg_network_history(const qg_network_info *info, const qg_architecture *architecture,
+                       const qg_domain *domain);
+
 /* The greedy action of q_values [actions], ties broken by `draw` in [0, 1): index of one of the
  * largest values. */
 int qg_greedy_action(const float *q_values, int actions, double draw);

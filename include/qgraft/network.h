@@ -93,6 +93,7 @@ typedef struct qg_note {
 typedef struct qg_network_info {
     char domain[96];
     char actions[512]; /* names in the order of the outputs, separated by commas */
+    int history;       /* screens per state; 0: unknown */
     uint64_t seed;
     int64_t step;         /* agent steps it was trained for */
     double score;         /* of its evaluation; NaN: not evaluated */

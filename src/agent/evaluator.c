@@ -18,6 +18,13 @@ qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *doma
                                 architecture, error);
 }
 
+int qg_network_history(const qg_network_info *info, const qg_architecture *architecture,
+                       const qg_domain *domain)
+{
+    if (info && info->history) return info->history;
+    return domain->shape.max == 1 ? 1 : architecture->channels / domain->shape.channels;
+}
+
 qg_status qg_network_fits(const qg_architecture *a, const qg_domain *domain, int history,
                           qg_error *error)
 {
@@ -26,6 +33,11 @@ qg_status qg_network_fits(const qg_architecture *a, const qg_domain *domain, int
         return qg_fail(error, QG_ERROR_USAGE,
                        "the network has %d actions, %s has %d: choose a game with as many",
                        a->actions, domain->name, domain->game->action_count);
+    if (history < 1 || history > QG_MAX_HISTORY)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the network's input of %d channels makes %d screens of %s: 1 to %d are "
+                       "possible",
+                       a->channels, history, domain->name, QG_MAX_HISTORY);
     if (a->height != shape->height || a->width != shape->width || a->input_max != shape->max ||
         a->channels < history * shape->channels)
         return qg_fail(error, QG_ERROR_USAGE,

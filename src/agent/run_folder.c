@@ -41,7 +41,7 @@ void qg_yaml_string(FILE *out, const char *text)
 
 /* What a transfer adds: the frozen layers, and notes such as the pedigree, quoted. */
 static void write_transfer(FILE *out, const qg_train_options *options,
-                           const qg_architecture *architecture)
+                           const qg_architecture *architecture, bool unchanged)
 {
     const char *separator = "frozen: [";
     for (int l = 0; l < architecture->layer_count; l++)
@@ -50,6 +50,7 @@ static void write_transfer(FILE *out, const qg_train_options *options,
             separator = ", ";
         }
     if (strcmp(separator, ", ") == 0) fprintf(out, "]\n");
+    if (unchanged) fprintf(out, "frozen_unchanged: true # bit for bit, checked at the end\n");
     for (size_t i = 0; i < options->note_count; i++) {
         fprintf(out, "%s: ", options->notes[i].key);
         qg_yaml_string(out, options->notes[i].value);
@@ -57,9 +58,10 @@ static void write_transfer(FILE *out, const qg_train_options *options,
     }
 }
 
-/* run.yaml: everything that determines the result. */
+/* run.yaml: everything that determines the result. `unchanged`: the frozen layers were found so. */
 static qg_status write_run(const qg_run_folder *folder, const qg_train_options *options,
-                           const qg_domain *domain, const qg_engine *engine, qg_error *error)
+                           const qg_domain *domain, const qg_engine *engine, bool unchanged,
+                           qg_error *error)
 {
     const qg_architecture *architecture = qg_engine_architecture(engine);
     char *settings, *text = NULL;
@@ -72,7 +74,7 @@ static qg_status write_run(const qg_run_folder *folder, const qg_train_options *
         fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, qg_engine_isa(engine));
         fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\n", domain->name,
                 options->seed, options->steps);
-        write_transfer(out, options, architecture);
+        write_transfer(out, options, architecture, unchanged);
         fprintf(out, "settings:\n");
         for (char *line = strtok(settings, "\n"); line; line = strtok(NULL, "\n"))
             fprintf(out, "  %s\n", line);
@@ -137,7 +139,7 @@ qg_status qg_run_folder_create(qg_run_folder *folder, const char *path, bool ove
 static qg_status open_files(qg_run_folder *folder, const qg_train_options *options,
                             const qg_domain *domain, const qg_engine *engine, qg_error *error)
 {
-    qg_status status = write_run(folder, options, domain, engine, error);
+    qg_status status = write_run(folder, options, domain, engine, false, error);
     if (!status)
         status = qg_run_folder_csv(folder, "evaluations.csv", QG_EVALUATION_COLUMNS,
                                    &folder->evaluations, error);
@@ -237,6 +239,12 @@ qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
     const qg_status status = qg_network_save(path, network, info, error);
     free(path);
     return status;
+}
+
+qg_status qg_run_folder_frozen(const qg_run_folder *folder, const qg_train_options *options,
+                               const qg_domain *domain, const qg_engine *engine, qg_error *error)
+{
+    return write_run(folder, options, domain, engine, true, error);
 }
 
 qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,

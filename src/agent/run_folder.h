@@ -72,6 +72,10 @@ qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
                                 const qg_network *network, const qg_network_info *info,
                                 qg_error *error);
 
+/* Writes into run.yaml that the frozen layers equal what the run began with. */
+qg_status qg_run_folder_frozen(const qg_run_folder *folder, const qg_train_options *options,
+                               const qg_domain *domain, const qg_engine *engine, qg_error *error);
+
 /* Writes process.yaml: how the run went on this machine, which does not change its result. */
 qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,
                                 const qg_train_result *result, const char *state, qg_error *error);

@@ -107,7 +107,8 @@ static qg_status validate(trainer *t, double *q, double *td_error, qg_error *err
 
 static qg_status save_network(trainer *t, const char *name, double score, qg_error *error)
 {
-    qg_network_info info = {.seed = t->options->seed,
+    qg_network_info info = {.history = t->settings->history,
+                            .seed = t->options->seed,
                             .step = t->step,
                             .score = score,
                             .notes = t->options->notes,
@@ -359,6 +360,10 @@ static qg_status open_replay(trainer *t, qg_error *error)
 static qg_status check_frozen(trainer *t, qg_error *error)
 {
     const qg_architecture *a = &t->network.architecture;
+    int frozen = 0;
+    for (int l = 0; l < a->layer_count; l++)
+        frozen += t->options->frozen[l];
+    if (!frozen) return QG_OK;
     qg_network begun;
     qg_status status = qg_network_create(a, &begun, error);
     if (status) return status;
@@ -376,7 +381,8 @@ static qg_status check_frozen(trainer *t, qg_error *error)
                              t->folder.path, a->layers[l].name);
     }
     qg_network_free(&begun);
-    return status;
+    return status ? status
+                  : qg_run_folder_frozen(&t->folder, t->options, t->domain, t->engine, error);
 }
 
 static qg_status run(trainer *t, qg_error *error)

@@ -345,6 +345,12 @@ static int print_plan(const graft_arguments *a, const graft_work *w)
                                         array));
     }
     cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)layers, layer_cell, w);
+    for (int l = 0; l < layers; l++) {
+        const qg_layer *layer = &w->network.architecture.layers[l];
+        if (w->options.frozen[l] && w->grafted[l].rows < layer->outputs)
+            printf("the %d fresh rows of %s are frozen too\n", layer->outputs - w->grafted[l].rows,
+                   layer->name);
+    }
     if (frozen == layers) printf("every layer is frozen: nothing will be learned\n");
     return 0;
 }

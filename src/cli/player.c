@@ -102,12 +102,7 @@ static qg_status open_engine(cli_player *player, const char *isa, qg_error *erro
 {
     const qg_domain *domain = player->domain;
     const qg_architecture *architecture = &player->network.architecture;
-    /* A grid network's input may have more channels than its game. */
-    int history = architecture->channels / domain->shape.channels;
-    if (domain->shape.max == 1) history = 1;
-    if (history < 1 || history > QG_MAX_HISTORY)
-        return qg_fail(error, QG_ERROR_USAGE, "%s: its input of %d channels does not fit %s",
-                       player->network_name, architecture->channels, domain->name);
+    const int history = qg_network_history(&player->info, architecture, domain);
     player->options.history = history;
     qg_status status = qg_network_fits(architecture, domain, history, error);
     if (!status) status = qg_engine_create(architecture, 1, 1, isa, &player->engine, error);
@@ -118,12 +113,11 @@ static qg_status open_engine(cli_player *player, const char *isa, qg_error *erro
 qg_status cli_player_open(const cli_player_arguments *a, cli_player *player, qg_error *error)
 {
     *player = (cli_player){.network_name = a->random ? NULL : a->words[0]};
-    qg_network_info info = {0};
     const char *domain = a->words[a->random ? 0 : 1];
     qg_status status = QG_OK;
-    if (!a->random) status = qg_network_load(a->words[0], &player->network, &info, error);
+    if (!a->random) status = qg_network_load(a->words[0], &player->network, &player->info, error);
     if (status) return status;
-    if (!domain) domain = info.domain;
+    if (!domain) domain = player->info.domain;
     if (!domain[0])
         return qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game: name a domain behind it",
                        a->words[0]);

@@ -21,7 +21,8 @@ extern const struct argp cli_player_argp;
 typedef struct cli_player {
     const char *network_name; /* the file; NULL: it plays at random */
     qg_network network;
-    qg_engine *engine; /* NULL: at random */
+    qg_network_info info; /* of the network's file */
+    qg_engine *engine;    /* NULL: at random */
     qg_domain *domain;
     int64_t seed;
     qg_settings settings;          /* of which only those above are used */

@@ -63,15 +63,18 @@ static int weight_shape(const qg_layer *layer, size_t shape[4])
 static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_network_info *info,
                           qg_error *error)
 {
-    char input[96], seed[32], step[32], score[64];
+    char input[96], history[16], seed[32], step[32], score[64];
     snprintf(score, sizeof score, "%.17g", info->score);
     snprintf(input, sizeof input, "%d,%d,%d,%d", a->channels, a->height, a->width, a->input_max);
     snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
+    snprintf(history, sizeof history, "%d", info->history);
     snprintf(step, sizeof step, "%" PRId64, info->step);
     qg_status status;
     if ((status = qg_tensors_set_metadata(file, "format", "qgraft network 1", error)) ||
         (status = qg_tensors_set_metadata(file, "architecture", a->text, error)) ||
         (status = qg_tensors_set_metadata(file, "input", input, error)) ||
+        (status =
+             info->history ? qg_tensors_set_metadata(file, "history", history, error) : QG_OK) ||
         (status = qg_tensors_set_metadata(file, "domain", info->domain, error)) ||
         (status = qg_tensors_set_metadata(file, "actions", info->actions, error)) ||
         (status = qg_tensors_set_metadata(file, "seed", seed, error)) ||
@@ -139,6 +142,8 @@ static qg_status read_info(const qg_tensors *file, const char *path, qg_network_
         return status;
     const char *seed = qg_tensors_metadata(file, "seed"), *step = qg_tensors_metadata(file, "step");
     const char *score = qg_tensors_metadata(file, "score");
+    const char *history = qg_tensors_metadata(file, "history");
+    if (history) info->history = (int)strtol(history, NULL, 10);
     if (seed) info->seed = strtoull(seed, NULL, 10);
     if (step) info->step = strtoll(step, NULL, 10);
     if (score) info->score = strtod(score, NULL);

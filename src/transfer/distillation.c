@@ -180,7 +180,8 @@ static qg_status save_network(distiller *d, const char *name, const qg_network *
                               const char *domain, const char *const *actions, double score,
                               qg_error *error)
 {
-    qg_network_info info = {.seed = d->options->seed,
+    qg_network_info info = {.history = d->settings.history,
+                            .seed = d->options->seed,
                             .step = d->samples,
                             .score = score,
                             .notes = d->folder.notes,

@@ -130,12 +130,6 @@ static qg_status visit(void *context, qg_domain *domain, int64_t step, const uin
     return QG_OK;
 }
 
-/* Screens of a state of `domain` in this network. */
-static int history_length(const qg_architecture *a, const qg_domain *domain)
-{
-    return domain->shape.max == 1 ? 1 : a->channels / domain->shape.channels;
-}
-
 static qg_status sample_create(const char *name, const qg_architecture *a, int64_t steps, sample *s,
                                qg_error *error)
 {
@@ -143,7 +137,7 @@ static qg_status sample_create(const char *name, const qg_architecture *a, int64
     qg_domain *domain;
     qg_status status = qg_domain_open(name, &options, &domain, error);
     if (status) return status;
-    s->parts = history_length(a, domain);
+    s->parts = qg_network_history(NULL, a, domain);
     if (s->parts < 1 || s->parts > QG_MAX_HISTORY || a->channels % s->parts)
         status = qg_fail(error, QG_ERROR_USAGE,
                          "the network's input of %d channels does not fit %s", a->channels, name);

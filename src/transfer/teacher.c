@@ -25,14 +25,9 @@ static qg_status look_at_domain(qg_teacher *t, const qg_settings *settings, qg_e
     t->game = domain->game;
     t->shape = domain->shape;
     snprintf(t->domain, sizeof t->domain, "%s", domain->name);
-    /* A grid network's input may have more channels than its game, so that it does not tell. */
-    const int most = t->network.architecture.channels / t->shape.channels;
-    t->history = t->shape.max != 1 ? most : settings->history <= most ? settings->history : 1;
-    if (t->history < 1 || t->history > QG_MAX_HISTORY)
-        status = qg_fail(error, QG_ERROR_USAGE, "%s: its input of %d channels does not fit %s",
-                         t->path, t->network.architecture.channels, t->domain);
+    t->history = qg_network_history(&t->info, &t->network.architecture, domain);
     qg_error inner;
-    if (!status && qg_network_fits(&t->network.architecture, domain, t->history, &inner))
+    if (qg_network_fits(&t->network.architecture, domain, t->history, &inner))
         status = qg_fail(error, QG_ERROR_USAGE, "%s: %s", t->path, inner.message);
     qg_domain_close(domain);
     return status;

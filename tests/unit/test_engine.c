@@ -692,6 +692,126 @@ static void test_frozen(void **state)
     problem_free(&p);
 }
 
+/* ---- Weight decay and dropout ---- */
+
+/* Weights get -l2 * w beside their gradient, biases and frozen layers do not. */
+static void test_weight_decay(void **state)
+{
+    (void)state;
+    enum { SIZE = 5, FROZEN = 1 };
+    problem p = problem_create(&shapes[5], SIZE, 8);
+    qg_learning decayed = dqn3;
+    decayed.l2 = 0.3f;
+    qg_engine *plain = engine_for(&p, SIZE, 1, NULL), *engine = engine_for(&p, SIZE, 2, NULL);
+    qg_network expected, got;
+    assert_int_equal(qg_network_create(&p.a, &expected, &error), QG_OK);
+    assert_int_equal(qg_network_create(&p.a, &got, &error), QG_OK);
+    qg_engine_freeze(plain, FROZEN, true);
+    qg_engine_freeze(engine, FROZEN, true);
+    qg_engine_update(plain, &dqn3, &p.batch, true, NULL, NULL);
+    qg_engine_update(engine, &decayed, &p.batch, true, NULL, NULL);
+    qg_engine_read(plain, QG_GRADIENT, &expected);
+    qg_engine_read(engine, QG_GRADIENT, &got);
+    for (int l = 0; l < p.a.layer_count; l++) {
+        const size_t weights = qg_layer_weights(&p.a.layers[l]);
+        for (size_t k = 0; k < weights && l != FROZEN; k++)
+            expected.weights[l][k] =
+                fmaf(-0.3f, p.sets[QG_ONLINE].weights[l][k], expected.weights[l][k]);
+    }
+    assert_memory_equal(got.parameters, expected.parameters,
+                        qg_architecture_parameters(&p.a) * sizeof(float));
+    qg_engine_read(engine, QG_ONLINE, &got);
+    const size_t begin = (size_t)(got.weights[FROZEN] - got.parameters);
+    assert_memory_equal(got.parameters + begin, p.sets[QG_ONLINE].parameters + begin,
+                        (layer_end(&p, FROZEN) - begin) * sizeof(float));
+    qg_network_free(&expected);
+    qg_network_free(&got);
+    qg_engine_destroy(plain);
+    qg_engine_destroy(engine);
+    problem_free(&p);
+}
+
+/* q-values of the online network under a dropout draw, from an update that changes nothing. */
+static void dropped_q(const problem *p, const qg_network *online, const qg_learning *learning,
+                      float *q)
+{
+    qg_learning still = *learning;
+    still.learning_rate = 0;
+    qg_engine *engine = engine_for(p, p->batch.states.size, 1, NULL);
+    qg_engine_write(engine, QG_ONLINE, online);
+    qg_engine_update(engine, &still, &p->batch, false, q, NULL);
+    qg_engine_destroy(engine);
+}
+
+static double squared_errors(const problem *p, const float *q, const double *targets)
+{
+    double sum = 0;
+    for (int i = 0; i < p->batch.states.size; i++) {
+        const double delta = targets[i] - (double)q[i * p->a.actions + p->actions[i]];
+        sum += delta * delta / 2;
+    }
+    return sum;
+}
+
+/* The gradient under dropout is the slope of the loss under the same draw; another draw drops
+ * others; threads make no difference; acting knows nothing of it. */
+static void test_dropout(void **state)
+{
+    (void)state;
+    enum { SIZE = 9, PROBES = 12 };
+    const qg_learning learning = {.discount = 0.99f,
+                                  .rms_decay = 0.95f,
+                                  .rms_epsilon = 0.01f,
+                                  .dropout_conv = 0.25f,
+                                  .dropout_linear = 0.5f,
+                                  .dropout_draw = 77};
+    problem p = problem_create(&shapes[4], SIZE, 12);
+    float q[SIZE * 6], plain[SIZE * 6], td_errors[SIZE];
+    qg_engine *engine = engine_for(&p, SIZE, 1, NULL), *three = engine_for(&p, SIZE, 3, NULL);
+    qg_engine_forward(engine, QG_ONLINE, &p.batch.states, plain);
+    qg_engine_update(engine, &learning, &p.batch, true, q, td_errors);
+    qg_engine_update(three, &learning, &p.batch, true, NULL, NULL);
+    assert_same(&p, engine, three, "dropout on three threads");
+    assert_memory_not_equal(q, plain, sizeof q);
+    qg_engine_read(engine, QG_GRADIENT, &p.sets[QG_GRADIENT]);
+
+    double targets[SIZE];
+    for (int i = 0; i < SIZE; i++)
+        targets[i] = (double)td_errors[i] + (double)q[i * p.a.actions + p.actions[i]];
+    qg_random random = qg_random_stream(6, "places");
+    for (int probe = 0; probe < PROBES; probe++) {
+        const int l = probe % p.a.layer_count;
+        double largest = 0;
+        for (size_t k = 0; k < qg_layer_weights(&p.a.layers[l]); k++)
+            largest = fmax(largest, fabs((double)p.sets[QG_GRADIENT].weights[l][k]));
+        float *weight =
+            &p.sets[QG_ONLINE]
+                 .weights[l][qg_random_below(&random, qg_layer_weights(&p.a.layers[l]))];
+        const float gradient =
+            p.sets[QG_GRADIENT].parameters[weight - p.sets[QG_ONLINE].parameters];
+        const float was = *weight, h = 1e-3f;
+        *weight = was + h;
+        dropped_q(&p, &p.sets[QG_ONLINE], &learning, q);
+        const double above = squared_errors(&p, q, targets);
+        *weight = was - h;
+        dropped_q(&p, &p.sets[QG_ONLINE], &learning, q);
+        const double slope = -(above - squared_errors(&p, q, targets)) / (2 * (double)h);
+        *weight = was;
+        if (fabs(slope - (double)gradient) > 1e-2 * largest)
+            fail_msg("layer %d: slope %g, gradient %g", l + 1, slope, (double)gradient);
+    }
+
+    qg_learning another = learning;
+    another.dropout_draw++;
+    float other[SIZE * 6];
+    dropped_q(&p, &p.sets[QG_ONLINE], &learning, q);
+    dropped_q(&p, &p.sets[QG_ONLINE], &another, other);
+    assert_memory_not_equal(q, other, sizeof q);
+    qg_engine_destroy(engine);
+    qg_engine_destroy(three);
+    problem_free(&p);
+}
+
 /* ---- Extreme numbers ---- */
 
 static void test_terminal(void **state)
@@ -848,6 +968,8 @@ int main(void)
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_missing_screens),
         cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_weight_decay),
+        cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_terminal),
         cmocka_unit_test(test_magnitudes),
         cmocka_unit_test(test_no_variance),
