@@ -229,7 +229,7 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     options->isa = training.isa;
     options->folder = training.folder;
     options->overwrite = training.overwrite;
-    return status;
+    return QG_OK;
 }
 
 /* --------------------------------------------------------------------------------- progress */

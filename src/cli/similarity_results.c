@@ -87,7 +87,7 @@ static void layer_cell(const void *context, size_t row, size_t column, char *tex
     const qg_representation *r = context;
     const char *a = r->layers[row].names[0], *b = r->layers[row].names[1];
     const double values[] = {0, r->layers[row].on[0], r->layers[row].on[1], r->layers[row].both};
-    if (column > 0)
+    if (column > 0 && column < sizeof values / sizeof *values)
         snprintf(text, size, isnan(values[column]) ? "-" : "%.3f", values[column]);
     else if (strcmp(a, b) == 0)
         snprintf(text, size, "%s", a);

@@ -163,16 +163,17 @@ static int print_result(const qg_train_options *options, const qg_train_result *
                   "learning_steps_per_second", result->learning_steps_per_second));
 }
 
-int train_run(const train_arguments *arguments, qg_train_options *options)
+int train_run(const train_arguments *arguments, const qg_train_options *options)
 {
     cli_progress progress = {.quiet = arguments->quiet};
+    qg_train_options watched = *options;
     qg_train_result result;
     qg_error error;
     cli_catch_interrupt();
-    options->stop = cli_interrupt_flag();
-    options->progress = cli_show_progress;
-    options->context = &progress;
-    const qg_status status = qg_train(options, &result, &error);
+    watched.stop = cli_interrupt_flag();
+    watched.progress = cli_show_progress;
+    watched.context = &progress;
+    const qg_status status = qg_train(&watched, &result, &error);
     cli_end_progress(&progress);
     if (status == QG_STOPPED) {
         fprintf(stderr, "qgraft: %s; what was learned is in %s\n", error.message, options->folder);

@@ -33,6 +33,6 @@ qg_status train_resolve(const train_arguments *arguments, const char *prefix,
 int train_print_settings(const qg_settings *settings);
 
 /* Trains with progress and prints the result; the exit code. */
-int train_run(const train_arguments *arguments, qg_train_options *options);
+int train_run(const train_arguments *arguments, const qg_train_options *options);
 
 #endif

@@ -18,7 +18,9 @@ static qg_status note(qg_distillation_folder *folder, int task, const char *pref
     const int good = task == 0 ? asprintf(&name, "%s%s", prefix, key)
                                : asprintf(&name, "%s%d_%s", prefix, task + 1, key);
     if (good < 0) name = NULL;
-    folder->notes[folder->note_count++] = (qg_note){name, copy};
+    qg_note *line = &folder->notes[folder->note_count++];
+    line->key = name;
+    line->value = copy;
     return name && copy ? QG_OK : qg_fail_memory(error, "the pedigree", strlen(value));
 }
 

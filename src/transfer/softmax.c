@@ -20,6 +20,7 @@ static void log_softmax(const float *values, int actions, double temperature, do
         logs[a] = ((double)values[a] - most) / temperature;
         sum += exp(logs[a]);
     }
+    assert(sum >= 1); /* the largest gives 1 */
     const double normaliser = log(sum);
     for (int a = 0; a < actions; a++)
         logs[a] -= normaliser;
@@ -51,13 +52,14 @@ static const double lowest = 1e-3, highest = 1e6;
 static int cut(char *text, const char *parts[3])
 {
     int count = 0;
-    for (char *part = text; part;) {
-        if (count == 3) return 0;
-        parts[count++] = part;
-        part = strchr(part, ':');
-        if (part) *part++ = '\0';
+    while (count < 3) {
+        parts[count++] = text;
+        char *colon = strchr(text, ':');
+        if (!colon) return count;
+        *colon = '\0';
+        text = colon + 1;
     }
-    return count;
+    return 0;
 }
 
 /* first + i * step as it would be written by hand. */
