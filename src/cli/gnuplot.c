@@ -12,8 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/wait.h>
-
-extern char **environ;
+#include <unistd.h>
 
 static bool ends_in(const char *path, const char *ending)
 {
