@@ -1,4 +1,5 @@
 /* Names of domains, and the one interface in front of their implementations. */
+#include "base/text.h"
 #include "domain/domain_class.h"
 
 #include <assert.h>
@@ -32,30 +33,6 @@ const qg_game *qg_games(size_t *count)
     return all_games;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours that make `a` of `b` (Damerau and
- * Levenshtein, restricted); both shorter than QG_DOMAIN_NAME. */
-static int edit_distance(const char *a, const char *b)
-{
-    const size_t m = strlen(a), n = strlen(b);
-    int distance[QG_DOMAIN_NAME][QG_DOMAIN_NAME];
-    assert(m < QG_DOMAIN_NAME && n < QG_DOMAIN_NAME);
-    for (size_t i = 0; i <= m; i++)
-        distance[i][0] = (int)i;
-    for (size_t j = 0; j <= n; j++)
-        distance[0][j] = (int)j;
-    for (size_t i = 1; i <= m; i++)
-        for (size_t j = 1; j <= n; j++) {
-            int best = distance[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            if (distance[i - 1][j] + 1 < best) best = distance[i - 1][j] + 1;
-            if (distance[i][j - 1] + 1 < best) best = distance[i][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                distance[i - 2][j - 2] + 1 < best)
-                best = distance[i - 2][j - 2] + 1;
-            distance[i][j] = best;
-        }
-    return distance[m][n];
-}
-
 /* As people write it -> as the catalogue does: "Space-Invaders" -> "space_invaders". */
 static void fold(const char *from, char to[QG_DOMAIN_NAME])
 {
@@ -73,19 +50,11 @@ static qg_status fail_game(const char *name, qg_error *error)
     const qg_game *games = qg_games(&count);
     char folded[QG_DOMAIN_NAME];
     fold(name, folded);
-    const qg_game *nearest = NULL;
-    int least = (int)strlen(folded) / 3 + 1; /* farther is no typo */
-    for (size_t i = 0; i < count; i++) {
-        const int distance = edit_distance(folded, games[i].name);
-        if (distance <= least && (!nearest || distance < least)) {
-            least = distance;
-            nearest = &games[i];
-        }
-    }
+    const char *nearest = qg_text_nearest(folded, games, count, sizeof *games); /* name is first */
     if (nearest)
         return qg_fail(error, QG_ERROR_USAGE,
                        "unknown game '%s': did you mean '%s'? 'qgraft games' lists all", name,
-                       nearest->name);
+                       nearest);
     return qg_fail(error, QG_ERROR_USAGE, "unknown game '%s': 'qgraft games' lists all", name);
 }
 
