@@ -10,17 +10,13 @@
 #include <unistd.h>
 
 enum {
-    OPTION_TEMPERATURE = 256,
+    OPTION_TEMPERATURE = OPTION_TRAIN_END,
     OPTION_ORDER,
     OPTION_SAMPLES,
     OPTION_EPSILON,
     OPTION_SET_FILE,
     OPTION_NETWORK,
     OPTION_EVAL_STEPS,
-    OPTION_CONFIG,
-    OPTION_ISA,
-    OPTION_OVERWRITE,
-    OPTION_JSON,
 };
 
 static const char documentation[] =
@@ -80,44 +76,6 @@ static void check_complete(const distill_arguments *a, struct argp_state *state)
                 argp_error(state, "--set-file '%.200s' is given twice", a->set_files[i]);
 }
 
-static error_t parse_training_option(int key, char *text, struct argp_state *state,
-                                     train_arguments *a)
-{
-    switch (key) {
-    case 's':
-        a->seed = text;
-        break;
-    case 'o':
-        a->out = text;
-        break;
-    case 'S':
-        if (a->set_count == sizeof a->sets / sizeof *a->sets) argp_error(state, "too many --set");
-        a->sets[a->set_count++] = text;
-        break;
-    case 't':
-        a->threads = text;
-        break;
-    case 'q':
-        a->quiet = true;
-        break;
-    case OPTION_CONFIG:
-        a->config = text;
-        break;
-    case OPTION_ISA:
-        a->isa = text;
-        break;
-    case OPTION_OVERWRITE:
-        a->overwrite = true;
-        break;
-    case OPTION_JSON:
-        a->json = true;
-        break;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     distill_arguments *a = state->input;
@@ -153,7 +111,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         check_complete(a, state);
         break;
     default:
-        return parse_training_option(key, text, state, &a->train);
+        return train_parse_option(key, text, state, &a->train);
     }
     return 0;
 }

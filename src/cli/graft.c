@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    OPTION_TO = 256 + 64, /* beside those of training */
+    OPTION_TO = OPTION_TRAIN_END,
     OPTION_FIRST,
     OPTION_LAST,
     OPTION_LAYERS,

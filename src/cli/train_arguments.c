@@ -5,15 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    OPTION_CONFIG = 256,
-    OPTION_PRESET,
-    OPTION_ISA,
-    OPTION_OVERWRITE,
-    OPTION_JSON,
-    OPTION_SETTINGS,
-};
-
 static const struct argp_option argp_options[] = {
     {"steps", 'n', "N", 0, "agent steps, as 250k or 25M (default: 25M for Atari, 1M for grids)", 0},
     {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
@@ -29,9 +20,8 @@ static const struct argp_option argp_options[] = {
     {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0},
     {0}};
 
-static error_t parse_option(int key, char *text, struct argp_state *state)
+error_t train_parse_option(int key, char *text, struct argp_state *state, train_arguments *a)
 {
-    train_arguments *a = state->input;
     switch (key) {
     case 'n':
         a->steps = text;
@@ -74,6 +64,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return ARGP_ERR_UNKNOWN;
     }
     return 0;
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    return train_parse_option(key, text, state, state->input);
 }
 
 const struct argp train_argp = {argp_options, parse_option, NULL, NULL, NULL, NULL, NULL};

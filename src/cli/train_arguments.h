@@ -8,6 +8,17 @@
 
 #include <qgraft/agent.h>
 
+/* Options without a letter; a command's own begin at OPTION_TRAIN_END. */
+enum {
+    OPTION_CONFIG = 256,
+    OPTION_PRESET,
+    OPTION_ISA,
+    OPTION_OVERWRITE,
+    OPTION_JSON,
+    OPTION_SETTINGS,
+    OPTION_TRAIN_END,
+};
+
 /* As given; NULL: not given. --set and --config are applied after the preset is known, so they are
  * kept. */
 typedef struct train_arguments {
@@ -16,6 +27,11 @@ typedef struct train_arguments {
     size_t set_count;
     bool overwrite, quiet, json, settings;
 } train_arguments;
+
+/* Takes one option into `arguments`; ARGP_ERR_UNKNOWN when it is none of training's. For commands
+ * that list some of the options as their own. */
+error_t train_parse_option(int key, char *text, struct argp_state *state,
+                           train_arguments *arguments);
 
 /* The options; give it a train_arguments as child input. Positional arguments are the parent's. */
 extern const struct argp train_argp;
