@@ -1,0 +1,200 @@
+/* Studies: many runs with several seeds, described in one file.
+ *
+ * A study file (docs/studies.md) lists sources (networks to copy from) and runs; lists in a field
+ * multiply. Planning it gives a directed graph of tasks, one per run and seed: a task needs the
+ * networks that its parents make. A study lies in a folder:
+ *
+ *     study.yaml       the study file as it was run
+ *     study.json       where it came from, its scale
+ *     runs/ID/sSEED/   the run folder of a task, with task.json (its hash, how it went),
+ *                      progress.json (now and then from the run) and log.txt (what it printed)
+ *                      beside what the run writes
+ *     stale/           run folders whose settings have been changed since
+ *
+ * All strings and arrays belong to the study. */
+#ifndef QGRAFT_STUDY_H
+#define QGRAFT_STUDY_H
+
+#include <qgraft/distillation.h>
+#include <qgraft/graft.h>
+#include <qgraft/settings.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QG_STUDY_NAME 96 /* bytes of the name of a study, source, run or group, with the NUL */
+
+/* A network, or one for each seed, that others begin from. */
+typedef struct qg_study_source {
+    char name[QG_STUDY_NAME];
+    int line; /* in the study file */
+    int run;  /* the run that makes it; -1: `files` */
+    /* Which network of the run: of its best evaluation (as in the paper), the last one, or that of
+     * a step. */
+    enum { QG_TAKE_BEST, QG_TAKE_LAST, QG_TAKE_STEP } take;
+    int64_t at;   /* QG_TAKE_STEP */
+    char **files; /* absolute paths: one for all seeds, or one for each of the study's */
+    int file_count;
+} qg_study_source;
+
+typedef enum qg_run_kind { QG_RUN_TRAIN, QG_RUN_GRAFT, QG_RUN_DISTILL } qg_run_kind;
+
+#define QG_SOURCE_NONE   (-1)
+#define QG_SOURCE_RANDOM (-2) /* fresh layers instead of copied ones: a control */
+
+/* Runs that differ in nothing but the seed. */
+typedef struct qg_study_run {
+    char id[QG_STUDY_NAME]; /* unique; names the folder: letters, digits, '-', '_', '.' */
+    int line;               /* in the study file */
+    qg_run_kind kind;
+    bool listed;                   /* under `runs`, not only made for a source */
+    char game[QG_DOMAIN_NAME];     /* resolved; of a distillation, the first teacher's */
+    char group[QG_STUDY_NAME];     /* the figure it is drawn in; "" for a baseline */
+    qg_settings settings;          /* resolved and scaled */
+    int64_t steps;                 /* agent steps; of a distillation, samples of a teacher */
+    int source;                    /* grafts: an index into `sources`, or QG_SOURCE_RANDOM */
+    qg_graft_choice choice;        /* grafts */
+    bool freeze;                   /* grafts */
+    int teachers[QG_MAX_TEACHERS]; /* distillations: indices into `sources` */
+    int teacher_count;
+    qg_temperatures temperatures; /* distillations */
+    qg_distillation_order order;  /* distillations */
+    double epsilon;               /* distillations: of the teachers' play */
+    uint64_t *seeds;              /* rising */
+    int seed_count;
+    int baseline; /* grafts: the training from fresh weights with the same game, steps and settings;
+                     -1: the study has none */
+    int64_t *snapshots; /* steps whose networks others begin from, rising */
+    int snapshot_count;
+} qg_study_run;
+
+/* One process's work: a run with a seed. Tasks stand behind all their parents in the array. */
+typedef struct qg_study_task {
+    int run;
+    uint64_t seed;
+    int parents[QG_MAX_TEACHERS]; /* tasks */
+    int parent_count;
+    char hash[65]; /* SHA-256 of all that determines the result, that of the parents included */
+    char *folder;  /* "runs/ID/sSEED", within the study's folder */
+} qg_study_task;
+
+/* A score that a learner of the game should reach (time to threshold), and the two scores between
+ * which those of the game are normalised. NaN: not given. */
+typedef struct qg_study_game {
+    char name[QG_DOMAIN_NAME];
+    double threshold, random, reference;
+} qg_study_game;
+
+/* Which listed grafts a claim speaks of: each field that is given must fit. */
+typedef struct qg_study_filter {
+    char **games, **sources, **groups, **ids; /* one of each that is not empty */
+    int game_count, source_count, group_count, id_count;
+    int first[QG_MAX_LAYERS], first_count;
+    int last[QG_MAX_LAYERS], last_count;
+    int freeze; /* 0, 1; -1: both */
+    int self;   /* 1: source and target are the same game, 0: they are not; -1: both */
+} qg_study_filter;
+
+typedef enum qg_claim_metric {
+    QG_CLAIM_AREA,      /* mean normalised score of the whole training */
+    QG_CLAIM_EARLY,     /* ... of its first 80 % */
+    QG_CLAIM_LATE,      /* ... of its last 20 % */
+    QG_CLAIM_ASYMPTOTE, /* ... of its last 10 % */
+    QG_CLAIM_JUMPSTART,
+    QG_CLAIM_MAXIMUM,
+} qg_claim_metric;
+
+typedef enum qg_claim_kind {
+    QG_CLAIM_POSITIVE, /* `of` is better than its baseline */
+    QG_CLAIM_NEGATIVE, /* ... worse than its baseline */
+    QG_CLAIM_BETTER,   /* `of` gains more over its baseline than `than` */
+    QG_CLAIM_WORSE,
+} qg_claim_kind;
+
+/* What somebody said, in a form that the results can be held against. */
+typedef struct qg_study_claim {
+    char *says;   /* in words */
+    char *source; /* who said it; may be NULL */
+    int line;
+    qg_claim_kind kind;
+    qg_claim_metric metric;
+    qg_study_filter of, than;
+} qg_study_claim;
+
+typedef struct qg_study {
+    char name[QG_STUDY_NAME];
+    char *title;  /* what it asks, one line; may be NULL */
+    char *path;   /* of the file */
+    double scale; /* 1: as in the file */
+    int threads;  /* of each run */
+    qg_study_source *sources;
+    int source_count;
+    qg_study_run *runs;
+    int run_count;
+    qg_study_task *tasks;
+    int task_count;
+    qg_study_game *games; /* every game of a listed run, in order of appearance */
+    int game_count;
+    qg_study_claim *claims;
+    int claim_count;
+    uint8_t *text; /* the file's bytes */
+    size_t text_size;
+} qg_study;
+
+/* Reads and plans a study file. `scale` shrinks every budget (steps, evaluations, exploration,
+ * samples, snapshots); 1 leaves them. Messages begin with FILE:LINE and name the key.
+ * QG_ERROR_USAGE (the file is wrong), QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY. */
+qg_status qg_study_load(const char *path, double scale, qg_study **study, qg_error *error);
+
+/* The study of a folder that qg_study_save wrote. QG_ERROR_USAGE: there is none. */
+qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error);
+
+/* Creates the folder and writes study.yaml and study.json, from which qg_study_open makes the same
+ * tasks. QG_ERROR_USAGE: the folder holds a study of another name, or something else. */
+qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *error);
+
+void qg_study_free(qg_study *study); /* NULL is allowed */
+
+/* The arguments of the qgraft command that does the task, without the program's name: "graft",
+ * "FOLDER/runs/si/s1/best.safetensors", "--to", ... ; *arguments is malloc'ed and ends with NULL,
+ * one free each string and the array: qg_arguments_free. Run options only: --out is among them,
+ * --resume and --quiet are not. */
+qg_status qg_task_command(const qg_study *study, int task, const char *folder, char ***arguments,
+                          qg_error *error);
+void qg_arguments_free(char **arguments); /* NULL is allowed */
+
+/* ------------------------------------------------------------------- the state of a task */
+
+typedef enum qg_task_state {
+    QG_TASK_WAITING, /* not begun, or its parents are not finished */
+    QG_TASK_STALE,   /* its folder holds a run with other settings */
+    QG_TASK_RUNNING, /* a process holds its folder */
+    QG_TASK_STOPPED, /* begun, and nobody works on it: goes on from its checkpoint */
+    QG_TASK_FINISHED,
+    QG_TASK_FAILED,
+    QG_TASK_BLOCKED, /* an ancestor failed */
+} qg_task_state;
+
+typedef struct qg_task_status {
+    qg_task_state state;
+    int64_t step, steps; /* of distillations: samples learned from, at all temperatures */
+    double rate;         /* steps per second of late; 0: not known */
+    double score;        /* of the last evaluation; NaN: none */
+    double seconds;      /* of work so far, all processes that worked on it together */
+    char phase[16];      /* "training", "evaluating", "playing", ... */
+    char host[64];       /* where it runs or ran */
+    char message[256];   /* why it failed, or the task that blocks it */
+} qg_task_status;
+
+/* What the folder says of every task: statuses [task_count]. A file that is cut off or damaged
+ * counts as not there. QG_ERROR_IO, QG_ERROR_MEMORY. */
+qg_status qg_study_look(const qg_study *study, const char *folder, qg_task_status *statuses,
+                        qg_error *error);
+
+const char *qg_task_state_name(qg_task_state state); /* "waiting", ... */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

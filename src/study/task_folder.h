@@ -1,0 +1,19 @@
+/* The folder of a task: what its supervisor notes in it, and the folders of changed settings. */
+#ifndef QG_TASK_FOLDER_H
+#define QG_TASK_FOLDER_H
+
+#include <qgraft/study.h>
+
+/* Makes the folder of a task ready for its run: one with other settings is moved to stale/, one
+ * with these settings comes back from there, otherwise it is created. QG_ERROR_BUSY: another
+ * process works in it. */
+qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error);
+
+/* Writes task.json: the task's hash and of `status` the state, seconds, host and message. */
+qg_status qg_task_note(const qg_study *study, int task, const char *folder,
+                       const qg_task_status *status, qg_error *error);
+
+/* "FOLDER/runs/ID/sSEED/NAME", or the folder itself where name is NULL; malloc'ed, NULL: none. */
+char *qg_task_path(const qg_study *study, int task, const char *folder, const char *name);
+
+#endif
