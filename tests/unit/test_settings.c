@@ -242,8 +242,8 @@ static void test_yaml_refusals(void **state)
     static const struct {
         const char *yaml, *message;
     } cases[] = {
-        {"", "f.yaml:1: no settings in it"},
-        {"# nothing\n", "f.yaml:2: no settings in it"},
+        {"", "f.yaml:1: nothing in it"},
+        {"# nothing\n", "f.yaml:2: nothing in it"},
         {"- a\n", "f.yaml:1: a list of `setting: value` lines is needed"},
         {"discount: 0.9\ndiscont: 1\n",
          "f.yaml:2: there is no setting 'discont'; did you mean 'discount'?"},
@@ -257,14 +257,14 @@ static void test_yaml_refusals(void **state)
         {"discount: !!float 0.9\n", "f.yaml:1: tags (!name) are not allowed"},
         {"discount: \"0.9\\0\"\n", "f.yaml:1: a NUL character is not allowed"},
         {"discount: 0.9\n---\nreplay: 1\n", "f.yaml:2: a second document is not allowed"},
-        {"? [a]\n: 1\n", "f.yaml:1: a setting's name must be a plain word"},
+        {"? [a]\n: 1\n", "f.yaml:1: a key must be a plain word"},
         {"replay: 1M\npreset: grid\n",
          "f.yaml:2: preset: cannot be set to 'grid' here, since it fills all other settings; give "
          "it first (--preset, or the first key of a file)"},
         {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, grid"},
         {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
                            "{\"conv\": 32, \"kernel\": 8}"},
-        {"network:\n  - {conv: 1,\n     conv: 2}\n", "f.yaml:3: the key 'conv' stands twice"},
+        {"network:\n  - {conv: 1,\n     conv: 2}\n", "f.yaml:3: conv: stands twice"},
         {"network: [[[[[[[[[[[[1]]]]]]]]]]]]\n", "f.yaml:1: nested too deeply"},
         {"network: [&a [1], *a]\n", "f.yaml:1: anchors (&name) are not allowed"},
     };
