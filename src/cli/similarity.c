@@ -1,8 +1,9 @@
 /* qgraft similarity: how alike games are, and the networks that play them. */
-#include "cli/gnuplot.h"
 #include "cli/similarity_results.h"
 
 #include <qgraft/settings.h>
+
+#include "report/gnuplot.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -89,7 +90,7 @@ static qg_status check(const similarity_arguments *a, int64_t *frames, int64_t *
     if (a->frames)
         status = qg_parse_count("--frames", a->frames, 2, QG_SIMILARITY_MOST_FRAMES, frames, error);
     if (!status && a->seed) status = qg_parse_count("--seed", a->seed, 0, UINT32_MAX, seed, error);
-    if (!status && a->figure) status = cli_figure_check(a->figure, error);
+    if (!status && a->figure) status = qg_gnuplot_check(a->figure, error);
     for (int i = 0; i < a->count && !status; i++) {
         const qg_game *game;
         char name[QG_DOMAIN_NAME];

@@ -1,6 +1,6 @@
 #include "cli/similarity_results.h"
 
-#include "cli/gnuplot.h"
+#include "report/gnuplot.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -342,18 +342,18 @@ qg_status similarity_draw(const similarity_results *r, const char *path, qg_erro
     size_t size = 0;
     FILE *script = open_memstream(&text, &size);
     if (!script) return qg_fail_memory(error, "the figure's script", size);
-    int width, height;
+    qg_canvas canvas = {.font = 11};
     if (r->count == 2) {
-        width = 200 + 60 * write_bars(script, r);
-        height = 480;
+        canvas.width = 200 + 60 * write_bars(script, r);
+        canvas.height = 480;
     } else {
         write_heat_map(script, r);
-        width = 300 + 75 * r->count;
-        height = 180 + 75 * r->count;
+        canvas.width = 300 + 75 * r->count;
+        canvas.height = 180 + 75 * r->count;
     }
     qg_status status = QG_OK;
     if (fclose(script) != 0) status = qg_fail_memory(error, "the figure's script", size);
-    if (!status) status = cli_figure_write(path, text, width, height, error);
+    if (!status) status = qg_gnuplot_draw(path, text, &canvas, error);
     free(text);
     return status;
 }

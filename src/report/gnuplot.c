@@ -1,6 +1,6 @@
 /* The script goes in through an unnamed file and the picture comes out through another one, so that
  * no pipe can fill up and no path needs quoting. */
-#include "cli/gnuplot.h"
+#include "report/gnuplot.h"
 
 #include "base/file.h"
 
@@ -20,7 +20,7 @@ static bool ends_in(const char *path, const char *ending)
     return length > end && strcasecmp(path + length - end, ending) == 0;
 }
 
-qg_status cli_figure_check(const char *path, qg_error *error)
+qg_status qg_gnuplot_check(const char *path, qg_error *error)
 {
     if (ends_in(path, ".png") || ends_in(path, ".svg")) return QG_OK;
     return qg_fail(error, QG_ERROR_USAGE, "%s: a figure's name ends in .png or .svg", path);
@@ -98,18 +98,21 @@ static qg_status draw(const char *path, FILE *const files[3], qg_error *error)
     return status;
 }
 
-qg_status cli_figure_write(const char *path, const char *script, int width, int height,
-                           qg_error *error)
+qg_status qg_gnuplot_draw(const char *path, const char *script, const qg_canvas *canvas,
+                          qg_error *error)
 {
     FILE *const files[3] = {tmpfile(), tmpfile(), tmpfile()}; /* script, picture, messages */
+    const double scale = canvas->scale > 0 && ends_in(path, ".png") ? canvas->scale : 1;
     qg_status status = QG_OK;
     if (!files[0] || !files[1] || !files[2]) {
         status = qg_fail_errno(error, "a temporary file for the figure");
     } else {
-        fprintf(files[0],
-                "set terminal %s size %d,%d noenhanced font 'sans,11' background 'white'\n",
-                ends_in(path, ".png") ? "pngcairo" : "svg", width, height);
-        fputs(script, files[0]);
+        fprintf(files[0], "set terminal %s size %.0f,%.0f noenhanced background 'white' ",
+                ends_in(path, ".png") ? "pngcairo" : "svg", canvas->width * scale,
+                canvas->height * scale);
+        if (scale > 1)
+            fprintf(files[0], "fontscale %g linewidth %g pointscale %g ", scale, scale, scale);
+        fprintf(files[0], "font 'sans,%d'\n%s", canvas->font, script);
         status = draw(path, files, error);
     }
     for (int i = 0; i < 3; i++)
