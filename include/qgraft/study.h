@@ -58,10 +58,10 @@ typedef struct qg_study_run {
     bool freeze;                   /* grafts */
     int teachers[QG_MAX_TEACHERS]; /* distillations: indices into `sources` */
     int teacher_count;
-    qg_temperatures temperatures; /* distillations */
-    qg_distillation_order order;  /* distillations */
-    double epsilon;               /* distillations: of the teachers' play */
-    uint64_t *seeds;              /* rising */
+    char temperature[64];        /* distillations, for qg_temperatures_parse */
+    qg_distillation_order order; /* distillations */
+    double epsilon;              /* distillations: of the teachers' play */
+    uint64_t *seeds;             /* rising */
     int seed_count;
     int baseline; /* grafts: the training from fresh weights with the same game, steps and settings;
                      -1: the study has none */
@@ -86,16 +86,6 @@ typedef struct qg_study_game {
     double threshold, random, reference;
 } qg_study_game;
 
-/* Which listed grafts a claim speaks of: each field that is given must fit. */
-typedef struct qg_study_filter {
-    char **games, **sources, **groups, **ids; /* one of each that is not empty */
-    int game_count, source_count, group_count, id_count;
-    int first[QG_MAX_LAYERS], first_count;
-    int last[QG_MAX_LAYERS], last_count;
-    int freeze; /* 0, 1; -1: both */
-    int self;   /* 1: source and target are the same game, 0: they are not; -1: both */
-} qg_study_filter;
-
 typedef enum qg_claim_metric {
     QG_CLAIM_AREA,      /* mean normalised score of the whole training */
     QG_CLAIM_EARLY,     /* ... of its first 80 % */
@@ -110,6 +100,7 @@ typedef enum qg_claim_kind {
     QG_CLAIM_NEGATIVE, /* ... worse than its baseline */
     QG_CLAIM_BETTER,   /* `of` gains more over its baseline than `than` */
     QG_CLAIM_WORSE,
+    QG_CLAIM_LITTLE, /* `of` differs from its baseline by less than `margin` */
 } qg_claim_kind;
 
 /* What somebody said, in a form that the results can be held against. */
@@ -119,15 +110,20 @@ typedef struct qg_study_claim {
     int line;
     qg_claim_kind kind;
     qg_claim_metric metric;
-    qg_study_filter of, than;
+    double margin;  /* QG_CLAIM_LITTLE: of normalised scores */
+    int *of, *than; /* runs, all of them grafts, in rising order */
+    int of_count, than_count;
 } qg_study_claim;
 
 typedef struct qg_study {
     char name[QG_STUDY_NAME];
-    char *title;  /* what it asks, one line; may be NULL */
-    char *path;   /* of the file */
-    double scale; /* 1: as in the file */
-    int threads;  /* of each run */
+    char *question;  /* what it asks, one line; may be NULL */
+    char *path;      /* of the file */
+    char *base;      /* absolute: the folder that file names in it start from */
+    double scale;    /* 1: as in the file */
+    uint64_t *seeds; /* of the runs that name none, rising */
+    int seed_count;
+    int threads; /* of each run */
     qg_study_source *sources;
     int source_count;
     qg_study_run *runs;
