@@ -1,0 +1,340 @@
+/* What Slurm's queue says of a study's jobs, and a stopped task's way back into it.
+ *
+ * Only squeue, scontrol and scancel are used: sacct needs a database that not every cluster has.
+ * Slurm forgets a job some minutes after its end; the study's folder does not. */
+#include "study/slurm.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RECORD_LIMIT ((size_t)1 << 24)
+#define OUTPUT_LIMIT (256L << 20)
+
+/* --------------------------------------------------------------------------------- commands */
+
+/* Runs the command on three files, as its input, output and messages; its exit code in *code. */
+static qg_status start(char *const *arguments, FILE *const files[3], int *code, qg_error *error)
+{
+    posix_spawn_file_actions_t actions;
+    int problem = posix_spawn_file_actions_init(&actions);
+    if (problem) return qg_fail_memory(error, "a process", sizeof actions);
+    for (int i = 0; i < 3 && !problem; i++)
+        problem = posix_spawn_file_actions_adddup2(&actions, fileno(files[i]), i);
+    pid_t child = 0;
+    if (!problem) problem = posix_spawnp(&child, arguments[0], &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (problem == ENOENT)
+        return qg_fail(error, QG_ERROR_IO,
+                       "%s, a command of Slurm, is not installed here: call qgraft on a machine "
+                       "from which jobs are submitted",
+                       arguments[0]);
+    errno = problem;
+    if (problem) return qg_fail_errno(error, "%s", arguments[0]);
+    int state = 0;
+    while (waitpid(child, &state, 0) < 0)
+        if (errno != EINTR) return qg_fail_errno(error, "%s", arguments[0]);
+    *code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
+    return QG_OK;
+}
+
+/* All that was written to `file`, as text. */
+static qg_status read_back(FILE *file, const char *what, char **text, qg_error *error)
+{
+    const long length = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    if (length < 0) return qg_fail_errno(error, "%s", what);
+    if (length > OUTPUT_LIMIT) return qg_fail(error, QG_ERROR_DATA, "%s: endless output", what);
+    *text = calloc((size_t)length + 1, 1);
+    if (!*text) return qg_fail_memory(error, "the output of a command", (size_t)length);
+    rewind(file);
+    if (fread(*text, 1, (size_t)length, file) == (size_t)length) return QG_OK;
+    free(*text);
+    *text = NULL;
+    return qg_fail_errno(error, "%s", what);
+}
+
+/* "sbatch: error: a\nsbatch: error: b\n" to "sbatch: a; b". */
+static qg_status fail_command(const char *command, char *messages, qg_error *error)
+{
+    char all[400] = "", prefix[64];
+    snprintf(prefix, sizeof prefix, "%s: error: ", command);
+    for (char *line; (line = strsep(&messages, "\n"));) {
+        const size_t used = strlen(all), length = strlen(prefix);
+        if (strncmp(line, prefix, length) == 0) line += length;
+        if (*line) snprintf(all + used, sizeof all - used, "%s%s", used ? "; " : "", line);
+    }
+    return qg_fail(error, QG_ERROR_IO, "%s: %s", command, *all ? all : "failed without a word");
+}
+
+qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error)
+{
+    FILE *const files[3] = {tmpfile(), tmpfile(), tmpfile()};
+    int code = 0;
+    char *messages = NULL;
+    *output = NULL;
+    bool ready = files[0] && files[1] && files[2];
+    if (ready && input) ready = fputs(input, files[0]) >= 0 && fflush(files[0]) == 0;
+    if (ready) rewind(files[0]);
+    qg_status status = ready ? start(arguments, files, &code, error)
+                             : qg_fail_errno(error, "a temporary file for %s", arguments[0]);
+    if (!status && code) {
+        status = read_back(files[2], arguments[0], &messages, error);
+        if (!status) status = fail_command(arguments[0], messages, error);
+    } else if (!status) {
+        status = read_back(files[1], arguments[0], output, error);
+    }
+    free(messages);
+    for (int i = 0; i < 3; i++)
+        if (files[i]) fclose(files[i]);
+    return status;
+}
+
+/* ---------------------------------------------------------------- the numbers of a submission */
+
+static json_t *numbers_to_json(const qg_study *study, const int64_t *numbers)
+{
+    char when[32] = "";
+    const time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc)) strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    json_t *arrays = json_object();
+    for (int r = 0; r < study->run_count; r++)
+        if (numbers[r]) json_object_set_new(arrays, study->runs[r].id, json_integer(numbers[r]));
+    return json_pack("{s:s, s:s, s:o, s:I}", "study", study->name, "submitted", when, "arrays",
+                     arrays, "report", (json_int_t)numbers[study->run_count]);
+}
+
+qg_status qg_slurm_write_numbers(const qg_study *study, const char *folder, const int64_t *numbers,
+                                 qg_error *error)
+{
+    json_t *root = numbers_to_json(study, numbers);
+    char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    char *path = qg_path_join(folder, "slurm.json");
+    const qg_piece pieces[] = {{text, text ? strlen(text) : 0}, {"\n", 1}};
+    const qg_status status = text && path ? qg_file_replace(path, pieces, 2, error)
+                                          : qg_fail_memory(error, "slurm.json", 0);
+    free(path);
+    free(text);
+    json_decref(root);
+    return status;
+}
+
+static qg_status parse_numbers(const qg_study *study, const json_t *root, const char *path,
+                               int64_t *numbers, qg_error *error)
+{
+    json_t *arrays = json_object_get(root, "arrays"), *report = json_object_get(root, "report");
+    if (!json_is_object(arrays) || !json_is_integer(report))
+        return qg_fail(error, QG_ERROR_DATA, "%s: not what 'qgraft submit' writes", path);
+    for (int r = 0; r < study->run_count; r++)
+        numbers[r] = json_integer_value(json_object_get(arrays, study->runs[r].id));
+    numbers[study->run_count] = json_integer_value(report);
+    return QG_OK;
+}
+
+/* *numbers [run_count + 1] is the caller's to free; NULL where the study was never submitted. */
+static qg_status read_numbers(const qg_study *study, const char *folder, int64_t **numbers,
+                              qg_error *error)
+{
+    *numbers = NULL;
+    char *path = qg_path_join(folder, "slurm.json");
+    struct stat found;
+    if (path && stat(path, &found) != 0 && errno == ENOENT) {
+        free(path);
+        return QG_OK;
+    }
+    uint8_t *text = NULL;
+    size_t size;
+    qg_status status = path ? qg_file_read(path, RECORD_LIMIT, &text, &size, error)
+                            : qg_fail_memory(error, "slurm.json", 0);
+    json_t *root = status ? NULL : json_loadb((const char *)text, size, 0, NULL);
+    const size_t count = (size_t)study->run_count + 1;
+    if (!status) *numbers = calloc(count, sizeof **numbers);
+    if (!status && !*numbers) status = qg_fail_memory(error, "job numbers", count * 8);
+    if (!status) status = parse_numbers(study, root, path, *numbers, error);
+    if (status) {
+        free(*numbers);
+        *numbers = NULL;
+    }
+    json_decref(root);
+    free(text);
+    free(path);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------- the queue */
+
+/* One line of squeue. */
+typedef struct row {
+    int64_t job;
+    int index; /* -1: of no array */
+    char *state, *name, *reason;
+} row;
+
+static bool parse_row(char *line, row *r)
+{
+    char *job = strsep(&line, "|"), *index = strsep(&line, "|"), *end;
+    r->state = strsep(&line, "|");
+    r->name = strsep(&line, "|");
+    r->reason = line;
+    if (!line) return false;
+    r->job = strtoll(job, &end, 10);
+    if (end == job || *end) return false;
+    const long k = strtol(index, &end, 10);
+    r->index = end == index || *end || k < 0 || k > INT32_MAX ? -1 : (int)k;
+    return true;
+}
+
+/* What squeue knows of the jobs, array tasks one by one: lines in *text. */
+static qg_status list_jobs(const qg_study *study, const int64_t *numbers, bool finished_too,
+                           char **text, qg_error *error)
+{
+    char *jobs = NULL;
+    size_t size;
+    int64_t any = 0;
+    *text = NULL;
+    FILE *stream = open_memstream(&jobs, &size);
+    if (!stream) return qg_fail_memory(error, "job numbers", 0);
+    fputs("--jobs=", stream);
+    for (int i = 0; i <= study->run_count; i++) {
+        if (numbers[i]) fprintf(stream, "%" PRId64 ",", numbers[i]);
+        any = numbers[i] ? numbers[i] : any;
+    }
+    fprintf(stream, "%" PRId64, any); /* once more: squeue fails for one alone that it forgot */
+    char squeue[] = "squeue", array[] = "--array", no_header[] = "--noheader",
+         format[] = "--format=%F|%K|%T|%j|%r", states[] = "--states=all";
+    qg_status status = fclose(stream) == 0 ? QG_OK : qg_fail_memory(error, "job numbers", size);
+    char *const arguments[] = {squeue, array, no_header, jobs, format, finished_too ? states : NULL,
+                               NULL};
+    if (!status) status = qg_slurm_call(arguments, NULL, text, error);
+    free(jobs);
+    return status;
+}
+
+/* The run whose array the row belongs to, run_count for the report; -1: none. A number that Slurm
+ * has given to another job since is known by the job's name. */
+static int find_run(const qg_study *study, const int64_t *numbers, const row *found)
+{
+    for (int r = 0; r <= study->run_count; r++) {
+        if (!numbers[r] || numbers[r] != found->job) continue;
+        char *name = qg_slurm_name(study, r < study->run_count ? r : -1);
+        const bool same = name && strcmp(name, found->name) == 0;
+        free(name);
+        return same ? r : -1;
+    }
+    return -1;
+}
+
+static void fill_state(const qg_study *study, int run, const row *found, qg_slurm_state *states)
+{
+    for (int t = 0; t < study->task_count; t++)
+        if (study->tasks[t].run == run && states[t].index == found->index) {
+            snprintf(states[t].name, sizeof states[t].name, "%s", found->state);
+            if (strcmp(found->reason, "None") != 0)
+                snprintf(states[t].why, sizeof states[t].why, "%s", found->reason);
+        }
+}
+
+/* Array and index of every task, by the numbers of the submission. */
+static qg_status place_tasks(const qg_study *study, const int64_t *numbers, qg_slurm_state *states,
+                             qg_error *error)
+{
+    int count;
+    uint64_t *seeds = qg_slurm_seeds(study, &count);
+    if (!seeds) return qg_fail_memory(error, "seeds", (size_t)study->task_count * sizeof *seeds);
+    for (int t = 0; t < study->task_count; t++) {
+        states[t] = (qg_slurm_state){.array = numbers[study->tasks[t].run]};
+        while (seeds[states[t].index] != study->tasks[t].seed)
+            states[t].index++;
+    }
+    free(seeds);
+    return QG_OK;
+}
+
+qg_status qg_slurm_states(const qg_study *study, const char *folder, bool *submitted,
+                          qg_slurm_state *states, qg_error *error)
+{
+    int64_t *numbers;
+    char *text = NULL;
+    qg_status status = read_numbers(study, folder, &numbers, error);
+    *submitted = numbers != NULL;
+    if (status || !numbers) return status;
+    status = place_tasks(study, numbers, states, error);
+    if (!status) status = list_jobs(study, numbers, true, &text, error);
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        row found;
+        if (!parse_row(line, &found)) continue;
+        const int run = find_run(study, numbers, &found);
+        if (run >= 0) fill_state(study, run, &found, states);
+    }
+    free(text);
+    free(numbers);
+    return status;
+}
+
+qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error)
+{
+    int64_t *numbers, last = 0;
+    char *text = NULL, busy[300] = "";
+    qg_status status = read_numbers(study, folder, &numbers, error);
+    if (status || !numbers) return status;
+    status = list_jobs(study, numbers, false, &text, error);
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        row found;
+        if (!parse_row(line, &found) || found.job == last) continue;
+        if (find_run(study, numbers, &found) < 0) continue;
+        const size_t used = strlen(busy);
+        snprintf(busy + used, sizeof busy - used, " %" PRId64, found.job);
+        last = found.job;
+    }
+    free(text);
+    free(numbers);
+    if (status || !*busy) return status;
+    return qg_fail(error, QG_ERROR_BUSY,
+                   "%s: jobs of this study are still in the queue; let them end, or cancel them "
+                   "first: scancel%s",
+                   folder, busy);
+}
+
+/* ---------------------------------------------------------------------------------- requeue */
+
+/* A job that was cancelled gets the same signal as one at its time limit, but is no longer
+ * running; to requeue it would bring it back to life. */
+static qg_status is_running(char *job, bool *running, qg_error *error)
+{
+    char scontrol[] = "scontrol", oneliner[] = "--oneliner", show[] = "show", what[] = "job";
+    char *const arguments[] = {scontrol, oneliner, show, what, job, NULL}, *text;
+    const qg_status status = qg_slurm_call(arguments, NULL, &text, error);
+    *running = !status && strstr(text, " JobState=RUNNING ");
+    free(text);
+    return status;
+}
+
+qg_status qg_slurm_requeue(qg_error *error)
+{
+    /* The array's number with the index: the number of its first task alone means the whole array.
+     */
+    const char *array = getenv("SLURM_ARRAY_JOB_ID"), *index = getenv("SLURM_ARRAY_TASK_ID");
+    if (!array || !index)
+        return qg_fail(error, QG_ERROR_USAGE, "this is no task of a Slurm array: not requeued");
+    char job[64], scontrol[] = "scontrol", requeue[] = "requeue", *text;
+    snprintf(job, sizeof job, "%s_%s", array, index);
+    char *const arguments[] = {scontrol, requeue, job, NULL};
+    bool running;
+    qg_status status = is_running(job, &running, error);
+    if (status || !running) return status;
+    status = qg_slurm_call(arguments, NULL, &text, error);
+    free(text);
+    return status;
+}
