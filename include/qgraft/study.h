@@ -36,6 +36,8 @@ typedef struct qg_study_source {
     int64_t at;   /* QG_TAKE_STEP */
     char **files; /* absolute paths: one for all seeds, or one for each of the study's */
     int file_count;
+    char file_game[QG_DOMAIN_NAME]; /* what the files say: "" unknown */
+    char file_network[QG_ARCHITECTURE_TEXT];
 } qg_study_source;
 
 typedef enum qg_run_kind { QG_RUN_TRAIN, QG_RUN_GRAFT, QG_RUN_DISTILL } qg_run_kind;

@@ -1,0 +1,162 @@
+/* Claims: what somebody said of transfer, in a form that results can be held against. */
+#include "study/reader.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const claim_keys[] = {"says",   "source", "expect", "metric",
+                                         "margin", "of",     "than",   NULL};
+static const char *const filter_keys[] = {"game", "from",   "group", "name", "first",
+                                          "last", "freeze", "self",  NULL};
+
+static const struct {
+    const char *name;
+    qg_claim_kind kind;
+} kinds[] = {{"positive", QG_CLAIM_POSITIVE},
+             {"negative", QG_CLAIM_NEGATIVE},
+             {"better", QG_CLAIM_BETTER},
+             {"worse", QG_CLAIM_WORSE},
+             {"little", QG_CLAIM_LITTLE}};
+
+static const struct {
+    const char *name;
+    qg_claim_metric metric;
+} metrics[] = {{"area", QG_CLAIM_AREA},           {"early", QG_CLAIM_EARLY},
+               {"late", QG_CLAIM_LATE},           {"asymptote", QG_CLAIM_ASYMPTOTE},
+               {"jumpstart", QG_CLAIM_JUMPSTART}, {"maximum", QG_CLAIM_MAXIMUM}};
+
+/* The value of `key` of a run, as it would be written in a filter. */
+static void describe(const qg_study *study, const qg_study_run *run, const char *key,
+                     char text[QG_STUDY_NAME])
+{
+    const qg_study_source *const source = run->source >= 0 ? &study->sources[run->source] : NULL;
+    const bool self = source && strcmp(qg_source_game(study, source), run->game) == 0;
+    if (strcmp(key, "game") == 0) snprintf(text, QG_STUDY_NAME, "%s", run->game);
+    if (strcmp(key, "from") == 0)
+        snprintf(text, QG_STUDY_NAME, "%s", source ? source->name : "random");
+    if (strcmp(key, "group") == 0) snprintf(text, QG_STUDY_NAME, "%s", run->group);
+    if (strcmp(key, "name") == 0) snprintf(text, QG_STUDY_NAME, "%s", run->id);
+    if (strcmp(key, "first") == 0) snprintf(text, QG_STUDY_NAME, "%d", run->choice.first);
+    if (strcmp(key, "last") == 0) snprintf(text, QG_STUDY_NAME, "%d", run->choice.last);
+    if (strcmp(key, "freeze") == 0) snprintf(text, QG_STUDY_NAME, run->freeze ? "true" : "false");
+    if (strcmp(key, "self") == 0) snprintf(text, QG_STUDY_NAME, self ? "true" : "false");
+}
+
+static bool equal_value(const char *value, const char *wanted)
+{
+    bool a, b;
+    if (qg_text_to_boolean(value, &a) && qg_text_to_boolean(wanted, &b)) return a == b;
+    return strcmp(value, wanted) == 0;
+}
+
+static bool item_fits(const char *value, const qg_yaml *item)
+{
+    if (item->kind == QG_YAML_SCALAR) return equal_value(value, item->text);
+    for (size_t i = 0; i < item->count; i++)
+        if (item->items[i].kind == QG_YAML_SCALAR && equal_value(value, item->items[i].text))
+            return true;
+    return false;
+}
+
+static bool run_fits(const qg_study *study, const qg_study_run *run, const qg_yaml *filter)
+{
+    if (run->kind != QG_RUN_GRAFT) return false;
+    for (size_t i = 0; i < filter->count; i++) {
+        char value[QG_STUDY_NAME] = "";
+        describe(study, run, filter->items[i].key, value);
+        if (!item_fits(value, &filter->items[i])) return false;
+    }
+    return true;
+}
+
+static qg_status read_filter(const study_reader *reader, const qg_yaml *claim, const char *key,
+                             int **runs, int *count)
+{
+    const qg_study *const study = reader->study;
+    const qg_yaml *const filter = qg_yaml_get(claim, key);
+    const qg_yaml all = {.kind = QG_YAML_MAPPING, .line = claim->line};
+    const qg_status status = qg_study_check_keys(reader, filter ? filter : &all, key, filter_keys);
+    if (status) return status;
+    for (int i = 0; i < study->run_count; i++) {
+        if (!run_fits(study, &study->runs[i], filter ? filter : &all)) continue;
+        int *const place = qg_study_append(reader, runs, count, sizeof *place);
+        if (!place) return QG_ERROR_MEMORY;
+        *place = i;
+    }
+    if (*count) return QG_OK;
+    return qg_study_fail(reader, filter ? filter->line : claim->line,
+                         "%s: no graft of this study fits", key);
+}
+
+static qg_status read_kind(const study_reader *reader, const qg_yaml *node, qg_study_claim *claim)
+{
+    const char *expect = NULL, *metric = "area";
+    qg_status status = qg_study_text(reader, node, "expect", &expect);
+    if (!status) status = qg_study_text(reader, node, "metric", &metric);
+    if (status) return status;
+    size_t k = 0, m = 0;
+    while (expect && k < sizeof kinds / sizeof *kinds && strcmp(kinds[k].name, expect) != 0)
+        k++;
+    if (!expect || k == sizeof kinds / sizeof *kinds)
+        return qg_study_fail(reader, node->line,
+                             "expect: one of positive, negative, better, worse, little is needed");
+    while (m < sizeof metrics / sizeof *metrics && strcmp(metrics[m].name, metric) != 0)
+        m++;
+    if (m == sizeof metrics / sizeof *metrics)
+        return qg_study_fail(reader, qg_yaml_get(node, "metric")->line,
+                             "metric: '%.60s' is none of area, early, late, asymptote, jumpstart, "
+                             "maximum",
+                             metric);
+    claim->kind = kinds[k].kind;
+    claim->metric = metrics[m].metric;
+    const bool compares = claim->kind == QG_CLAIM_BETTER || claim->kind == QG_CLAIM_WORSE;
+    if (compares != (qg_yaml_get(node, "than") != NULL))
+        return qg_study_fail(reader, node->line, "than: belongs to better and worse, and to both");
+    if (claim->kind != QG_CLAIM_LITTLE && qg_yaml_get(node, "margin"))
+        return qg_study_fail(reader, qg_yaml_get(node, "margin")->line,
+                             "margin: belongs to 'little' only");
+    claim->margin = 0.1;
+    status = qg_study_real(reader, node, "margin", &claim->margin);
+    if (!status && !(claim->margin > 0))
+        status = qg_study_fail(reader, qg_yaml_get(node, "margin")->line, "margin: is more than 0");
+    return status     ? status
+           : compares ? read_filter(reader, node, "than", &claim->than, &claim->than_count)
+                      : QG_OK;
+}
+
+static qg_status read_claim(const study_reader *reader, const qg_yaml *node, qg_study_claim *claim)
+{
+    const char *says = NULL, *source = NULL;
+    qg_status status = qg_study_check_keys(reader, node, "claims", claim_keys);
+    if (!status) status = qg_study_text(reader, node, "says", &says);
+    if (!status) status = qg_study_text(reader, node, "source", &source);
+    if (status) return status;
+    if (!says) return qg_study_fail(reader, node->line, "claims: 'says' is missing");
+    claim->says = strdup(says);
+    if (source) claim->source = strdup(source);
+    if (!claim->says || (source && !claim->source))
+        return qg_fail_memory(reader->error, "a claim", strlen(says));
+    status = read_kind(reader, node, claim);
+    return status ? status : read_filter(reader, node, "of", &claim->of, &claim->of_count);
+}
+
+qg_status qg_study_read_claims(const study_reader *reader)
+{
+    qg_study *const study = reader->study;
+    const qg_yaml *const claims = qg_yaml_get(reader->root, "claims");
+    if (!claims) return QG_OK;
+    if (claims->kind != QG_YAML_LIST)
+        return qg_study_fail(reader, claims->line, "claims: a list of `- {says: ...}` is needed");
+    for (size_t i = 0; i < claims->count; i++) {
+        qg_study_claim *const claim =
+            qg_study_append(reader, &study->claims, &study->claim_count, sizeof *claim);
+        if (!claim) return QG_ERROR_MEMORY;
+        claim->line = claims->items[i].line;
+        const qg_status status = read_claim(reader, &claims->items[i], claim);
+        if (status) return status;
+    }
+    return QG_OK;
+}

@@ -1,0 +1,184 @@
+/* The plan: a task for every run and seed, what it waits for, and the hash of all that determines
+ * its result. */
+#include "study/reader.h"
+
+#include "base/file.h"
+
+#include <inttypes.h>
+#include <sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct planner {
+    const study_reader *reader;
+    int *first_task;          /* [runs]: tasks of a run stand together, in the order of its seeds */
+    char (**file_hashes)[65]; /* [sources][files] */
+} planner;
+
+static int seed_index(const uint64_t *seeds, int count, uint64_t seed)
+{
+    for (int i = 0; i < count; i++)
+        if (seeds[i] == seed) return i;
+    return -1;
+}
+
+/* The task that makes a source's network for a seed. */
+static qg_status find_parent(const planner *p, const qg_study_run *run, uint64_t seed, int source,
+                             qg_study_task *task)
+{
+    const qg_study *const study = p->reader->study;
+    const qg_study_source *const s = &study->sources[source];
+    if (s->run < 0) {
+        if (s->file_count == 1 || seed_index(study->seeds, study->seed_count, seed) >= 0)
+            return QG_OK;
+        return qg_study_fail(
+            p->reader, run->line,
+            "seeds: '%s' has a network for each seed of the study, none for %" PRIu64, s->name,
+            seed);
+    }
+    const qg_study_run *const maker = &study->runs[s->run];
+    const int index = seed_index(maker->seeds, maker->seed_count, seed);
+    if (index < 0)
+        return qg_study_fail(p->reader, run->line,
+                             "seeds: '%s' needs seed %" PRIu64 " of the source '%s', which has "
+                             "other seeds",
+                             run->id, seed, s->name);
+    task->parents[task->parent_count++] = p->first_task[s->run] + index;
+    return QG_OK;
+}
+
+static int run_sources(const qg_study_run *run, int sources[QG_MAX_TEACHERS])
+{
+    if (run->kind == QG_RUN_DISTILL) {
+        memcpy(sources, run->teachers, (size_t)run->teacher_count * sizeof *sources);
+        return run->teacher_count;
+    }
+    sources[0] = run->source;
+    return run->source >= 0 ? 1 : 0;
+}
+
+/* What a network's file is made of: the hash of the task that makes it, or of the file itself. */
+static void describe_source(FILE *out, const planner *p, const qg_study_task *task, int source,
+                            int *parent)
+{
+    const qg_study *const study = p->reader->study;
+    const qg_study_source *const s = &study->sources[source];
+    if (s->run >= 0) {
+        fprintf(out, "network %s take %d at %" PRId64 "\n",
+                study->tasks[task->parents[(*parent)++]].hash, (int)s->take, s->at);
+        return;
+    }
+    const int file =
+        s->file_count == 1 ? 0 : seed_index(study->seeds, study->seed_count, task->seed);
+    fprintf(out, "file %s\n", p->file_hashes[source][file]);
+}
+
+static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
+                         const qg_study_task *task)
+{
+    static const char *const kinds[] = {"train", "graft", "distill"};
+    size_t count;
+    const qg_setting *const table = qg_settings_table(&count);
+    fprintf(out, "qgraft task 1\n%s %s steps %" PRId64 " seed %" PRIu64 "\n", kinds[run->kind],
+            run->game, run->steps, task->seed);
+    for (size_t i = 0; i < count; i++) {
+        char value[sizeof run->settings.network];
+        qg_setting_format(&run->settings, &table[i], value, sizeof value);
+        if (strcmp(table[i].name, "preset") != 0) /* a name only: what it set is all here */
+            fprintf(out, "%s: %s\n", table[i].name, value);
+    }
+    int sources[QG_MAX_TEACHERS], parent = 0;
+    const int source_count = run_sources(run, sources);
+    for (int i = 0; i < source_count; i++)
+        describe_source(out, p, task, sources[i], &parent);
+    if (run->kind == QG_RUN_GRAFT) {
+        fprintf(out, "first %d last %d part %s index %d freeze %d layers", run->choice.first,
+                run->choice.last, run->choice.part ? run->choice.part : "-",
+                run->choice.match_index, run->freeze);
+        for (int l = 0; l < QG_MAX_LAYERS; l++)
+            if (run->choice.layers[l]) fprintf(out, " %d", l + 1);
+    }
+    if (run->kind == QG_RUN_DISTILL)
+        fprintf(out, "temperature %s order %d epsilon %.17g", run->temperature, (int)run->order,
+                run->epsilon);
+}
+
+static qg_status hash_task(const planner *p, const qg_study_run *run, qg_study_task *task)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *const out = open_memstream(&text, &size);
+    if (!out) return qg_fail_memory(p->reader->error, "a plan", 0);
+    describe_run(out, p, run, task);
+    const bool failed = ferror(out);
+    if (fclose(out) != 0 || failed) {
+        free(text);
+        return qg_fail_memory(p->reader->error, "a plan", size);
+    }
+    SHA256Data((const uint8_t *)text, size, task->hash);
+    free(text);
+    return QG_OK;
+}
+
+static qg_status add_task(const planner *p, int run_index, uint64_t seed)
+{
+    qg_study *const study = p->reader->study;
+    const qg_study_run *const run = &study->runs[run_index];
+    qg_study_task *const task =
+        qg_study_append(p->reader, &study->tasks, &study->task_count, sizeof *task);
+    if (!task) return QG_ERROR_MEMORY;
+    task->run = run_index;
+    task->seed = seed;
+    if (asprintf(&task->folder, "runs/%s/s%" PRIu64, run->id, seed) < 0) {
+        task->folder = NULL;
+        return qg_fail_memory(p->reader->error, "a plan", 0);
+    }
+    int sources[QG_MAX_TEACHERS];
+    const int source_count = run_sources(run, sources);
+    qg_status status = QG_OK;
+    for (int i = 0; i < source_count && !status; i++)
+        status = find_parent(p, run, seed, sources[i], task);
+    return status ? status : hash_task(p, run, task);
+}
+
+static qg_status hash_files(planner *p)
+{
+    const qg_study *const study = p->reader->study;
+    for (int i = 0; i < study->source_count; i++) {
+        const qg_study_source *const source = &study->sources[i];
+        if (!source->file_count) continue;
+        p->file_hashes[i] = calloc((size_t)source->file_count, sizeof *p->file_hashes[i]);
+        if (!p->file_hashes[i]) return qg_fail_memory(p->reader->error, "a plan", 0);
+        for (int f = 0; f < source->file_count; f++)
+            if (qg_sha256_file(source->files[f], p->file_hashes[i][f], p->reader->error))
+                return qg_study_locate(p->reader, source->line);
+    }
+    return QG_OK;
+}
+
+static qg_status add_tasks(planner *p)
+{
+    const qg_study *const study = p->reader->study;
+    qg_status status = hash_files(p);
+    for (int r = 0; r < study->run_count && !status; r++) {
+        p->first_task[r] = study->task_count;
+        for (int s = 0; s < study->runs[r].seed_count && !status; s++)
+            status = add_task(p, r, study->runs[r].seeds[s]);
+    }
+    return status;
+}
+
+qg_status qg_study_plan(const study_reader *reader)
+{
+    const qg_study *const study = reader->study;
+    planner p = {reader, calloc((size_t)study->run_count + 1, sizeof *p.first_task),
+                 calloc((size_t)study->source_count + 1, sizeof *p.file_hashes)};
+    const qg_status status =
+        p.first_task && p.file_hashes ? add_tasks(&p) : qg_fail_memory(reader->error, "a plan", 0);
+    for (int i = 0; p.file_hashes && i < study->source_count; i++)
+        free(p.file_hashes[i]);
+    free(p.file_hashes);
+    free(p.first_task);
+    return status;
+}

@@ -1,0 +1,115 @@
+/* What the readers of a study file share: fields with their messages, and lists that multiply. */
+#ifndef QG_STUDY_READER_H
+#define QG_STUDY_READER_H
+
+#include <qgraft/study.h>
+
+#include "base/yaml_tree.h"
+
+typedef struct study_reader {
+    qg_study *study;
+    const char *name;    /* of the file, for messages */
+    const qg_yaml *root; /* a mapping */
+    qg_error *error;
+} study_reader;
+
+/* Fails with "FILE:LINE: " before the message; always QG_ERROR_USAGE. */
+qg_status qg_study_fail(const study_reader *reader, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "FILE:LINE: " before the message that reader->error holds; its code. */
+qg_status qg_study_locate(const study_reader *reader, int line);
+
+/* Fails unless `node` is a mapping whose keys are all among `keys`, which ends with NULL; `what`
+ * names the mapping. */
+qg_status qg_study_check_keys(const study_reader *reader, const qg_yaml *node, const char *what,
+                              const char *const *keys);
+
+/* The fields of a mapping; each leaves *value as it was where the mapping has no such key. Texts
+ * are borrowed from the tree. */
+qg_status qg_study_text(const study_reader *reader, const qg_yaml *mapping, const char *key,
+                        const char **value);
+qg_status qg_study_count(const study_reader *reader, const qg_yaml *mapping, const char *key,
+                         int64_t minimum, int64_t maximum, int64_t *value);
+qg_status qg_study_real(const study_reader *reader, const qg_yaml *mapping, const char *key,
+                        double *value);
+qg_status qg_study_boolean(const study_reader *reader, const qg_yaml *mapping, const char *key,
+                           bool *value);
+
+/* `seeds`: a number n (seeds 1 ... n) or a list, given back in rising order in malloc'ed memory. */
+qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, uint64_t **seeds,
+                         int *count);
+
+/* `count` with the study's scale: at least 1. */
+int64_t qg_study_scaled(const qg_study *study, int64_t count);
+
+/* One of the combinations of a mapping's lists: a mapping whose fields hold one value each. Its
+ * items are borrowed from the tree, so nothing but qg_variant_free may free it. */
+typedef struct qg_variant {
+    qg_yaml mapping;
+    const char *multiplied[16]; /* the keys that had several values; of settings their names */
+    int multiplied_count;
+} qg_variant;
+
+/* How many combinations the lists in `mapping` make; a list stands for itself in `seeds` and in a
+ * `network` of layers. QG_ERROR_USAGE for an empty list or too many combinations. */
+qg_status qg_variant_total(const study_reader *reader, const qg_yaml *mapping, int64_t *total);
+
+/* Combination number `index`, the last key changing first. */
+qg_status qg_variant_make(const study_reader *reader, const qg_yaml *mapping, int64_t index,
+                          qg_variant *variant);
+void qg_variant_free(qg_variant *variant);
+
+/* Adds a cleared element behind the last one of an array; NULL: no memory (reader->error says so).
+ * The array's room doubles when *count is a power of two. */
+void *qg_study_append(const study_reader *reader, void *array, int *count, size_t size);
+
+/* qg_study_load with another folder than the file's own for the file names in it; NULL: its own. */
+qg_status qg_study_load_from(const char *path, const char *base, double scale, qg_study **study,
+                             qg_error *error);
+
+/* The parts of a study file, in the order in which they are read: sources make runs, listed runs
+ * look for their sources and baselines, claims for the runs they speak of. */
+qg_status qg_study_read_sources(const study_reader *reader);
+qg_status qg_study_read_runs(const study_reader *reader);
+qg_status qg_study_read_claims(const study_reader *reader);
+
+/* Makes the tasks of all runs, with parents and hashes. */
+qg_status qg_study_plan(const study_reader *reader);
+
+/* `game` (which must be there) and `steps` of a mapping: run->game, resolved, and run->steps,
+ * scaled; without `steps` those of the study, or the game's usual ones. */
+qg_status qg_study_game_and_steps(const study_reader *reader, const qg_yaml *mapping,
+                                  qg_study_run *run);
+
+/* The preset that suits a game whose name is known to be right. */
+const char *qg_study_preset_for(const char *game);
+
+/* Preset, then the study's settings, then the mapping's own; scaled. A mapping without `network`
+ * gets `network`, unless that is NULL. */
+qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, const char *game,
+                            const char *network, qg_settings *settings);
+
+/* `seeds` of a mapping, or those of the study. */
+qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);
+
+/* Adds a run, or finds the one that is the same but for its seeds, which it then gets too; *index
+ * is where it stands. `run` gives its memory away in either case. */
+qg_status qg_study_add_run(const study_reader *reader, qg_study_run *run, int *index);
+
+/* The source of that name, -1: none. */
+int qg_study_find_source(const qg_study *study, const char *name);
+
+/* Frees what a source or run holds. */
+void qg_study_free_source(qg_study_source *source);
+void qg_study_free_run(qg_study_run *run);
+
+/* The game that a source's network plays; its architecture as text. */
+const char *qg_source_game(const qg_study *study, const qg_study_source *source);
+const char *qg_source_network(const qg_study *study, const qg_study_source *source);
+
+/* `text` with all but letters, digits, '.', '_' and '-' made '-', appended to an id; false when it
+ * does not fit. */
+bool qg_study_append_id(char id[QG_STUDY_NAME], const char *text);
+
+#endif

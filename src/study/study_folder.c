@@ -1,0 +1,128 @@
+/* The folder of a study: the file it was made of, and which study it is. */
+#include "study/reader.h"
+
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LARGEST_JSON ((size_t)1 << 16)
+
+/* study.json as an object; NULL and QG_OK where there is none. */
+static qg_status read_head(const char *folder, json_t **head, qg_error *error)
+{
+    uint8_t *data;
+    size_t size;
+    *head = NULL;
+    char *const path = qg_path_join(folder, "study.json");
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    qg_status status = QG_OK;
+    if (access(path, F_OK) == 0) {
+        status = qg_file_read(path, LARGEST_JSON, &data, &size, error);
+        if (!status) {
+            *head = json_loadb((const char *)data, size, 0, NULL);
+            free(data);
+            if (!json_is_object(*head)) {
+                json_decref(*head);
+                *head = NULL;
+                status = qg_fail(error, QG_ERROR_DATA, "%s: is damaged; remove it", path);
+            }
+        }
+    } else if (errno != ENOENT && errno != ENOTDIR) {
+        status = qg_fail_errno(error, "%s", path);
+    }
+    free(path);
+    return status;
+}
+
+static qg_status open_with_head(const char *folder, const json_t *head, qg_study **study,
+                                qg_error *error)
+{
+    const char *const base = json_string_value(json_object_get(head, "base"));
+    const char *const name = json_string_value(json_object_get(head, "study"));
+    const json_t *const scale = json_object_get(head, "scale");
+    if (!base || !name || !json_is_number(scale) ||
+        json_integer_value(json_object_get(head, "format")) != 1)
+        return qg_fail(error, QG_ERROR_DATA, "%s/study.json: is not what this version writes",
+                       folder);
+    char *const path = qg_path_join(folder, "study.yaml");
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    qg_status status = qg_study_load_from(path, base, json_number_value(scale), study, error);
+    free(path);
+    if (!status) /* a file that does not name its study had its name from its file */
+        snprintf((*study)->name, sizeof(*study)->name, "%s", name);
+    return status;
+}
+
+qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error)
+{
+    json_t *head;
+    *study = NULL;
+    qg_status status = read_head(folder, &head, error);
+    if (!status && !head)
+        status =
+            qg_fail(error, QG_ERROR_USAGE,
+                    "%s: holds no study ('qgraft run STUDY.yaml --out FOLDER' makes one)", folder);
+    if (!status) status = open_with_head(folder, head, study, error);
+    json_decref(head);
+    return status;
+}
+
+/* A folder that is to become a study's: this study's already, or empty, or not there. */
+static qg_status check_folder(const qg_study *study, const char *folder, qg_error *error)
+{
+    json_t *head;
+    qg_status status = read_head(folder, &head, error);
+    if (status) return status;
+    if (head) {
+        const char *const name = json_string_value(json_object_get(head, "study"));
+        if (!name || strcmp(name, study->name) != 0)
+            status = qg_fail(error, QG_ERROR_USAGE,
+                             "%s: holds the study '%.60s', not '%.60s': choose another --out",
+                             folder, name ? name : "?", study->name);
+        json_decref(head);
+        return status;
+    }
+    DIR *const directory = opendir(folder);
+    if (!directory) return errno == ENOENT ? QG_OK : qg_fail_errno(error, "%s", folder);
+    int entries = 0;
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "lock") != 0)
+            entries++;
+    closedir(directory);
+    if (entries)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s: is not empty and holds no study: choose another --out", folder);
+    return QG_OK;
+}
+
+static qg_status write_file(const char *folder, const char *name, const void *data, size_t size,
+                            qg_error *error)
+{
+    char *const path = qg_path_join(folder, name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    const qg_status status = qg_file_replace(path, &(qg_piece){data, size}, 1, error);
+    free(path);
+    return status;
+}
+
+qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *error)
+{
+    qg_status status = check_folder(study, folder, error);
+    if (!status) status = qg_folder_create(folder, error);
+    if (status) return status;
+    json_t *const head = json_pack("{s:i, s:s, s:f, s:s}", "format", 1, "study", study->name,
+                                   "scale", study->scale, "base", study->base);
+    char *const text = head ? json_dumps(head, JSON_INDENT(2)) : NULL;
+    json_decref(head);
+    if (!text) return qg_fail_memory(error, "study.json", 0);
+    status = write_file(folder, "study.yaml", study->text, study->text_size, error);
+    if (!status) status = write_file(folder, "study.json", text, strlen(text), error);
+    free(text);
+    return status;
+}

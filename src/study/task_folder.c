@@ -1,0 +1,243 @@
+/* The folder of a task: what its supervisor notes in it, what its run says of itself, and what both
+ * together mean. */
+#include "study/task_folder.h"
+
+#include "base/file.h"
+
+#include <jansson.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LARGEST_JSON ((size_t)1 << 16)
+
+char *qg_task_path(const qg_study *study, int task, const char *folder, const char *name)
+{
+    char *const run = qg_path_join(folder, study->tasks[task].folder);
+    if (!run || !name) return run;
+    char *const path = qg_path_join(run, name);
+    free(run);
+    return path;
+}
+
+/* A small JSON object; NULL where it is not there, cut off or damaged: it is only a note, and what
+ * it told of is done again at worst. */
+static json_t *read_object(const char *run_folder, const char *name)
+{
+    uint8_t *data;
+    size_t size;
+    qg_error ignored;
+    char *const path = qg_path_join(run_folder, name);
+    json_t *object = NULL;
+    if (path && !qg_file_read(path, LARGEST_JSON, &data, &size, &ignored)) {
+        object = json_loadb((const char *)data, size, 0, NULL);
+        free(data);
+    }
+    free(path);
+    if (json_is_object(object)) return object;
+    json_decref(object);
+    return NULL;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *const text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static double real_of(const json_t *object, const char *key, double otherwise)
+{
+    const json_t *const value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+/* Whether a process holds the lock of the folder. */
+static bool is_locked(const char *run_folder)
+{
+    char *const path = qg_path_join(run_folder, "lock");
+    const int descriptor = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    free(path);
+    if (descriptor < 0) return false;
+    const bool locked = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(descriptor); /* gives a lock back, too */
+    return locked;
+}
+
+/* ------------------------------------------------------------------------------- states */
+
+static qg_task_state state_of_note(const json_t *note, bool locked, const char *hash)
+{
+    if (locked) return QG_TASK_RUNNING;
+    if (!note) return QG_TASK_WAITING;
+    if (strcmp(text_of(note, "hash"), hash) != 0) return QG_TASK_STALE;
+    const char *const state = text_of(note, "state");
+    if (strcmp(state, "finished") == 0) return QG_TASK_FINISHED;
+    return strcmp(state, "failed") == 0 ? QG_TASK_FAILED : QG_TASK_STOPPED;
+}
+
+static void look_at_progress(const char *run_folder, qg_task_status *status)
+{
+    json_t *const progress = read_object(run_folder, "progress.json");
+    if (!progress) return;
+    status->step = (int64_t)real_of(progress, "step", 0);
+    const int64_t steps = (int64_t)real_of(progress, "steps", 0);
+    if (steps > 0) status->steps = steps;
+    status->score = real_of(progress, "score", NAN);
+    snprintf(status->phase, sizeof status->phase, "%s", text_of(progress, "phase"));
+    if (status->state == QG_TASK_RUNNING) status->rate = real_of(progress, "rate", 0);
+    json_decref(progress);
+}
+
+static void look_at_task(const qg_study *study, int task, const char *run_folder,
+                         qg_task_status *status)
+{
+    *status = (qg_task_status){.steps = study->runs[study->tasks[task].run].steps, .score = NAN};
+    json_t *const note = read_object(run_folder, "task.json");
+    status->state = state_of_note(note, is_locked(run_folder), study->tasks[task].hash);
+    if (status->state != QG_TASK_STALE && status->state != QG_TASK_WAITING) {
+        look_at_progress(run_folder, status);
+        status->seconds = real_of(note, "seconds", 0);
+        snprintf(status->host, sizeof status->host, "%s", text_of(note, "host"));
+        if (status->state == QG_TASK_FAILED)
+            snprintf(status->message, sizeof status->message, "%s", text_of(note, "message"));
+    }
+    json_decref(note);
+}
+
+/* Of a task that has not failed itself: the first parent that has, or is blocked. Parents stand
+ * before their children, so that one pass is enough. */
+static void block(const qg_study *study, int task, qg_task_status *statuses)
+{
+    qg_task_status *const status = &statuses[task];
+    const qg_study_task *const t = &study->tasks[task];
+    if (status->state != QG_TASK_WAITING && status->state != QG_TASK_STALE) return;
+    for (int i = 0; i < t->parent_count; i++) {
+        const qg_task_state parent = statuses[t->parents[i]].state;
+        if (parent != QG_TASK_FAILED && parent != QG_TASK_BLOCKED) continue;
+        status->state = QG_TASK_BLOCKED;
+        snprintf(status->message, sizeof status->message, "%s %s",
+                 study->tasks[t->parents[i]].folder, qg_task_state_name(parent));
+        return;
+    }
+}
+
+qg_status qg_study_look(const qg_study *study, const char *folder, qg_task_status *statuses,
+                        qg_error *error)
+{
+    for (int i = 0; i < study->task_count; i++) {
+        char *const run_folder = qg_task_path(study, i, folder, NULL);
+        if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
+        look_at_task(study, i, run_folder, &statuses[i]);
+        free(run_folder);
+        block(study, i, statuses);
+    }
+    return QG_OK;
+}
+
+/* ------------------------------------------------------------------------------- prepare */
+
+/* "FOLDER/stale/ID-sSEED-HASH", the first digits of it. */
+static char *stale_path(const qg_study *study, int task, const char *folder, const char *hash)
+{
+    const qg_study_task *const t = &study->tasks[task];
+    char *path;
+    return asprintf(&path, "%s/stale/%s-s%llu-%.16s", folder, study->runs[t->run].id,
+                    (unsigned long long)t->seed, hash) < 0
+               ? NULL
+               : path;
+}
+
+/* Renames `from` to `to`, over whatever of the same hash was there before. */
+static qg_status move_folder(const char *from, const char *to, qg_error *error)
+{
+    if (rename(from, to) == 0) return QG_OK;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return qg_fail_errno(error, "%s: cannot be moved to %s", from, to);
+    char *aside; /* two runs of the same settings: both are kept */
+    if (asprintf(&aside, "%s-%ld", to, (long)getpid()) < 0)
+        return qg_fail_memory(error, "a path", strlen(to));
+    const int failed = rename(from, aside);
+    free(aside);
+    return failed ? qg_fail_errno(error, "%s: cannot be moved to %s", from, to) : QG_OK;
+}
+
+static qg_status move_away(const qg_study *study, int task, const char *folder,
+                           const char *run_folder, const char *hash, qg_error *error)
+{
+    char *const place = stale_path(study, task, folder, *hash ? hash : "unknown");
+    char *const parent = qg_path_join(folder, "stale");
+    qg_status status = place && parent ? qg_folder_create(parent, error)
+                                       : qg_fail_memory(error, "a path", strlen(folder));
+    if (!status) status = move_folder(run_folder, place, error);
+    free(parent);
+    free(place);
+    return status;
+}
+
+static qg_status bring_back(const qg_study *study, int task, const char *folder,
+                            const char *run_folder, qg_error *error)
+{
+    char *const place = stale_path(study, task, folder, study->tasks[task].hash);
+    if (!place) return qg_fail_memory(error, "a path", strlen(folder));
+    char *const parent = strdup(run_folder);
+    struct stat information;
+    qg_status status = QG_OK;
+    if (!parent)
+        status = qg_fail_memory(error, "a path", strlen(run_folder));
+    else if (stat(place, &information) != 0)
+        status = qg_folder_create(run_folder, error);
+    else {
+        *strrchr(parent, '/') = '\0'; /* "FOLDER/runs/ID" */
+        status = qg_folder_create(parent, error);
+        if (!status && rename(place, run_folder) != 0)
+            status = qg_fail_errno(error, "%s: cannot be moved to %s", place, run_folder);
+    }
+    free(parent);
+    free(place);
+    return status;
+}
+
+qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error)
+{
+    char *const run_folder = qg_task_path(study, task, folder, NULL);
+    if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
+    struct stat information;
+    qg_status status = QG_OK;
+    const bool there = stat(run_folder, &information) == 0;
+    json_t *const note = there ? read_object(run_folder, "task.json") : NULL;
+    const char *const hash = text_of(note, "hash");
+    const bool ours = there && strcmp(hash, study->tasks[task].hash) == 0;
+    if (there && is_locked(run_folder))
+        status = qg_fail(error, QG_ERROR_BUSY, "%s: another process works in it", run_folder);
+    else if (there && !ours)
+        status = move_away(study, task, folder, run_folder, hash, error);
+    if (!status && !ours) status = bring_back(study, task, folder, run_folder, error);
+    json_decref(note);
+    free(run_folder);
+    return status;
+}
+
+qg_status qg_task_note(const qg_study *study, int task, const char *folder,
+                       const qg_task_status *status, qg_error *error)
+{
+    char *const path = qg_task_path(study, task, folder, "task.json");
+    json_t *const note =
+        json_pack("{s:s, s:s, s:f, s:s, s:s}", "hash", study->tasks[task].hash, "state",
+                  qg_task_state_name(status->state), "seconds", status->seconds, "host",
+                  status->host, "message", status->message);
+    char *const text = note ? json_dumps(note, JSON_INDENT(2)) : NULL;
+    json_decref(note);
+    const qg_status result = path && text
+                                 ? qg_file_replace(path, &(qg_piece){text, strlen(text)}, 1, error)
+                                 : qg_fail_memory(error, "task.json", 0);
+    free(text);
+    free(path);
+    return result;
+}
