@@ -59,10 +59,10 @@ static void note_interrupt(int signal_number)
 void cli_catch_interrupt(void)
 {
     struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
-    action.sa_flags |= (int)SA_RESETHAND; /* the second one is the system's */
     sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);    /* may come twice: from Slurm and from the parent */
+    action.sa_flags |= (int)SA_RESETHAND; /* the second one is the system's */
     sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
 }
 
 const volatile sig_atomic_t *cli_interrupt_flag(void)

@@ -44,7 +44,7 @@ int cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 bool cli_colour(FILE *stream);
 
 /* Ctrl-C and SIGTERM only set a flag from here on, so that a command can end in order; the second
- * one ends the process as usual. */
+ * Ctrl-C ends the process as usual. */
 void cli_catch_interrupt(void);
 bool cli_interrupted(void);
 const volatile sig_atomic_t *cli_interrupt_flag(void); /* what the library's loops look at */
