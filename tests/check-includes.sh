@@ -78,8 +78,10 @@ check_tree() {
 expect() { # FILE INCLUDE WANTED-TEXT ("" = allowed): one small tree
     local tree found
     tree=$(mktemp -d)
-    mkdir -p "$tree"/src/{base,domain/minatar,network,agent,cli} "$tree/include/qgraft"
+    mkdir -p "$tree"/src/{base,domain/minatar,network,agent,transfer,study,report,cli}
+    mkdir -p "$tree/include/qgraft"
     touch "$tree/src/base/error.c" "$tree/src/agent/settings.c" "$tree/src/domain/minatar/rules.h"
+    touch "$tree/src/report/statistics.c"
     echo "$2" >"$tree/$1"
     found=$(cd "$tree" && check_tree)
     rm -rf "$tree"
@@ -95,6 +97,9 @@ self_test() {
     expect src/base/a.c '#include <qgraft/settings.h>' 'base must not know agent'
     expect src/domain/minatar/a.h '#include "network/n.h"' 'domain must not know network'
     expect src/agent/a.c '#include "cli/cli.h"' 'agent must not know cli'
+    expect src/transfer/a.c '#include "study/s.h"' 'transfer must not know study'
+    expect src/study/a.c '#include <qgraft/statistics.h>' 'study must not know report'
+    expect src/report/a.c '#include "cli/cli.h"' 'report must not know cli'
     expect src/agent/a.c '#include "../base/text.h"' 'from its room on'
     expect src/agent/a.c '#include "elsewhere/text.h"' 'no such room'
     expect src/agent/a.c '#include "text.h"' 'no such room'
@@ -107,7 +112,9 @@ self_test() {
     expect src/base/a.c '#include <unistd.h>' ''
     expect src/agent/a.c '#include "network/n.h"' ''
     expect src/domain/minatar/a.c '#include "rules.h"' ''
+    expect src/report/a.c '#include "study/s.h"' ''
     expect src/cli/a.c '#include "agent/a.h"' ''
+    expect src/cli/a.c '#include <qgraft/statistics.h>' ''
 }
 
 if [[ ${1-} == --self-test ]]; then
