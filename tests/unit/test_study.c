@@ -1,0 +1,446 @@
+/* Study files: what they become, what is refused and how, the plan's hashes, the study's folder. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+
+#include "study/task_folder.h"
+
+#include "base/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *write_study(const char *text)
+{
+    const char *const path = scratch_path("s.yaml");
+    scratch_write(path, text, strlen(text));
+    return path;
+}
+
+static qg_study *load_scaled(const char *text, double scale)
+{
+    qg_study *study;
+    qg_error error;
+    if (qg_study_load(write_study(text), scale, &study, &error)) fail_msg("%s", error.message);
+    return study;
+}
+
+static qg_study *load(const char *text)
+{
+    return load_scaled(text, 1);
+}
+
+static int find_run(const qg_study *study, const char *id)
+{
+    for (int i = 0; i < study->run_count; i++)
+        if (strcmp(study->runs[i].id, id) == 0) return i;
+    fail_msg("no run %s", id);
+    return -1;
+}
+
+static int find_task(const qg_study *study, const char *folder)
+{
+    for (int i = 0; i < study->task_count; i++)
+        if (strcmp(study->tasks[i].folder, folder) == 0) return i;
+    fail_msg("no task %s", folder);
+    return -1;
+}
+
+/* The command of a task as one line. */
+static char *command_line(const qg_study *study, const char *folder)
+{
+    static char line[4096];
+    char **arguments;
+    qg_error error;
+    const int task = find_task(study, folder);
+    assert_int_equal(qg_task_command(study, task, "OUT", &arguments, &error), QG_OK);
+    *line = '\0';
+    for (char **argument = arguments; *argument; argument++) {
+        if (argument > arguments) strcat(line, " ");
+        strcat(line, *argument);
+    }
+    qg_arguments_free(arguments);
+    return line;
+}
+
+#define BASE                                                                                       \
+    "steps: 20k\nseeds: 2\nsettings: {eval_every: 5k, eval_steps: 1k}\n"                           \
+    "sources:\n"                                                                                   \
+    "  early: {from: b, at: 10k}\n"                                                                \
+    "  b: {game: minatar/breakout}\n"                                                              \
+    "  soft: {distill: b, temperature: 0.1:0.5:0.1, samples: 10k}\n"
+
+static void test_plan(void **state)
+{
+    (void)state;
+    qg_study *const s =
+        load(BASE "runs:\n"
+                  "  - {game: minatar/asterix}\n"
+                  "  - {game: minatar/asterix, from: [b, soft], first: [1, 2], freeze: [no, yes]}\n"
+                  "  - {game: minatar/breakout, from: early, last: 1, group: '{from} on {game}'}\n"
+                  "  - {game: minatar/asterix, from: random, first: 3, freeze: true}\n");
+    assert_string_equal(s->name, "s");
+    assert_int_equal(s->run_count, 2 + 1 + 8 + 1 + 1);
+    assert_int_equal(s->task_count, 2 * s->run_count);
+    assert_int_equal(s->game_count, 2);
+    /* The source is its own game's baseline too. */
+    const qg_study_run *const early = &s->runs[find_run(s, "minatar-breakout-from-early-last1")];
+    assert_string_equal(s->runs[early->baseline].id, "b");
+    assert_true(s->runs[early->baseline].listed);
+    assert_string_equal(early->group, "early on minatar/breakout");
+    assert_string_equal(s->runs[find_run(s, "minatar-asterix-from-soft-first2")].group,
+                        "minatar/breakout to minatar/asterix");
+    for (int i = 0; i < s->task_count; i++)
+        for (int p = 0; p < s->tasks[i].parent_count; p++)
+            assert_true(s->tasks[i].parents[p] < i);
+    const qg_study_task *const task =
+        &s->tasks[find_task(s, "runs/minatar-asterix-from-soft-first1/s2")];
+    assert_int_equal(task->parent_count, 1);
+    assert_string_equal(s->tasks[task->parents[0]].folder, "runs/soft/s2");
+    assert_string_equal(
+        command_line(s, "runs/b/s2"),
+        "train minatar/breakout --preset=grid --steps=20000 --seed=2 --set "
+        "eval_every=5000 --set eval_steps=1000 --snapshot=10000 --out=OUT/runs/b/s2");
+    assert_string_equal(command_line(s, "runs/minatar-breakout-from-early-last1/s1"),
+                        "graft OUT/runs/b/s1/step-10000.safetensors --to minatar/breakout --last=1 "
+                        "--preset=grid --steps=20000 --seed=1 --set network=grid --set "
+                        "eval_every=5000 --set eval_steps=1000 "
+                        "--out=OUT/runs/minatar-breakout-from-early-last1/s1");
+    assert_string_equal(command_line(s, "runs/soft/s1"),
+                        "distill OUT/runs/b/s1/best.safetensors --temperature=0.1:0.5:0.1 "
+                        "--samples=10000 --epsilon=0.050000000000000003 --seed=1 --network grid "
+                        "--set eval_every=5000 --set eval_steps=1000 --out=OUT/runs/soft/s1");
+    qg_study_free(s);
+}
+
+/* A list multiplies in settings, too, and its value is in the run's name. */
+static void test_multiplied_settings(void **state)
+{
+    (void)state;
+    qg_study *const s = load("seeds: [7]\nruns:\n"
+                             "  - game: minatar/breakout\n"
+                             "    steps: [1k, 2k]\n"
+                             "    settings: {learning_rate: [0.001, 0.002], history: 1}\n");
+    assert_int_equal(s->run_count, 4);
+    const int run = find_run(s, "minatar-breakout-learning_rate0.002-steps1k");
+    assert_true(s->runs[run].settings.learning_rate == 0.002);
+    assert_int_equal(s->runs[run].steps, 1000);
+    assert_int_equal(s->runs[run].seeds[0], 7);
+    qg_study_free(s);
+}
+
+static void test_scale(void **state)
+{
+    (void)state;
+    const char *const text = BASE "runs:\n  - {game: minatar/breakout, from: early, first: 1}\n";
+    qg_study *const s = load_scaled(text, 0.1);
+    const qg_study_run *const b = &s->runs[find_run(s, "b")];
+    assert_int_equal(b->steps, 2000);
+    assert_int_equal(b->settings.eval_every, 500);
+    assert_int_equal(b->settings.eval_steps, 100);
+    assert_int_equal(b->snapshots[0], 1000);
+    assert_true(b->settings.learn_start >= b->settings.minibatch);
+    assert_int_equal(s->runs[find_run(s, "soft")].steps, 1000);
+    qg_study *const whole = load(text);
+    assert_int_equal(b->settings.replay, whole->runs[0].settings.replay);
+    assert_int_equal(b->settings.target_every, whole->runs[0].settings.target_every);
+    qg_study_free(whole);
+    qg_study_free(s);
+}
+
+static const char *hash_of(const qg_study *study, const char *folder)
+{
+    return study->tasks[find_task(study, folder)].hash;
+}
+
+/* A changed setting changes the hash of its own runs and of what is made of them, no other's. */
+static void test_hashes(void **state)
+{
+    (void)state;
+    const char *const runs = "runs:\n  - {game: minatar/asterix}\n"
+                             "  - {game: minatar/asterix, from: [b, soft], first: 1}\n";
+    char text[2048];
+    snprintf(text, sizeof text, BASE "%s", runs);
+    qg_study *const a = load(text);
+    snprintf(text, sizeof text,
+             "preset: grid\n" BASE "# other words\n%s  - {game: minatar/freeway}\n", runs);
+    qg_study *const same = load(text);
+    snprintf(text, sizeof text,
+             "steps: 20k\nseeds: 2\nsettings: {eval_every: 5k, eval_steps: 1k}\nsources:\n"
+             "  b: {game: minatar/breakout}\n"
+             "  soft: {distill: b, temperature: 0.1:0.5:0.1, samples: 10k, epsilon: 0.1}\n%s",
+             runs);
+    qg_study *const other = load(text);
+    const char *const kept[] = {"runs/b/s1", "runs/minatar-asterix/s2",
+                                "runs/minatar-asterix-from-b-first1/s2"};
+    const char *const changed[] = {"runs/soft/s1", "runs/minatar-asterix-from-soft-first1/s1"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(hash_of(a, kept[i]), hash_of(same, kept[i]));
+        assert_string_equal(hash_of(a, kept[i]), hash_of(other, kept[i]));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(hash_of(a, changed[i]), hash_of(same, changed[i]));
+        assert_string_not_equal(hash_of(a, changed[i]), hash_of(other, changed[i]));
+    }
+    for (int i = 0; i < a->task_count; i++)
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(a->tasks[i].hash, a->tasks[j].hash);
+    qg_study_free(a);
+    qg_study_free(same);
+    qg_study_free(other);
+}
+
+static void test_claims(void **state)
+{
+    (void)state;
+    qg_study *const s = load(
+        BASE
+        "runs:\n  - {game: minatar/asterix}\n"
+        "  - {game: [minatar/asterix, minatar/breakout], from: b, first: [1, 2], freeze: [no, "
+        "yes]}\n"
+        "claims:\n"
+        "  - {says: 'all hurt', expect: negative}\n"
+        "  - {says: 'freezing hurts', source: paper, expect: worse, metric: late, of: {freeze: "
+        "yes}, than: {freeze: false}}\n"
+        "  - {says: 'little', expect: little, margin: 0.2, of: {first: [1, 3], self: true}}\n");
+    assert_int_equal(s->claim_count, 3);
+    assert_int_equal(s->claims[0].of_count, 8);
+    assert_int_equal(s->claims[1].of_count, 4);
+    assert_int_equal(s->claims[1].than_count, 4);
+    assert_int_equal(s->claims[1].metric, QG_CLAIM_LATE);
+    assert_string_equal(s->claims[1].source, "paper");
+    assert_int_equal(s->claims[2].of_count, 2);
+    assert_true(s->claims[2].margin == 0.2);
+    qg_study_free(s);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *message; /* the message behind the file's name */
+    } cases[] = {
+        {"", ":1: nothing in it"},
+        {"- a\n", ":1: a study is a list of `key: value` lines"},
+        {"step: 1k\n", ":1: study: there is no key 'step'; did you mean 'steps'?"},
+        {"seeds: 2\n", ":1: runs: is missing"},
+        {"runs: []\n", ":1: runs: a list of"},
+        {"study: ../x\nruns: [{game: minatar/breakout}]\n", ":1: study: '../x' cannot be its name"},
+        {"runs:\n  - {game: minatar/brakeout}\n", ":2: unknown game 'minatar/brakeout'"},
+        {"runs:\n  - {game: minatar/breakout, stepps: 3}\n", ":2: runs: there is no key 'stepps'"},
+        {"runs:\n  - {game: minatar/breakout, steps: -3}\n", ":2: steps: '-3' is not a whole"},
+        {"runs:\n  - {game: minatar/breakout, steps: []}\n", ":2: steps: the list is empty"},
+        {"runs:\n  - {game: minatar/breakout,\n     settings: {discont: 1}}\n",
+         ":3: there is no setting 'discont'; did you mean 'discount'?"},
+        {"runs:\n  - {game: minatar/breakout, preset: dqn4}\n", ":2: preset: there is no 'dqn4'"},
+        {"seeds: [1, 2, 1]\nruns: [{game: minatar/breakout}]\n", ":1: seeds: 1 stands twice"},
+        {"seeds: 0\nruns: [{game: minatar/breakout}]\n", ":1: seeds: '0' is not a whole number"},
+        {"threads: 1000\nruns: [{game: minatar/breakout}]\n", ":1: threads: '1000'"},
+        {"sources:\n  a: {from: b}\n  b: {distill: a}\nruns: [{game: minatar/breakout}]\n",
+         ":3: sources: 'a' is made of itself"},
+        {"sources:\n  a: {from: a}\nruns: [{game: minatar/breakout}]\n",
+         ":2: sources: 'a' is made of itself"},
+        {"sources:\n  a: {from: c}\nruns: [{game: minatar/breakout}]\n",
+         ":2: sources: there is no 'c'"},
+        {"sources:\n  a: {}\nruns: [{game: minatar/breakout}]\n", ":2: a: 'game', 'distill'"},
+        {"sources:\n  random: {game: minatar/breakout}\nruns: [{game: minatar/breakout}]\n",
+         ":2: sources: 'random' cannot be a name"},
+        {"sources:\n  a/b: {game: minatar/breakout}\nruns: [{game: minatar/breakout}]\n",
+         ":2: sources: 'a/b' cannot be a name"},
+        {"sources:\n  a: {file: nowhere.safetensors}\nruns: [{game: minatar/breakout}]\n", ":2: "},
+        {"seeds: 2\nsources:\n  a: {file: [x, y, z]}\nruns: [{game: minatar/breakout}]\n",
+         ":3: file: 3 networks for 2 seeds"},
+        {"steps: 1k\nsources:\n  b: {game: minatar/breakout}\n  e: {from: b, at: 2k}\n"
+         "runs: [{game: minatar/breakout}]\n",
+         ":4: at: 2000 is beyond the 1000 steps of 'b'"},
+        {"runs:\n  - {game: minatar/breakout, first: 1}\n", ":2: first: means nothing without"},
+        {"runs:\n  - {game: minatar/breakout, from: x, first: 1}\n", ":2: from: 'x' is not among"},
+        {"runs:\n  - {game: minatar/breakout, from: random}\n", ":2: from: exactly one of first"},
+        {"runs:\n  - {game: minatar/breakout, from: random, first: 1, last: 1}\n",
+         ":2: from: exactly one of first"},
+        {"runs:\n  - {game: minatar/breakout, from: random, layers: '1,x'}\n", ":2: layers: '1,x'"},
+        {"runs:\n  - {game: minatar/breakout, from: random, first: 1}\n",
+         ":2: runs: nothing to compare 'minatar-breakout-from-random-first1' with"},
+        {"runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout}\n",
+         ":3: runs: 'minatar-breakout' is the same run as that of line 2"},
+        {"runs:\n  - {game: minatar/breakout, name: x}\n  - {game: minatar/asterix, name: x}\n",
+         ":3: 'x' is also what the run of line 2 is called"},
+        {"runs:\n  - {game: [minatar/breakout, minatar/asterix], name: x}\n",
+         ":2: name: the lists make 2 runs"},
+        {"seeds: 3\nsources:\n  b: {game: minatar/breakout, seeds: 2}\nruns:\n"
+         "  - {game: minatar/asterix}\n  - {game: minatar/asterix, from: b, first: 1}\n",
+         ":6: seeds: 'minatar-asterix-from-b-first1' needs seed 3 of the source 'b'"},
+        {"runs: [{game: minatar/breakout}]\ngames: {minatar/asterix: {threshold: 1}}\n",
+         ":2: games: no run plays 'minatar/asterix'"},
+        {"runs: [{game: minatar/breakout}]\n"
+         "games: {minatar/breakout: {random: 2, reference: 1}}\n",
+         ":2: reference: is not above random (2)"},
+        {"runs: [{game: minatar/breakout}]\nclaims: [{says: x, expect: negative}]\n",
+         ":2: of: no graft of this study fits"},
+        {"runs: [{game: minatar/breakout}]\nclaims: [{says: x, expect: worse}]\n",
+         ":2: than: belongs to better and worse"},
+        {"runs: [{game: minatar/breakout}]\nclaims: [{says: x, expect: good}]\n",
+         ":2: expect: one of positive"},
+        {"runs:\n  - {game: minatar/breakout, settings: {minibatch: [1,2,3,4,5,6,7,8,9,10], "
+         "history: [1,2,3,4,5,6,7,8], replay: [1,2,3,4,5,6,7,8,9,10], learn_start: "
+         "[1,2,3,4,5,6,7,8,9,10], eval_every: [1,2]}}\n",
+         "the lists make more than 10000 runs"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_study *study;
+        qg_error error = {0};
+        const char *const path = write_study(cases[i].text);
+        const qg_status status = qg_study_load(path, 1, &study, &error);
+        if (status == QG_OK) fail_msg("taken: %s", cases[i].text);
+        assert_null(study);
+        if (strncmp(error.message, path, strlen(path)) != 0 ||
+            !strstr(error.message + strlen(path), cases[i].message))
+            fail_msg("%s: '%s' has no '%s'", cases[i].text, error.message, cases[i].message);
+    }
+    qg_study *study;
+    qg_error error;
+    assert_int_equal(qg_study_load(scratch_path("none.yaml"), 1, &study, &error), QG_ERROR_IO);
+    assert_int_equal(qg_study_load(write_study(BASE), 0, &study, &error), QG_ERROR_USAGE);
+    assert_int_equal(qg_study_load(write_study(BASE), 2, &study, &error), QG_ERROR_USAGE);
+}
+
+/* Every way in which a file can be cut off or changed in one byte: refused or read, never a crash.
+ */
+static void test_mutations(void **state)
+{
+    (void)state;
+    const char *const good =
+        BASE "runs:\n  - {game: [minatar/asterix, minatar/breakout]}\n"
+             "  - {game: minatar/asterix, from: [b, soft], layers: '1,2', group: '{from}'}\n"
+             "games: {minatar/asterix: {threshold: 3, random: 0, reference: 9}}\n"
+             "claims: [{says: x, expect: negative, of: {from: [b]}}]\n";
+    const size_t size = strlen(good);
+    char text[2048];
+    for (size_t i = 0; i < size; i++) {
+        for (const char *c = "\0:{]x-"; c < &"\0:{]x-"[6]; c++) {
+            memcpy(text, good, size + 1);
+            text[i] = *c; /* NUL: cut off here */
+            qg_study *study;
+            qg_error error;
+            if (!qg_study_load(write_study(text), 1, &study, &error)) qg_study_free(study);
+        }
+    }
+}
+
+static bool exists(const char *path)
+{
+    struct stat information;
+    return stat(path, &information) == 0;
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    qg_error error;
+    qg_study *opened;
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", scratch_path("study"));
+    qg_study *const s =
+        load_scaled(BASE "runs:\n  - {game: minatar/breakout, from: b, first: 1}\n", 0.5);
+    assert_int_equal(qg_study_open(folder, &opened, &error), QG_ERROR_USAGE);
+    assert_int_equal(qg_study_save(s, folder, &error), QG_OK);
+    assert_int_equal(qg_study_save(s, folder, &error), QG_OK); /* again */
+    assert_int_equal(qg_study_open(folder, &opened, &error), QG_OK);
+    assert_string_equal(opened->name, s->name);
+    assert_true(opened->scale == 0.5);
+    assert_int_equal(opened->task_count, s->task_count);
+    for (int i = 0; i < s->task_count; i++)
+        assert_string_equal(opened->tasks[i].hash, s->tasks[i].hash);
+    qg_study_free(opened);
+    qg_study *const other = load("study: other\nruns:\n  - {game: minatar/breakout}\n");
+    assert_int_equal(qg_study_save(other, folder, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "holds the study 's', not 'other'"));
+    char parent[512]; /* something else is in it */
+    snprintf(parent, sizeof parent, "%s", folder);
+    *strrchr(parent, '/') = '\0';
+    assert_int_equal(qg_study_save(other, parent, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "is not empty and holds no study"));
+    qg_study_free(other);
+    qg_study_free(s);
+}
+
+static void test_task_folder(void **state)
+{
+    (void)state;
+    qg_error error;
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", scratch_path("tasks"));
+    const char *const text = "seeds: 2\nsteps: 1k\nsources: {b: {game: minatar/breakout}}\n"
+                             "runs:\n  - {game: minatar/breakout, from: b, first: 1}\n";
+    qg_study *const s = load(text);
+    qg_task_status statuses[4];
+    assert_int_equal(s->task_count, 4);
+    assert_int_equal(qg_study_look(s, folder, statuses, &error), QG_OK);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(statuses[i].state, QG_TASK_WAITING);
+    assert_int_equal(qg_task_prepare(s, 0, folder, &error), QG_OK);
+    qg_task_status status = {.state = QG_TASK_FAILED, .seconds = 2.5, .host = "h", .message = "no"};
+    assert_int_equal(qg_task_note(s, 0, folder, &status, &error), QG_OK);
+    assert_int_equal(qg_study_look(s, folder, statuses, &error), QG_OK);
+    assert_int_equal(statuses[0].state, QG_TASK_FAILED);
+    assert_string_equal(statuses[0].message, "no");
+    assert_true(statuses[0].seconds == 2.5);
+    assert_int_equal(statuses[1].state, QG_TASK_WAITING);
+    assert_int_equal(statuses[2].state, QG_TASK_BLOCKED); /* the graft of seed 1 */
+    assert_string_equal(statuses[2].message, "runs/b/s1 failed");
+    assert_int_equal(statuses[3].state, QG_TASK_WAITING);
+
+    char *const run = qg_task_path(s, 0, folder, NULL);
+    qg_lock lock;
+    assert_int_equal(qg_lock_folder(run, &lock, &error), QG_OK);
+    assert_int_equal(qg_study_look(s, folder, statuses, &error), QG_OK);
+    assert_int_equal(statuses[0].state, QG_TASK_RUNNING);
+    assert_int_equal(qg_task_prepare(s, 0, folder, &error), QG_ERROR_BUSY);
+    qg_unlock_folder(&lock);
+
+    /* Other settings: the folder goes aside; the old ones: it comes back. */
+    status.state = QG_TASK_FINISHED;
+    assert_int_equal(qg_task_note(s, 0, folder, &status, &error), QG_OK);
+    qg_study *const changed = load("seeds: 2\nsteps: 2k\nsources: {b: {game: minatar/breakout}}\n"
+                                   "runs:\n  - {game: minatar/breakout, from: b, first: 1}\n");
+    assert_int_equal(qg_study_look(changed, folder, statuses, &error), QG_OK);
+    assert_int_equal(statuses[0].state, QG_TASK_STALE);
+    assert_int_equal(qg_task_prepare(changed, 0, folder, &error), QG_OK);
+    char *const note = qg_task_path(s, 0, folder, "task.json");
+    assert_false(exists(note));
+    assert_int_equal(qg_task_note(changed, 0, folder, &status, &error), QG_OK);
+    assert_int_equal(qg_task_prepare(s, 0, folder, &error), QG_OK);
+    assert_int_equal(qg_study_look(s, folder, statuses, &error), QG_OK);
+    assert_int_equal(statuses[0].state, QG_TASK_FINISHED);
+    assert_int_equal(qg_task_prepare(changed, 0, folder, &error), QG_OK);
+    assert_int_equal(qg_study_look(changed, folder, statuses, &error), QG_OK);
+    assert_int_equal(statuses[0].state, QG_TASK_FINISHED);
+
+    /* A note that was cut off counts as not there. */
+    assert_int_equal(truncate(note, 20), 0);
+    assert_int_equal(qg_study_look(changed, folder, statuses, &error), QG_OK);
+    assert_int_equal(statuses[0].state, QG_TASK_WAITING);
+    free(note);
+    free(run);
+    qg_study_free(changed);
+    qg_study_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan),       cmocka_unit_test(test_multiplied_settings),
+        cmocka_unit_test(test_scale),      cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_claims),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_mutations),  cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_task_folder)};
+    return cmocka_run_group_tests_name("study", tests, scratch_setup, scratch_teardown);
+}
