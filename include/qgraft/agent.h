@@ -2,7 +2,8 @@
  *
  * A run is a folder that one process writes: run.yaml (what determines the result),
  * evaluations.csv, training.csv, best.safetensors, last.safetensors, TensorBoard events. It is a
- * function of its settings and seed: the same bits whatever the number of threads. */
+ * function of its settings and seed: the same bits whatever the number of threads, and however
+ * often it was killed and resumed. */
 #ifndef QGRAFT_AGENT_H
 #define QGRAFT_AGENT_H
 
@@ -34,8 +35,14 @@ typedef struct qg_train_options {
     int64_t steps; /* agent steps in all; 0: the initial network is written, no more */
     int threads;
     const char *isa;    /* NULL: the best */
-    const char *folder; /* created; one that holds a run is refused unless `overwrite` */
-    bool overwrite;
+    const char *folder; /* created; one that holds a run is refused unless: */
+    bool overwrite;     /* ... it is replaced */
+    bool resume; /* ... it is this run, which goes on from its last checkpoint; without one it
+                    begins anew */
+    double checkpoint_minutes; /* between two checkpoints at most, beside those after evaluations;
+                                  0: 10 */
+    const int64_t *snapshots;  /* steps whose networks are kept as step-N.safetensors */
+    size_t snapshot_count;
     /* The parameters to begin with, of the architecture that the settings make; NULL: fresh ones
      * under `seed`. Frozen layers never change: checked at the end. */
     const qg_network *initial;
@@ -54,13 +61,28 @@ typedef struct qg_train_result {
     int64_t best_step;
     double seconds;
     double learning_steps_per_second; /* steps after learning started, without evaluations */
+    int64_t begun_at;  /* the step of the checkpoint from which this call went on; 0: it began */
+    bool was_complete; /* the run that was to be resumed had ended: nothing was done */
+    char warning[512]; /* a checkpoint was damaged, or none can be written; empty: none */
 } qg_train_result;
 
-/* Trains; returns when it is done, stopped or failed. QG_ERROR_USAGE (settings that contradict each
- * other, an unknown domain, an `initial` that does not fit), QG_ERROR_BUSY (another process writes
+/* Trains; returns when it is done, stopped or failed. When it is stopped a checkpoint is written
+ * before. QG_ERROR_USAGE (settings that contradict each other, an unknown domain, an `initial` that
+ * does not fit, another run to resume than the folder's), QG_ERROR_BUSY (another process writes
  * the folder), QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY, QG_STOPPED. `result` tells how far it
- * came in every case but that of settings that contradict each other. */
+ * came in every case. */
 qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_error *error);
+
+/* What a folder holds. */
+typedef struct qg_run_state {
+    bool exists;             /* a run */
+    bool complete;           /* ... that has ended; all its files are on the disk */
+    int64_t checkpoint_step; /* from which it would go on; -1: none */
+} qg_run_state;
+
+/* Looks at the run in `folder`, of any kind, without taking it; another process may be at it. A
+ * folder that is not there holds none. QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY. */
+qg_status qg_run_look(const char *folder, qg_run_state *state, qg_error *error);
 
 /* What has just been played, for those who watch an evaluation. */
 typedef struct qg_moment {

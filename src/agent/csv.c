@@ -3,79 +3,54 @@
 #include "base/file.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#define FILE_LIMIT ((size_t)1 << 30)
 
 struct qg_csv {
     int descriptor;
     char *path;
+    int64_t size;
 };
 
-/* The bytes of `text` that are kept: the header and the whole lines up to `last_step`. */
-static size_t kept_bytes(const char *text, size_t header_length, int64_t last_step)
+/* Whether the file's first `kept` bytes are rows under `header`. */
+static bool holds_rows(int file, const char *header, int64_t kept)
 {
-    const char *line = text + header_length + 1;
-    for (const char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        char *number_end;
-        errno = 0;
-        const long long step = strtoll(line, &number_end, 10);
-        if (errno != 0 || number_end == line || number_end > end || step > last_step) break;
-    }
-    return (size_t)(line - text);
-}
-
-/* Finds where the rows go on; 0: write the header first. A process killed early may leave a file
- * without a whole header. */
-static qg_status find_end(const char *path, const char *header, int64_t last_step, size_t *end,
-                          qg_error *error)
-{
-    uint8_t *data;
-    size_t size;
-    if (qg_file_read(path, FILE_LIMIT, &data, &size, error) != QG_OK) return error->code;
-    const char *text = (const char *)data;
+    char begin[512], last;
     const size_t length = strlen(header);
-    qg_status status = QG_OK;
-    if (size > length && memcmp(text, header, length) == 0 && text[length] == '\n')
-        *end = kept_bytes(text, length, last_step);
-    else if (size <= length && memcmp(text, header, size) == 0)
-        *end = 0;
-    else
-        status = qg_fail(error, QG_ERROR_DATA,
-                         "%s: its columns are not those of this program (%.200s); move it away",
-                         path, header);
-    free(data);
-    return status;
+    struct stat status;
+    return length < sizeof begin && kept > (int64_t)length && fstat(file, &status) == 0 &&
+           status.st_size >= kept && pread(file, begin, length + 1, 0) == (ssize_t)length + 1 &&
+           memcmp(begin, header, length) == 0 && begin[length] == '\n' &&
+           pread(file, &last, 1, (off_t)kept - 1) == 1 && last == '\n';
 }
 
-static qg_status open_csv(qg_csv *csv, const char *header, int64_t last_step, qg_error *error)
+static qg_status open_csv(qg_csv *csv, const char *header, int64_t kept, qg_error *error)
 {
-    csv->descriptor = open(csv->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
+    csv->descriptor = open(csv->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     if (csv->descriptor < 0) return qg_fail_errno(error, "%s: cannot open", csv->path);
-    size_t end = 0;
-    if (find_end(csv->path, header, last_step, &end, error) != QG_OK) return error->code;
-    if (ftruncate(csv->descriptor, (off_t)end) != 0)
+    if (kept > 0 && !holds_rows(csv->descriptor, header, kept))
+        return qg_fail(error, QG_ERROR_DATA, "%s: lacks rows that the run has written", csv->path);
+    if (ftruncate(csv->descriptor, (off_t)kept) != 0)
         return qg_fail_errno(error, "%s: cannot cut off old rows", csv->path);
-    return end > 0 ? QG_OK : qg_csv_row(csv, error, "%s", header);
+    csv->size = kept;
+    return kept > 0 ? QG_OK : qg_csv_row(csv, error, "%s", header);
 }
 
-qg_status qg_csv_open(const char *path, const char *header, int64_t last_step, qg_csv **csv,
+qg_status qg_csv_open(const char *path, const char *header, int64_t kept, qg_csv **csv,
                       qg_error *error)
 {
-    assert(path && header && csv);
+    assert(path && header && csv && kept >= 0);
     *csv = calloc(1, sizeof **csv);
     if (!*csv) return qg_fail_memory(error, path, sizeof **csv);
     (*csv)->descriptor = -1;
     (*csv)->path = strdup(path);
-    const qg_status status = (*csv)->path ? open_csv(*csv, header, last_step, error)
+    const qg_status status = (*csv)->path ? open_csv(*csv, header, kept, error)
                                           : qg_fail_memory(error, path, strlen(path) + 1);
     if (status != QG_OK) {
         qg_csv_close(*csv);
@@ -98,7 +73,13 @@ qg_status qg_csv_row(qg_csv *csv, qg_error *error, const char *format, ...)
     const qg_status status =
         qg_file_append(csv->descriptor, text, (size_t)length + 1, csv->path, error);
     free(text);
+    if (!status) csv->size += length + 1;
     return status;
+}
+
+int64_t qg_csv_size(const qg_csv *csv)
+{
+    return csv->size;
 }
 
 qg_status qg_csv_sync(qg_csv *csv, qg_error *error)

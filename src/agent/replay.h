@@ -4,24 +4,60 @@
  * it and the reward that followed. A state is the last `history` screens up to one; screens at or
  * before an earlier end are zeros. Transition i goes from state i to state i + 1. The ring lies in
  * a memory-mapped file of the run folder: 7,062 bytes a step on Atari (84 x 84 grey values), bits
- * for grids. Entries are numbered from the beginning of the run, never reused. */
+ * for grids. Entries are numbered from the beginning of the run, never reused.
+ *
+ * The ring is larger than the memory by a slack, so that a run that goes back to a checkpoint still
+ * finds what the memory held then. Blocks of entries are started to be written to the disk when
+ * they are complete, and have checksums, which a checkpoint holds. */
 #ifndef QG_REPLAY_H
 #define QG_REPLAY_H
 
 #include <qgraft/domain.h>
 #include <qgraft/engine.h>
 
+#include "agent/tape.h"
 #include "base/random.h"
+
+#include <signal.h>
 
 typedef struct qg_replay qg_replay;
 
-/* A ring for `capacity` entries in the new file `path`, whose space is reserved on the disk at
- * once: a disk that is too small is an error here and not a crash later. */
-qg_status qg_replay_create(const char *path, int64_t capacity, int history,
-                           const qg_observation_shape *shape, qg_replay **replay, qg_error *error);
+/* What a ring is made for. */
+typedef struct qg_replay_plan {
+    int64_t capacity; /* entries that the memory holds */
+    int64_t slack;    /* entries that may be added until those before them are overwritten */
+    int history;      /* screens per state, less than `capacity` */
+    qg_observation_shape shape;
+} qg_replay_plan;
+
+/* Bytes of an entry. */
+size_t qg_replay_entry_bytes(const qg_observation_shape *shape);
+
+/* A ring in the new file `path`, whose space is reserved on the disk at once: a disk that is too
+ * small is an error here and not a crash later. */
+qg_status qg_replay_create(const char *path, const qg_replay_plan *plan, qg_replay **replay,
+                           qg_error *error);
+
+/* The ring in a file that an earlier process left; empty until qg_replay_pass restores it.
+ * QG_ERROR_DATA when the file has another size. */
+qg_status qg_replay_open(const char *path, const qg_replay_plan *plan, qg_replay **replay,
+                         qg_error *error);
+
+/* Closes it; the file stays. NULL is allowed. */
+void qg_replay_close(qg_replay *replay);
 
 /* Removes the file too. NULL is allowed. */
 void qg_replay_destroy(qg_replay *replay);
+
+/* Waits until all entries are on the disk: a short rest, as complete blocks are on their way. */
+qg_status qg_replay_sync(qg_replay *replay, qg_error *error);
+
+/* Passes what a checkpoint knows of the ring: checksums of the blocks of the `count` entries that
+ * are in the memory. The newest entry's action is known. Reading: compares them with the file,
+ * QG_ERROR_DATA when a block differs or holds an action that is none of `actions`; QG_STOPPED when
+ * `stop` (may be NULL) becomes non-zero. */
+qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int actions,
+                         const volatile sig_atomic_t *stop, qg_error *error);
 
 /* Appends a screen; the oldest is overwritten when the ring is full. */
 void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end);
@@ -53,6 +89,11 @@ void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *miniba
 
 /* Copies the screens of what was drawn, so that it stays valid for ever. */
 qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, qg_error *error);
+
+/* Passes a detached minibatch of `size` transitions; reading makes it. What was read is checked
+ * with the tape. */
+qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, int actions,
+                            qg_minibatch *minibatch, qg_error *error);
 
 /* Whether there is a transition to draw. */
 bool qg_replay_can_sample(const qg_replay *replay);

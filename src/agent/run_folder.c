@@ -1,10 +1,13 @@
 #include "agent/run_folder.h"
 
+#include "agent/checkpoint.h"
+#include "agent/run_yaml.h"
 #include "base/text.h"
 
+#include <dirent.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,149 @@ static double wall_time(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* ------------------------------------------------------------------------- what is there */
+
+/* A text file of the folder in *text, NULL when there is none; the caller frees it. */
+static qg_status read_text(const char *folder, const char *name, char **text, qg_error *error)
+{
+    *text = NULL;
+    char *path = qg_path_join(folder, name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    uint8_t *data = NULL;
+    size_t size;
+    const bool there = access(path, F_OK) == 0;
+    const qg_status status = there ? qg_file_read(path, 1 << 20, &data, &size, error) : QG_OK;
+    free(path);
+    *text = (char *)data;
+    return status;
+}
+
+static qg_status is_finished(const char *folder, bool *finished, qg_error *error)
+{
+    char *text;
+    const qg_status status = read_text(folder, "process.yaml", &text, error);
+    *finished = text && strstr(text, "\nstate: finished\n");
+    free(text);
+    return status;
+}
+
+qg_status qg_run_look(const char *folder, qg_run_state *state, qg_error *error)
+{
+    int64_t steps[QG_CHECKPOINTS];
+    char *text;
+    *state = (qg_run_state){.checkpoint_step = -1};
+    qg_status status = read_text(folder, "run.yaml", &text, error);
+    state->exists = text;
+    free(text);
+    if (status || !state->exists) return status;
+    state->checkpoint_step = qg_checkpoints_look(folder, steps);
+    return is_finished(folder, &state->complete, error);
+}
+
+/* Removes the files of `folder` whose names match; what cannot be removed is found when it is
+ * written again. */
+static void remove_files(const char *folder, const char *pattern)
+{
+    DIR *directory = opendir(folder);
+    if (!directory) return;
+    for (struct dirent *entry; (entry = readdir(directory));)
+        if (fnmatch(pattern, entry->d_name, 0) == 0) unlinkat(dirfd(directory), entry->d_name, 0);
+    closedir(directory);
+}
+
+/* What a killed process was writing. */
+static void remove_temporary(const char *folder)
+{
+    remove_files(folder, "*.tmp-[0-9]*-[0-9]*");
+}
+
+/* The files of a run that is overwritten. First those that say how far it has come: when this is
+ * interrupted, nothing half removed must look complete or be gone on with. */
+static void remove_run(const char *folder)
+{
+    static const char *const patterns[] = {"process.yaml",
+                                           "checkpoint-[AB]",
+                                           "replay.bin",
+                                           "best.safetensors",
+                                           "last.safetensors",
+                                           "step-[0-9]*.safetensors",
+                                           "samples-[0-9]*",
+                                           "task-[0-9]*.safetensors",
+                                           "evaluations-[0-9]*.csv",
+                                           "teachers.csv",
+                                           "held_out.csv",
+                                           QG_EVENTS_PREFIX "*"};
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        remove_files(folder, patterns[i]);
+}
+
+/* ---------------------------------------------------------------------------- open and close */
+
+static qg_status refuse(const qg_run_folder *folder, qg_error *error)
+{
+    if (folder->found == QG_FOUND_COMPLETE)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s: holds a run already: choose another folder (--out) or add --overwrite",
+                       folder->path);
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "%s: holds an unfinished run: add --resume to go on with it or --overwrite to "
+                   "begin anew, or choose another folder (--out)",
+                   folder->path);
+}
+
+/* What is in the folder, and whether it may be used. */
+static qg_status examine(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error)
+{
+    char *run;
+    bool finished;
+    qg_status status = read_text(folder->path, "run.yaml", &run, error);
+    if (status || !run) return status;
+    status = is_finished(folder->path, &finished, error);
+    folder->found = finished ? QG_FOUND_COMPLETE : QG_FOUND_UNFINISHED;
+    if (!status && claim->resume) {
+        status = qg_run_yaml_compare(folder->path, run, claim->run, error);
+        qg_run_yaml_isa(run, folder->isa);
+    } else if (!status && !claim->overwrite)
+        status = refuse(folder, error);
+    free(run);
+    return status;
+}
+
+qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error)
+{
+    *folder = (qg_run_folder){.path = claim->path, .lock = {-1}, .started = wall_time()};
+    if (claim->overwrite && claim->resume)
+        return qg_fail(error, QG_ERROR_USAGE, "to resume a run and to overwrite it are two things");
+    qg_status status = qg_folder_create(claim->path, error);
+    if (!status) status = qg_lock_folder(claim->path, &folder->lock, error);
+    if (!status) status = examine(folder, claim, error);
+    if (status) {
+        qg_run_folder_close(folder);
+        return status;
+    }
+    remove_temporary(claim->path);
+    return QG_OK;
+}
+
+qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error)
+{
+    if (folder->found) remove_run(folder->path);
+    folder->found = QG_FOUND_NOTHING;
+    qg_run_yaml_isa(run, folder->isa);
+    return qg_run_folder_text(folder, "run.yaml", run, error);
+}
+
+void qg_run_folder_close(qg_run_folder *folder)
+{
+    qg_csv_close(folder->evaluations);
+    qg_csv_close(folder->training);
+    qg_events_close(folder->events);
+    if (folder->lock.descriptor >= 0) qg_unlock_folder(&folder->lock);
+    *folder = (qg_run_folder){.lock = {-1}};
+}
+
+/* ------------------------------------------------------------------------------ its files */
+
 qg_status qg_run_folder_text(const qg_run_folder *folder, const char *name, const char *text,
                              qg_error *error)
 {
@@ -29,145 +175,74 @@ qg_status qg_run_folder_text(const qg_run_folder *folder, const char *name, cons
     return status;
 }
 
-void qg_yaml_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') fputc('\\', out);
-        fputc((unsigned char)*text < 0x20 ? '?' : *text, out);
-    }
-    fputc('"', out);
-}
-
-/* What a transfer adds: the frozen layers, and notes such as the pedigree, quoted. */
-static void write_transfer(FILE *out, const qg_train_options *options,
-                           const qg_architecture *architecture, bool unchanged)
-{
-    const char *separator = "frozen: [";
-    for (int l = 0; l < architecture->layer_count; l++)
-        if (options->frozen[l]) {
-            fprintf(out, "%s%s", separator, architecture->layers[l].name);
-            separator = ", ";
-        }
-    if (strcmp(separator, ", ") == 0) fprintf(out, "]\n");
-    if (unchanged) fprintf(out, "frozen_unchanged: true # bit for bit, checked at the end\n");
-    for (size_t i = 0; i < options->note_count; i++) {
-        fprintf(out, "%s: ", options->notes[i].key);
-        qg_yaml_string(out, options->notes[i].value);
-        fputc('\n', out);
-    }
-}
-
-/* run.yaml: everything that determines the result. `unchanged`: the frozen layers were found so. */
-static qg_status write_run(const qg_run_folder *folder, const qg_train_options *options,
-                           const qg_domain *domain, const qg_engine *engine, bool unchanged,
-                           qg_error *error)
-{
-    const qg_architecture *architecture = qg_engine_architecture(engine);
-    char *settings, *text = NULL;
-    size_t size = 0;
-    const qg_status status = qg_settings_format_yaml(&options->settings, &settings, error);
-    if (status) return status;
-    FILE *out = open_memstream(&text, &size);
-    if (out) {
-        fprintf(out, "# One run of qgraft; the same values give the same files.\n");
-        fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, qg_engine_isa(engine));
-        fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\n", domain->name,
-                options->seed, options->steps);
-        write_transfer(out, options, architecture, unchanged);
-        fprintf(out, "settings:\n");
-        for (char *line = strtok(settings, "\n"); line; line = strtok(NULL, "\n"))
-            fprintf(out, "  %s\n", line);
-    }
-    const bool good = out && fclose(out) == 0;
-    free(settings);
-    const qg_status written = good ? qg_run_folder_text(folder, "run.yaml", text, error)
-                                   : qg_fail_memory(error, "run.yaml", 4096);
-    free(text);
-    return written;
-}
-
 qg_status qg_run_folder_csv(const qg_run_folder *folder, const char *name, const char *header,
-                            qg_csv **csv, qg_error *error)
+                            int64_t kept, qg_csv **csv, qg_error *error)
 {
     char *path = qg_path_join(folder->path, name);
     if (!path) return qg_fail_memory(error, "a path", strlen(folder->path));
-    unlink(path); /* of a run that is overwritten */
-    const qg_status status = qg_csv_open(path, header, -1, csv, error);
+    const qg_status status = qg_csv_open(path, header, kept, csv, error);
     free(path);
     return status;
 }
 
-/* Refuses a folder with a run in it. */
-static qg_status check_empty(const char *folder, qg_error *error)
+qg_status qg_run_folder_pass_csv(const qg_run_folder *folder, qg_tape *tape, const char *name,
+                                 const char *header, qg_csv **csv, qg_error *error)
 {
-    char *path = qg_path_join(folder, "run.yaml");
-    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
-    const bool there = access(path, F_OK) == 0;
-    free(path);
-    if (!there) return QG_OK;
-    return qg_fail(error, QG_ERROR_USAGE,
-                   "%s: holds a run already: choose another folder (--out) or add --overwrite",
-                   folder);
+    int64_t kept = tape->reading ? 0 : qg_csv_size(*csv);
+    QG_TAPE_PASS(tape, kept);
+    if (!tape->reading) return qg_csv_sync(*csv, error);
+    qg_tape_require(tape, kept > 0);
+    if (!tape->good) return QG_OK;
+    qg_csv_close(*csv);
+    *csv = NULL;
+    return qg_run_folder_csv(folder, name, header, kept, csv, error);
 }
 
-/* The networks of a run that is overwritten: the new one may end before it writes its own. */
-static qg_status remove_networks(const char *folder, qg_error *error)
+qg_status qg_run_folder_pass_events(qg_run_folder *folder, qg_tape *tape, qg_error *error)
 {
-    static const char *const names[] = {"best.safetensors", "last.safetensors"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path = qg_path_join(folder, names[i]);
-        if (!path) return qg_fail_memory(error, "a path", strlen(folder));
-        unlink(path);
-        free(path);
+    char name[200] = "";
+    int64_t size = 0;
+    if (!tape->reading) {
+        snprintf(name, sizeof name, "%s", qg_events_name(folder->events));
+        size = qg_events_size(folder->events);
     }
-    return QG_OK;
+    qg_tape_pass_text(tape, name, sizeof name);
+    QG_TAPE_PASS(tape, size);
+    if (!tape->reading) return qg_events_sync(folder->events, error);
+    if (!tape->good) return QG_OK;
+    qg_events_close(folder->events);
+    return qg_events_resume(folder->path, name, size, &folder->events, error);
 }
 
-qg_status qg_run_folder_create(qg_run_folder *folder, const char *path, bool overwrite,
-                               qg_error *error)
+qg_status qg_run_folder_begin_events(qg_run_folder *folder, qg_error *error)
 {
-    *folder = (qg_run_folder){.path = path, .lock = {-1}, .started = wall_time()};
-    qg_status status = qg_folder_create(path, error);
-    if (!status) status = qg_lock_folder(path, &folder->lock, error);
-    if (!status && !overwrite) status = check_empty(path, error);
-    if (!status) status = remove_networks(path, error);
-    if (status) qg_run_folder_close(folder);
-    return status;
+    return qg_events_open(folder->path, folder->started, 0, &folder->events, error);
 }
 
-static qg_status open_files(qg_run_folder *folder, const qg_train_options *options,
-                            const qg_domain *domain, const qg_engine *engine, qg_error *error)
+/* -------------------------------------------------------------------------------- training */
+
+#define TRAINING_COLUMNS "step,epsilon,episodes,mean_return,updates,td_error"
+
+qg_status qg_run_folder_begin_training(qg_run_folder *folder, const char *run, qg_error *error)
 {
-    qg_status status = write_run(folder, options, domain, engine, false, error);
+    qg_status status = qg_run_folder_begin(folder, run, error);
     if (!status)
-        status = qg_run_folder_csv(folder, "evaluations.csv", QG_EVALUATION_COLUMNS,
+        status = qg_run_folder_csv(folder, "evaluations.csv", QG_EVALUATION_COLUMNS, 0,
                                    &folder->evaluations, error);
     if (!status)
-        status = qg_run_folder_csv(folder, "training.csv",
-                                   "step,epsilon,episodes,mean_return,updates,td_error",
-                                   &folder->training, error);
-    if (!status) status = qg_events_open(folder->path, folder->started, 0, &folder->events, error);
-    return status;
+        status = qg_run_folder_csv(folder, "training.csv", TRAINING_COLUMNS, 0, &folder->training,
+                                   error);
+    return status ? status : qg_run_folder_begin_events(folder, error);
 }
 
-qg_status qg_run_folder_open(qg_run_folder *folder, const qg_train_options *options,
-                             const qg_domain *domain, const qg_engine *engine, qg_error *error)
+qg_status qg_run_folder_pass_training(qg_run_folder *folder, qg_tape *tape, qg_error *error)
 {
-    qg_status status = qg_run_folder_create(folder, options->folder, options->overwrite, error);
-    if (status) return status;
-    status = open_files(folder, options, domain, engine, error);
-    if (status) qg_run_folder_close(folder);
-    return status;
-}
-
-void qg_run_folder_close(qg_run_folder *folder)
-{
-    qg_csv_close(folder->evaluations);
-    qg_csv_close(folder->training);
-    qg_events_close(folder->events);
-    if (folder->lock.descriptor >= 0) qg_unlock_folder(&folder->lock);
-    *folder = (qg_run_folder){.lock = {-1}};
+    qg_status status = qg_run_folder_pass_csv(folder, tape, "evaluations.csv",
+                                              QG_EVALUATION_COLUMNS, &folder->evaluations, error);
+    if (!status)
+        status = qg_run_folder_pass_csv(folder, tape, "training.csv", TRAINING_COLUMNS,
+                                        &folder->training, error);
+    return status ? status : qg_run_folder_pass_events(folder, tape, error);
 }
 
 /* A number of a CSV cell: nothing where there is none. */
@@ -241,10 +316,18 @@ qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
     return status;
 }
 
-qg_status qg_run_folder_frozen(const qg_run_folder *folder, const qg_train_options *options,
-                               const qg_domain *domain, const qg_engine *engine, qg_error *error)
+qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)
 {
-    return write_run(folder, options, domain, engine, true, error);
+    qg_status status = folder->evaluations ? qg_csv_sync(folder->evaluations, error) : QG_OK;
+    if (!status && folder->training) status = qg_csv_sync(folder->training, error);
+    return !status && folder->events ? qg_events_sync(folder->events, error) : status;
+}
+
+void qg_run_folder_remove_state(const qg_run_folder *folder)
+{
+    remove_files(folder->path, "checkpoint-[AB]");
+    remove_files(folder->path, "replay.bin");
+    remove_files(folder->path, "samples-[0-9]*");
 }
 
 qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are written as they lie");
@@ -29,6 +30,7 @@ enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 struct qg_events {
     int descriptor;
     char *path;
+    int64_t size;
 };
 
 /* ---- Protobuf ---- */
@@ -104,7 +106,10 @@ static qg_status write_record(qg_events *events, const message *event, qg_error 
     memcpy(record + 8, &size_crc, 4);
     memcpy(record + 12, event->bytes, size);
     memcpy(record + 12 + size, &data_crc, 4);
-    return qg_file_append(events->descriptor, record, 16 + size, events->path, error);
+    const qg_status status =
+        qg_file_append(events->descriptor, record, 16 + size, events->path, error);
+    if (!status) events->size += (int64_t)(16 + size);
+    return status;
 }
 
 /* ---- The file ---- */
@@ -120,7 +125,7 @@ static qg_status create_file(qg_events *events, const char *folder, int64_t seco
         char number[16] = "";
         if (n > 0) snprintf(number, sizeof number, ".%d", n);
         free(events->path);
-        if (asprintf(&events->path, "%s/events.out.tfevents.%010lld.%s%s", folder,
+        if (asprintf(&events->path, "%s/" QG_EVENTS_PREFIX "%010lld.%s%s", folder,
                      (long long)seconds, host, number) < 0) {
             events->path = NULL;
             return qg_fail_memory(error, folder, strlen(folder) + 128);
@@ -160,6 +165,57 @@ qg_status qg_events_open(const char *folder, double wall_time, int64_t step, qg_
         *events = NULL;
     }
     return status;
+}
+
+static qg_status reopen(qg_events *events, int64_t size, qg_error *error)
+{
+    events->descriptor = open(events->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
+    if (events->descriptor < 0 || fstat(events->descriptor, &status) != 0 ||
+        !S_ISREG(status.st_mode) || status.st_size < size)
+        return qg_fail(error, QG_ERROR_DATA, "%s: lacks records that the run has written",
+                       events->path);
+    if (ftruncate(events->descriptor, (off_t)size) != 0)
+        return qg_fail_errno(error, "%s: cannot cut off old records", events->path);
+    events->size = size;
+    return QG_OK;
+}
+
+qg_status qg_events_resume(const char *folder, const char *name, int64_t size, qg_events **events,
+                           qg_error *error)
+{
+    *events = NULL;
+    if (strncmp(name, QG_EVENTS_PREFIX, strlen(QG_EVENTS_PREFIX)) != 0 || strchr(name, '/') ||
+        size < 0)
+        return qg_fail(error, QG_ERROR_DATA, "%s: '%.100s' is no event file", folder, name);
+    qg_events *opened = calloc(1, sizeof *opened);
+    if (!opened) return qg_fail_memory(error, folder, sizeof *opened);
+    opened->descriptor = -1;
+    opened->path = qg_path_join(folder, name);
+    const qg_status status =
+        opened->path ? reopen(opened, size, error) : qg_fail_memory(error, folder, strlen(folder));
+    if (status)
+        qg_events_close(opened);
+    else
+        *events = opened;
+    return status;
+}
+
+const char *qg_events_name(const qg_events *events)
+{
+    return strrchr(events->path, '/') + 1;
+}
+
+int64_t qg_events_size(const qg_events *events)
+{
+    return events->size;
+}
+
+qg_status qg_events_sync(qg_events *events, qg_error *error)
+{
+    if (fdatasync(events->descriptor) != 0)
+        return qg_fail_errno(error, "%s: cannot sync", events->path);
+    return QG_OK;
 }
 
 qg_status qg_events_scalar(qg_events *events, int64_t step, double wall_time, const char *tag,

@@ -86,7 +86,8 @@ static qg_status measure_shape(bench_session *b, const char *folder, const char 
     char path[600];
     snprintf(path, sizeof path, "%s/replay.bin", folder);
     replay_bench r = {.random = qg_random_stream(1, "bench"), .screen = qg_observation_size(shape)};
-    qg_status status = qg_replay_create(path, SCREENS, history, shape, &r.replay, error);
+    const qg_replay_plan plan = {.capacity = SCREENS, .history = history, .shape = *shape};
+    qg_status status = qg_replay_create(path, &plan, &r.replay, error);
     if (!status) status = measure(b, &r, what, shape, error);
     qg_minibatch_destroy(&r.minibatch);
     qg_replay_destroy(r.replay);

@@ -49,6 +49,8 @@ void cli_show_progress(void *context, const qg_progress *progress)
 {
     cli_progress *p = context;
     if (p->quiet) return;
+    if (!p->begun) p->drawn_step = progress->step; /* a resumed run has steps behind it */
+    p->begun = true;
     const bool live = isatty(STDERR_FILENO) == 1;
     const double elapsed = progress->seconds - p->drawn, interval = live ? 0.25 : 30;
     if (elapsed < interval) return;

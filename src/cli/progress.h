@@ -6,6 +6,7 @@
 
 typedef struct cli_progress {
     bool quiet;
+    bool begun;         /* has been called */
     bool shown;         /* a live line stands on the terminal */
     double drawn;       /* seconds of the last line */
     int64_t drawn_step; /* where speed is measured from */

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,9 +17,33 @@ static const struct argp_option argp_options[] = {
     {"threads", 't', "N", 0, "threads (default: all cores for Atari, 1 for grids)", 0},
     {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx2 or portable (default: the best)", 0},
     {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0},
+    {"resume", OPTION_RESUME, NULL, 0, "go on with the run that is in the folder, if there is one",
+     0},
+    {"checkpoint-minutes", OPTION_CHECKPOINT_MINUTES, "N", 0,
+     "minutes between two checkpoints at most (default 10)", 0},
+    {"snapshot", OPTION_SNAPSHOT, "N[,N...]", 0,
+     "keep the networks of these steps, as step-N.safetensors", 0},
     {"quiet", 'q', NULL, 0, "no progress", 0},
     {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0},
     {0}};
+
+/* "10k,250k,1M" */
+static void parse_snapshots(train_arguments *a, const char *text, struct argp_state *state)
+{
+    qg_error error;
+    for (bool more = true; more; text++) {
+        const size_t length = strcspn(text, ",");
+        char number[32];
+        snprintf(number, sizeof number, "%.*s", (int)(length < 31 ? length : 31), text);
+        if (a->snapshot_count == sizeof a->snapshots / sizeof *a->snapshots)
+            argp_error(state, "too many steps in --snapshot");
+        if (qg_parse_count("--snapshot", number, 0, INT64_MAX, &a->snapshots[a->snapshot_count++],
+                           &error))
+            argp_error(state, "%s", error.message);
+        text += length;
+        more = *text;
+    }
+}
 
 error_t train_parse_option(int key, char *text, struct argp_state *state, train_arguments *a)
 {
@@ -56,6 +81,15 @@ error_t train_parse_option(int key, char *text, struct argp_state *state, train_
         break;
     case OPTION_JSON:
         a->json = true;
+        break;
+    case OPTION_RESUME:
+        a->resume = true;
+        break;
+    case OPTION_CHECKPOINT_MINUTES:
+        a->checkpoint_minutes = text;
+        break;
+    case OPTION_SNAPSHOT:
+        parse_snapshots(a, text, state);
         break;
     case OPTION_SETTINGS:
         a->settings = true;
@@ -103,6 +137,16 @@ static int64_t cores(void)
     return count < 1 ? 1 : count > 256 ? 256 : count;
 }
 
+/* 0: not given. */
+static qg_status parse_minutes(const char *text, double *minutes, qg_error *error)
+{
+    char *end = NULL;
+    *minutes = text ? strtod(text, &end) : 0;
+    if (!text || (end != text && !*end && *minutes > 0 && *minutes <= 1e6)) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE, "--checkpoint-minutes: '%.60s' is no number above 0",
+                   text);
+}
+
 /* Everything but the settings; `folder` gets the default folder's name. */
 qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_options *options,
                         char *folder, size_t size, qg_error *error)
@@ -119,6 +163,10 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
         (status =
              parse_number("--threads", a->threads, grid ? 1 : cores(), 1, 256, &threads, error)))
         return status;
+    status = parse_minutes(a->checkpoint_minutes, &options->checkpoint_minutes, error);
+    if (status) return status;
+    options->snapshots = a->snapshots;
+    options->snapshot_count = a->snapshot_count;
     options->seed = (uint64_t)seed;
     options->threads = (int)threads;
     for (char *c = name; *c; c++) /* one folder deep, and no ':' or '=' in it */
@@ -128,6 +176,7 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
     options->domain = a->domain;
     options->isa = a->isa;
     options->overwrite = a->overwrite;
+    options->resume = a->resume;
     return QG_OK;
 }
 
@@ -150,11 +199,11 @@ int train_print_settings(const qg_settings *settings)
 static int print_result(const qg_train_options *options, const qg_train_result *result)
 {
     return cli_print_json(
-        json_pack("{s:s, s:s, s:I, s:I, s:o, s:I, s:o, s:f, s:f}", "domain", options->domain,
-                  "folder", options->folder, "seed", (json_int_t)options->seed, "step",
-                  (json_int_t)result->step, "best_score", cli_real_to_json(result->best_score),
-                  "best_step", (json_int_t)result->best_step, "last_score",
-                  cli_real_to_json(result->last_score), "seconds", result->seconds,
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:f, s:f}", "domain", options->domain,
+                  "folder", options->folder, "seed", (json_int_t)options->seed, "begun_at",
+                  (json_int_t)result->begun_at, "step", (json_int_t)result->step, "best_score",
+                  cli_real_to_json(result->best_score), "best_step", (json_int_t)result->best_step,
+                  "last_score", cli_real_to_json(result->last_score), "seconds", result->seconds,
                   "learning_steps_per_second", result->learning_steps_per_second));
 }
 
@@ -170,11 +219,15 @@ int train_run(const train_arguments *arguments, const qg_train_options *options)
     watched.context = &progress;
     const qg_status status = qg_train(&watched, &result, &error);
     cli_end_progress(&progress);
+    if (*result.warning) fprintf(stderr, "qgraft: warning: %s\n", result.warning);
     if (status == QG_STOPPED) {
-        fprintf(stderr, "qgraft: %s; what was learned is in %s\n", error.message, options->folder);
+        fprintf(stderr, "qgraft: %s; what was learned is in %s, --resume goes on with it\n",
+                error.message, options->folder);
         return 130;
     }
     if (status) return cli_fail(&error);
+    if (result.was_complete && !arguments->quiet)
+        fprintf(stderr, "qgraft: %s: the run is complete already\n", options->folder);
     if (arguments->json) return print_result(options, &result);
     if (arguments->quiet) return 0;
     fprintf(stderr, "%s: ", options->folder);

@@ -16,6 +16,9 @@ enum {
     OPTION_OVERWRITE,
     OPTION_JSON,
     OPTION_SETTINGS,
+    OPTION_RESUME,
+    OPTION_CHECKPOINT_MINUTES,
+    OPTION_SNAPSHOT,
     OPTION_TRAIN_END,
 };
 
@@ -23,9 +26,12 @@ enum {
  * kept. */
 typedef struct train_arguments {
     const char *domain, *config, *preset, *isa, *out, *steps, *seed, *threads;
+    const char *checkpoint_minutes;
+    int64_t snapshots[256];
+    size_t snapshot_count;
     const char *sets[256];
     size_t set_count;
-    bool overwrite, quiet, json, settings;
+    bool overwrite, resume, quiet, json, settings;
 } train_arguments;
 
 /* Takes one option into `arguments`; ARGP_ERR_UNKNOWN when it is none of training's. For commands
@@ -40,8 +46,8 @@ extern const struct argp train_argp;
 qg_status train_resolve_settings(const train_arguments *arguments, const char *network,
                                  qg_settings *settings, qg_error *error);
 
-/* Everything but the settings; `folder` gets the name of the default folder,
- * runs/PREFIXDOMAIN-sSEED. */
+/* Everything but the settings; `options` borrow from `arguments`. `folder` gets the name of the
+ * default folder, runs/PREFIXDOMAIN-sSEED. */
 qg_status train_resolve(const train_arguments *arguments, const char *prefix,
                         qg_train_options *options, char *folder, size_t size, qg_error *error);
 

@@ -419,14 +419,16 @@ static qg_status prepare(distiller *d, qg_error *error)
     d->settings.history = d->teachers[0].history;
     status = qg_student_open(d->options, d->teachers, &d->student, error);
     if (!status) status = find_samples(d, error);
-    if (!status) status = qg_distillation_folder_create(&d->folder, d->options, error);
+    if (!status)
+        status =
+            qg_distillation_folder_create(&d->folder, d->options, d->teachers, &d->settings, error);
     if (!status) status = create_samples(d, error);
     for (int k = 0; k < d->tasks && !status; k++) {
         d->result->taught[k].reused = d->teachers[k].reused;
         status = open_task(d, k, error);
     }
     if (status) return status;
-    return qg_distillation_folder_begin(&d->folder, d->options, d->teachers, &d->settings, error);
+    return qg_distillation_folder_begin(&d->folder, error);
 }
 
 /* process.yaml is that of a training of as many steps. */

@@ -1,12 +1,12 @@
 #include "transfer/distillation_folder.h"
 
+#include "agent/run_yaml.h"
 #include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* -------------------------------------------------------------------------------- pedigree */
 
@@ -83,94 +83,72 @@ static void write_distillation(FILE *out, const qg_distillation_options *options
             options->samples, qg_held_out(options->samples), options->epsilon);
 }
 
-static qg_status write_run(const qg_distillation_folder *folder,
-                           const qg_distillation_options *options, const qg_teacher *teachers,
-                           const qg_settings *settings, qg_error *error)
+/* The text of run.yaml; the caller frees it. */
+static qg_status make_run(const qg_distillation_folder *folder,
+                          const qg_distillation_options *options, const qg_teacher *teachers,
+                          const qg_settings *settings, char **text, qg_error *error)
 {
-    char *lines, *text = NULL;
     size_t size = 0;
-    const qg_status status = qg_settings_format_yaml(settings, &lines, error);
-    if (status) return status;
-    FILE *out = open_memstream(&text, &size);
-    if (out) {
-        fprintf(out, "# One distillation by qgraft; the same values give the same files.\n");
-        fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION,
-                qg_engine_isa(teachers[0].engine));
-        if (folder->tasks == 1) {
-            fprintf(out, "domain: ");
-            qg_yaml_string(out, teachers[0].domain);
-            fputc('\n', out);
-        }
-        fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", options->seed,
-                options->samples * options->temperatures.count * folder->tasks);
-        write_distillation(out, options);
-        fprintf(out, "teachers:\n");
-        for (int k = 0; k < folder->tasks; k++)
-            write_teacher(out, &teachers[k]);
-        for (size_t i = 0; i < folder->note_count; i++) {
-            fprintf(out, "%s: ", folder->notes[i].key);
-            qg_yaml_string(out, folder->notes[i].value);
-            fputc('\n', out);
-        }
-        fprintf(out, "settings:\n");
-        for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"))
-            fprintf(out, "  %s\n", line);
+    *text = NULL;
+    FILE *out = open_memstream(text, &size);
+    if (!out) return qg_fail_memory(error, "run.yaml", 4096);
+    fprintf(out, "# One distillation by qgraft; the same values give the same files.\n");
+    fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION,
+            qg_engine_isa(teachers[0].engine));
+    if (folder->tasks == 1) {
+        fprintf(out, "domain: ");
+        qg_yaml_string(out, teachers[0].domain);
+        fputc('\n', out);
     }
-    const bool good = out && fclose(out) == 0;
-    free(lines);
-    const qg_status written = good ? qg_run_folder_text(&folder->run, "run.yaml", text, error)
-                                   : qg_fail_memory(error, "run.yaml", 4096);
-    free(text);
-    return written;
+    fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", options->seed,
+            options->samples * options->temperatures.count * folder->tasks);
+    write_distillation(out, options);
+    fprintf(out, "teachers:\n");
+    for (int k = 0; k < folder->tasks; k++)
+        write_teacher(out, &teachers[k]);
+    for (size_t i = 0; i < folder->note_count; i++) {
+        fprintf(out, "%s: ", folder->notes[i].key);
+        qg_yaml_string(out, folder->notes[i].value);
+        fputc('\n', out);
+    }
+    qg_status status = qg_run_yaml_settings(out, settings, error);
+    if (fclose(out) != 0 && !status) status = qg_fail_memory(error, "run.yaml", 4096);
+    if (status) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
 }
 
 /* ---------------------------------------------------------------------------- open and close */
 
-/* The files of single tasks that an overwritten run had. */
-static qg_status remove_old(const char *folder, qg_error *error)
-{
-    for (int i = 0; i < 2 * QG_MAX_TEACHERS; i++) {
-        char name[64];
-        snprintf(name, sizeof name, i % 2 ? "evaluations-%d.csv" : "task-%d.safetensors",
-                 i / 2 + 1);
-        char *path = qg_path_join(folder, name);
-        if (!path) return qg_fail_memory(error, "a path", strlen(folder));
-        unlink(path);
-        free(path);
-    }
-    return QG_OK;
-}
-
 qg_status qg_distillation_folder_create(qg_distillation_folder *folder,
-                                        const qg_distillation_options *options, qg_error *error)
+                                        const qg_distillation_options *options,
+                                        const qg_teacher *teachers, const qg_settings *settings,
+                                        qg_error *error)
 {
     folder->tasks = options->teacher_count;
-    qg_status status =
-        qg_run_folder_create(&folder->run, options->folder, options->overwrite, error);
-    return status ? status : remove_old(options->folder, error);
+    qg_status status = make_notes(folder, options, teachers, error);
+    if (!status) status = make_run(folder, options, teachers, settings, &folder->run_yaml, error);
+    if (status) return status;
+    const qg_run_claim claim = {options->folder, folder->run_yaml, options->overwrite, false};
+    return qg_run_folder_create(&folder->run, &claim, error);
 }
 
-qg_status qg_distillation_folder_begin(qg_distillation_folder *folder,
-                                       const qg_distillation_options *options,
-                                       const qg_teacher *teachers, const qg_settings *settings,
-                                       qg_error *error)
+qg_status qg_distillation_folder_begin(qg_distillation_folder *folder, qg_error *error)
 {
-    qg_status status = make_notes(folder, options, teachers, error);
-    if (!status) status = write_run(folder, options, teachers, settings, error);
+    qg_status status = qg_run_folder_begin(&folder->run, folder->run_yaml, error);
     if (!status)
         status = qg_run_folder_csv(&folder->run, "distillation.csv",
                                    "samples,updates,task,temperature,kl,teacher_entropy,agreement",
-                                   &folder->lessons, error);
+                                   0, &folder->lessons, error);
     for (int k = 0; k < folder->tasks && !status; k++) {
         char name[64] = "evaluations.csv";
         if (folder->tasks > 1) snprintf(name, sizeof name, "evaluations-%d.csv", k + 1);
-        status = qg_run_folder_csv(&folder->run, name, QG_EVALUATION_COLUMNS,
+        status = qg_run_folder_csv(&folder->run, name, QG_EVALUATION_COLUMNS, 0,
                                    &folder->evaluations[k], error);
     }
-    if (!status)
-        status =
-            qg_events_open(folder->run.path, folder->run.started, 0, &folder->run.events, error);
-    return status;
+    return status ? status : qg_run_folder_begin_events(&folder->run, error);
 }
 
 void qg_distillation_folder_close(qg_distillation_folder *folder)
@@ -182,6 +160,7 @@ void qg_distillation_folder_close(qg_distillation_folder *folder)
         free((char *)(uintptr_t)folder->notes[i].key);
         free((char *)(uintptr_t)folder->notes[i].value);
     }
+    free(folder->run_yaml);
     qg_run_folder_close(&folder->run);
     *folder = (qg_distillation_folder){.run = {.lock = {-1}}};
 }
@@ -239,7 +218,7 @@ qg_status qg_distillation_folder_teachers(const qg_distillation_folder *folder,
     qg_csv *csv = NULL;
     qg_status status = qg_run_folder_csv(
         &folder->run, "teachers.csv", "task,domain,score,episodes,deviation,minimum,maximum,sha256",
-        &csv, error);
+        0, &csv, error);
     for (int k = 0; k < folder->tasks && !status; k++) {
         const qg_evaluation *e = &evaluations[k];
         char score[32], deviation[32], minimum[32], maximum[32];
@@ -262,7 +241,7 @@ qg_status qg_distillation_folder_held_out(const qg_distillation_folder *folder,
     qg_csv *csv = NULL;
     qg_status status =
         qg_run_folder_csv(&folder->run, "held_out.csv",
-                          "task,temperature,samples,kl,teacher_entropy,agreement", &csv, error);
+                          "task,temperature,samples,kl,teacher_entropy,agreement", 0, &csv, error);
     for (int k = 0; k < folder->tasks && !status; k++)
         for (int t = 0; t < temperatures->count && !status; t++) {
             const qg_agreement *a = &result->taught[k].held_out[t];

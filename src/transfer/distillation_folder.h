@@ -13,20 +13,20 @@ typedef struct qg_distillation_folder {
     qg_csv *lessons;                      /* distillation.csv */
     qg_csv *evaluations[QG_MAX_TEACHERS]; /* evaluations.csv, or evaluations-K.csv of several */
     int tasks;
+    char *run_yaml;                         /* what run.yaml is to say; owned */
     qg_note notes[6 * QG_MAX_TEACHERS + 1]; /* for the networks; the strings are owned */
     size_t note_count;
 } qg_distillation_folder;
 
-/* Creates and locks the folder, as qg_run_folder_create; no file yet. */
+/* Creates and locks the folder, as qg_run_folder_create; no file yet. `settings`: the student's, as
+ * they were resolved. */
 qg_status qg_distillation_folder_create(qg_distillation_folder *folder,
-                                        const qg_distillation_options *options, qg_error *error);
+                                        const qg_distillation_options *options,
+                                        const qg_teacher *teachers, const qg_settings *settings,
+                                        qg_error *error);
 
-/* Writes run.yaml (student: its architecture's settings as they were resolved) and begins the
- * tables. */
-qg_status qg_distillation_folder_begin(qg_distillation_folder *folder,
-                                       const qg_distillation_options *options,
-                                       const qg_teacher *teachers, const qg_settings *settings,
-                                       qg_error *error);
+/* Writes run.yaml and begins the tables. */
+qg_status qg_distillation_folder_begin(qg_distillation_folder *folder, qg_error *error);
 void qg_distillation_folder_close(qg_distillation_folder *folder);
 
 /* Tasks count from 0 here, from 1 in the files. */

@@ -190,8 +190,8 @@ def end(process, number):
 def test_interrupt(tmp_path, number):
     folder = tmp_path / "run"
     code, stderr = end(start(folder), number)
-    assert code == 130 and stderr.count("\n") == 1, stderr
-    assert not (folder / "replay.bin").exists()
+    assert code == 130 and stderr.count("\n") == 1 and "--resume" in stderr, stderr
+    assert (folder / "replay.bin").exists()  # to go on with
     assert "state: stopped" in (folder / "process.yaml").read_text()
     step = int(re.search(r"^step: (\d+)$", (folder / "process.yaml").read_text(), re.M)[1])
     training = rows(folder / "training.csv")
@@ -217,7 +217,8 @@ def test_one_process_a_folder(tmp_path):
     assert code == 130
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     result = qgraft("train", "minatar/breakout", "--out", folder, "--steps", "10", code=2)
-    assert "--overwrite" in result.stderr and result.stderr.count("\n") == 1
+    assert "--overwrite" in result.stderr and "--resume" in result.stderr
+    assert result.stderr.count("\n") == 1
     after = {p.name: p.read_bytes() for p in folder.iterdir()}
     assert {k: v for k, v in before.items() if k != "lock"} == {
         k: v for k, v in after.items() if k != "lock"}

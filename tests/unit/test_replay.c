@@ -75,7 +75,8 @@ static void add(qg_replay *replay, const qg_observation_shape *shape, double end
 static qg_replay *create(const qg_observation_shape *shape, int64_t capacity, int history)
 {
     qg_replay *replay;
-    if (qg_replay_create(scratch_path("replay.bin"), capacity, history, shape, &replay, &error))
+    const qg_replay_plan plan = {.capacity = capacity, .history = history, .shape = *shape};
+    if (qg_replay_create(scratch_path("replay.bin"), &plan, &replay, &error))
         fail_msg("%s", error.message);
     ends = qg_random_stream(1, "ends");
     return replay;
@@ -149,12 +150,12 @@ static void check_filling(const qg_observation_shape *shape, int64_t capacity, i
 static void test_filling(void **state)
 {
     (void)state;
-    check_filling(&grey, 50, 4, 400, 0.2);
-    check_filling(&grey, 50, 1, 200, 0.2);
+    check_filling(&grey, 50, 4, 1800, 0.2); /* the ring has 512 places */
+    check_filling(&grey, 50, 1, 700, 0.2);
     check_filling(&grey, 9, 8, 300, 0.5); /* one choice, often an end */
     check_filling(&grey, 2, 1, 100, 0.5);
     check_filling(&grey, 100, 4, 100, 0); /* full at the last entry */
-    check_filling(&bits, 37, 4, 200, 0.2);
+    check_filling(&bits, 37, 4, 700, 0.2);
     check_filling(&bits, 37, 1, 200, 1); /* every other screen is an end */
 }
 
@@ -245,12 +246,13 @@ static void test_bytes(void **state)
     assert_int_equal(stat(scratch_path("replay.bin"), &file), 0);
     assert_int_equal((size_t)file.st_size, qg_replay_bytes(replay));
     assert_true(file.st_blocks * 512 >= file.st_size); /* reserved, not sparse */
-    /* A million screens: 7.06 GB, at most 2 % more. */
-    assert_in_range(qg_replay_bytes(replay), 7056 * CAPACITY, 7060 * 102 / 100 * CAPACITY);
+    /* Whole blocks of 256 entries, and one more. */
+    assert_int_equal(qg_replay_entry_bytes(&atari), 7062);
+    assert_int_equal(qg_replay_bytes(replay), 7062 * (1024 + 256));
     qg_replay_destroy(replay);
     assert_int_equal(access(scratch_path("replay.bin"), F_OK), -1);
     replay = create(&bits, CAPACITY, 1);
-    assert_in_range(qg_replay_bytes(replay), 50 * CAPACITY, 60 * CAPACITY);
+    assert_int_equal(qg_replay_bytes(replay), 56 * (1024 + 256));
     qg_replay_destroy(replay);
     qg_replay_destroy(NULL);
 }
@@ -259,7 +261,8 @@ static void create_fails(const char *path, int64_t capacity)
 {
     qg_replay *replay;
     error = (qg_error){0};
-    assert_int_equal(qg_replay_create(path, capacity, 4, &grey, &replay, &error), QG_ERROR_IO);
+    const qg_replay_plan plan = {.capacity = capacity, .history = 4, .shape = grey};
+    assert_int_equal(qg_replay_create(path, &plan, &replay, &error), QG_ERROR_IO);
     assert_true(strncmp(error.message, path, strlen(path)) == 0);
     assert_int_equal(access(path, F_OK), -1);
 }
@@ -267,7 +270,7 @@ static void create_fails(const char *path, int64_t capacity)
 static void test_no_room(void **state)
 {
     (void)state;
-    scratch_limit(1 << 14);
+    scratch_limit(20000);
     create_fails(scratch_path("replay.bin"), 2000);
     assert_non_null(strstr(error.message, "set a smaller 'replay'"));
     qg_replay_destroy(create(&grey, 500, 4)); /* that fits */
@@ -285,6 +288,103 @@ static void test_leftover(void **state)
     memset(garbage, 0xff, sizeof garbage);
     scratch_write(scratch_path("replay.bin"), garbage, sizeof garbage);
     check_filling(&grey, 50, 4, 120, 0.2);
+}
+
+/* ---- Going on ---- */
+
+/* What a checkpoint knows of the ring, on a tape to be read. */
+static qg_tape pass_ring(qg_replay *replay)
+{
+    qg_tape tape = qg_tape_to_write();
+    assert_int_equal(qg_replay_pass(replay, &tape, qg_replay_newest(replay) + 1, 18, NULL, &error),
+                     QG_OK);
+    assert_int_equal(qg_replay_sync(replay, &error), QG_OK);
+    return qg_tape_to_read(tape.bytes, tape.size);
+}
+
+static qg_status reopen(const qg_replay_plan *plan, qg_tape *tape, int64_t count,
+                        qg_replay **replay)
+{
+    qg_tape again = *tape;
+    again.at = 0;
+    assert_int_equal(qg_replay_open(scratch_path("replay.bin"), plan, replay, &error), QG_OK);
+    const qg_status status = qg_replay_pass(*replay, &again, count, 18, NULL, &error);
+    assert_true(status || qg_tape_complete(&again));
+    return status;
+}
+
+static void assert_all_drawn(qg_replay *replay, const qg_observation_shape *shape, int64_t first,
+                             int64_t last, int history)
+{
+    qg_minibatch m;
+    qg_random random = qg_random_stream(9, "replay");
+    assert_int_equal(qg_minibatch_create(replay, 16, &m, &error), QG_OK);
+    for (int k = 0; k < 50; k++) {
+        qg_replay_sample(replay, &random, &m);
+        for (int i = 0; i < 16; i++)
+            assert_in_range(assert_transition(shape, &m, i, history), first, last);
+    }
+    qg_minibatch_destroy(&m);
+}
+
+/* After as many more entries as the slack has, the file still holds what the memory held; a byte
+ * that changed is found. */
+static void check_going_on(const qg_observation_shape *shape, int64_t begin, int64_t capacity)
+{
+    const int64_t slack = 300;
+    const qg_replay_plan plan = {
+        .capacity = capacity, .slack = slack, .history = 3, .shape = *shape};
+    qg_replay *replay;
+    assert_int_equal(qg_replay_create(scratch_path("replay.bin"), &plan, &replay, &error), QG_OK);
+    ends = qg_random_stream(4, "ends");
+    for (int64_t n = 0; n < begin; n++)
+        add(replay, shape, 0.1);
+    qg_tape tape = pass_ring(replay);
+    const qg_random then = ends;
+    for (int64_t n = 0; n < slack; n++)
+        add(replay, shape, 0.1);
+    qg_replay_close(replay);
+
+    assert_int_equal(reopen(&plan, &tape, begin, &replay), QG_OK);
+    assert_int_equal(qg_replay_newest(replay), begin - 1);
+    assert_all_drawn(replay, shape, begin > capacity ? begin - capacity + 2 : 0, begin - 2, 3);
+    ends = then; /* the same entries again */
+    for (int64_t n = 0; n < slack + 300; n++)
+        add(replay, shape, 0.1);
+    qg_tape later = pass_ring(replay);
+    const int64_t count = begin + slack + 300;
+    qg_replay_close(replay);
+    assert_int_equal(reopen(&plan, &later, count, &replay), QG_OK);
+    assert_all_drawn(replay, shape, count - capacity + 2, count - 2, 3);
+    qg_replay_close(replay);
+
+    FILE *file = fopen(scratch_path("replay.bin"), "r+b"); /* a bit of the newest screen */
+    assert_non_null(file);
+    const size_t stride = qg_replay_entry_bytes(shape) - 6;
+    const int64_t places = (capacity + slack + 255) / 256 * 256 + 256;
+    assert_int_equal(fseek(file, (long)((size_t)((count - 1) % places) * stride), SEEK_SET), 0);
+    const int old = fgetc(file);
+    assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
+    fputc(old ^ 1, file);
+    fclose(file);
+    assert_int_equal(reopen(&plan, &later, count, &replay), QG_ERROR_DATA);
+    assert_non_null(strstr(error.message, "checksum"));
+    qg_replay_close(replay);
+    assert_int_equal(truncate(scratch_path("replay.bin"), 1000), 0);
+    assert_int_equal(qg_replay_open(scratch_path("replay.bin"), &plan, &replay, &error),
+                     QG_ERROR_DATA);
+    qg_tape_free(&tape);
+    qg_tape_free(&later);
+}
+
+static void test_going_on(void **state)
+{
+    (void)state;
+    check_going_on(&grey, 1500, 400);
+    check_going_on(&bits, 1500, 400);
+    check_going_on(&grey, 1024, 300); /* a block has just been completed */
+    check_going_on(&grey, 70, 60);
+    check_going_on(&grey, 10, 60);
 }
 
 /* ---- The history outside the ring ---- */
@@ -326,6 +426,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bytes, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_no_room, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_leftover, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_going_on, scratch_setup, scratch_teardown),
         cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

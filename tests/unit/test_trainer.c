@@ -45,6 +45,7 @@ static struct {
     int fixed_length;                /* of games; 0: drawn */
     int64_t stop_at, fail_at, steps; /* calls of step in all; 0: never */
     volatile sig_atomic_t stop;
+    bool cannot_save;
     qg_domain_options training_options, evaluation_options;
 } play;
 
@@ -130,6 +131,23 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
         number > 0 && number <= 32 ? play.evaluation_rewards[number - 1] : (double)NAN;
     *(number ? &play.evaluation_options : &play.training_options) = *options;
     *domain = script_open(number == 0, options->seed, scripted);
+    return QG_OK;
+}
+
+qg_status qg_domain_save(qg_domain *domain, uint8_t **state, size_t *size, qg_error *e)
+{
+    if (play.cannot_save) return qg_fail(e, QG_ERROR_USAGE, "the script cannot be saved");
+    *size = sizeof(script);
+    *state = malloc(*size);
+    assert_non_null(*state);
+    memcpy(*state, domain->self, *size);
+    return QG_OK;
+}
+
+qg_status qg_domain_restore(qg_domain *domain, const uint8_t *state, size_t size, qg_error *e)
+{
+    if (size != sizeof(script)) return qg_fail(e, QG_ERROR_DATA, "no script");
+    memcpy(domain->self, state, size);
     return QG_OK;
 }
 
@@ -727,11 +745,12 @@ static void test_ends(void **state)
     assert_int_equal(info.step, result.step); /* what was learned is kept */
     assert_true(isnan(info.score));
     assert_true(contains("run/process.yaml", "state: stopped"));
-    assert_int_equal(access(scratch_path("run/replay.bin"), F_OK), -1);
+    assert_int_equal(access(scratch_path("run/replay.bin"), F_OK), 0); /* to go on with */
     assert_cell("run/evaluations.csv", 2, 0, "100");
 
-    script_begin();
+    script_begin(); /* no checkpoint: the memory is of no use */
     play.fail_at = 50 + 100 + 50 + 30;
+    play.cannot_save = true;
     options.overwrite = true;
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_IO);
     assert_string_equal(error.message, "the script ends here");

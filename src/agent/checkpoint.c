@@ -1,0 +1,187 @@
+#include "agent/checkpoint.h"
+
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum { VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
+
+typedef struct header {
+    char magic[16];
+    uint32_t version, byte_order;
+    int64_t step;
+    uint64_t size; /* of the tape */
+    uint32_t tape_crc;
+    uint32_t header_crc; /* of everything before it */
+} header;
+
+static const char magic[16] = "qgraft state\n";
+
+_Static_assert(sizeof(header) == 48, "no padding in what files hold");
+
+static uint32_t crc_of_header(const header *h)
+{
+    return (uint32_t)crc32_z(0, (const uint8_t *)h, offsetof(header, header_crc));
+}
+
+static char *path_of(const char *folder, int which)
+{
+    return qg_path_join(folder, which == 0 ? "checkpoint-A" : "checkpoint-B");
+}
+
+static bool is_ours(const header *h)
+{
+    return memcmp(h->magic, magic, sizeof magic) == 0 && h->header_crc == crc_of_header(h) &&
+           h->step >= 0;
+}
+
+/* The step in the header; -1: there is no header. */
+static int64_t look_at(const char *path)
+{
+    header h;
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return -1;
+    const bool whole = pread(file, &h, sizeof h, 0) == (ssize_t)sizeof h;
+    close(file);
+    return whole && is_ours(&h) ? h.step : -1;
+}
+
+int64_t qg_checkpoints_look(const char *folder, int64_t steps[QG_CHECKPOINTS])
+{
+    int64_t newest = -1;
+    for (int i = 0; i < QG_CHECKPOINTS; i++) {
+        char *path = path_of(folder, i);
+        steps[i] = path ? look_at(path) : -1;
+        free(path);
+        if (steps[i] > newest) newest = steps[i];
+    }
+    return newest;
+}
+
+qg_status qg_checkpoint_write(qg_checkpoints *checkpoints, const qg_tape *tape, int64_t step,
+                              qg_error *error)
+{
+    char *path = path_of(checkpoints->folder, checkpoints->next);
+    if (!path || !tape->good) {
+        free(path);
+        return qg_fail_memory(error, "a checkpoint", tape->size);
+    }
+    header h = {.version = VERSION,
+                .byte_order = BYTE_ORDER_MARK,
+                .step = step,
+                .size = tape->size,
+                .tape_crc = (uint32_t)crc32_z(0, tape->bytes, tape->size)};
+    memcpy(h.magic, magic, sizeof magic);
+    h.header_crc = crc_of_header(&h);
+    const qg_piece pieces[] = {{&h, sizeof h}, {tape->bytes, tape->size}};
+    const qg_status status = qg_file_replace(path, pieces, 2, error);
+    free(path);
+    if (!status) checkpoints->next = 1 - checkpoints->next;
+    return status;
+}
+
+/* Checks the bytes of a file and leaves the tape in them. */
+static qg_status check(const char *path, uint8_t *data, size_t *size, qg_error *error)
+{
+    header h;
+    if (*size < sizeof h || (memcpy(&h, data, sizeof h), !is_ours(&h)))
+        return qg_fail(error, QG_ERROR_DATA, "%s: not a checkpoint, or damaged", path);
+    if (h.version != VERSION || h.byte_order != BYTE_ORDER_MARK)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: of another version of qgraft or kind of machine: go on there", path);
+    *size -= sizeof h;
+    memmove(data, data + sizeof h, *size);
+    if (h.size != *size || h.tape_crc != (uint32_t)crc32_z(0, data, *size))
+        return qg_fail(error, QG_ERROR_DATA, "%s: damaged: does not match its checksum", path);
+    return QG_OK;
+}
+
+qg_status qg_checkpoint_read(const qg_checkpoints *checkpoints, int which, qg_tape *tape,
+                             qg_error *error)
+{
+    char *path = path_of(checkpoints->folder, which);
+    if (!path) return qg_fail_memory(error, "a path", strlen(checkpoints->folder));
+    uint8_t *data = NULL;
+    size_t size;
+    qg_status status = qg_file_read(path, SIZE_MAX / 4, &data, &size, error);
+    if (!status) status = check(path, data, &size, error);
+    free(path);
+    if (status)
+        free(data);
+    else
+        *tape = qg_tape_to_read(data, size);
+    return status;
+}
+
+static qg_status restore_from(const qg_checkpoints *checkpoints, int which,
+                              qg_checkpoint_restore *restore, void *context, qg_error *error)
+{
+    qg_tape tape;
+    qg_status status = qg_checkpoint_read(checkpoints, which, &tape, error);
+    if (status) return status;
+    status = restore(context, &tape, error);
+    if (!status && !qg_tape_complete(&tape))
+        status = qg_fail(error, QG_ERROR_DATA, "%s/checkpoint-%c: does not hold what it should",
+                         checkpoints->folder, 'A' + which);
+    qg_tape_free(&tape);
+    return status;
+}
+
+static bool exists(const char *folder, int which)
+{
+    char *path = path_of(folder, which);
+    const bool there = path && access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+qg_status qg_checkpoints_resume(qg_checkpoints *checkpoints, qg_checkpoint_restore *restore,
+                                void *context, bool *found, char *warning, size_t warning_size,
+                                qg_error *error)
+{
+    const char *folder = checkpoints->folder;
+    int64_t steps[QG_CHECKPOINTS];
+    qg_checkpoints_look(folder, steps);
+    for (int i = 0; i < QG_CHECKPOINTS; i++) /* a damaged header is to be reported, too */
+        if (steps[i] < 0 && exists(folder, i)) steps[i] = INT64_MAX;
+    const int newest = steps[1] > steps[0];
+    *found = steps[newest] >= 0;
+    *warning = 0;
+    if (!*found) return QG_OK;
+    qg_error inner = {0};
+    for (int i = 0; i < QG_CHECKPOINTS; i++) {
+        const int which = i == 0 ? newest : 1 - newest;
+        if (!exists(folder, which)) continue;
+        const qg_status status = restore_from(checkpoints, which, restore, context, error);
+        if (status && status != QG_ERROR_DATA && status != QG_ERROR_IO) return status;
+        if (!status) {
+            checkpoints->next = 1 - which;
+            if (inner.code)
+                snprintf(warning, warning_size, "%.300s; went on from the one before, step %lld",
+                         inner.message, (long long)steps[which]);
+            return QG_OK;
+        }
+        if (!inner.code) inner = *error; /* the newest one's is the better message */
+    }
+    return qg_fail(error, inner.code,
+                   "%.400s; no checkpoint can be used: begin anew with --overwrite", inner.message);
+}
+
+void qg_tape_pass_random(qg_tape *tape, qg_random *random)
+{
+    QG_TAPE_PASS(tape, random->state);
+}
+
+void qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
+                             qg_network *room)
+{
+    if (!tape->reading) qg_engine_read(engine, set, room);
+    qg_tape_pass(tape, room->parameters,
+                 qg_architecture_parameters(&room->architecture) * sizeof *room->parameters);
+    if (tape->reading && tape->good) qg_engine_write(engine, set, room);
+}

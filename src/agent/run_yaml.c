@@ -1,0 +1,140 @@
+#include "agent/run_yaml.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void qg_yaml_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') fputc('\\', out);
+        fputc((unsigned char)*text < 0x20 ? '?' : *text, out);
+    }
+    fputc('"', out);
+}
+
+qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error)
+{
+    char *lines;
+    const qg_status status = qg_settings_format_yaml(settings, &lines, error);
+    if (status) return status;
+    fprintf(out, "settings:\n");
+    for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"))
+        fprintf(out, "  %s\n", line);
+    free(lines);
+    return QG_OK;
+}
+
+/* What a transfer adds: the frozen layers, and notes such as the pedigree, quoted. */
+static void write_transfer(FILE *out, const qg_train_options *options,
+                           const qg_architecture *architecture, bool unchanged)
+{
+    const char *separator = "frozen: [";
+    for (int l = 0; l < architecture->layer_count; l++)
+        if (options->frozen[l]) {
+            fprintf(out, "%s%s", separator, architecture->layers[l].name);
+            separator = ", ";
+        }
+    if (strcmp(separator, ", ") == 0) fprintf(out, "]\n");
+    if (unchanged) fprintf(out, "frozen_unchanged: true # bit for bit, checked at the end\n");
+    for (size_t i = 0; i < options->note_count; i++) {
+        fprintf(out, "%s: ", options->notes[i].key);
+        qg_yaml_string(out, options->notes[i].value);
+        fputc('\n', out);
+    }
+}
+
+qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *domain,
+                           const qg_architecture *architecture, const char *isa, bool unchanged,
+                           char **text, qg_error *error)
+{
+    size_t size = 0;
+    *text = NULL;
+    FILE *out = open_memstream(text, &size);
+    if (!out) return qg_fail_memory(error, "run.yaml", 4096);
+    fprintf(out, "# One run of qgraft; the same values give the same files.\n");
+    fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
+    fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\n", domain->name,
+            options->seed, options->steps);
+    write_transfer(out, options, architecture, unchanged);
+    qg_status status = qg_run_yaml_settings(out, &options->settings, error);
+    if (fclose(out) != 0 && !status) status = qg_fail_memory(error, "run.yaml", 4096);
+    if (status) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
+}
+
+/* -------------------------------------------------------------------------------- comparing */
+
+static const char *next_line(const char *line)
+{
+    line += strcspn(line, "\n");
+    return line + (*line == '\n');
+}
+
+/* The line of `text` whose first `length` bytes are those of `line`, and which ends there if
+ * `whole`; NULL: there is none. */
+static const char *find_line(const char *text, const char *line, size_t length, bool whole)
+{
+    for (; *text; text = next_line(text))
+        if (strncmp(text, line, length) == 0 && (!whole || strcspn(text, "\n") == length))
+            return text;
+    return NULL;
+}
+
+static bool is_compared(const char *line)
+{
+    static const char *const others[] = {"#", "instruction_set:", "frozen_unchanged:"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strncmp(line, others[i], strlen(others[i])) == 0) return false;
+    return *line != '\n';
+}
+
+/* The first line of `a` that `b` lacks; *other: the one with the same key there, or NULL. */
+static const char *find_difference(const char *a, const char *b, const char **other)
+{
+    for (const char *line = a; *line; line = next_line(line)) {
+        if (!is_compared(line) || find_line(b, line, strcspn(line, "\n"), true)) continue;
+        *other = find_line(b, line, strcspn(line, ":\n") + 1, false);
+        return line;
+    }
+    return NULL;
+}
+
+qg_status qg_run_yaml_compare(const char *folder, const char *there, const char *ours,
+                              qg_error *error)
+{
+    const char *theirs, *own = find_difference(ours, there, &theirs);
+    if (!own) {
+        theirs = find_difference(there, ours, &own);
+        if (!theirs) return QG_OK;
+    }
+    const char *key = own ? own : theirs;
+    key += strspn(key, " -");
+    const char *const values[] = {theirs, own};
+    char texts[2][100];
+    for (int i = 0; i < 2; i++) {
+        const char *value = values[i] ? values[i] + strcspn(values[i], ":\n") : "";
+        value += strspn(value, ": ");
+        if (values[i])
+            snprintf(texts[i], sizeof texts[i], "%.*s", (int)strcspn(value, "\n"), value);
+        else
+            snprintf(texts[i], sizeof texts[i], "not given");
+    }
+    return qg_fail(
+        error, QG_ERROR_USAGE,
+        "%s: holds another run: %.*s is %s there, %s here; give the same, another folder "
+        "(--out) or --overwrite",
+        folder, (int)strcspn(key, ":\n"), key, texts[0], texts[1]);
+}
+
+void qg_run_yaml_isa(const char *text, char isa[16])
+{
+    const char *line = find_line(text, "instruction_set:", 16, false);
+    const char *value = line ? line + strcspn(line, " \n") : "";
+    value += strspn(value, " ");
+    snprintf(isa, 16, "%.*s", (int)strcspn(value, "\n"), value);
+}

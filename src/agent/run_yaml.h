@@ -1,0 +1,29 @@
+/* run.yaml: everything that determines the result of a run, one line a value. */
+#ifndef QG_RUN_YAML_H
+#define QG_RUN_YAML_H
+
+#include <qgraft/agent.h>
+
+#include <stdio.h>
+
+/* "text" between quotes, as YAML reads it. */
+void qg_yaml_string(FILE *out, const char *text);
+
+/* The settings as a mapping under "settings:". */
+qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error);
+
+/* The file of a training, in *text (the caller frees it). `isa`: of the process that began it;
+ * `unchanged`: the frozen layers were found to equal what the run began with. */
+qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *domain,
+                           const qg_architecture *architecture, const char *isa, bool unchanged,
+                           char **text, qg_error *error);
+
+/* Whether the run `there`, in `folder`, is the one that `ours` describes; QG_ERROR_USAGE names the
+ * first value that differs. The instruction set may: every one gives the same bits. */
+qg_status qg_run_yaml_compare(const char *folder, const char *there, const char *ours,
+                              qg_error *error);
+
+/* The instruction set that `text` names, "" when it names none. */
+void qg_run_yaml_isa(const char *text, char isa[16]);
+
+#endif
