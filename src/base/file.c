@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Opens a regular file for reading. O_NONBLOCK keeps the open of a FIFO from waiting for a writer;
@@ -303,9 +304,12 @@ static qg_status lock_file(const char *path, const char *folder, int *descriptor
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
     if (fd < 0) return qg_fail_errno(error, "%s: cannot open", path);
     int result;
-    do
-        result = flock(fd, LOCK_EX | LOCK_NB);
-    while (result != 0 && errno == EINTR);
+    /* Somebody who only looks (qg_folder_is_locked) holds it for a moment: not worth a refusal. */
+    for (int tries = 0; (result = flock(fd, LOCK_EX | LOCK_NB)) != 0 && tries < 20; tries++)
+        if (errno == EWOULDBLOCK)
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        else if (errno != EINTR)
+            break;
     qg_status status = QG_OK;
     if (result != 0 && errno == EWOULDBLOCK)
         status = fail_busy(fd, folder, error);
@@ -329,6 +333,17 @@ qg_status qg_lock_folder(const char *folder, qg_lock *lock, qg_error *error)
     const qg_status status = lock_file(path, folder, &lock->descriptor, error);
     free(path);
     return status;
+}
+
+bool qg_folder_is_locked(const char *folder)
+{
+    char *const path = qg_path_join(folder, "lock");
+    const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
+    free(path);
+    if (fd < 0) return false;
+    const bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd); /* gives a lock back, too */
+    return locked;
 }
 
 void qg_unlock_folder(qg_lock *lock)

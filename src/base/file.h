@@ -57,6 +57,7 @@ typedef struct qg_lock {
 /* QG_ERROR_BUSY with the pid of the owner when another process holds the folder; lock->descriptor
  * is -1 after every failure. The lock is not passed on through exec. */
 qg_status qg_lock_folder(const char *folder, qg_lock *lock, qg_error *error);
+bool qg_folder_is_locked(const char *folder); /* whether a process holds its lock at the moment */
 void qg_unlock_folder(qg_lock *lock); /* a lock that is not held is allowed */
 
 #endif

@@ -156,17 +156,18 @@ int64_t qg_study_scaled(const qg_study *study, int64_t count)
 
 void *qg_study_append(const study_reader *reader, void *array, int *count, size_t size)
 {
-    void **const items = array;
     const size_t used = (size_t)*count;
+    void *items;
+    memcpy(&items, array, sizeof items); /* a pointer of any type, by its bytes */
     if ((used & (used - 1)) == 0) {
-        void *const larger = realloc(*items, (used ? 2 * used : 1) * size);
-        if (!larger) {
+        items = realloc(items, (used ? 2 * used : 1) * size);
+        if (!items) {
             qg_fail_memory(reader->error, "a study", 2 * used * size);
             return NULL;
         }
-        *items = larger;
+        memcpy(array, &items, sizeof items);
     }
-    char *const item = (char *)*items + used * size;
+    char *const item = (char *)items + used * size;
     memset(item, 0, size);
     ++*count;
     return item;

@@ -60,8 +60,8 @@ qg_status qg_variant_make(const study_reader *reader, const qg_yaml *mapping, in
                           qg_variant *variant);
 void qg_variant_free(qg_variant *variant);
 
-/* Adds a cleared element behind the last one of an array; NULL: no memory (reader->error says so).
- * The array's room doubles when *count is a power of two. */
+/* Adds a cleared element behind the last one of an array, whose pointer `array` points to; NULL: no
+ * memory (reader->error says so). The array's room doubles when *count is a power of two. */
 void *qg_study_append(const study_reader *reader, void *array, int *count, size_t size);
 
 /* qg_study_load with another folder than the file's own for the file names in it; NULL: its own. */

@@ -7,12 +7,10 @@
 #include <jansson.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,18 +56,6 @@ static double real_of(const json_t *object, const char *key, double otherwise)
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
-/* Whether a process holds the lock of the folder. */
-static bool is_locked(const char *run_folder)
-{
-    char *const path = qg_path_join(run_folder, "lock");
-    const int descriptor = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    free(path);
-    if (descriptor < 0) return false;
-    const bool locked = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(descriptor); /* gives a lock back, too */
-    return locked;
-}
-
 /* ------------------------------------------------------------------------------- states */
 
 static qg_task_state state_of_note(const json_t *note, bool locked, const char *hash)
@@ -100,7 +86,7 @@ static void look_at_task(const qg_study *study, int task, const char *run_folder
 {
     *status = (qg_task_status){.steps = study->runs[study->tasks[task].run].steps, .score = NAN};
     json_t *const note = read_object(run_folder, "task.json");
-    status->state = state_of_note(note, is_locked(run_folder), study->tasks[task].hash);
+    status->state = state_of_note(note, qg_folder_is_locked(run_folder), study->tasks[task].hash);
     if (status->state != QG_TASK_STALE && status->state != QG_TASK_WAITING) {
         look_at_progress(run_folder, status);
         status->seconds = real_of(note, "seconds", 0);
@@ -214,7 +200,7 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
     json_t *const note = there ? read_object(run_folder, "task.json") : NULL;
     const char *const hash = text_of(note, "hash");
     const bool ours = there && strcmp(hash, study->tasks[task].hash) == 0;
-    if (there && is_locked(run_folder))
+    if (there && qg_folder_is_locked(run_folder))
         status = qg_fail(error, QG_ERROR_BUSY, "%s: another process works in it", run_folder);
     else if (there && !ours)
         status = move_away(study, task, folder, run_folder, hash, error);
