@@ -52,6 +52,8 @@ static const struct argp_option argp_options[] = {
     {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx2 or portable (default: the best)", 0},
     {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0},
     {"quiet", 'q', NULL, 0, "no progress", 0},
+    {"progress-file", OPTION_PROGRESS_FILE, "FILE", 0,
+     "keep a line of JSON about the progress there", 0},
     {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0},
     {0}};
 
@@ -195,12 +197,24 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
 typedef struct progress_line {
     bool quiet, shown;
     double drawn; /* seconds of the last line */
+    cli_progress_file file;
+    int64_t samples, all; /* learned from, to learn from in all */
 } progress_line;
+
+static const char *const phases[] = {"playing", "reading samples", "evaluating", "learning"};
+
+/* The steps of a distillation are the samples learned from. */
+static void record_progress(progress_line *line, const qg_distillation_progress *p)
+{
+    if (p->phase == QG_PHASE_LEARNING) line->samples = p->done;
+    const cli_record record = {phases[p->phase], line->samples, line->all, NAN, p->seconds};
+    cli_progress_file_write(&line->file, &record);
+}
 
 static void show_progress(void *context, const qg_distillation_progress *p)
 {
-    static const char *const phases[] = {"playing", "reading samples", "evaluating", "learning"};
     progress_line *line = context;
+    record_progress(line, p);
     const bool live = isatty(STDERR_FILENO) == 1;
     if (line->quiet || p->seconds - line->drawn < (live ? 0.25 : 30)) return;
     line->drawn = p->seconds;
@@ -267,12 +281,19 @@ int cmd_distill(int argc, char **argv)
     char folder[320];
     if (resolve(&arguments, &options, folder, sizeof folder, &error)) return cli_fail(&error);
     cli_catch_interrupt();
-    progress_line line = {.quiet = arguments.train.quiet};
+    progress_line line = {.quiet = arguments.train.quiet,
+                          .all =
+                              options.samples * options.temperatures.count * options.teacher_count};
+    cli_progress_file_open(&line.file, arguments.train.progress_file);
     options.stop = cli_interrupt_flag();
     options.progress = show_progress;
     options.context = &line;
     const qg_status status = qg_distill(&options, &result, &error);
     if (line.shown) fputs("\r\033[K", stderr);
+    cli_progress_file_end(&line.file, status,
+                          (cli_record){NULL, result.samples, line.all,
+                                       status ? NAN : result.taught[0].student_score,
+                                       result.seconds});
     if (status == QG_STOPPED) {
         fprintf(stderr, "qgraft: %s; what was learned is in %s\n", error.message, options.folder);
         return 130;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void format_duration(double seconds, char text[32])
+void cli_format_duration(double seconds, char text[32])
 {
     const long s = seconds > 0 && seconds < 3.6e9 ? lround(seconds) : 0;
     if (s < 3600)
@@ -19,7 +19,7 @@ static void format_duration(double seconds, char text[32])
 static void print_line(const cli_progress *p, const qg_progress *progress, bool live)
 {
     char eta[32] = "-", score[32] = "-", mean[32] = "-";
-    if (p->rate > 0) format_duration((double)(progress->steps - progress->step) / p->rate, eta);
+    if (p->rate > 0) cli_format_duration((double)(progress->steps - progress->step) / p->rate, eta);
     if (!isnan(progress->last_score)) snprintf(score, sizeof score, "%.4g", progress->last_score);
     if (!isnan(progress->last_return)) snprintf(mean, sizeof mean, "%.4g", progress->last_return);
     fprintf(stderr,
@@ -48,6 +48,9 @@ static void measure(cli_progress *p, const qg_progress *progress, double elapsed
 void cli_show_progress(void *context, const qg_progress *progress)
 {
     cli_progress *p = context;
+    const cli_record record = {progress->evaluating ? "evaluating" : "training", progress->step,
+                               progress->steps, progress->last_score, progress->seconds};
+    cli_progress_file_write(&p->file, &record);
     if (p->quiet) return;
     if (!p->begun) p->drawn_step = progress->step; /* a resumed run has steps behind it */
     p->begun = true;

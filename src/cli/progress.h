@@ -2,6 +2,8 @@
 #ifndef QG_CLI_PROGRESS_H
 #define QG_CLI_PROGRESS_H
 
+#include "cli/progress_file.h"
+
 #include <qgraft/agent.h>
 
 typedef struct cli_progress {
@@ -11,10 +13,14 @@ typedef struct cli_progress {
     double drawn;       /* seconds of the last line */
     int64_t drawn_step; /* where speed is measured from */
     double rate;        /* steps per second of late, evaluations left out */
+    cli_progress_file file;
 } cli_progress;
 
 /* For qg_train_options.progress; `context` is a cli_progress. */
 void cli_show_progress(void *context, const qg_progress *progress);
+
+/* "0:42", "3h05m", "2d04h". */
+void cli_format_duration(double seconds, char text[32]);
 
 /* Ends the live line. */
 void cli_end_progress(cli_progress *progress);

@@ -24,6 +24,8 @@ static const struct argp_option argp_options[] = {
     {"snapshot", OPTION_SNAPSHOT, "N[,N...]", 0,
      "keep the networks of these steps, as step-N.safetensors", 0},
     {"quiet", 'q', NULL, 0, "no progress", 0},
+    {"progress-file", OPTION_PROGRESS_FILE, "FILE", 0,
+     "keep a line of JSON about the progress there", 0},
     {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0},
     {0}};
 
@@ -93,6 +95,9 @@ error_t train_parse_option(int key, char *text, struct argp_state *state, train_
         break;
     case OPTION_SETTINGS:
         a->settings = true;
+        break;
+    case OPTION_PROGRESS_FILE:
+        a->progress_file = text;
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -214,12 +219,16 @@ int train_run(const train_arguments *arguments, const qg_train_options *options)
     qg_train_result result;
     qg_error error;
     cli_catch_interrupt();
+    cli_progress_file_open(&progress.file, arguments->progress_file);
     watched.stop = cli_interrupt_flag();
     watched.progress = cli_show_progress;
     watched.context = &progress;
     const qg_status status = qg_train(&watched, &result, &error);
     cli_end_progress(&progress);
     if (*result.warning) fprintf(stderr, "qgraft: warning: %s\n", result.warning);
+    cli_progress_file_end(
+        &progress.file, status,
+        (cli_record){NULL, result.step, options->steps, result.last_score, result.seconds});
     if (status == QG_STOPPED) {
         fprintf(stderr, "qgraft: %s; what was learned is in %s, --resume goes on with it\n",
                 error.message, options->folder);

@@ -16,6 +16,7 @@ enum {
     OPTION_OVERWRITE,
     OPTION_JSON,
     OPTION_SETTINGS,
+    OPTION_PROGRESS_FILE,
     OPTION_RESUME,
     OPTION_CHECKPOINT_MINUTES,
     OPTION_SNAPSHOT,
@@ -25,7 +26,7 @@ enum {
 /* As given; NULL: not given. --set and --config are applied after the preset is known, so they are
  * kept. */
 typedef struct train_arguments {
-    const char *domain, *config, *preset, *isa, *out, *steps, *seed, *threads;
+    const char *domain, *config, *preset, *isa, *out, *steps, *seed, *threads, *progress_file;
     const char *checkpoint_minutes;
     int64_t snapshots[256];
     size_t snapshot_count;
