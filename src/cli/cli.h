@@ -25,7 +25,9 @@ int cmd_import(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_play(int argc, char **argv);
 int cmd_rollout(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_similarity(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_update(int argc, char **argv);
 

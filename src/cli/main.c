@@ -23,6 +23,8 @@ static const command commands[] = {
     {"distill", cmd_distill, NULL, "teach a fresh network to act as trained ones do"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
+    {"run", cmd_run, "Studies", "run a study: many runs with several seeds, from one file"},
+    {"status", cmd_status, NULL, "show what the runs of a study are at"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
     {"import", cmd_import, NULL, "make a network of a CleanRL or Stable-Baselines3 state dict"},
     {"export", cmd_export, NULL, "write a network as a CleanRL or Stable-Baselines3 state dict"},

@@ -1,0 +1,356 @@
+/* qgraft run: a study, each run its own process, until all is finished. */
+#include "cli/cli.h"
+#include "cli/study_live.h"
+#include "cli/study_plan.h"
+#include "cli/study_table.h"
+
+#include "base/file.h"
+#include "base/text.h"
+#include "study/slurm.h"
+
+#include <qgraft/settings.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char documentation[] =
+    "Runs a study: every run that its file lists, each with every seed and in a process of its "
+    "own, "
+    "as many at once as this machine can hold. The same command goes on where it was stopped; "
+    "finished runs are never run again, a changed setting runs again only what depends on it. "
+    "STUDY is a study file, or the folder of a study.\v"
+    "Examples:\n"
+    "  qgraft run studies/demo.yaml --plan            what it would do, and how long\n"
+    "  qgraft run studies/demo.yaml --scale 0.1       every budget a tenth\n"
+    "  qgraft run runs/demo                           go on\n"
+    "Exit code: 0 all finished, 1 a run failed, 130 stopped.";
+
+enum {
+    OPTION_THREADS = 't',
+    OPTION_SCALE = 256,
+    OPTION_PLAN,
+    OPTION_ONLY,
+    OPTION_STALL,
+    OPTION_REQUEUE,
+    OPTION_JSON,
+};
+
+static const struct argp_option argp_options[] = {
+    {"out", 'o', "FOLDER", 0, "the study's folder (default runs/NAME)", 0},
+    {"jobs", 'j', "N", 0, "runs at once (default: what cores and memory allow)", 0},
+    {"threads", OPTION_THREADS, "N", 0, "threads of each run (default: as the study says)", 0},
+    {"scale", OPTION_SCALE, "F", 0, "multiply every budget by F (default 1)", 0},
+    {"plan", OPTION_PLAN, NULL, 0, "print the plan and end", 0},
+    {"only", OPTION_ONLY, "ID:SEED", 0, "one run of a study's folder, whose sources are finished",
+     0},
+    {"stall", OPTION_STALL, "T", 0, "end a run without progress for T, as 90s, 30m (default), 2h",
+     0},
+    {"requeue", OPTION_REQUEUE, NULL, 0, "when stopped, back into Slurm's queue (for 'submit')", 0},
+    {"json", OPTION_JSON, NULL, 0, "print the plan or the result as JSON", 0},
+    {"quiet", 'q', NULL, 0, "no progress", 0},
+    {0}};
+
+typedef struct run_arguments {
+    const char *study, *out, *jobs, *threads, *scale, *only, *stall;
+    bool plan, requeue, json, quiet;
+} run_arguments;
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    run_arguments *a = state->input;
+    switch (key) {
+    case 'o':
+        a->out = text;
+        break;
+    case 'j':
+        a->jobs = text;
+        break;
+    case OPTION_THREADS:
+        a->threads = text;
+        break;
+    case OPTION_SCALE:
+        a->scale = text;
+        break;
+    case OPTION_PLAN:
+        a->plan = true;
+        break;
+    case OPTION_ONLY:
+        a->only = text;
+        break;
+    case OPTION_STALL:
+        a->stall = text;
+        break;
+    case OPTION_REQUEUE:
+        a->requeue = true;
+        break;
+    case OPTION_JSON:
+        a->json = true;
+        break;
+    case 'q':
+        a->quiet = true;
+        break;
+    case ARGP_KEY_ARG:
+        if (a->study) argp_error(state, "only one study, not also '%.60s'", text);
+        a->study = text;
+        break;
+    case ARGP_KEY_END:
+        if (!a->study) argp_error(state, "name a study file, or the folder of a study");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------- the study */
+
+/* Everything the command holds. */
+typedef struct run_work {
+    qg_study *study;
+    char *folder;
+    qg_task_status *statuses; /* [task_count], as found */
+    qg_load *loads;           /* [task_count] */
+    qg_machine machine;
+    qg_limits limits;
+    int only;
+    double stall_seconds;
+} run_work;
+
+static bool is_folder(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && S_ISDIR(file.st_mode);
+}
+
+static qg_status parse_scale(const char *text, double *scale, qg_error *error)
+{
+    *scale = 1;
+    if (!text || (qg_text_to_real(text, scale) && *scale > 0 && *scale <= 1000)) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE, "--scale: '%.40s' is not a number above 0, at most 1000",
+                   text);
+}
+
+static qg_status open_study(const run_arguments *a, run_work *w, qg_error *error)
+{
+    double scale;
+    qg_status status = parse_scale(a->scale, &scale, error);
+    if (status) return status;
+    if (is_folder(a->study)) {
+        if (a->out || a->scale)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "%s is a study's folder, which says where it lies and its scale: --out "
+                           "and --scale go with a study file",
+                           a->study);
+        status = qg_study_open(a->study, &w->study, error);
+        if (!status) w->folder = strdup(a->study);
+    } else {
+        if (a->only)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "--only goes with the folder of a study, not with %s", a->study);
+        status = qg_study_load(a->study, scale, &w->study, error);
+        if (!status) w->folder = a->out ? strdup(a->out) : qg_path_join("runs", w->study->name);
+    }
+    return status || w->folder ? status : qg_fail_memory(error, "a path", strlen(a->study));
+}
+
+static qg_status parse_stall(const char *text, double *seconds, qg_error *error)
+{
+    char number[32] = "";
+    const size_t length = text ? strlen(text) : 0;
+    const char unit = length ? text[length - 1] : 's';
+    const bool named = strchr("smh", unit) != NULL;
+    *seconds = 1800;
+    if (!text) return QG_OK;
+    if (length < sizeof number) memcpy(number, text, length - named);
+    if (!qg_text_to_real(number, seconds) || *seconds <= 0 || *seconds > 1e6)
+        return qg_fail(error, QG_ERROR_USAGE, "--stall: '%.40s' is not a time, as 90s, 30m or 2h",
+                       text);
+    *seconds *= unit == 'h' ? 3600 : unit == 'm' ? 60 : 1;
+    return QG_OK;
+}
+
+static qg_status find_task(const qg_study *study, const char *text, int *task, qg_error *error)
+{
+    char name[STUDY_TASK_NAME];
+    *task = -1;
+    for (int t = 0; text && t < study->task_count; t++) {
+        study_name_task(study, t, name, sizeof name);
+        if (strcmp(name, text) == 0) *task = t;
+    }
+    if (!text || *task >= 0) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "--only: '%.80s' is no run of the study with its seed (ID:SEED)", text);
+}
+
+static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
+{
+    int64_t threads = w->study->threads, jobs = 0;
+    qg_status status = find_task(w->study, a->only, &w->only, error);
+    if (!status) status = parse_stall(a->stall, &w->stall_seconds, error);
+    if (!status && a->threads)
+        status = qg_parse_count("--threads", a->threads, 1, 256, &threads, error);
+    if (!status && a->jobs) status = qg_parse_count("--jobs", a->jobs, 1, 4096, &jobs, error);
+    if (status) return status;
+    w->study->threads = (int)threads;
+    qg_machine_look(w->folder, &w->machine);
+    const int most = w->machine.cores / (int)threads;
+    w->limits = (qg_limits){most > 1 ? most : 1, w->machine.memory};
+    if (jobs) w->limits = (qg_limits){(int)jobs, INFINITY};
+    return QG_OK;
+}
+
+static qg_status weigh(run_work *w, qg_error *error)
+{
+    const size_t count = (size_t)w->study->task_count + 1;
+    w->statuses = calloc(count, sizeof *w->statuses);
+    w->loads = calloc(count, sizeof *w->loads);
+    if (!w->statuses || !w->loads)
+        return qg_fail_memory(error, "a study's tasks", count * sizeof *w->statuses);
+    qg_status status = qg_study_look(w->study, w->folder, w->statuses, error);
+    const qg_task_status *measured = w->only < 0 ? w->statuses : NULL; /* one needs no forecast */
+    return status ? status : qg_study_estimate(w->study, measured, w->loads, error);
+}
+
+/* ------------------------------------------------------------------------------------- work */
+
+/* What is still to be done, as a schedule sees it. */
+static qg_status forecast(const run_work *w, qg_forecast *result, qg_error *error)
+{
+    const size_t count = (size_t)w->study->task_count + 1;
+    qg_task_state *states = calloc(count, sizeof *states);
+    if (!states) return qg_fail_memory(error, "a forecast", count * sizeof *states);
+    for (int t = 0; t < w->study->task_count; t++)
+        states[t] = w->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
+    const qg_status status =
+        qg_schedule_forecast(w->study, states, w->loads, &w->limits, result, error);
+    free(states);
+    return status;
+}
+
+static int plan(const run_arguments *a, const run_work *w)
+{
+    qg_error error;
+    study_plan p = {.study = w->study,
+                    .folder = w->folder,
+                    .statuses = w->statuses,
+                    .loads = w->loads,
+                    .limits = w->limits};
+    if (forecast(w, &p.forecast, &error)) return cli_fail(&error);
+    const int code = study_plan_print(&p, a->json);
+    if (qg_study_fits(w->study, w->statuses, w->loads, &w->machine, &error))
+        return cli_fail(&error);
+    return code;
+}
+
+static void print_end(const run_work *w, const qg_execute_result *result)
+{
+    study_totals totals = {0};
+    char text[160], name[STUDY_TASK_NAME];
+    memcpy(totals.tasks, result->tasks, sizeof totals.tasks);
+    study_format_totals(&totals, text, sizeof text);
+    fprintf(stderr, "%s: %s", w->folder, text);
+    if (result->failed >= 0) {
+        study_name_task(w->study, result->failed, name, sizeof name);
+        fprintf(stderr, " (%s first: see %s/%s/log.txt)", name, w->folder,
+                w->study->tasks[result->failed].folder);
+    }
+    fputc('\n', stderr);
+}
+
+static int print_result(const run_work *w)
+{
+    qg_error error;
+    if (qg_study_look(w->study, w->folder, w->statuses, &error)) return cli_fail(&error);
+    return cli_print_json(study_to_json(w->study, w->folder, w->statuses));
+}
+
+static int exit_code(const run_work *w, const qg_execute_result *result, qg_status status,
+                     const qg_error *error)
+{
+    if (status && status != QG_STOPPED) return cli_fail(error);
+    if (result->tasks[QG_TASK_FAILED]) return 1;
+    if (w->only >= 0) /* what the others are at is not its business */
+        return status ? 130 : 0;
+    return result->tasks[QG_TASK_FINISHED] == w->study->task_count ? 0 : 130;
+}
+
+/* How often Ctrl-C was pressed; SIGTERM, which may come twice from a cluster, counts once. */
+static volatile sig_atomic_t interrupts;
+
+static void note_interrupt(int signal_number)
+{
+    if (signal_number == SIGINT)
+        interrupts++;
+    else if (!interrupts)
+        interrupts = 1;
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int execute(const run_arguments *a, const run_work *w)
+{
+    study_live live = {.quiet = a->quiet,
+                       .rows = calloc((size_t)w->study->task_count + 1, sizeof *live.rows)};
+    qg_error error;
+    if (!live.rows) {
+        qg_fail_memory(&error, "a table", sizeof *live.rows);
+        return cli_fail(&error);
+    }
+    const qg_execute_options options = {.program = "/proc/self/exe", /* also when it is replaced */
+                                        .loads = w->loads,
+                                        .limits = w->limits,
+                                        .only = w->only,
+                                        .stall_seconds = w->stall_seconds,
+                                        .watch = study_live_show,
+                                        .context = &live,
+                                        .stop = &interrupts};
+    qg_execute_result result;
+    catch_interrupts();
+    const qg_status status = qg_study_execute(w->study, w->folder, &options, &result, &error);
+    study_live_end(&live);
+    free(live.rows);
+    if (!a->quiet && w->only < 0) print_end(w, &result);
+    const int code = exit_code(w, &result, status, &error);
+    if (a->json && print_result(w)) return 1;
+    return code;
+}
+
+static int run(const run_arguments *a, run_work *w)
+{
+    qg_error error;
+    qg_lock lock = {-1};
+    qg_status status = open_study(a, w, &error);
+    if (!status) status = resolve(a, w, &error);
+    if (!status) status = weigh(w, &error);
+    if (status) return cli_fail(&error);
+    if (a->plan) return plan(a, w);
+    status = qg_study_fits(w->study, w->statuses, w->loads, &w->machine, &error);
+    if (!status && w->only < 0) status = qg_study_hold(w->study, w->folder, &lock, &error);
+    const int code = status ? cli_fail(&error) : execute(a, w);
+    qg_unlock_folder(&lock);
+    if (code == 130 && a->requeue && qg_slurm_requeue(&error)) return cli_fail(&error);
+    return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    run_arguments arguments = {0};
+    const struct argp argp = {argp_options, parse_option, "STUDY", documentation, 0, 0, 0};
+    cli_parse(&argp, argc, argv, &arguments);
+    run_work work = {0};
+    const int code = run(&arguments, &work);
+    qg_study_free(work.study);
+    free(work.folder);
+    free(work.statuses);
+    free(work.loads);
+    return code;
+}

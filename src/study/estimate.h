@@ -1,0 +1,29 @@
+/* What a study takes: the seconds, memory and disk of its tasks, from a short measurement on this
+ * machine; and what the machine has. */
+#ifndef QG_ESTIMATE_H
+#define QG_ESTIMATE_H
+
+#include "study/schedule.h"
+
+/* What there is for the runs. */
+typedef struct qg_machine {
+    int cores;     /* that this process may use */
+    double memory; /* bytes, of the machine or of the group that this process belongs to */
+    double disk;   /* bytes that are free where the folder is or will be */
+} qg_machine;
+
+void qg_machine_look(const char *folder, qg_machine *machine);
+
+/* loads [task_count] of whole tasks. Runs that are not finished with every seed by `statuses` are
+ * measured: their games are played and their networks learn for a fraction of a second; others get
+ * 0 seconds. NULL: nothing is measured, seconds are steps, which are good for an order only. Fails
+ * as qg_domain_open and qg_engine_create do. */
+qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuses, qg_load *loads,
+                            qg_error *error);
+
+/* Whether each task that is not finished fits into the machine by itself; QG_ERROR_USAGE names the
+ * first that does not, by how much, and the way out. */
+qg_status qg_study_fits(const qg_study *study, const qg_task_status *statuses, const qg_load *loads,
+                        const qg_machine *machine, qg_error *error);
+
+#endif

@@ -1,0 +1,505 @@
+#include "study/executor.h"
+
+#include "study/process.h"
+#include "study/task_folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MEGABYTE 1e6
+
+enum { STOPPED = 130 }; /* exit code of a run that was asked to end */
+
+typedef struct worker {
+    qg_process process;
+    int task;
+    double before; /* seconds that earlier processes worked on the task */
+    bool stalled;
+} worker;
+
+typedef struct executor {
+    const qg_study *study;
+    const char *folder;
+    const qg_execute_options *options;
+    qg_task_state *states;    /* of the schedule; the below are for people */
+    qg_task_status *seen;     /* what the folder said last */
+    qg_task_status *statuses; /* the same with what this execution knows better */
+    qg_load *left;            /* what is left of each task's load, for the forecast */
+    double *urgency;
+    bool *anew;      /* finished, but a network that another task begins from is missing */
+    worker *workers; /* [task_count], the first `running` */
+    int running, failed;
+    double looked; /* seconds of the monotonic clock */
+    char waits[512];
+    qg_error problem; /* of the executor itself: nothing more is started */
+} executor;
+
+static void name_task(const qg_study *study, int task, char *text, size_t size)
+{
+    snprintf(text, size, "%s:%" PRIu64, study->runs[study->tasks[task].run].id,
+             study->tasks[task].seed);
+}
+
+static bool is_stopping(const executor *e)
+{
+    return e->problem.code || (e->options->stop && *e->options->stop);
+}
+
+/* ------------------------------------------------------------------------------- the states */
+
+/* Which of a task's parents does not have the network that it begins from; -1: all have. The
+ * networks stand behind the command's name; those of files have no parent. */
+static int find_missing(const executor *e, int t)
+{
+    const qg_study_task *task = &e->study->tasks[t];
+    const qg_study_run *run = &e->study->runs[task->run];
+    const int *sources = run->kind == QG_RUN_DISTILL ? run->teachers : &run->source;
+    char **arguments;
+    qg_error ignored; /* what cannot be named now fails when the task is started */
+    int missing = -1, parent = 0;
+    if (task->parent_count == 0 || qg_task_command(e->study, t, e->folder, &arguments, &ignored))
+        return -1;
+    for (int i = 0; parent < task->parent_count && missing < 0; i++) {
+        if (e->study->sources[sources[i]].run < 0) continue;
+        const int maker = task->parents[parent++];
+        if (e->states[maker] == QG_TASK_FINISHED && access(arguments[1 + i], F_OK) != 0)
+            missing = maker;
+    }
+    qg_arguments_free(arguments);
+    return missing;
+}
+
+/* Finished tasks without a network that is still needed begin anew. */
+static void find_lost_networks(executor *e)
+{
+    for (int t = e->study->task_count - 1; t >= 0; t--) {
+        int missing;
+        while (e->states[t] == QG_TASK_WAITING && (missing = find_missing(e, t)) >= 0) {
+            e->states[missing] = QG_TASK_WAITING;
+            e->anew[missing] = true;
+        }
+    }
+}
+
+/* What waits for a task that failed never starts. */
+static void block(executor *e)
+{
+    for (int t = 0; t < e->study->task_count; t++) {
+        const qg_study_task *task = &e->study->tasks[t];
+        for (int p = 0; p < task->parent_count && e->states[t] == QG_TASK_WAITING; p++) {
+            const qg_task_state parent = e->states[task->parents[p]];
+            if (parent == QG_TASK_FAILED || parent == QG_TASK_BLOCKED)
+                e->states[t] = QG_TASK_BLOCKED;
+        }
+    }
+}
+
+/* What the tasks take now: less where a part is done, by as much as the work so far was slower or
+ * faster than foreseen. */
+static void weigh(executor *e)
+{
+    double foreseen = 0, taken = 0;
+    for (int t = 0; t < e->study->task_count; t++) {
+        const qg_task_status *s = &e->statuses[t];
+        double done = s->steps > 0 ? fmin(1, (double)s->step / (double)s->steps) : 0;
+        if (e->states[t] == QG_TASK_FINISHED) done = 1;
+        e->left[t] = e->options->loads[t];
+        e->left[t].seconds *= 1 - done;
+        if (done < 0.02 || e->options->loads[t].seconds <= 0) continue; /* too early to tell */
+        foreseen += done * e->options->loads[t].seconds;
+        taken += s->seconds;
+    }
+    for (int t = 0; t < e->study->task_count && foreseen > 0 && taken > 0; t++)
+        e->left[t].seconds *= taken / foreseen;
+}
+
+static const worker *find_worker(const executor *e, int task)
+{
+    for (int w = 0; w < e->running; w++)
+        if (e->workers[w].task == task) return &e->workers[w];
+    return NULL;
+}
+
+static double seconds_of(const worker *w)
+{
+    return w->before + qg_process_clock() - w->process.started;
+}
+
+/* The state of a task that this execution does not run itself. */
+static qg_task_state take_over(qg_task_state seen, bool begin)
+{
+    if (seen == QG_TASK_FINISHED || seen == QG_TASK_RUNNING) return seen;
+    return seen == QG_TASK_FAILED && !begin ? seen : QG_TASK_WAITING;
+}
+
+/* Looks at the folder. `begin`: takes over what is finished and what other processes are at, and
+ * tries all else again. */
+static qg_status look(executor *e, bool begin, qg_error *error)
+{
+    const qg_status status = qg_study_look(e->study, e->folder, e->seen, error);
+    if (status) return status;
+    for (int t = 0; t < e->study->task_count; t++) {
+        const worker *ours = find_worker(e, t);
+        if (begin || (e->states[t] == QG_TASK_RUNNING && !ours))
+            e->states[t] = take_over(e->seen[t].state, begin);
+        e->statuses[t] = e->seen[t];
+        if (e->states[t] == QG_TASK_WAITING) e->statuses[t].message[0] = 0;
+        if (ours) e->statuses[t].seconds = seconds_of(ours);
+    }
+    block(e);
+    for (int t = 0; t < e->study->task_count; t++)
+        e->statuses[t].state = e->states[t];
+    weigh(e);
+    e->looked = qg_process_clock();
+    return QG_OK;
+}
+
+static void tell(executor *e, int task)
+{
+    const qg_execute_options *o = e->options;
+    qg_execution now = {.study = e->study, .statuses = e->statuses, .waits = e->waits};
+    qg_forecast forecast;
+    qg_error ignored;
+    if (!o->watch) return;
+    now.seconds_left =
+        qg_schedule_forecast(e->study, e->states, e->left, &o->limits, &forecast, &ignored)
+            ? NAN
+            : forecast.seconds;
+    o->watch(o->context, &now, task);
+}
+
+/* ------------------------------------------------------------------------------------ disk */
+
+/* Bytes that a task's folder has on the disk already. */
+static double folder_bytes(const executor *e, int task)
+{
+    char *path = qg_task_path(e->study, task, e->folder, NULL);
+    DIR *folder = path ? opendir(path) : NULL;
+    double bytes = 0;
+    free(path);
+    if (!folder) return 0;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        struct stat file;
+        if (fstatat(dirfd(folder), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(file.st_mode))
+            bytes += 512.0 * (double)file.st_blocks;
+    }
+    closedir(folder);
+    return bytes;
+}
+
+/* Bytes that a task will still write. */
+static double bytes_to_come(const executor *e, int task)
+{
+    return fmax(0, e->options->loads[task].disk - folder_bytes(e, task));
+}
+
+/* Whether the disk has room for a task beside what the running ones will still write. */
+static bool has_room(executor *e, int task)
+{
+    struct statvfs disk;
+    if (statvfs(e->folder, &disk) != 0) return true; /* the run itself will say it */
+    const double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    double needed = bytes_to_come(e, task) + MEGABYTE;
+    for (int w = 0; w < e->running; w++)
+        needed += bytes_to_come(e, e->workers[w].task);
+    e->waits[0] = 0;
+    if (needed <= room) return true;
+    char name[QG_STUDY_NAME + 32];
+    name_task(e->study, task, name, sizeof name);
+    snprintf(e->waits, sizeof e->waits,
+             "%s: the disk has %.2f GB left, %s%s needs %.2f GB: make room, then the same command "
+             "goes on",
+             e->folder, room * 1e-9, name, e->running ? " beside what runs" : "", needed * 1e-9);
+    return false;
+}
+
+/* ---------------------------------------------------------------------------- start and end */
+
+static void note(executor *e, int task, qg_task_state state, double seconds, const char *message)
+{
+    qg_task_status s = e->statuses[task];
+    qg_error problem;
+    s.state = state;
+    s.seconds = seconds;
+    if (gethostname(s.host, sizeof s.host - 1)) s.host[0] = 0;
+    snprintf(s.message, sizeof s.message, "%s", message);
+    e->states[task] = state;
+    e->statuses[task] = s;
+    if (qg_task_note(e->study, task, e->folder, &s, &problem) && !e->problem.code)
+        e->problem = problem;
+}
+
+/* The command of a task with what a supervised run gets in addition, the program's name first. */
+static qg_status make_command(executor *e, int task, const char *sign, char ***command,
+                              qg_error *error)
+{
+    char **arguments, threads[16];
+    const qg_status status = qg_task_command(e->study, task, e->folder, &arguments, error);
+    if (status) return status;
+    snprintf(threads, sizeof threads, "%d", e->study->threads);
+    const char *const more[] = {e->anew[task] ? "--overwrite" : "--resume",
+                                "--quiet",
+                                "--progress-file",
+                                sign,
+                                "--threads",
+                                threads,
+                                NULL};
+    size_t count = 0;
+    while (arguments[count])
+        count++;
+    char **all = calloc(count + sizeof more / sizeof *more + 1, sizeof *all);
+    bool good = all && (all[0] = strdup("qgraft"));
+    for (size_t i = 0; i < count && good; i++)
+        good = (all[1 + i] = strdup(arguments[i])) != NULL;
+    for (size_t i = 0; more[i] && good; i++)
+        good = (all[1 + count + i] = strdup(more[i])) != NULL;
+    qg_arguments_free(arguments);
+    *command = all;
+    if (good) return QG_OK;
+    qg_arguments_free(all);
+    return qg_fail_memory(error, "a command", count * sizeof *all);
+}
+
+static qg_status start_process(executor *e, int task, qg_process *process, qg_error *error)
+{
+    char *log = qg_task_path(e->study, task, e->folder, "log.txt");
+    char *sign = qg_task_path(e->study, task, e->folder, "progress.json");
+    char **command = NULL;
+    qg_status status = log && sign ? make_command(e, task, sign, &command, error)
+                                   : qg_fail_memory(error, "a path", 4096);
+    if (status) {
+        free(log);
+        free(sign);
+        return status;
+    }
+    status = qg_process_start(process, e->options->program, command, log, sign, error);
+    qg_arguments_free(command);
+    return status;
+}
+
+/* Whether the folder that was made ready holds the finished run: it came back from stale/. */
+static bool came_back(executor *e, int task)
+{
+    qg_error ignored;
+    return !e->anew[task] && !qg_study_look(e->study, e->folder, e->seen, &ignored) &&
+           e->seen[task].state == QG_TASK_FINISHED;
+}
+
+/* A folder that cannot be written is a problem of the executor, not of the task. */
+static void start(executor *e, int task)
+{
+    qg_error problem;
+    worker *w = &e->workers[e->running];
+    *w = (worker){.task = task};
+    qg_status status = qg_task_prepare(e->study, task, e->folder, &problem);
+    if (status == QG_ERROR_BUSY) { /* waited for */
+        e->states[task] = QG_TASK_RUNNING;
+        return;
+    }
+    if (!status && came_back(e, task)) {
+        e->states[task] = QG_TASK_FINISHED;
+        e->statuses[task] = e->seen[task];
+        tell(e, task);
+        return;
+    }
+    w->before = e->anew[task] ? 0 : e->seen[task].seconds;
+    if (!status) {
+        note(e, task, QG_TASK_RUNNING, w->before, "");
+        if (e->problem.code) return;
+        status = start_process(e, task, &w->process, &problem);
+        if (status) qg_process_free(&w->process);
+    }
+    if (status) {
+        e->problem = problem;
+        return;
+    }
+    e->running++;
+    tell(e, task);
+}
+
+static void start_some(executor *e)
+{
+    const qg_execute_options *o = e->options;
+    int task;
+    e->waits[0] = 0;
+    while (!is_stopping(e) &&
+           (task = qg_schedule_next(e->study, e->states, o->loads, e->urgency, &o->limits)) >= 0) {
+        if (!has_room(e, task)) {
+            if (e->running == 0) qg_fail(&e->problem, QG_ERROR_IO, "%s", e->waits);
+            return;
+        }
+        start(e, task);
+    }
+}
+
+static void end(executor *e, worker *w, int how)
+{
+    char message[sizeof e->statuses->message] = "";
+    const int task = w->task;
+    const double seconds = seconds_of(w);
+    qg_task_state state = QG_TASK_FAILED;
+    if (w->stalled)
+        snprintf(message, sizeof message, "ended: no progress for %.0f s",
+                 e->options->stall_seconds);
+    else if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
+        state = QG_TASK_FINISHED;
+    else if (WIFEXITED(how) && WEXITSTATUS(how) == STOPPED)
+        state = QG_TASK_STOPPED;
+    else
+        qg_process_explain(&w->process, how, message, sizeof message);
+    qg_process_free(&w->process);
+    *w = e->workers[--e->running];
+    note(e, task, state, seconds, message);
+    if (state == QG_TASK_FAILED && e->failed < 0) e->failed = task;
+    block(e);
+    tell(e, task);
+}
+
+/* -------------------------------------------------------------------------------- the loop */
+
+static void reap(executor *e)
+{
+    for (int w = e->running - 1; w >= 0; w--) {
+        int how;
+        if (!qg_process_ended(&e->workers[w].process, &how)) continue;
+        qg_error problem;
+        if (look(e, false, &problem) && !e->problem.code) e->problem = problem;
+        end(e, &e->workers[w], how);
+    }
+}
+
+/* Ends what has stopped moving, and everything when it is time to stop: then a run has as much time
+ * as its checkpoint takes, until somebody loses patience. */
+static void watch(executor *e)
+{
+    const double stall = e->options->stall_seconds;
+    const int stop = e->options->stop ? *e->options->stop : 0;
+    for (int i = 0; i < e->running; i++) {
+        worker *w = &e->workers[i];
+        if (qg_process_silence(&w->process) > stall) w->stalled = true;
+        if (w->stalled)
+            qg_process_end(&w->process, fmin(stall, 30));
+        else if (stop)
+            qg_process_end(&w->process, stop > 1 ? 0 : INFINITY);
+    }
+}
+
+static bool is_waiting_for_others(const executor *e)
+{
+    int running = 0;
+    for (int t = 0; t < e->study->task_count; t++)
+        running += e->states[t] == QG_TASK_RUNNING;
+    return running > e->running;
+}
+
+static qg_status work(executor *e, qg_error *error)
+{
+    for (;;) {
+        reap(e);
+        start_some(e);
+        if (e->running == 0 && (is_stopping(e) || !is_waiting_for_others(e))) break;
+        watch(e);
+        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* ends early on a signal */
+        if (qg_process_clock() - e->looked < 1) continue;
+        qg_error problem;
+        if (look(e, false, &problem) && !e->problem.code) e->problem = problem;
+        tell(e, -1);
+    }
+    if (e->problem.code) {
+        *error = e->problem;
+        return error->code;
+    }
+    if (e->options->stop && *e->options->stop) return qg_fail(error, QG_STOPPED, "stopped");
+    return QG_OK;
+}
+
+/* Leaves nothing to be run but one task. */
+static qg_status choose(executor *e, int only, qg_error *error)
+{
+    const qg_study_task *task = &e->study->tasks[only];
+    char name[QG_STUDY_NAME + 32], other[QG_STUDY_NAME + 32];
+    name_task(e->study, only, name, sizeof name);
+    for (int p = 0; p < task->parent_count; p++) {
+        const int parent = task->parents[p];
+        if (e->states[parent] == QG_TASK_FINISHED || e->states[only] == QG_TASK_FINISHED) continue;
+        name_task(e->study, parent, other, sizeof other);
+        return qg_fail(error, QG_ERROR_USAGE, "%s begins from %s, which is not finished", name,
+                       other);
+    }
+    for (int t = 0; t < e->study->task_count; t++)
+        if (t != only && e->states[t] != QG_TASK_FINISHED) e->states[t] = QG_TASK_STOPPED;
+    return QG_OK;
+}
+
+static qg_status create(executor *e, qg_error *error)
+{
+    const size_t count = (size_t)e->study->task_count + 1; /* never nothing */
+    e->states = calloc(count, sizeof *e->states);
+    e->seen = calloc(count, sizeof *e->seen);
+    e->statuses = calloc(count, sizeof *e->statuses);
+    e->left = calloc(count, sizeof *e->left);
+    e->urgency = calloc(count, sizeof *e->urgency);
+    e->anew = calloc(count, sizeof *e->anew);
+    e->workers = calloc(count, sizeof *e->workers);
+    if (!e->states || !e->seen || !e->statuses || !e->left || !e->urgency || !e->anew ||
+        !e->workers)
+        return qg_fail_memory(error, "a study's tasks", count * sizeof *e->statuses);
+    qg_schedule_urgency(e->study, e->options->loads, e->urgency);
+    return QG_OK;
+}
+
+static void release(executor *e)
+{
+    free(e->states);
+    free(e->seen);
+    free(e->statuses);
+    free(e->left);
+    free(e->urgency);
+    free(e->anew);
+    free(e->workers);
+}
+
+qg_status qg_study_execute(const qg_study *study, const char *folder,
+                           const qg_execute_options *options, qg_execute_result *result,
+                           qg_error *error)
+{
+    executor e = {.study = study, .folder = folder, .options = options, .failed = -1};
+    *result = (qg_execute_result){.failed = -1};
+    qg_status status = create(&e, error);
+    if (!status) status = look(&e, true, error);
+    if (!status) {
+        find_lost_networks(&e);
+        if (options->only >= 0) status = choose(&e, options->only, error);
+    }
+    if (!status) status = work(&e, error);
+    for (int t = 0; t < study->task_count && e.states; t++)
+        result->tasks[e.states[t]]++;
+    result->failed = e.failed;
+    release(&e);
+    return status;
+}
+
+qg_status qg_study_hold(const qg_study *study, const char *folder, qg_lock *lock, qg_error *error)
+{
+    /* A folder of a study is locked before it is changed; others are the business of the save. */
+    char *path = qg_path_join(folder, "study.json");
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    const bool there = access(path, F_OK) == 0;
+    free(path);
+    *lock = (qg_lock){-1};
+    qg_status status = there ? qg_lock_folder(folder, lock, error) : QG_OK;
+    if (!status) status = qg_study_save(study, folder, error);
+    if (!status && !there) status = qg_lock_folder(folder, lock, error);
+    if (status) qg_unlock_folder(lock);
+    return status;
+}

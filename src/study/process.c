@@ -1,0 +1,156 @@
+#include "study/process.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+double qg_process_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---------------------------------------------------------------------------------- start */
+
+/* "$ qgraft train ...": what the log's next lines come from. */
+static qg_status write_command(int log, char *const *arguments, const char *path, qg_error *error)
+{
+    char *line = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&line, &size);
+    if (!out) return qg_fail_memory(error, "a command", 4096);
+    fputc('$', out);
+    for (; *arguments; arguments++)
+        fprintf(out, strpbrk(*arguments, " \t\n\"$&;|<>()*?[]{}") ? " '%s'" : " %s", *arguments);
+    fputc('\n', out);
+    qg_status status = fclose(out) == 0 ? QG_OK : qg_fail_memory(error, "a command", 4096);
+    if (!status) status = qg_file_append(log, line, size, path, error);
+    free(line);
+    return status;
+}
+
+/* In the child: becomes the program. A group of its own keeps the terminal's Ctrl-C away, so that
+ * the parent alone says when to stop. */
+static _Noreturn void become(const char *program, char *const *arguments, int log, pid_t parent)
+{
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(130); /* it died before it could be watched */
+    const int nothing = open("/dev/null", O_RDONLY);
+    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    execv(program, arguments);
+    dprintf(STDERR_FILENO, "qgraft: %s: cannot start: %s\n", program, strerror(errno));
+    _exit(127);
+}
+
+static qg_status open_log(qg_process *process, char *const *arguments, int *log, qg_error *error)
+{
+    struct stat file;
+    *log = open(process->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    if (*log < 0) return qg_fail_errno(error, "%s: cannot open", process->log);
+    const qg_status status = write_command(*log, arguments, process->log, error);
+    if (!status && fstat(*log, &file) == 0) process->begun = file.st_size;
+    if (status) close(*log);
+    return status;
+}
+
+qg_status qg_process_start(qg_process *process, const char *program, char *const *arguments,
+                           char *log, char *sign, qg_error *error)
+{
+    *process = (qg_process){.log = log, .sign = sign};
+    if (!log || !sign) return qg_fail_memory(error, "a path", 4096);
+    int file;
+    const qg_status status = open_log(process, arguments, &file, error);
+    if (status) return status;
+    const pid_t parent = getpid();
+    process->started = process->moved = qg_process_clock();
+    process->pid = fork();
+    if (process->pid == 0) become(program, arguments, file, parent);
+    close(file);
+    if (process->pid > 0) return QG_OK;
+    process->pid = 0;
+    return qg_fail_errno(error, "%s: cannot start a process", program);
+}
+
+/* ------------------------------------------------------------------------- life and the end */
+
+bool qg_process_ended(qg_process *process, int *how)
+{
+    const pid_t ended = waitpid(process->pid, how, WNOHANG);
+    if (ended == 0 || (ended < 0 && errno == EINTR)) return false;
+    if (ended < 0) *how = 1 << 8; /* somebody else has waited for it: as exit code 1 */
+    process->pid = 0;
+    return true;
+}
+
+void qg_process_end(qg_process *process, double grace)
+{
+    const double now = qg_process_clock();
+    if (process->asked <= 0) {
+        process->asked = now;
+        kill(process->pid, SIGTERM);
+    } else if (now - process->asked > grace)
+        kill(process->pid, SIGKILL);
+}
+
+double qg_process_silence(qg_process *process)
+{
+    struct stat file;
+    const double now = qg_process_clock();
+    if (stat(process->sign, &file) == 0 && (file.st_mtim.tv_sec != process->touched.tv_sec ||
+                                            file.st_mtim.tv_nsec != process->touched.tv_nsec)) {
+        process->touched = file.st_mtim;
+        process->moved = now;
+    }
+    return now - process->moved;
+}
+
+/* The last line of the process's own part of the log that begins with "qgraft: ". */
+static bool find_message(const qg_process *process, char *message, size_t size)
+{
+    static const char mark[] = "qgraft: ";
+    char tail[8192], *found = NULL;
+    const int log = open(process->log, O_RDONLY | O_CLOEXEC);
+    if (log < 0) return false;
+    const off_t end = lseek(log, 0, SEEK_END), most = (off_t)sizeof tail - 1;
+    const off_t begin = end - process->begun > most ? end - most : process->begun;
+    const ssize_t length = pread(log, tail, sizeof tail - 1, begin);
+    close(log);
+    tail[length > 0 ? length : 0] = 0;
+    for (char *line = tail, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        if (strncmp(line, mark, sizeof mark - 1) == 0) found = line + sizeof mark - 1;
+    }
+    if (found) snprintf(message, size, "%s", found);
+    return found != NULL;
+}
+
+void qg_process_explain(const qg_process *process, int how, char *message, size_t size)
+{
+    if (WIFSIGNALED(how)) {
+        const char *name = sigabbrev_np(WTERMSIG(how));
+        snprintf(message, size, "killed by SIG%s%s: see log.txt", name ? name : "?",
+                 WTERMSIG(how) == SIGKILL ? " (by somebody, or for want of memory)" : "");
+    } else if (!find_message(process, message, size))
+        snprintf(message, size, "exit code %d: see log.txt", WEXITSTATUS(how));
+}
+
+void qg_process_free(qg_process *process)
+{
+    free(process->log);
+    free(process->sign);
+    *process = (qg_process){0};
+}
