@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static bool ends_in(const char *path, const char *ending)
 {
@@ -81,7 +82,39 @@ static qg_status read_back(FILE *file, char **data, size_t *size, qg_error *erro
     return QG_OK;
 }
 
-static qg_status draw(const char *path, FILE *const files[3], qg_error *error)
+static void big_endian(uint32_t value, uint8_t bytes[4])
+{
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* A PNG says how large it is on paper in the chunk pHYs, which gnuplot leaves out. */
+enum { PNG_HEAD = 33, PNG_PHYSICAL = 21 }; /* bytes: signature and IHDR; pHYs */
+
+static void make_physical(double scale, uint8_t chunk[PNG_PHYSICAL])
+{
+    const uint32_t per_metre = (uint32_t)(96 * scale / 0.0254 + 0.5);
+    big_endian(9, chunk);
+    memcpy(chunk + 4, "pHYs", 4);
+    big_endian(per_metre, chunk + 8);
+    big_endian(per_metre, chunk + 12);
+    chunk[16] = 1; /* the unit: metre */
+    big_endian((uint32_t)crc32(0, chunk + 4, 13), chunk + 17);
+}
+
+static qg_status write_picture(const char *path, const char *data, size_t size, double scale,
+                               qg_error *error)
+{
+    uint8_t physical[PNG_PHYSICAL];
+    make_physical(scale, physical);
+    const bool png = ends_in(path, ".png") && size > PNG_HEAD;
+    const qg_piece pieces[] = {{data, png ? PNG_HEAD : size},
+                               {physical, PNG_PHYSICAL},
+                               {data + PNG_HEAD, png ? size - PNG_HEAD : 0}};
+    return qg_file_replace(path, pieces, png ? 3 : 1, error);
+}
+
+static qg_status draw(const char *path, double scale, FILE *const files[3], qg_error *error)
 {
     int code = 0;
     if (fflush(files[0])) return qg_fail_errno(error, "the figure's script");
@@ -92,8 +125,7 @@ static qg_status draw(const char *path, FILE *const files[3], qg_error *error)
     size_t size = 0;
     status = read_back(files[1], &data, &size, error);
     if (!status && (code != 0 || size == 0)) status = fail_gnuplot(files[2], error);
-    const qg_piece piece = {data, size};
-    if (!status) status = qg_file_replace(path, &piece, 1, error);
+    if (!status) status = write_picture(path, data, size, scale, error);
     free(data);
     return status;
 }
@@ -113,7 +145,7 @@ qg_status qg_gnuplot_draw(const char *path, const char *script, const qg_canvas 
         if (scale > 1)
             fprintf(files[0], "fontscale %g linewidth %g pointscale %g ", scale, scale, scale);
         fprintf(files[0], "font 'sans,%d'\n%s", canvas->font, script);
-        status = draw(path, files, error);
+        status = draw(path, scale, files, error);
     }
     for (int i = 0; i < 3; i++)
         if (files[i]) fclose(files[i]);

@@ -1,0 +1,47 @@
+/* The report of a study: one page with figures, tables and verdicts.
+ *
+ * In the study's folder are written report.html (self-contained: it opens from disk, loads nothing
+ * and runs no script), figures/NAME.svg and .png, metrics.csv, and random-scores.json (the scores
+ * of random play that were measured for it). docs/studies.md says how to read them. */
+#ifndef QGRAFT_REPORT_H
+#define QGRAFT_REPORT_H
+
+#include <qgraft/error.h>
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct qg_report_options {
+    bool partial; /* report what there is of a study that is not finished */
+    /* Says what takes a while ("drawing"); NULL: nobody listens. */
+    void (*progress)(void *context, const char *what);
+    void *context;
+    const volatile sig_atomic_t *stop; /* becomes non-zero: QG_STOPPED; may be NULL */
+} qg_report_options;
+
+typedef struct qg_report {
+    char path[4096];    /* of report.html */
+    char summary[1024]; /* two sentences */
+    size_t experiments; /* that were compared with a baseline, controls left out */
+    size_t positive, negative, not_decided;
+    double effect, low, high; /* pooled: normalised area, 95 % interval; NaN: none */
+    size_t claims, claims_hold, claims_fail;
+    size_t warnings; /* lines in the report that tell what is missing or odd */
+} qg_report;
+
+/* Writes the report of the study in `folder`. QG_ERROR_USAGE: no study, or one that is not finished
+ * while `partial` is not set; QG_ERROR_DATA (a damaged file: named with its line), QG_ERROR_IO
+ * (also: gnuplot is missing), QG_ERROR_MEMORY, QG_STOPPED. An older report.html stays when it
+ * fails. */
+qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,
+                          qg_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

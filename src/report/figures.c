@@ -1,0 +1,226 @@
+/* Which figures there are, their files and the one rule of colours. */
+#include "report/figures.h"
+
+#include "base/file.h"
+#include "report/gnuplot.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 624, FONT = 13 }; /* 6.5 inches at 96 dpi */
+
+static const double finer = 300.0 / 96;
+
+/* ------------------------------------------------------------------------------ looks, text */
+
+unsigned qg_figure_colour(const qg_study_run *run)
+{
+    static const unsigned by_layers[] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7, 0x56b4e9};
+    const int layers = run->choice.first + run->choice.last;
+    if (run->kind != QG_RUN_GRAFT) return 0x000000;
+    if (run->source == QG_SOURCE_RANDOM) return 0x888888;
+    if (layers == 0) return 0xd55e00; /* a part, or single layers */
+    return by_layers[layers < 5 ? layers - 1 : 4];
+}
+
+void qg_figure_text(FILE *script, const char *text)
+{
+    fputc('\'', script);
+    for (; *text; text++) {
+        if (*text == '\'') fputc('\'', script);
+        fputc((unsigned char)*text < 0x20 ? '?' : *text, script);
+    }
+    fputc('\'', script);
+}
+
+void qg_text_add(char *text, size_t size, const char *format, ...)
+{
+    const size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + used, size - used, format, arguments);
+    va_end(arguments);
+}
+
+/* ---------------------------------------------------------------------------------- drawing */
+
+/* Letters, digits and '-' of the text, for the name of a file. */
+static void add_name(char *name, size_t size, const char *text)
+{
+    size_t used = strlen(name);
+    if (*text && used > 0 && used + 1 < size) name[used++] = '-';
+    for (; *text && used + 1 < size; text++)
+        name[used++] = isalnum((unsigned char)*text) ? *text : '-';
+    name[used] = '\0';
+}
+
+static bool name_taken(const qg_figures *figures, const char *name)
+{
+    for (size_t i = 0; i < figures->count; i++)
+        if (strcmp(figures->items[i].name, name) == 0) return true;
+    return false;
+}
+
+static qg_status read_svg(const char *path, qg_figure *figure, qg_error *error)
+{
+    uint8_t *data;
+    size_t size;
+    const qg_status status = qg_file_read(path, (size_t)64 << 20, &data, &size, error);
+    if (!status) figure->svg = (char *)data;
+    return status;
+}
+
+static qg_status draw_files(const qg_results *r, qg_figure *figure, const char *script, int height,
+                            qg_error *error)
+{
+    static const char *const endings[] = {"png", "svg"};
+    const qg_canvas canvas = {WIDTH, height, FONT, finer};
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < 2 && !status; i++) {
+        char *path;
+        if (asprintf(&path, "%s/figures/%s.%s", r->folder, figure->name, endings[i]) < 0)
+            return qg_fail_memory(error, "a path", strlen(r->folder));
+        status = qg_gnuplot_draw(path, script, &canvas, error);
+        if (!status && i == 1) status = read_svg(path, figure, error);
+        free(path);
+    }
+    return status;
+}
+
+/* Draws the next figure, whose name begins as figure->name does; nothing at height 0. */
+static qg_status finish(const qg_results *r, qg_figures *figures, qg_figure *figure, FILE *script,
+                        char *const *text, int height, qg_error *error)
+{
+    if (fclose(script) != 0) return qg_fail_memory(error, "a figure's script", 4096);
+    if (height == 0) return QG_OK;
+    char name[sizeof figure->name];
+    snprintf(name, sizeof name, "%s", figure->name);
+    for (int i = 2; name_taken(figures, figure->name); i++)
+        snprintf(figure->name, sizeof figure->name, "%.140s-%d", name, i);
+    const qg_status status = draw_files(r, figure, *text, height, error);
+    figures->items[figures->count++] = *figure;
+    return status;
+}
+
+static qg_status add_curves(const qg_results *r, qg_figures *figures, int run, qg_error *error)
+{
+    const qg_study_run *first = &r->study->runs[run];
+    qg_figure figure = {.kind = QG_FIGURE_CURVES, .run = run, .name = "curves"};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *script = open_memstream(&text, &size);
+    if (!script) return qg_fail_memory(error, "a figure's script", 4096);
+    add_name(figure.name, sizeof figure.name - 20, first->group);
+    if (!strstr(first->group, first->game))
+        add_name(figure.name, sizeof figure.name - 20, first->game);
+    const int height = qg_figure_curves(r, &figure, script);
+    const qg_status status = finish(r, figures, &figure, script, &text, height, error);
+    free(text);
+    return status;
+}
+
+static qg_status add_other(const qg_results *r, qg_figures *figures, const char *copied,
+                           qg_error *error)
+{
+    qg_figure figure = {.kind = copied ? QG_FIGURE_MATRIX : QG_FIGURE_SCATTER};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *script = open_memstream(&text, &size);
+    if (!script) return qg_fail_memory(error, "a figure's script", 4096);
+    snprintf(figure.name, sizeof figure.name, copied ? "matrix" : "similarity");
+    if (copied) add_name(figure.name, sizeof figure.name - 20, copied);
+    const int height = copied ? qg_figure_matrix(r, copied, &figure, script)
+                              : qg_figure_scatter(r, figures, &figure, script);
+    const qg_status status = finish(r, figures, &figure, script, &text, height, error);
+    free(text);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------ which there are */
+
+static bool same_figure(const qg_study_run *a, const qg_study_run *b)
+{
+    return strcmp(a->group, b->group) == 0 && strcmp(a->game, b->game) == 0;
+}
+
+static bool is_baseline(const qg_study *study, int run)
+{
+    for (int i = 0; i < study->run_count; i++)
+        if (study->runs[i].listed && study->runs[i].kind == QG_RUN_GRAFT &&
+            study->runs[i].baseline == run)
+            return true;
+    return false;
+}
+
+/* Whether a run has a figure of its own group: listed grafts, and trainings that are nobody's
+ * baseline. */
+static bool leads(const qg_results *r, int run)
+{
+    const qg_study_run *it = &r->study->runs[run];
+    return it->listed && r->runs[run].shown &&
+           (it->kind == QG_RUN_GRAFT || !is_baseline(r->study, run));
+}
+
+bool qg_figure_shows(const qg_results *r, const qg_figure *figure, int run)
+{
+    const qg_study_run *runs = r->study->runs, *first = &runs[figure->run];
+    if (leads(r, run)) return same_figure(&runs[run], first);
+    for (int i = 0; i < r->study->run_count; i++)
+        if (leads(r, i) && runs[i].kind == QG_RUN_GRAFT && runs[i].baseline == run &&
+            same_figure(&runs[i], first))
+            return true;
+    return false;
+}
+
+static bool is_first(const qg_results *r, int run)
+{
+    for (int i = 0; i < run; i++)
+        if (leads(r, i) && same_figure(&r->study->runs[i], &r->study->runs[run])) return false;
+    return true;
+}
+
+static qg_status draw_curves(const qg_results *r, qg_figures *figures, qg_error *error)
+{
+    for (int i = 0; i < r->study->run_count; i++)
+        if (leads(r, i) && is_first(r, i) && add_curves(r, figures, i, error)) return error->code;
+    return QG_OK;
+}
+
+/* One for each kind of copy; qg_figure_matrix says which have enough sources and targets. */
+static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_error *error)
+{
+    for (size_t i = 0; i < r->experiment_count; i++) {
+        char copied[64], other[64] = "";
+        qg_run_copied(&r->study->runs[r->experiments[i].run], copied);
+        for (size_t j = 0; j < i && strcmp(copied, other) != 0; j++)
+            qg_run_copied(&r->study->runs[r->experiments[j].run], other);
+        if (strcmp(copied, other) == 0) continue;
+        if (add_other(r, figures, copied, error)) return error->code;
+    }
+    return QG_OK;
+}
+
+qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
+{
+    *figures = (qg_figures){0};
+    const size_t most = (size_t)results->study->run_count + results->experiment_count + 1;
+    figures->items = calloc(most, sizeof *figures->items);
+    if (!figures->items) return qg_fail_memory(error, "figures", most * sizeof *figures->items);
+    char *folder = qg_path_join(results->folder, "figures");
+    if (!folder) return qg_fail_memory(error, "a path", strlen(results->folder));
+    qg_status status = qg_folder_create(folder, error);
+    free(folder);
+    if (!status) status = draw_matrices(results, figures, error);
+    if (!status) status = add_other(results, figures, NULL, error);
+    return status ? status : draw_curves(results, figures, error);
+}
+
+void qg_figures_free(qg_figures *figures)
+{
+    for (size_t i = 0; i < figures->count; i++)
+        free(figures->items[i].svg);
+    free(figures->items);
+    *figures = (qg_figures){0};
+}

@@ -1,0 +1,217 @@
+/* The files come from other processes, which may have been killed in the middle of a line, and from
+ * people, who may have touched them: nothing in them is believed before it was looked at. */
+#include "report/history.h"
+
+#include "agent/run_folder.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LARGEST_FILE ((size_t)64 << 20)
+
+#define TRAINING_COLUMNS "step,epsilon,episodes,mean_return,updates,td_error"
+
+enum { MOST_COLUMNS = 8 };
+
+/* -------------------------------------------------------------------------------- warnings */
+
+qg_status qg_warn(qg_warnings *warnings, qg_error *error, const char *format, ...)
+{
+    char *line = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vasprintf(&line, format, arguments);
+    va_end(arguments);
+    if (length < 0) return qg_fail_memory(error, "a warning", strlen(format));
+    for (size_t i = 0; i < warnings->count; i++)
+        if (strcmp(warnings->lines[i], line) == 0) {
+            free(line);
+            return QG_OK;
+        }
+    char **lines = realloc(warnings->lines, (warnings->count + 1) * sizeof *lines);
+    if (!lines) {
+        free(line);
+        return qg_fail_memory(error, "a warning", strlen(format));
+    }
+    warnings->lines = lines;
+    lines[warnings->count++] = line;
+    return QG_OK;
+}
+
+void qg_warnings_free(qg_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++)
+        free(warnings->lines[i]);
+    free(warnings->lines);
+    *warnings = (qg_warnings){0};
+}
+
+/* ------------------------------------------------------------------------------- CSV files */
+
+/* A file that is read line by line; the lines are cut out of `data` in place. */
+typedef struct csv_reader {
+    char *path;
+    uint8_t *data;
+    char *next; /* the beginning of the next line; NULL: no more */
+    int64_t line;
+    double last_step;
+} csv_reader;
+
+static size_t count_lines(const char *text)
+{
+    size_t lines = 0;
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+        lines++;
+    return lines;
+}
+
+/* The next whole line, NULL at the end. */
+static char *next_line(csv_reader *reader)
+{
+    char *line = reader->next, *end = strchr(line, '\n');
+    if (!end) return NULL;
+    *end = '\0';
+    if (end > line && end[-1] == '\r') end[-1] = '\0';
+    reader->next = end + 1;
+    reader->line++;
+    return line;
+}
+
+static void close_csv(csv_reader *reader)
+{
+    free(reader->path);
+    free(reader->data);
+}
+
+static qg_status begin_csv(csv_reader *reader, const char *columns, size_t size, size_t *rows,
+                           qg_warnings *warnings, qg_error *error)
+{
+    if (strlen((char *)reader->data) != size)
+        return qg_fail(error, QG_ERROR_DATA, "%s: holds a NUL byte: damaged", reader->path);
+    reader->next = (char *)reader->data;
+    const size_t lines = count_lines(reader->next);
+    *rows = lines > 0 ? lines - 1 : 0;
+    if (size > 0 && reader->data[size - 1] != '\n') {
+        const qg_status status = qg_warn(
+            warnings, error, "%s: line %zu is cut off and was left out", reader->path, lines + 1);
+        if (status) return status;
+    }
+    const char *header = next_line(reader);
+    if (header && strcmp(header, columns) != 0)
+        return qg_fail(error, QG_ERROR_DATA, "%s:1: the columns are not '%s'", reader->path,
+                       columns);
+    return QG_OK;
+}
+
+/* Opens FOLDER/NAME and reads its header; at most *rows rows follow. close_csv in any case. */
+static qg_status open_csv(csv_reader *reader, const char *folder, const char *name,
+                          const char *columns, size_t *rows, qg_warnings *warnings, qg_error *error)
+{
+    size_t size = 0;
+    *reader = (csv_reader){.path = qg_path_join(folder, name), .last_step = -1};
+    if (!reader->path) return qg_fail_memory(error, "a path", strlen(folder));
+    const qg_status status = qg_file_read(reader->path, LARGEST_FILE, &reader->data, &size, error);
+    return status ? status : begin_csv(reader, columns, size, rows, warnings, error);
+}
+
+/* Takes the line apart into exactly `columns` numbers; an empty cell gives NaN. */
+static qg_status parse_row(csv_reader *reader, char *line, int columns, double *values,
+                           qg_error *error)
+{
+    for (int c = 0; c < columns; c++) {
+        char *end = line ? strchr(line, ',') : NULL;
+        if (!line || (end != NULL) != (c < columns - 1))
+            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: the row has not %d cells", reader->path,
+                           (long long)reader->line, columns);
+        if (end) *end = '\0';
+        values[c] = NAN;
+        if (*line && !qg_text_to_real(line, &values[c]))
+            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: '%.40s' is not a number", reader->path,
+                           (long long)reader->line, line);
+        line = end ? end + 1 : NULL;
+    }
+    return QG_OK;
+}
+
+/* The next row; *more is false behind the last one. The first cell is the step. */
+static qg_status read_row(csv_reader *reader, int columns, double *values, bool *more,
+                          qg_error *error)
+{
+    char *line = next_line(reader);
+    *more = line != NULL;
+    if (!line) return QG_OK;
+    const qg_status status = parse_row(reader, line, columns, values, error);
+    if (status) return status;
+    if (!(values[0] > reader->last_step) || values[0] > 0x1p53 || values[0] != floor(values[0]))
+        return qg_fail(error, QG_ERROR_DATA, "%s:%lld: the step does not follow the one before",
+                       reader->path, (long long)reader->line);
+    reader->last_step = values[0];
+    return QG_OK;
+}
+
+/* --------------------------------------------------------------------------------- curves */
+
+static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, qg_error *error)
+{
+    curve->steps = calloc(rows + 1, sizeof *curve->steps);
+    curve->scores = calloc(rows + 1, sizeof *curve->scores);
+    if (!curve->steps || !curve->scores)
+        return qg_fail_memory(error, reader->path, (rows + 1) * 2 * sizeof(double));
+    for (bool more = true; more;) {
+        double values[MOST_COLUMNS];
+        const qg_status status = read_row(reader, MOST_COLUMNS, values, &more, error);
+        if (status) return status;
+        if (!more) break;
+        if (isnan(values[1]))
+            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: there is no score", reader->path,
+                           (long long)reader->line);
+        curve->steps[curve->count] = (int64_t)values[0];
+        curve->scores[curve->count++] = values[1];
+    }
+    return QG_OK;
+}
+
+qg_status qg_curve_read(const char *folder, qg_curve *curve, qg_warnings *warnings, qg_error *error)
+{
+    csv_reader reader;
+    size_t rows = 0;
+    *curve = (qg_curve){0};
+    qg_status status =
+        open_csv(&reader, folder, "evaluations.csv", QG_EVALUATION_COLUMNS, &rows, warnings, error);
+    if (!status) status = read_scores(&reader, rows, curve, error);
+    if (status) qg_curve_free(curve);
+    close_csv(&reader);
+    return status;
+}
+
+void qg_curve_free(qg_curve *curve)
+{
+    free(curve->steps);
+    free(curve->scores);
+    *curve = (qg_curve){0};
+}
+
+qg_status qg_training_read(const char *folder, qg_training *training, qg_warnings *warnings,
+                           qg_error *error)
+{
+    enum { COLUMNS = 6, EPISODES = 2, UPDATES = 4 };
+    csv_reader reader;
+    size_t rows = 0;
+    *training = (qg_training){0};
+    qg_status status =
+        open_csv(&reader, folder, "training.csv", TRAINING_COLUMNS, &rows, warnings, error);
+    for (bool more = !status; more;) {
+        double values[COLUMNS];
+        status = read_row(&reader, COLUMNS, values, &more, error);
+        if (status || !more) break;
+        *training = (qg_training){(int64_t)values[0],
+                                  isnan(values[EPISODES]) ? 0 : llrint(values[EPISODES]),
+                                  isnan(values[UPDATES]) ? 0 : llrint(values[UPDATES])};
+    }
+    close_csv(&reader);
+    return status;
+}

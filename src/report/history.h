@@ -1,0 +1,46 @@
+/* What a run wrote while it went on: its CSV files as curves, and what was wrong with them. */
+#ifndef QG_REPORT_HISTORY_H
+#define QG_REPORT_HISTORY_H
+
+#include <qgraft/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the reader of a report has to know beside the numbers, a line each. */
+typedef struct qg_warnings {
+    char **lines;
+    size_t count;
+} qg_warnings;
+
+/* Adds a line; a line that is there already is not repeated. QG_ERROR_MEMORY. */
+qg_status qg_warn(qg_warnings *warnings, qg_error *error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void qg_warnings_free(qg_warnings *warnings);
+
+/* The evaluations of a run: `count` scores at ascending steps, the first before any training. */
+typedef struct qg_curve {
+    size_t count;
+    int64_t *steps;
+    double *scores;
+} qg_curve;
+
+/* Reads FOLDER/evaluations.csv. A last line without newline (a killed process, or one that is just
+ * writing) is left out, with a warning. QG_ERROR_DATA names file and line: other columns, a step
+ * that does not rise, a cell that is no number, no score; QG_ERROR_IO: there is no file; nothing is
+ * to be freed after a failure. */
+qg_status qg_curve_read(const char *folder, qg_curve *curve, qg_warnings *warnings,
+                        qg_error *error);
+void qg_curve_free(qg_curve *curve); /* a curve of zero bytes is allowed */
+
+/* The last row of FOLDER/training.csv; all 0 when there is none. */
+typedef struct qg_training {
+    int64_t step, episodes, updates;
+} qg_training;
+
+/* Fails as qg_curve_read does. */
+qg_status qg_training_read(const char *folder, qg_training *training, qg_warnings *warnings,
+                           qg_error *error);
+
+#endif

@@ -1,0 +1,197 @@
+/* metrics.csv: rows `seed` (one run, one seed) and `pooled` (one run, all its seeds). Scores are in
+ * the game's points, differences in units of reference - random. An empty cell: there is none. */
+#include "report/metrics.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------ cells */
+
+/* Each cell is followed by its comma; the last column of all, `reason`, ends the line. */
+static void put_quoted(FILE *out, const char *text)
+{
+    const bool quoted = strpbrk(text, ",\"\n\r") != NULL;
+    if (quoted) fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', out);
+        fputc(*text, out);
+    }
+    if (quoted) fputc('"', out);
+}
+
+static void put_text(FILE *out, const char *text)
+{
+    put_quoted(out, text);
+    fputc(',', out);
+}
+
+static void put_real(FILE *out, double value)
+{
+    char text[32] = "";
+    if (isfinite(value)) qg_text_from_real(value, text);
+    fprintf(out, "%s,", text);
+}
+
+/* A step; -1: never. */
+static void put_step(FILE *out, int64_t step)
+{
+    if (step >= 0) fprintf(out, "%" PRId64, step);
+    fputc(',', out);
+}
+
+static void put_empty(FILE *out, int cells)
+{
+    for (int i = 0; i < cells; i++)
+        fputc(',', out);
+}
+
+static void put_header(FILE *out)
+{
+    fputs("row,run,baseline,game,source,source_game,copied,frozen,group,seed,seeds,last_step,",
+          out);
+    for (int m = 0; m < QG_MEASURES; m++) {
+        const char *name = qg_measure_name((qg_measure)m);
+        fprintf(out, "%s,%s_baseline,%s_difference,%s_low,%s_high,", name, name, name, name, name);
+    }
+    fputs("area_bootstrap_low,area_bootstrap_high,area_ratio,threshold,threshold_step,"
+          "threshold_step_baseline,crossover_step,probability,probability_low,probability_high,"
+          "random,reference,similarity,verdict,reason\n",
+          out);
+}
+
+/* -------------------------------------------------------------------------------------- rows */
+
+static void put_run(FILE *out, const qg_results *r, int index, const char *row)
+{
+    const qg_study_run *run = &r->study->runs[index];
+    const qg_experiment *e = qg_results_experiment(r, index);
+    char copied[64];
+    qg_run_copied(run, copied);
+    char *frozen = strrchr(copied, ' ');
+    if (frozen) *frozen = '\0'; /* a column of its own */
+    put_text(out, row);
+    put_text(out, run->id);
+    put_text(out, e && run->baseline >= 0 ? r->study->runs[run->baseline].id : "");
+    put_text(out, run->game);
+    put_text(out, qg_run_source(r->study, run));
+    put_text(out, e ? e->source_game : "");
+    put_text(out, copied);
+    put_text(out, run->kind == QG_RUN_GRAFT ? (run->freeze ? "true" : "false") : "");
+    put_text(out, run->group);
+}
+
+static const qg_pair *find_pair(const qg_experiment *e, uint64_t seed)
+{
+    for (size_t i = 0; e && i < e->pair_count; i++)
+        if (e->pairs[i].seed == seed) return &e->pairs[i];
+    return NULL;
+}
+
+/* `pair` is NULL without a comparison; what the seed reached by itself is in `levels`. */
+static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
+{
+    const qg_run_result *result = &r->runs[run];
+    const qg_experiment *e = qg_results_experiment(r, run);
+    const qg_pair *levels = &result->levels[seed], *pair = find_pair(e, result->seeds[seed]);
+    const size_t points = pair ? e->point_count : result->curves.point_count;
+    put_run(out, r, run, "seed");
+    fprintf(out, "%" PRIu64 ",1,%" PRId64 ",", result->seeds[seed],
+            result->curves.steps[points - 1]);
+    for (int m = 0; m < QG_MEASURES; m++) {
+        put_real(out, (pair ? pair : levels)->transfer[m]);
+        put_real(out, pair ? pair->baseline[m] : NAN);
+        put_real(out, pair ? pair->difference[m] : NAN);
+        put_empty(out, 2);
+    }
+    put_empty(out, 2);
+    put_real(out, pair ? pair->area_ratio : NAN);
+    put_real(out, pair ? e->game->scale.threshold : NAN);
+    put_step(out, pair ? pair->transfer_threshold : -1);
+    put_step(out, pair ? pair->baseline_threshold : -1);
+    put_step(out, pair ? pair->crossover : -1);
+    put_empty(out, 3);
+    put_real(out, pair ? e->game->scale.random : NAN);
+    put_real(out, pair ? e->game->scale.reference : NAN);
+    put_real(out, e && e->has_similarity ? e->similarity.grade : NAN);
+    fputs(",\n", out);
+}
+
+static double mean_of(const qg_experiment *e, int measure, bool transfer)
+{
+    double sum = 0;
+    for (size_t i = 0; i < e->pair_count; i++)
+        sum += transfer ? e->pairs[i].transfer[measure] : e->pairs[i].baseline[measure];
+    return sum / (double)e->pair_count;
+}
+
+static double mean_ratio(const qg_experiment *e)
+{
+    double sum = 0;
+    for (size_t i = 0; i < e->pair_count; i++)
+        sum += e->pairs[i].area_ratio;
+    return sum / (double)e->pair_count;
+}
+
+static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
+{
+    const qg_verdict *area = &e->verdicts[QG_AREA];
+    put_run(out, r, e->run, "pooled");
+    fprintf(out, ",%zu,%" PRId64 ",", e->pair_count,
+            r->runs[e->run].curves.steps[e->point_count - 1]);
+    for (int m = 0; m < QG_MEASURES; m++) {
+        put_real(out, mean_of(e, m, true));
+        put_real(out, mean_of(e, m, false));
+        put_real(out, e->verdicts[m].student.value);
+        put_real(out, e->verdicts[m].student.low);
+        put_real(out, e->verdicts[m].student.high);
+    }
+    put_real(out, area->bootstrap.low);
+    put_real(out, area->bootstrap.high);
+    put_real(out, mean_ratio(e));
+    put_real(out, e->game->scale.threshold);
+    put_real(out, e->times.transfer_median);
+    put_real(out, e->times.baseline_median);
+    put_empty(out, 1);
+    put_real(out, e->probability.value);
+    put_real(out, e->probability.low);
+    put_real(out, e->probability.high);
+    put_real(out, e->game->scale.random);
+    put_real(out, e->game->scale.reference);
+    put_real(out, e->has_similarity ? e->similarity.grade : NAN);
+    put_text(out, qg_decision_name(area->decision));
+    put_quoted(out, qg_reason_text(area->reason));
+    fputc('\n', out);
+}
+
+static void put_rows(FILE *out, const qg_results *r)
+{
+    put_header(out);
+    for (int i = 0; i < r->study->run_count; i++) {
+        if (!r->runs[i].shown) continue;
+        for (size_t s = 0; s < r->runs[i].curves.seed_count; s++)
+            put_seed(out, r, i, s);
+        const qg_experiment *e = qg_results_experiment(r, i);
+        if (e && !e->problem[0]) put_pooled(out, r, e);
+    }
+}
+
+qg_status qg_metrics_write(const qg_results *results, qg_error *error)
+{
+    char *text = NULL, *path = qg_path_join(results->folder, "metrics.csv");
+    size_t size = 0;
+    FILE *out = path ? open_memstream(&text, &size) : NULL;
+    if (out) put_rows(out, results);
+    qg_status status = QG_OK;
+    if (!out || fclose(out) != 0) status = qg_fail_memory(error, "metrics.csv", size);
+    const qg_piece piece = {text, size};
+    if (!status) status = qg_file_replace(path, &piece, 1, error);
+    free(text);
+    free(path);
+    return status;
+}

@@ -1,0 +1,329 @@
+/* The page from the top: summary, contents, claims, all experiments at one look. */
+#include "report/page.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------- parts */
+
+void qg_page_decision(FILE *out, qg_decision decision)
+{
+    static const char *const looks[] = {
+        [QG_NOT_DECIDED] = "open", [QG_POSITIVE] = "good", [QG_NEGATIVE] = "bad"};
+    fprintf(out, "<span class=\"badge %s\">%s</span>", looks[decision], qg_decision_name(decision));
+}
+
+void qg_page_difference(FILE *out, double value)
+{
+    if (isfinite(value))
+        fprintf(out, "<td class=\"number\">%+.3f</td>", value);
+    else
+        fputs("<td class=\"number\">&ndash;</td>", out);
+}
+
+void qg_page_interval(FILE *out, const qg_estimate *estimate)
+{
+    if (isfinite(estimate->low) && isfinite(estimate->high))
+        fprintf(out, "<td class=\"number\">%+.3f to %+.3f</td>", estimate->low, estimate->high);
+    else
+        fputs("<td class=\"number\">&ndash;</td>", out);
+}
+
+void qg_page_title(const qg_results *results, const qg_experiment *experiment, char text[320])
+{
+    const qg_study_run *run = &results->study->runs[experiment->run];
+    char copied[64];
+    qg_run_copied(run, copied);
+    if (run->source == QG_SOURCE_RANDOM)
+        snprintf(text, 320, "control: %s, random layers on %s", copied, run->game);
+    else
+        snprintf(text, 320, "%s of %s onto %s", copied, qg_run_source(results->study, run),
+                 run->game);
+}
+
+void qg_page_table(FILE *out, const char *caption, const char *headers)
+{
+    if (caption) qg_html_element(out, "p class=\"quiet\"", "%s", caption);
+    fputs("<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>", out);
+    for (const char *header = headers; *header;) {
+        const bool number = *header == '#';
+        const size_t length = strcspn(header += number, "|");
+        qg_html_element(out, number ? "th scope=\"col\" class=\"number\"" : "th scope=\"col\"",
+                        "%.*s", (int)length, header);
+        header += length + (header[length] == '|');
+    }
+    fputs("</tr></thead><tbody>\n", out);
+}
+
+void qg_page_end_table(FILE *out)
+{
+    fputs("</tbody></table></div>\n", out);
+}
+
+static void put_figure(FILE *out, const qg_figure *figure)
+{
+    fputs("<figure>", out);
+    qg_html_svg(out, figure->svg, figure->alt);
+    fputs("<figcaption>", out);
+    qg_html_print(out, "%s ", figure->caption);
+    fprintf(out, "Files: <a href=\"figures/%s.svg\">SVG</a>, <a href=\"figures/%s.png\">PNG</a>.",
+            figure->name, figure->name);
+    fputs("</figcaption></figure>\n", out);
+}
+
+static bool has_figure(const qg_figures *figures, qg_figure_kind kind)
+{
+    for (size_t i = 0; i < figures->count; i++)
+        if (figures->items[i].kind == kind) return true;
+    return false;
+}
+
+static void put_figures(FILE *out, const qg_figures *figures, qg_figure_kind kind)
+{
+    for (size_t i = 0; i < figures->count; i++) {
+        if (figures->items[i].kind != kind) continue;
+        qg_html_element(out, "h3", "%s", figures->items[i].title);
+        put_figure(out, &figures->items[i]);
+    }
+}
+
+/* -------------------------------------------------------------------------------- beginning */
+
+static void put_head(FILE *out, const qg_study *study, const char *summary)
+{
+    const char *title = study->question ? study->question : study->name;
+    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+          "style-src 'unsafe-inline'; img-src data:\">\n"
+          "<link rel=\"icon\" href=\"data:,\">\n",
+          out);
+    qg_html_element(out, "title", "%s", study->name);
+    fprintf(out, "\n<style>\n%s</style>\n</head>\n<body>\n<header>\n", qg_html_style);
+    qg_html_element(out, "h1", "%s", title);
+    qg_html_element(out, "p class=\"quiet\"", "Study %s, reported by qgraft " QG_VERSION,
+                    study->name);
+    qg_html_element(out, "p class=\"summary\"", "%s", summary);
+    fputs("</header>\n", out);
+}
+
+static void put_contents(FILE *out, const qg_results *r, const qg_figures *figures)
+{
+    fputs("<nav aria-label=\"Contents\"><ul>\n", out);
+    if (r->study->claim_count > 0) fputs("<li><a href=\"#claims\">Claims</a></li>\n", out);
+    fputs("<li><a href=\"#overview\">All experiments</a></li>\n", out);
+    if (has_figure(figures, QG_FIGURE_MATRIX))
+        fputs("<li><a href=\"#matrix\">Transfer matrix</a></li>\n", out);
+    if (has_figure(figures, QG_FIGURE_SCATTER))
+        fputs("<li><a href=\"#similarity\">Similarity and transfer</a></li>\n", out);
+    for (size_t i = 0; i < figures->count; i++)
+        if (figures->items[i].kind == QG_FIGURE_CURVES) {
+            fprintf(out, "<li><a href=\"#figure-%zu\">", i);
+            qg_html_text(out, figures->items[i].title);
+            fputs("</a></li>\n", out);
+        }
+    fputs("<li><a href=\"#making\">How this was made</a></li>\n</ul></nav>\n", out);
+}
+
+static void put_warnings(FILE *out, const qg_warnings *warnings)
+{
+    if (warnings->count == 0) return;
+    fputs("<section class=\"warnings\" aria-label=\"Warnings\"><p>", out);
+    qg_html_print(out, "%zu thing%s to know:", warnings->count, warnings->count > 1 ? "s" : "");
+    fputs("</p><ul>\n", out);
+    for (size_t i = 0; i < warnings->count; i++)
+        qg_html_element(out, "li", "%s", warnings->lines[i]);
+    fputs("</ul></section>\n", out);
+}
+
+/* ----------------------------------------------------------------------------------- claims */
+
+static void put_finding(FILE *out, qg_finding finding)
+{
+    static const char *const words[] = {
+        [QG_OPEN] = "not decided", [QG_HOLDS] = "holds", [QG_FAILS] = "does not hold"};
+    static const char *const looks[] = {
+        [QG_OPEN] = "open", [QG_HOLDS] = "good", [QG_FAILS] = "bad"};
+    fprintf(out, "<td><span class=\"badge %s\">%s</span></td>", looks[finding], words[finding]);
+}
+
+/* What was compared for it: "area of `of` against ...". */
+static void put_test(FILE *out, const qg_study_claim *claim)
+{
+    static const char *const metrics[] = {
+        [QG_CLAIM_AREA] = "whole training", [QG_CLAIM_EARLY] = "first 80 %",
+        [QG_CLAIM_LATE] = "last 20 %",      [QG_CLAIM_ASYMPTOTE] = "last 10 %",
+        [QG_CLAIM_JUMPSTART] = "jumpstart", [QG_CLAIM_MAXIMUM] = "maximum"};
+    static const char *const kinds[] = {[QG_CLAIM_POSITIVE] = "above the baseline",
+                                        [QG_CLAIM_NEGATIVE] = "below the baseline",
+                                        [QG_CLAIM_BETTER] = "gains more",
+                                        [QG_CLAIM_WORSE] = "gains less",
+                                        [QG_CLAIM_LITTLE] = "within"};
+    fputs("<td class=\"nowrap\">", out);
+    qg_html_print(out, "%s: %s", metrics[claim->metric], kinds[claim->kind]);
+    if (claim->kind == QG_CLAIM_LITTLE) qg_html_print(out, " \u00b1%g", claim->margin);
+    fputs("</td>", out);
+}
+
+/* How much the finding rests on, and why it is what it is. */
+static void put_base(FILE *out, const qg_study_claim *claim, const qg_claim_result *result)
+{
+    static const char *const within[] = {[QG_OPEN] = "the intervals meet the margin",
+                                         [QG_HOLDS] = "both intervals lie within the margin",
+                                         [QG_FAILS] = "both intervals lie beyond the margin"};
+    const bool little = claim->kind == QG_CLAIM_LITTLE && result->verdict.pairs > 1;
+    qg_html_element(out, "td class=\"words\"", "%zu experiment%s, %zu seed%s: %s",
+                    result->experiments, result->experiments == 1 ? "" : "s", result->verdict.pairs,
+                    result->verdict.pairs == 1 ? "" : "s",
+                    little ? within[result->finding] : qg_reason_text(result->verdict.reason));
+}
+
+static void put_claims(FILE *out, const qg_results *r)
+{
+    if (r->study->claim_count == 0) return;
+    fputs("<section id=\"claims\"><h2>Claims beside what was found</h2>\n", out);
+    qg_page_table(out, "Effects are differences of normalised scores, seed by seed.",
+                  "claim|found|#effect|#95 % interval|tested on|rests on");
+    for (int i = 0; i < r->study->claim_count; i++) {
+        const qg_study_claim *claim = &r->study->claims[i];
+        const qg_claim_result *result = &r->claims[i];
+        fputs("<tr><td class=\"words\">", out);
+        qg_html_text(out, claim->says);
+        if (claim->source) {
+            fputs("<br>", out);
+            qg_html_element(out, "span class=\"quiet\"", "%s", claim->source);
+        }
+        fputs("</td>", out);
+        put_finding(out, result->finding);
+        qg_page_difference(out, result->verdict.student.value);
+        qg_page_interval(out, &result->verdict.student);
+        put_test(out, claim);
+        put_base(out, claim, result);
+        fputs("</tr>\n", out);
+    }
+    qg_page_end_table(out);
+    fputs("</section>\n", out);
+}
+
+/* ---------------------------------------------------------------------------------- overview */
+
+static void put_experiment_row(FILE *out, const qg_results *r, const qg_experiment *e)
+{
+    const qg_study_run *run = &r->study->runs[e->run];
+    char copied[64];
+    qg_run_copied(run, copied);
+    fprintf(out, "<tr><td><a href=\"#run-%d\">", e->run);
+    qg_html_text(out, run->id);
+    fputs("</a></td>", out);
+    qg_html_element(out, "td", "%s", qg_run_source(r->study, run));
+    qg_html_element(out, "td class=\"nowrap\"", "%s", copied);
+    qg_html_element(out, "td", "%s", run->game);
+    if (e->problem[0]) {
+        qg_html_element(out, "td colspan=\"5\" class=\"words\"", "not compared: %s", e->problem);
+        fputs("</tr>\n", out);
+        return;
+    }
+    const qg_verdict *area = &e->verdicts[QG_AREA];
+    qg_html_element(out, "td class=\"number\"", "%zu", e->pair_count);
+    qg_page_difference(out, area->student.value);
+    qg_page_interval(out, &area->student);
+    qg_html_element(out, "td class=\"number\"", "%.2f", e->probability.value);
+    fputs("<td>", out);
+    qg_page_decision(out, area->decision);
+    fputs("</td></tr>\n", out);
+}
+
+static void put_estimate(FILE *out, const char *name, const qg_estimate *estimate)
+{
+    fputs("<tr>", out);
+    qg_html_element(out, "td", "%s", name);
+    qg_page_difference(out, estimate->value);
+    qg_page_interval(out, estimate);
+    fputs("</tr>\n", out);
+}
+
+static void put_overview(FILE *out, const qg_results *r)
+{
+    fputs("<section id=\"overview\"><h2>All experiments</h2>\n", out);
+    if (r->experiment_count == 0) {
+        fputs("<p>The study lists no graft.</p></section>\n", out);
+        return;
+    }
+    qg_page_table(out,
+                  "Difference of the normalised area under the curve (mean score over the whole "
+                  "training) from the baseline with the same seeds; P: probability that a transfer "
+                  "is above a baseline.",
+                  "run|source|copied|target|#seeds|#difference|#95 % interval|#P|verdict");
+    for (size_t i = 0; i < r->experiment_count; i++)
+        put_experiment_row(out, r, &r->experiments[i]);
+    qg_page_end_table(out);
+    if (r->pooled_count > 1) {
+        qg_page_table(out, "All of them together; random layers are controls and left out.",
+                      "over the study|#difference|#95 % interval");
+        put_estimate(out, "mean, interval over seeds (Student)", &r->pooled.student);
+        put_estimate(out, "mean, interval over seeds (bootstrap)", &r->pooled.bootstrap);
+        put_estimate(out, "interquartile mean over all pairs (bootstrap)", &r->iqm);
+        qg_page_end_table(out);
+    }
+    fputs("</section>\n", out);
+}
+
+static void put_matrix(FILE *out, const qg_figures *figures)
+{
+    if (!has_figure(figures, QG_FIGURE_MATRIX)) return;
+    fputs("<section id=\"matrix\"><h2>Transfer matrix</h2>\n", out);
+    put_figures(out, figures, QG_FIGURE_MATRIX);
+    fputs("</section>\n", out);
+}
+
+static void put_similarity(FILE *out, const qg_figures *figures)
+{
+    if (!has_figure(figures, QG_FIGURE_SCATTER)) return;
+    fputs("<section id=\"similarity\"><h2>Similarity and transfer</h2>\n", out);
+    if (isfinite(figures->spearman))
+        qg_html_element(out, "p",
+                        "Spearman's rho between the similarity of two games and the measured "
+                        "transfer is %.3f (n = %zu experiments, which share games and seeds: it "
+                        "describes, it tests nothing).",
+                        figures->spearman, figures->spearman_count);
+    else
+        qg_html_element(out, "p",
+                        "All %zu experiments have the same similarity or the same transfer: a rank "
+                        "correlation is not defined.",
+                        figures->spearman_count);
+    put_figures(out, figures, QG_FIGURE_SCATTER);
+    fputs("</section>\n", out);
+}
+
+/* ------------------------------------------------------------------------------------ curves */
+
+static void put_curves(FILE *out, const qg_results *r, const qg_figures *figures)
+{
+    fputs("<section id=\"experiments\"><h2>Experiments</h2>\n", out);
+    for (size_t i = 0; i < figures->count; i++) {
+        const qg_figure *figure = &figures->items[i];
+        if (figure->kind != QG_FIGURE_CURVES) continue;
+        fprintf(out, "<section id=\"figure-%zu\">", i);
+        qg_html_element(out, "h3", "%s", figure->title);
+        put_figure(out, figure);
+        qg_page_experiments(out, r, figure);
+        fputs("</section>\n", out);
+    }
+    fputs("</section>\n", out);
+}
+
+void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figures,
+                   const char *summary)
+{
+    put_head(out, results->study, summary);
+    put_contents(out, results, figures);
+    put_warnings(out, &results->warnings);
+    fputs("<main>\n", out);
+    put_claims(out, results);
+    put_overview(out, results);
+    put_matrix(out, figures);
+    put_similarity(out, figures);
+    put_curves(out, results, figures);
+    qg_page_making(out, results);
+    fputs("</main>\n</body>\n</html>\n", out);
+}

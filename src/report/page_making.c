@@ -1,0 +1,278 @@
+/* How everything was made: scales, sources, settings, runs, machines, commands, the study file. */
+#include "report/page.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ----------------------------------------------------------------------------- normalisation */
+
+static void put_score(FILE *out, double value, bool given, const char *otherwise)
+{
+    if (isfinite(value))
+        qg_html_element(out, "td", "%.4g, %s", value, given ? "given" : otherwise);
+    else
+        qg_html_element(out, "td", "none");
+}
+
+static void put_scales(FILE *out, const qg_results *r)
+{
+    fputs(
+        "<h3>Scores</h3>\n<p>A score is the mean return of the episodes of an evaluation. "
+        "Normalised: (score - random) / (reference - random). All verdicts rest on the area under "
+        "the normalised curve: an experiment is decided only when Student's interval and the "
+        "bootstrap's both exclude zero.</p>\n",
+        out);
+    qg_page_table(out, NULL, "game|random play|reference|threshold");
+    for (int g = 0; g < r->study->game_count; g++) {
+        const qg_game_scale *game = &r->games[g];
+        fputs("<tr>", out);
+        qg_html_element(out, "td", "%s", r->study->games[g].name);
+        put_score(out, game->scale.random, game->random_given, "measured");
+        put_score(out, game->scale.reference, game->reference_given,
+                  "mean over seeds of the baseline's best evaluation");
+        put_score(out, game->scale.threshold, game->threshold_given, "halfway between the two");
+        fputs("</tr>\n", out);
+    }
+    qg_page_end_table(out);
+}
+
+/* ---------------------------------------------------------------------------------- sources */
+
+static void put_teachers(FILE *out, const qg_study *study, const qg_study_run *run)
+{
+    for (int i = 0; i < run->teacher_count; i++)
+        qg_html_print(out, "%s%s", i ? ", " : "", study->sources[run->teachers[i]].name);
+}
+
+static void put_source(FILE *out, const qg_study *study, const qg_study_source *source)
+{
+    fputs("<tr>", out);
+    qg_html_element(out, "td", "%s", source->name);
+    fputs("<td>", out);
+    if (source->run < 0) {
+        qg_html_print(out, "%d file%s: %s", source->file_count, source->file_count > 1 ? "s" : "",
+                      source->file_count > 0 ? source->files[0] : "");
+        fputs("</td><td></td></tr>\n", out);
+        return;
+    }
+    const qg_study_run *run = &study->runs[source->run];
+    qg_html_text(out, run->id);
+    if (run->kind == QG_RUN_DISTILL) {
+        fputs(", distilled from ", out);
+        put_teachers(out, study, run);
+        qg_html_print(out, " at temperature %s", run->temperature);
+    }
+    fputs("</td>", out);
+    if (source->take == QG_TAKE_STEP)
+        qg_html_element(out, "td", "of step %" PRId64, source->at);
+    else
+        qg_html_element(out, "td",
+                        source->take == QG_TAKE_BEST ? "of its best evaluation" : "last");
+    fputs("</tr>\n", out);
+}
+
+static void put_sources(FILE *out, const qg_study *study)
+{
+    if (study->source_count == 0) return;
+    fputs("<h3>Sources</h3>\n", out);
+    qg_page_table(out, NULL, "source|made by|network");
+    for (int i = 0; i < study->source_count; i++)
+        put_source(out, study, &study->sources[i]);
+    qg_page_end_table(out);
+}
+
+/* --------------------------------------------------------------------------------- settings */
+
+/* "a=1, b=2": what differs from the preset, in malloc'ed memory; NULL: none. */
+static char *describe_settings(const qg_settings *settings)
+{
+    qg_settings preset;
+    qg_error ignored;
+    char *text = NULL;
+    size_t count, size;
+    const qg_setting *table = qg_settings_table(&count);
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return NULL;
+    const bool known = qg_settings_preset(&preset, settings->preset, &ignored) == QG_OK;
+    const char *separator = "";
+    for (size_t i = 1; i < count && known; i++) { /* 0 is the preset itself */
+        char here[1100], there[1100];
+        qg_setting_format(settings, &table[i], here, sizeof here);
+        qg_setting_format(&preset, &table[i], there, sizeof there);
+        if (strcmp(here, there) == 0) continue;
+        fprintf(out, "%s%s=%s", separator, table[i].name, here);
+        separator = ", ";
+    }
+    fclose(out);
+    return text;
+}
+
+static bool same_settings(const qg_study_run *a, const qg_study_run *b, const char *settings)
+{
+    if (a->steps != b->steps || strcmp(a->settings.preset, b->settings.preset) != 0) return false;
+    char *other = describe_settings(&b->settings);
+    const bool same = other && strcmp(other, settings) == 0;
+    free(other);
+    return same;
+}
+
+/* One row for all runs that have the settings of `first`; none when an earlier run has them. */
+static void put_settings_row(FILE *out, const qg_study *study, int first)
+{
+    const qg_study_run *run = &study->runs[first];
+    char *settings = describe_settings(&run->settings);
+    bool repeated = !settings;
+    for (int i = 0; i < first && !repeated; i++)
+        repeated = same_settings(run, &study->runs[i], settings);
+    if (!repeated) {
+        fputs("<tr>", out);
+        qg_html_element(out, "td class=\"number\"", "%" PRId64, run->steps);
+        qg_html_element(out, "td", "%s", run->settings.preset);
+        qg_html_element(out, "td class=\"words\"", "%s", *settings ? settings : "none");
+        fputs("<td class=\"words\">", out);
+        for (int i = first; i < study->run_count; i++)
+            if (same_settings(run, &study->runs[i], settings))
+                qg_html_print(out, "%s%s", i > first ? ", " : "", study->runs[i].id);
+        fputs("</td></tr>\n", out);
+    }
+    free(settings);
+}
+
+static void put_settings(FILE *out, const qg_study *study)
+{
+    fputs("<h3>Settings</h3>\n", out);
+    if (study->scale < 1 || study->scale > 1)
+        qg_html_element(out, "p", "All budgets were scaled by %g.", study->scale);
+    qg_page_table(out, "What differs from the preset; every run.yaml has all settings.",
+                  "#steps|preset|settings|runs");
+    for (int i = 0; i < study->run_count; i++)
+        put_settings_row(out, study, i);
+    qg_page_end_table(out);
+}
+
+/* ------------------------------------------------------------------------------------- runs */
+
+static void format_time(double seconds, char text[32])
+{
+    const long long s = llrint(seconds);
+    if (!isfinite(seconds) || seconds < 0)
+        snprintf(text, 32, "?");
+    else if (s >= 3600)
+        snprintf(text, 32, "%lld h %02lld min", s / 3600, s / 60 % 60);
+    else if (s >= 60)
+        snprintf(text, 32, "%lld min %02lld s", s / 60, s % 60);
+    else
+        snprintf(text, 32, "%.1f s", seconds);
+}
+
+static void put_count(FILE *out, int64_t count)
+{
+    if (count > 0)
+        qg_html_element(out, "td class=\"number\"", "%" PRId64, count);
+    else
+        fputs("<td class=\"number\">&ndash;</td>", out);
+}
+
+static void put_task(FILE *out, const qg_results *r, int t)
+{
+    const qg_study_task *task = &r->study->tasks[t];
+    const qg_task_status *status = &r->statuses[t];
+    const qg_run_facts *facts = &r->facts[t];
+    char time[32];
+    format_time(status->seconds, time);
+    fputs("<tr>", out);
+    qg_html_element(out, "td", "%s", r->study->runs[task->run].id);
+    qg_html_element(out, "td class=\"number\"", "%" PRIu64, task->seed);
+    qg_html_element(out, "td", "%s", qg_task_state_name(status->state));
+    put_count(out, status->step);
+    put_count(out, r->trainings[t].episodes);
+    put_count(out, r->trainings[t].updates);
+    qg_html_element(out, "td class=\"number\"", "%s", time);
+    qg_html_element(out, "td class=\"nowrap\"", "%s", facts->started);
+    qg_html_element(out, "td", "%s", facts->host[0] ? facts->host : status->host);
+    qg_html_element(out, "td class=\"nowrap\"", "%s %s", facts->version, facts->instruction_set);
+    fputs("</tr>\n", out);
+}
+
+static void put_tasks(FILE *out, const qg_results *r)
+{
+    double seconds = 0;
+    char time[32];
+    for (int t = 0; t < r->study->task_count; t++)
+        seconds += isfinite(r->statuses[t].seconds) ? r->statuses[t].seconds : 0;
+    format_time(seconds, time);
+    fputs("<h3>Runs</h3>\n", out);
+    qg_html_element(out, "p", "%d runs, %s of work in all.", r->study->task_count, time);
+    fputs("<details><summary>All runs</summary>\n", out);
+    qg_page_table(out, NULL,
+                  "run|#seed|state|#steps|#episodes|#updates|#time|started|machine|qgraft");
+    for (int t = 0; t < r->study->task_count; t++)
+        put_task(out, r, t);
+    qg_page_end_table(out);
+    fputs("</details>\n", out);
+}
+
+/* --------------------------------------------------------------------------------- commands */
+
+/* An argument as a shell reads it. */
+static void put_argument(FILE *out, const char *argument)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:=,+@%";
+    if (*argument && argument[strspn(argument, plain)] == '\0') {
+        qg_html_print(out, " %s", argument);
+        return;
+    }
+    fputs(" &#39;", out);
+    for (; *argument; argument++)
+        if (*argument == '\'')
+            fputs("&#39;\\&#39;&#39;", out);
+        else
+            qg_html_text(out, (const char[2]){*argument});
+    fputs("&#39;", out);
+}
+
+static void put_commands(FILE *out, const qg_results *r)
+{
+    fputs("<details><summary>Commands, one a run</summary>\n<pre>", out);
+    for (int t = 0; t < r->study->task_count; t++) {
+        char **arguments = NULL;
+        qg_error error;
+        if (qg_task_command(r->study, t, r->folder, &arguments, &error) != QG_OK) {
+            qg_html_print(out, "# %s: %s\n", r->study->tasks[t].folder, error.message);
+            continue;
+        }
+        fputs("qgraft", out);
+        for (char **argument = arguments; *argument; argument++)
+            put_argument(out, *argument);
+        fputs("\n", out);
+        qg_arguments_free(arguments);
+    }
+    fputs("</pre></details>\n", out);
+}
+
+static void put_study_file(FILE *out, const qg_study *study)
+{
+    fputs("<details><summary>The study file</summary>\n<pre>", out);
+    for (size_t i = 0; i < study->text_size; i++) {
+        const char text[2] = {(char)study->text[i]};
+        qg_html_text(out, text);
+    }
+    fputs("</pre></details>\n", out);
+}
+
+void qg_page_making(FILE *out, const qg_results *results)
+{
+    fputs("<section id=\"making\"><h2>How this was made</h2>\n", out);
+    put_scales(out, results);
+    put_sources(out, results->study);
+    put_settings(out, results->study);
+    put_tasks(out, results);
+    put_commands(out, results);
+    put_study_file(out, results->study);
+    fputs("<p class=\"quiet\">All numbers: <a href=\"metrics.csv\">metrics.csv</a>. The curves: "
+          "runs/*/s*/evaluations.csv.</p>\n</section>\n",
+          out);
+}

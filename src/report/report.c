@@ -1,0 +1,116 @@
+/* From a study's folder to its report: results, figures, numbers, page, in this order. */
+#include <qgraft/report.h>
+
+#include "base/file.h"
+#include "report/metrics.h"
+#include "report/page.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --------------------------------------------------------------------------------- summary */
+
+static void fill_report(const qg_results *r, qg_report *report)
+{
+    *report = (qg_report){.experiments = r->pooled_count,
+                          .positive = r->decided[QG_POSITIVE],
+                          .negative = r->decided[QG_NEGATIVE],
+                          .not_decided = r->decided[QG_NOT_DECIDED],
+                          .effect = r->pooled.student.value,
+                          .low = r->pooled.student.low,
+                          .high = r->pooled.student.high,
+                          .claims = (size_t)r->study->claim_count,
+                          .warnings = r->warnings.count};
+    for (int i = 0; i < r->study->claim_count; i++) {
+        report->claims_hold += r->claims[i].finding == QG_HOLDS;
+        report->claims_fail += r->claims[i].finding == QG_FAILS;
+    }
+}
+
+/* Most seeds that an experiment was compared over. */
+static size_t most_seeds(const qg_results *r)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < r->experiment_count; i++)
+        if (r->experiments[i].pair_count > most) most = r->experiments[i].pair_count;
+    return most;
+}
+
+static void summarise(const qg_results *r, qg_report *report)
+{
+    char *text = report->summary;
+    const size_t size = sizeof report->summary, seeds = most_seeds(r);
+    if (report->experiments == 0) {
+        snprintf(text, size,
+                 "No experiment could be compared with a baseline%s. Nothing is decided.",
+                 r->partial ? " yet" : "");
+        return;
+    }
+    snprintf(
+        text, size,
+        "%zu experiment%s over %s%zu seed%s: %zu positive, %zu negative, %zu not decided. Copied "
+        "layers changed the normalised area under the curve by %+.3f",
+        report->experiments, report->experiments == 1 ? "" : "s", r->partial ? "at most " : "",
+        seeds, seeds == 1 ? "" : "s", report->positive, report->negative, report->not_decided,
+        report->effect);
+    if (isfinite(report->low))
+        qg_text_add(text, size, " (95 %% interval %+.3f to %+.3f)", report->low, report->high);
+    qg_text_add(text, size, " in the mean: %s%s%s.", qg_decision_name(r->pooled.decision),
+                r->pooled.decision == QG_NOT_DECIDED ? ", " : "",
+                r->pooled.decision == QG_NOT_DECIDED ? qg_reason_text(r->pooled.reason) : "");
+}
+
+/* ------------------------------------------------------------------------------------ writing */
+
+static qg_status write_page(const qg_results *r, const qg_figures *figures, const qg_report *report,
+                            qg_error *error)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return qg_fail_memory(error, "report.html", 4096);
+    qg_page_write(out, r, figures, report->summary);
+    const bool bad = ferror(out) != 0;
+    qg_status status = QG_OK;
+    if (fclose(out) != 0 || bad) status = qg_fail_memory(error, "report.html", size);
+    const qg_piece piece = {text, size};
+    if (!status) status = qg_file_replace(report->path, &piece, 1, error);
+    free(text);
+    return status;
+}
+
+static qg_status write_all(const qg_results *r, const qg_report_options *options, qg_report *report,
+                           qg_error *error)
+{
+    qg_figures figures = {0};
+    fill_report(r, report);
+    summarise(r, report);
+    const int length = snprintf(report->path, sizeof report->path, "%s/report.html", r->folder);
+    if (length < 0 || (size_t)length >= sizeof report->path)
+        return qg_fail(error, QG_ERROR_USAGE, "%.200s...: the name of the folder is too long",
+                       r->folder);
+    if (options->progress) options->progress(options->context, "drawing");
+    qg_status status = qg_figures_draw(r, &figures, error);
+    if (!status) status = qg_metrics_write(r, error);
+    if (!status) status = write_page(r, &figures, report, error);
+    qg_figures_free(&figures);
+    return status;
+}
+
+qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,
+                          qg_error *error)
+{
+    const qg_results_options take = {.partial = options->partial,
+                                     .progress = options->progress,
+                                     .context = options->context,
+                                     .stop = options->stop};
+    qg_study *study = NULL;
+    qg_results *results = NULL;
+    qg_status status = qg_study_open(folder, &study, error);
+    if (!status) status = qg_results_create(study, folder, &take, &results, error);
+    if (!status) status = write_all(results, options, report, error);
+    qg_results_free(results);
+    qg_study_free(study);
+    return status;
+}

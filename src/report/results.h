@@ -1,0 +1,116 @@
+/* The results of a study: what its folder holds, compared and judged.
+ *
+ * An experiment is a listed graft beside its baseline, seed by seed. Everything that the report
+ * shows or metrics.csv holds is taken from here. */
+#ifndef QG_REPORT_RESULTS_H
+#define QG_REPORT_RESULTS_H
+
+#include <qgraft/similarity.h>
+#include <qgraft/statistics.h>
+#include <qgraft/study.h>
+
+#include "report/history.h"
+#include "report/run_facts.h"
+
+#define QG_REPORT_SEED 1 /* of every bootstrap of a report: the same results, the same numbers */
+
+/* The scores between which those of a game are normalised, and where they come from. */
+typedef struct qg_game_scale {
+    qg_scale scale;
+    bool random_given, reference_given, threshold_given; /* in the study file */
+    char problem[192]; /* why scores of this game cannot be normalised; empty: they can */
+} qg_game_scale;
+
+/* The curves of a run's seeds, at the steps that all of them have. */
+typedef struct qg_run_result {
+    bool shown;        /* listed, or the baseline of one that is */
+    qg_curve *read;    /* [curves.seed_count] as they are in the files */
+    uint64_t *seeds;   /* [curves.seed_count] */
+    double **scores;   /* [curves.seed_count], into `read` */
+    qg_curves curves;  /* a view of the above; seed_count 0: nothing could be read */
+    qg_pair *levels;   /* [curves.seed_count] its measures, in `transfer`; the rest is void */
+    qg_estimate *band; /* [curves.point_count] mean over seeds */
+} qg_run_result;
+
+/* A listed graft. */
+typedef struct qg_experiment {
+    int run;
+    const qg_game_scale *game;
+    char source_game[QG_DOMAIN_NAME]; /* empty: not known, or random layers */
+    char problem[512];                /* why there is no comparison; empty: there is one */
+    qg_pair *pairs;                   /* [pair_count] */
+    size_t pair_count, point_count;
+    qg_verdict verdicts[QG_MEASURES]; /* of the differences; reason QG_NO_PAIRS where undefined */
+    qg_estimate probability;          /* that the area of a transfer is above that of a baseline */
+    qg_threshold_times times;
+    qg_run_facts facts; /* of its first seed */
+    bool has_similarity;
+    qg_similarity similarity; /* of the source's game and the target's */
+} qg_experiment;
+
+/* What was found of a claim. */
+typedef enum qg_finding { QG_OPEN, QG_HOLDS, QG_FAILS } qg_finding;
+
+typedef struct qg_claim_result {
+    qg_finding finding;
+    qg_verdict verdict; /* of the effect that the claim speaks of */
+    size_t experiments; /* that it rests on, `of` and `than` together */
+} qg_claim_result;
+
+typedef struct qg_results {
+    const qg_study *study;
+    const char *folder;
+    bool partial;
+    qg_task_status *statuses; /* [task_count] */
+    qg_run_facts *facts;      /* [task_count] */
+    qg_training *trainings;   /* [task_count] */
+    qg_run_result *runs;      /* [run_count] */
+    qg_game_scale *games;     /* [game_count] */
+    qg_experiment *experiments;
+    size_t experiment_count, compared; /* all; those with a comparison */
+    size_t pooled_count;               /* of these, those whose layers were copied: no control */
+    size_t decided[3];                 /* of these, by qg_decision */
+    qg_verdict pooled;                 /* area, over these */
+    qg_estimate iqm;                   /* of their differences of the area; NaN: none */
+    qg_claim_result *claims;           /* [claim_count] */
+    qg_warnings warnings;
+} qg_results;
+
+typedef struct qg_results_options {
+    bool partial; /* take what there is of a study that is not finished */
+    /* Says what takes a while; NULL: nobody listens. */
+    void (*progress)(void *context, const char *what);
+    void *context;
+    const volatile sig_atomic_t *stop; /* may be NULL */
+} qg_results_options;
+
+/* Reads the folder of `study` (both outlive the results) and compares. Random scores that the study
+ * does not give are measured once and kept in FOLDER/random-scores.json. QG_ERROR_USAGE: the study
+ * is not finished and `partial` is not set (the message says what is missing). The caller frees
+ * *results, which is NULL after a failure. */
+qg_status qg_results_create(const qg_study *study, const char *folder,
+                            const qg_results_options *options, qg_results **results,
+                            qg_error *error);
+void qg_results_free(qg_results *results); /* NULL is allowed */
+
+/* Fills `games` from the study, the baselines' curves and random play (src/report/scales.c). */
+qg_status qg_results_find_scales(qg_results *results, const qg_results_options *options,
+                                 qg_error *error);
+
+/* Holds the claims against the experiments, and pools these (src/report/claims.c). */
+qg_status qg_results_judge(qg_results *results, qg_error *error);
+
+/* Whether the experiment belongs to what is pooled: it was compared, and its layers were copied and
+ * not random ones. */
+bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment);
+
+/* The experiment of a run, NULL when it is none. */
+const qg_experiment *qg_results_experiment(const qg_results *results, int run);
+
+/* What was copied, for titles and tables: "first 2 frozen", "last 1 free"; "" for other runs. */
+void qg_run_copied(const qg_study_run *run, char text[64]);
+
+/* Where layers come from: the source's name, "random", or "" for no graft. */
+const char *qg_run_source(const qg_study *study, const qg_study_run *run);
+
+#endif
