@@ -4,6 +4,7 @@
 #include "base/file.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -69,7 +70,7 @@ char *qg_slurm_quote(const char *word)
 
 /* ----------------------------------------------------------------------------------- the plan */
 
-/* "/bin/qgraft run FOLDER --only ID:SEED", the seed by the index of the task. The program takes the
+/* "qgraft run FOLDER --only ID:SEED ...", the seed by the index of the task. The program takes the
  * shell's place, so that Slurm's signal reaches it. */
 static char *write_array_script(const qg_slurm_plan *plan, int run, const char *program,
                                 const char *folder)
@@ -81,8 +82,10 @@ static char *write_array_script(const qg_slurm_plan *plan, int run, const char *
     fputs("#!/bin/bash\nseeds=(", stream);
     for (int s = 0; s < plan->seed_count; s++)
         fprintf(stream, s ? " %" PRIu64 : "%" PRIu64, plan->seeds[s]);
-    fprintf(stream, ")\nexec %s run %s --only \"%s:${seeds[SLURM_ARRAY_TASK_ID]}\" --requeue\n",
-            program, folder, plan->study->runs[run].id);
+    fprintf(stream,
+            ")\nexec %s run %s --only \"%s:${seeds[SLURM_ARRAY_TASK_ID]}\" --threads %d "
+            "--requeue\n",
+            program, folder, plan->study->runs[run].id, plan->study->threads);
     if (fclose(stream) == 0) return text;
     free(text);
     return NULL;
@@ -96,7 +99,8 @@ static qg_status add_job(qg_slurm_plan *plan, int run, qg_error *error)
     if (program && folder && run >= 0)
         job->script = write_array_script(plan, run, program, folder);
     else if (program && folder)
-        job->script = format_text("#!/bin/bash\nexec %s report %s\n", program, folder);
+        job->script = format_text("#!/bin/bash\n%s report %s || exec %s report %s --partial\n",
+                                  program, folder, program, folder);
     free(program);
     free(folder);
     return job->name && job->script ? QG_OK : qg_fail_memory(error, "the script of a job", 4096);
@@ -229,6 +233,15 @@ static char *format_array(const qg_slurm_plan *plan, int run)
     return NULL;
 }
 
+/* Megabytes of 2^20 bytes, rounded up, with those of the process that watches the run. */
+static int64_t find_memory(const qg_slurm_plan *plan, int run)
+{
+    double bytes = 0;
+    for (int t = 0; t < plan->study->task_count; t++)
+        if (plan->study->tasks[t].run == run) bytes = fmax(bytes, plan->options->loads[t].memory);
+    return (int64_t)ceil(bytes / (1 << 20)) + 32;
+}
+
 static bool is_parent(const qg_study *study, int parent, int run)
 {
     for (int t = 0; t < study->task_count; t++)
@@ -299,6 +312,7 @@ char **qg_slurm_arguments(const qg_slurm_plan *plan, int j)
     if (job->run >= 0) {
         add_word(&w, format_array(plan, job->run));
         add_word(&w, format_text("--cpus-per-task=%d", plan->study->threads));
+        add_word(&w, format_text("--mem=%" PRId64 "M", find_memory(plan, job->run)));
         add_word(&w, strdup(SIGNAL));
     }
     add_dependency(&w, plan, job);

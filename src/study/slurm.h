@@ -14,12 +14,13 @@
 #ifndef QG_SLURM_H
 #define QG_SLURM_H
 
-#include <qgraft/study.h>
+#include "study/schedule.h"
 
 typedef struct qg_slurm_options {
     const char *program;                          /* absolute path of qgraft on the nodes */
     const char *partition, *time, *account, *qos; /* NULL: what the cluster says */
     int array_limit;                              /* tasks of an array at once; 0: all */
+    const qg_load *loads;                         /* [task_count]; of interest: the memory */
     char *const *more;                            /* options for sbatch, as given */
     int more_count;
 } qg_slurm_options;
