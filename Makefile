@@ -8,11 +8,12 @@ ATARI_HOME := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/qgraft/atari
 TEST_ATARI := $(or $(QGRAFT_ATARI),$(if $(wildcard $(ATARI_HOME)/SHA256SUMS),$(ATARI_HOME),$(CURDIR)/$(BUILD)/atari-files))
 
 .DEFAULT_GOAL := all
-.PHONY: all help configure test demo atari bench lint format install clean
+.PHONY: all help configure test test-slurm demo atari bench lint format install clean
 
 # What a target needs beyond the build: all of it is looked for, and installed, in one go.
 demo: NEEDS := demo
 lint: NEEDS := lint
+test-slurm: NEEDS := slurm
 
 all: configure ## build the program (build/release/src/cli/qgraft)
 	@ninja -C $(BUILD)/release --quiet
@@ -22,7 +23,7 @@ configure:
 	@test -f $(BUILD)/release/build.ninja || meson setup $(BUILD)/release
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 test: ## every test: unit, sanitizers, against other programs
 	@scripts/install-deps.sh build test atari
@@ -30,6 +31,10 @@ test: ## every test: unit, sanitizers, against other programs
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"
 	@QGRAFT_ATARI="$(TEST_ATARI)" scripts/test.sh $(BUILD) $(BUILD)/venv/bin/python
+
+test-slurm: all ## studies on a real Slurm, started for the test
+	@scripts/test-venv.sh $(BUILD)/venv
+	@QGRAFT="$(CURDIR)/$(QGRAFT)" $(BUILD)/venv/bin/python -m pytest -q tests/slurm
 
 demo: all ## train an agent on a built-in game for a minute and show its curve
 	@scripts/demo.sh $(QGRAFT) $(BUILD)/demo

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs what is missing of the packages that a target needs: install-deps.sh GROUP...
-# Groups: build, atari, test, lint, demo. Quick and silent when all is there; asks apt otherwise.
+# Groups: build, atari, test, slurm, lint, demo. Quick and silent when all is there; asks apt
+# otherwise.
 set -euo pipefail
 
 # PACKAGE CHECK pairs; the checks look for the thing itself, so that other ways to have it count.
@@ -12,6 +13,9 @@ declare -A groups=(
     [atari]="python3 cmd:python3 python3-pip python:pip ca-certificates file:/etc/ssl/certs"
     [test]="g++ cmd:c++ python3 cmd:python3 python3-venv python:ensurepip ca-certificates file:/etc/ssl/certs
         gnuplot-nox cmd:gnuplot"
+    [slurm]="slurm-wlm sbin:slurmctld slurm-wlm sbin:slurmd slurm-client cmd:sbatch munge sbin:munged
+        python3 cmd:python3 python3-venv python:ensurepip ca-certificates file:/etc/ssl/certs
+        gnuplot-nox cmd:gnuplot"
     [lint]="clang-format cmd:clang-format clang-tidy cmd:clang-tidy cppcheck cmd:cppcheck
         shellcheck cmd:shellcheck"
     [demo]="gnuplot-nox cmd:gnuplot"
@@ -21,6 +25,7 @@ have() {
     local what=${1#*:}
     case $1 in
     cmd:*) command -v "$what" ;;
+    sbin:*) PATH=$PATH:/usr/sbin:/sbin command -v "$what" ;;
     file:*) test -e "$what" ;;
     header:*) echo "#include <$what>" | cc -E - ;;
     lib:*) pkg-config --exists "$what" ;;
@@ -41,7 +46,7 @@ find_missing() {
 
 for group in "$@"; do
     if [[ -z ${groups[$group]-} ]]; then
-        echo "install-deps.sh: there is no group '$group': build, atari, test, lint, demo" >&2
+        echo "install-deps.sh: there is no group '$group': build, atari, test, slurm, lint, demo" >&2
         exit 2
     fi
 done
