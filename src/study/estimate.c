@@ -1,8 +1,7 @@
 #include "study/estimate.h"
 
 #include "agent/replay.h"
-#include "base/random.h"
-#include "study/process.h"
+#include "study/measure.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -55,155 +54,7 @@ void qg_machine_look(const char *folder, qg_machine *machine)
     machine->disk = free_disk(folder);
 }
 
-/* ---------------------------------------------------------------------------- measurement */
-
-/* Seconds of the parts of a run, and the shapes on which its bytes depend. */
-typedef struct times {
-    double step, act, update;
-    qg_observation_shape shape;
-    qg_architecture architecture;
-} times;
-
-/* A minibatch of random screens of which half the values are zero. */
-typedef struct random_batch {
-    uint8_t *memory;
-    const uint8_t **screens;
-    int32_t *actions;
-    float *rewards;
-    uint8_t *terminals;
-    qg_batch batch;
-} random_batch;
-
-static qg_status make_batch(const qg_observation_shape *shape, const qg_settings *settings,
-                            random_batch *b, qg_error *error)
-{
-    const size_t size = (size_t)settings->minibatch, history = (size_t)settings->history;
-    const size_t screen = qg_observation_size(shape), count = 2 * size * history;
-    *b = (random_batch){.memory = malloc(count * screen),
-                        .screens = malloc(count * sizeof *b->screens),
-                        .actions = calloc(size, sizeof *b->actions),
-                        .rewards = calloc(size, sizeof *b->rewards),
-                        .terminals = calloc(size, sizeof *b->terminals)};
-    if (!b->memory || !b->screens || !b->actions || !b->rewards || !b->terminals)
-        return qg_fail_memory(error, "a minibatch", count * screen);
-    qg_random random = qg_random_stream(1, "estimate");
-    for (size_t i = 0; i < count * screen; i++) {
-        const uint64_t draw = qg_random_u64(&random);
-        b->memory[i] = draw & 1 ? (uint8_t)(shape->max == 1 ? 1 : draw >> 8) : 0;
-    }
-    for (size_t i = 0; i < count; i++)
-        b->screens[i] = b->memory + i * screen;
-    b->batch = (qg_batch){
-        .states = {(int)size, (int)history, shape->channels, b->screens},
-        .next_states = {(int)size, (int)history, shape->channels, b->screens + count / 2},
-        .actions = b->actions,
-        .rewards = b->rewards,
-        .terminals = b->terminals};
-    return QG_OK;
-}
-
-static void free_batch(random_batch *b)
-{
-    free(b->memory);
-    free(b->screens);
-    free(b->actions);
-    free(b->rewards);
-    free(b->terminals);
-}
-
-/* One random step, of a new episode where the last one has ended. */
-static qg_status play_step(qg_domain *domain, qg_random *random, qg_step *step, uint8_t *screen,
-                           qg_error *error)
-{
-    const qg_status status = step->end ? qg_domain_reset(domain, 0, screen, error) : QG_OK;
-    const uint64_t action = qg_random_below(random, (uint64_t)domain->game->action_count);
-    return status ? status : qg_domain_step(domain, (int)action, step, screen, error);
-}
-
-static qg_status measure_steps(qg_domain *domain, double budget, double *seconds, qg_error *error)
-{
-    uint8_t *screen = malloc(qg_observation_size(&domain->shape));
-    if (!screen) return qg_fail_memory(error, "a screen", qg_observation_size(&domain->shape));
-    qg_random random = qg_random_stream(1, "estimate");
-    qg_step step = {.end = true};
-    int steps = 0;
-    qg_status status = QG_OK;
-    const double begin = qg_process_clock();
-    do
-        for (int i = 0; i < 16 && !status; i++, steps++)
-            status = play_step(domain, &random, &step, screen, error);
-    while (!status && qg_process_clock() - begin < budget);
-    *seconds = (qg_process_clock() - begin) / fmax(1, steps);
-    free(screen);
-    return status;
-}
-
-/* The shortest of many, as other work on the machine only ever lengthens them. */
-static void measure_learning(qg_engine *engine, const qg_settings *s, const random_batch *b,
-                             double budget, times *t)
-{
-    const qg_learning learning = {.discount = (float)s->discount,
-                                  .clip_error = (float)s->clip_error,
-                                  .learning_rate = (float)s->learning_rate,
-                                  .rms_decay = (float)s->rms_decay,
-                                  .rms_epsilon = (float)s->rms_epsilon,
-                                  .l2 = (float)s->l2,
-                                  .dropout_conv = (float)s->dropout_conv,
-                                  .dropout_linear = (float)s->dropout_linear};
-    float q_values[QG_MAX_ACTIONS];
-    qg_states state = b->batch.states;
-    state.size = 1;
-    t->update = t->act = INFINITY;
-    for (double begin = qg_process_clock(), now = begin; now - begin < budget;) {
-        qg_engine_update(engine, &learning, &b->batch, false, NULL, NULL);
-        const double updated = qg_process_clock();
-        qg_engine_forward(engine, QG_ONLINE, &state, q_values);
-        const double acted = qg_process_clock();
-        t->update = fmin(t->update, updated - now);
-        t->act = fmin(t->act, acted - updated);
-        now = acted;
-    }
-}
-
-static qg_status measure_engine(const qg_study_run *run, int threads, double budget, times *t,
-                                qg_error *error)
-{
-    random_batch b = {0};
-    qg_network network = {0};
-    qg_engine *engine = NULL;
-    qg_status status = make_batch(&t->shape, &run->settings, &b, error);
-    if (!status) status = qg_network_create(&t->architecture, &network, error);
-    if (!status)
-        status = qg_engine_create(&t->architecture, run->settings.minibatch, threads, NULL, &engine,
-                                  error);
-    if (!status) {
-        qg_network_initialise(&network, 1);
-        qg_engine_write(engine, QG_ONLINE, &network);
-        qg_engine_update_target(engine);
-        measure_learning(engine, &run->settings, &b, budget, t);
-    }
-    qg_engine_destroy(engine);
-    qg_network_free(&network);
-    free_batch(&b);
-    return status;
-}
-
-static qg_status examine(const qg_study_run *run, int threads, bool measure, times *t,
-                         qg_error *error)
-{
-    const qg_domain_options options = {
-        .seed = 1, .frame_skip = run->settings.frame_skip, .sticky = run->settings.sticky};
-    qg_domain *domain;
-    *t = (times){.step = 1};
-    qg_status status = qg_domain_open(run->game, &options, &domain, error);
-    if (status) return status;
-    t->shape = domain->shape;
-    status = qg_architecture_for(&run->settings, domain, &t->architecture, error);
-    if (!status && measure) status = measure_steps(domain, 0.1, &t->step, error);
-    qg_domain_close(domain);
-    if (!status && measure) status = measure_engine(run, threads, 0.2, t, error);
-    return status;
-}
+/* ------------------------------------------------------------------------------- the loads */
 
 /* Whether one measurement is good for both. */
 static bool is_alike(const qg_study_run *a, const qg_study_run *b)
@@ -215,9 +66,7 @@ static bool is_alike(const qg_study_run *a, const qg_study_run *b)
            s->dropout_linear == o->dropout_linear;
 }
 
-/* ------------------------------------------------------------------------------- the loads */
-
-static double training_seconds(const qg_study_run *run, const times *t)
+static double training_seconds(const qg_study_run *run, const qg_run_times *t)
 {
     const qg_settings *s = &run->settings;
     const double steps = (double)run->steps;
@@ -228,7 +77,7 @@ static double training_seconds(const qg_study_run *run, const times *t)
 
 /* The teachers play (2 % more than is learned from) and are evaluated; the student learns, without
  * the target network's forward pass, and is evaluated. */
-static double distillation_seconds(const qg_study_run *run, int temperatures, const times *t)
+static double distillation_seconds(const qg_study_run *run, int temperatures, const qg_run_times *t)
 {
     const qg_settings *s = &run->settings;
     const double samples = (double)run->steps, teachers = run->teacher_count;
@@ -238,15 +87,15 @@ static double distillation_seconds(const qg_study_run *run, int temperatures, co
            lessons / s->minibatch * 0.75 * t->update;
 }
 
-/* The replay memory, or the teachers' samples. */
-static double memory_file(const qg_study_run *run, const times *t)
+/* The replay memory with the slack that training gives it, or the teachers' samples. */
+static double memory_file(const qg_study_run *run, const qg_run_times *t)
 {
     const double entry = (double)qg_replay_entry_bytes(&t->shape);
     if (run->kind == QG_RUN_DISTILL)
         return 1.02 * (double)run->steps * run->teacher_count *
                (entry + sizeof(float) * (double)t->architecture.actions);
-    const double most = fmin((double)run->settings.replay, (double)run->steps + 1);
-    return entry * most;
+    const double slack = fmax((double)run->settings.replay / 8, (16 << 20) / entry);
+    return entry * (fmin((double)run->settings.replay + slack, (double)run->steps + 1) + 512);
 }
 
 static double activations(const qg_architecture *a)
@@ -259,19 +108,19 @@ static double activations(const qg_architecture *a)
 
 /* Parameters: online, target, two moments, a gradient, a copy in the files' layout and one in the
  * kernels'. Values of a minibatch: forward for both networks, backward, and as columns. */
-static double work_memory(const qg_study_run *run, const times *t)
+static double work_memory(const qg_study_run *run, const qg_run_times *t)
 {
     const qg_settings *s = &run->settings;
     const double parameters = (double)qg_architecture_parameters(&t->architecture);
     const double validation =
         2.0 * (double)s->validation_size * s->history * (double)qg_observation_size(&t->shape);
-    return 12e6 +
+    return 8e6 +
            sizeof(float) * (7 * parameters + 4 * s->minibatch * activations(&t->architecture)) +
            (run->kind == QG_RUN_DISTILL ? 0 : validation);
 }
 
 /* Rows of CSV and TensorBoard, and networks. */
-static double kept_bytes(const qg_study_run *run, const times *t)
+static double kept_bytes(const qg_study_run *run, const qg_run_times *t)
 {
     const qg_settings *s = &run->settings;
     const double parameters = (double)qg_architecture_parameters(&t->architecture);
@@ -281,7 +130,8 @@ static double kept_bytes(const qg_study_run *run, const times *t)
     return 30e3 + 250 * rows + networks * (4000 + sizeof(float) * parameters);
 }
 
-static qg_status weigh(const qg_study_run *run, const times *t, qg_load *load, qg_error *error)
+static qg_status weigh(const qg_study_run *run, const qg_run_times *t, qg_load *load,
+                       qg_error *error)
 {
     qg_temperatures temperatures = {.count = 1};
     if (run->kind == QG_RUN_DISTILL) {
@@ -307,7 +157,7 @@ static bool is_finished(const qg_study *study, const qg_task_status *statuses, i
 }
 
 /* `all`: the times of each run, those measured by `measured`. */
-static qg_status estimate_run(const qg_study *study, int r, bool measure, times *all,
+static qg_status estimate_run(const qg_study *study, int r, bool measure, qg_run_times *all,
                               bool *measured, qg_error *error)
 {
     for (int like = 0; like < r; like++)
@@ -317,11 +167,11 @@ static qg_status estimate_run(const qg_study *study, int r, bool measure, times 
             return QG_OK;
         }
     measured[r] = measure;
-    return examine(&study->runs[r], study->threads, measure, &all[r], error);
+    return qg_measure_run(&study->runs[r], study->threads, measure, &all[r], error);
 }
 
-static qg_status estimate_runs(const qg_study *study, const qg_task_status *statuses, times *all,
-                               bool *measured, qg_load *runs, qg_error *error)
+static qg_status estimate_runs(const qg_study *study, const qg_task_status *statuses,
+                               qg_run_times *all, bool *measured, qg_load *runs, qg_error *error)
 {
     qg_status status = QG_OK;
     for (int r = 0; r < study->run_count && !status; r++) {
@@ -337,7 +187,7 @@ qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuse
                             qg_error *error)
 {
     const size_t count = (size_t)study->run_count + 1;
-    times *all = calloc(count, sizeof *all);
+    qg_run_times *all = calloc(count, sizeof *all);
     bool *measured = calloc(count, sizeof *measured);
     qg_load *runs = calloc(count, sizeof *runs);
     qg_status status = all && measured && runs

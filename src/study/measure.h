@@ -1,0 +1,21 @@
+/* How long the parts of a run take on this machine. */
+#ifndef QG_MEASURE_H
+#define QG_MEASURE_H
+
+#include <qgraft/study.h>
+
+/* Seconds of the parts of a run, and the shapes on which its bytes depend. */
+typedef struct qg_run_times {
+    double step, act, update; /* one step of the game, one choice of an action, one update */
+    qg_observation_shape shape;
+    qg_architecture architecture;
+} qg_run_times;
+
+/* Looks at the game and the network of a run and, if `measure`, plays and learns for about 0.3 s in
+ * all; otherwise a step takes 1 s and the rest nothing. It is done in a process of its own: a game
+ * that crashes or hangs costs the measurement, whose times are then all 0, and nothing else. Fails
+ * as qg_domain_open and qg_engine_create do. */
+qg_status qg_measure_run(const qg_study_run *run, int threads, bool measure, qg_run_times *times,
+                         qg_error *error);
+
+#endif
