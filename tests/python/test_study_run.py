@@ -1,0 +1,538 @@
+"""Studies run on this machine: every run once, in any number of processes and after any end the same
+bits, failures that stay where they are, and folders that survive."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import resource
+import signal
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from test_api import compile_game
+
+QGRAFT = os.environ.get("QGRAFT")
+pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
+
+SETTINGS = ("{learn_start: 300, validation_size: 100, epsilon_steps: 500, replay: 5000, "
+            "eval_every: 1000, eval_steps: 300}")
+# Two seeds of a source, a baseline and two grafts: eight runs of about half a second.
+SMALL = f"""
+study: small
+steps: 2000
+seeds: [1, 2]
+settings: {SETTINGS}
+sources:
+  br: {{game: minatar/breakout}}
+runs:
+  - {{name: base, game: minatar/asterix}}
+  - {{name: first, game: minatar/asterix, from: br, first: 2, freeze: true}}
+  - {{name: last, game: minatar/asterix, from: br, last: 1}}
+"""
+TASKS = [f"{run}:{seed}" for run in ("br", "base", "first", "last") for seed in (1, 2)]
+# One run that takes long enough to be disturbed.
+LONG = f"""
+study: long
+steps: 300000
+seeds: [1]
+settings: {SETTINGS}
+runs:
+  - {{name: long, game: minatar/breakout}}
+"""
+
+
+def write(folder, text=SMALL, name="study.yaml"):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder
+
+
+def command(*words):
+    return [QGRAFT, *map(str, words)]
+
+
+def qgraft(folder, *words, code=0, timeout=100, **options):
+    """A command that is typed in `folder`, so that paths in results are the same for all."""
+    result = subprocess.run(command(*words), cwd=folder, capture_output=True, text=True,
+                            timeout=timeout, **options)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+def run(folder, *words, **options):
+    return qgraft(folder, "run", "study.yaml", "--out", "out", *words, **options)
+
+
+def start(folder, *words, **options):
+    return subprocess.Popen(command("run", "study.yaml", "--out", "out", *words), cwd=folder,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                            **options)
+
+
+def look(folder):
+    """The state of the tasks by name."""
+    status = json.loads(qgraft(folder, "status", "out", "--json").stdout)
+    return {f"{t['run']}:{t['seed']}": t for t in status["tasks"]}
+
+
+def states(folder):
+    return {name: task["state"] for name, task in look(folder).items()}
+
+
+def wait_until(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def is_begun(folder):
+    """Whether one task is finished and another at work."""
+    now = [t for t in look(folder).values() if (folder / "out").exists()]
+    return any(t["state"] == "finished" for t in now) and any(
+        t["state"] == "running" and t["step"] > 0 for t in now)
+
+
+def processes(folder):
+    """Runs whose command names the folder, or whose place it is."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if os.readlink(process / "cwd") == str(folder) and b"--progress-file" in words:
+                found.append(int(process.name))
+        except OSError:
+            pass
+    return found
+
+
+def results(folder):
+    """What the runs made, without what tells of the process that did it."""
+    kept = {"run.yaml", "evaluations.csv", "training.csv", "distillation.csv", "held_out.csv"}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("runs/*/s*/*"))
+            if p.name in kept or p.suffix == ".safetensors"}
+
+
+def times(folder):
+    """When the files of finished runs were written."""
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("runs/*/s*/*")
+            if p.name not in ("lock",)}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = write(tmp_path_factory.mktemp("undisturbed").resolve())
+    run(folder, "--jobs", 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bad_game(tmp_path_factory):
+    """The example's game, which aborts at once or hangs after a second of work, as BAD says."""
+    return compile_game(
+        tmp_path_factory.mktemp("bad"), ("#include <stdio.h>", "#include <stdio.h>\n#include <time.h>"),
+        ("    move(game, action, step);\n    observe(game, observation);",
+         '    const char *bad = getenv("BAD");\n'
+         "    if (bad && *bad == 'a') abort();\n"
+         "    while (bad && *bad == 'h' && clock() > CLOCKS_PER_SEC) {\n    }\n"
+         "    move(game, action, step);\n    observe(game, observation);"))
+
+
+# ---------------------------------------------------------------------------------- the whole
+
+
+def test_everything_is_run_once(undisturbed):
+    assert states(undisturbed) == dict.fromkeys(TASKS, "finished")
+    for name, task in look(undisturbed).items():
+        folder = undisturbed / "out" / task["folder"]
+        assert {"run.yaml", "evaluations.csv", "best.safetensors", "last.safetensors", "task.json",
+                "progress.json", "log.txt"} <= {p.name for p in folder.iterdir()}
+        assert (task["step"], task["steps"], task["message"]) == (2000, 2000, "")
+        assert task["score"] is not None and task["seconds"] > 0
+        assert (folder / "progress.json").stat().st_size == 512
+        assert not (folder / "replay.bin").exists()
+    before = times(undisturbed / "out")
+    again = run(undisturbed)
+    assert times(undisturbed / "out") == before
+    assert "8 finished" in again.stderr and "started" not in again.stderr
+    # The folder is the study as well as its file.
+    assert "8 finished" in qgraft(undisturbed, "run", "out").stderr
+
+
+def test_plain_lines(tmp_path):
+    lines = run(write(tmp_path)).stderr.splitlines()
+    assert {f"{name} started" for name in TASKS} <= set(lines)
+    for name in TASKS:
+        assert any(re.fullmatch(rf"{name} finished: score \S+, \d+:\d\d", line) for line in lines)
+    assert lines[-1].startswith("out: 8 finished")
+    # A graft starts when its source is finished.
+    assert lines.index("first:1 started") > next(
+        i for i, line in enumerate(lines) if line.startswith("br:1 finished"))
+
+
+def test_two_at_once_give_the_same_bits(undisturbed, tmp_path):
+    folder = write(tmp_path)
+    run(folder, "--jobs", 3, "--quiet")
+    made = results(folder / "out")
+    assert len(made) == 8 * 5
+    assert made == results(undisturbed / "out")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_goes_on_where_it_was_ended(undisturbed, tmp_path, how):
+    folder = write(tmp_path.resolve())
+    process = start(folder, "--jobs", 2, "--quiet")
+    wait_until(lambda: is_begun(folder))
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    if how == signal.SIGKILL:
+        wait_until(lambda: not processes(folder), 20)
+    else:
+        assert process.returncode == 130
+        assert not processes(folder)
+    found = set(states(folder).values())
+    assert "finished" in found and found <= {"finished", "stopped", "waiting"}
+    before = {p: t for p, t in times(folder / "out").items()
+              if json.loads((p.parent / "task.json").read_text())["state"] == "finished"}
+    run(folder, "--quiet")
+    after = times(folder / "out")
+    assert before and all(after[p] == t for p, t in before.items())
+    assert results(folder / "out") == results(undisturbed / "out")
+
+
+def test_second_ctrl_c_kills(tmp_path, bad_game):
+    text = LONG.replace("minatar/breakout", "catch")
+    folder = write(tmp_path.resolve(), text)
+    process = start(folder, "--quiet", "--domain-plugin", bad_game,
+                    env={**os.environ, "BAD": "h"})
+    wait_until(lambda: processes(folder))
+    time.sleep(2)  # it hangs now
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None and processes(folder)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode != 0 and not processes(folder)
+
+
+def test_changed_setting(tmp_path):
+    folder = write(tmp_path)
+    run(folder, "--quiet")
+    made, before = results(folder / "out"), times(folder / "out")
+    changed = SMALL.replace("last: 1", "last: 2")
+    write(folder, changed)
+    plan = json.loads(run(folder, "--plan", "--json").stdout)
+    stale = {r["run"]: {t["state"] for t in r["tasks"]} for r in plan["runs"]}
+    assert stale == {"br": {"finished"}, "base": {"finished"}, "first": {"finished"},
+                     "last": {"stale"}}
+    run(folder, "--quiet")
+    after = times(folder / "out")
+    assert all(after[p] == t for p, t in before.items() if "/last/" not in str(p))
+    new = results(folder / "out")
+    assert new["runs/last/s1/best.safetensors"] != made["runs/last/s1/best.safetensors"]
+    # A source's change makes the grafts stale.
+    write(folder, changed.replace("game: minatar/breakout", "game: minatar/breakout, steps: 1000"))
+    plan = json.loads(run(folder, "--plan", "--json").stdout)
+    assert [r["run"] for r in plan["runs"] for t in r["tasks"] if t["state"] == "stale"] == [
+        "br", "br", "first", "first", "last", "last"]
+    # Set back, the old results are found.
+    write(folder)
+    assert "finished" in run(folder).stderr
+    assert results(folder / "out") == made
+    assert times(folder / "out") == before
+
+
+def test_missing_network_is_made_again(undisturbed, tmp_path):
+    folder = write(tmp_path)
+    run(folder, "--quiet")
+    (folder / "out/runs/br/s1/best.safetensors").unlink()
+    (folder / "out/runs/first/s1/task.json").unlink()
+    lines = run(folder).stderr.splitlines()
+    assert {line.split()[0] for line in lines if line.endswith("started")} == {"br:1", "first:1"}
+    assert results(folder / "out") == results(undisturbed / "out")
+
+
+def test_distillation(tmp_path):
+    folder = write(tmp_path, f"""
+study: distilled
+steps: 1000
+seeds: [1]
+settings: {SETTINGS}
+sources:
+  br: {{game: minatar/breakout}}
+  fixed: {{distill: br, temperature: 0.1, samples: 2000}}
+runs:
+  - {{name: base, game: minatar/asterix}}
+  - {{name: graft, game: minatar/asterix, from: fixed, first: 1}}
+""")
+    run(folder, "--quiet")
+    tasks = look(folder)
+    assert {t["state"] for t in tasks.values()} == {"finished"}
+    assert tasks["fixed:1"]["step"] == tasks["fixed:1"]["steps"] == 2000
+
+
+# ----------------------------------------------------------------------------------- failures
+
+FAILING = f"""
+study: failing
+steps: 1000
+seeds: [1]
+settings: {SETTINGS}
+sources:
+  c: {{game: catch}}
+runs:
+  - {{name: graft, game: minatar/asterix, from: c, first: 1}}
+  - {{name: base, game: minatar/asterix}}
+"""
+
+
+def test_failed_run(tmp_path, bad_game):
+    folder = write(tmp_path, FAILING.replace(
+        "{name: base", "{name: again, game: minatar/asterix, from: c, last: 1}\n"
+        "  - {name: base"))
+    bad = {**os.environ, "BAD": "abort"}
+    result = run(folder, "--domain-plugin", bad_game, code=1, env=bad)
+    assert "c:1 failed: killed by SIGABRT: see log.txt" in result.stderr
+    plugin = {**os.environ, "QGRAFT_PLUGINS": str(bad_game)}
+    status = json.loads(qgraft(folder, "status", "out", "--json", env=plugin).stdout)
+    tasks = {t["run"]: t for t in status["tasks"]}
+    assert {name: t["state"] for name, t in tasks.items()} == {
+        "c": "failed", "graft": "blocked", "again": "blocked", "base": "finished"}
+    assert tasks["c"]["message"] == "killed by SIGABRT: see log.txt"
+    assert "runs/c/s1" in tasks["graft"]["message"]
+    assert "$ qgraft train catch" in (folder / "out/runs/c/s1/log.txt").read_text()
+    # The same command tries again.
+    run(folder, "--quiet", env=plugin)
+    status = json.loads(qgraft(folder, "status", "out", "--json", env=plugin).stdout)
+    assert status["counts"]["finished"] == 4
+
+
+def test_stalled_run_is_ended(tmp_path, bad_game):
+    folder = write(tmp_path.resolve(), FAILING.replace("game: catch", "game: catch, steps: 300000"))
+    plugin = {**os.environ, "QGRAFT_PLUGINS": str(bad_game), "BAD": "hang"}
+    result = run(folder, "--stall", "2s", code=1, env=plugin)
+    assert "c:1 failed: ended: no progress for 2 s" in result.stderr
+    assert "base:1 finished" in result.stderr and "1 blocked" in result.stderr
+    assert not processes(folder)
+
+
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+
+
+def test_full_disk(undisturbed, tmp_path):
+    """Files cannot grow beyond 100 kB: no network can be written."""
+    folder = write(tmp_path)
+    result = run(folder, code=1, preexec_fn=limit_files)
+    assert re.search(r"br:1 failed: .*: File too large", result.stderr), result.stderr
+    assert "4 failed, 4 blocked" in result.stderr
+    run(folder, "--quiet")
+    assert results(folder / "out") == results(undisturbed / "out")
+
+
+def test_too_little_room(tmp_path):
+    """What fits is run; what does not is not even started."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk],
+                           capture_output=True)
+    if mount.returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        folder = write(disk)
+        plan = json.loads(run(folder, "--plan", "--json").stdout)
+        assert max(r["disk"] for r in plan["runs"]) < 4e6
+        (disk / "ballast").write_bytes(bytes(3_000_000))
+        result = run(folder, code=2)
+        assert re.search(r"needs \S+ GB of disk, there are \S+ GB: .*--scale", result.stderr)
+        (disk / "ballast").unlink()
+        (disk / "ballast").write_bytes(bytes(1_000_000))
+        result = run(folder, code=1)
+        assert re.search(r"the disk has \S+ GB left, \S+ needs \S+ GB: make room", result.stderr)
+        assert "finished" in set(states(folder).values())
+        (disk / "ballast").unlink()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_cut_off_files(undisturbed, tmp_path):
+    folder = write(tmp_path)
+    run(folder, "--quiet")
+    for name in ("br/s1/task.json", "base/s2/task.json", "last/s1/progress.json"):
+        path = folder / "out/runs" / name
+        path.write_bytes(path.read_bytes()[:40])
+    (folder / "out/runs/first/s1/progress.json").write_bytes(b"")
+    found = states(folder)
+    assert found["br:1"] != "finished" and found["base:2"] != "finished"
+    assert found["last:1"] == found["first:1"] == "finished"
+    run(folder, "--quiet")
+    assert results(folder / "out") == results(undisturbed / "out")
+
+
+# ------------------------------------------------------------------------ one task, one folder
+
+
+def test_only(undisturbed, tmp_path):
+    folder = write(tmp_path)
+    subprocess.run(command("run", "study.yaml", "--out", "out"), cwd=folder, check=False,
+                   capture_output=True, timeout=60, preexec_fn=limit_files)  # only made
+    only = lambda task, **o: qgraft(folder, "run", "out", "--only", task, **o)
+    assert "first:2 begins from br:2, which is not finished" in only("first:2", code=2).stderr
+    # Two at the same task: one waits for the other.
+    twins = [subprocess.Popen(command("run", "out", "--only", "br:2", "--quiet"), cwd=folder)
+             for _ in range(2)]
+    assert [t.wait(timeout=60) for t in twins] == [0, 0]
+    only("first:2")
+    made = [name for name, state in states(folder).items() if state == "finished"]
+    assert made == ["br:2", "first:2"]
+    ours, theirs = results(folder / "out"), results(undisturbed / "out")
+    for name in ("runs/br/s2/last.safetensors", "runs/first/s2/last.safetensors"):
+        assert ours[name] == theirs[name]
+    before = times(folder / "out/runs/br/s2")
+    only("br:2")
+    assert times(folder / "out/runs/br/s2") == before
+
+
+def test_second_executor_is_refused(tmp_path):
+    folder = write(tmp_path.resolve(), LONG)
+    first = start(folder)
+    wait_until(lambda: processes(folder))
+    result = run(folder, code=1)
+    assert f"in use by process {first.pid}" in result.stderr
+    assert look(folder)["long:1"]["state"] == "running"
+    first.send_signal(signal.SIGINT)
+    assert first.wait(timeout=30) == 130
+    first.stderr.close()
+    assert look(folder)["long:1"]["state"] == "stopped"
+
+
+def test_waits_for_the_run_of_a_killed_executor(tmp_path):
+    """The run still writes its checkpoint when the next executor comes."""
+    folder = write(tmp_path.resolve(), LONG.replace("300000", "20000"))
+    first = start(folder, "--quiet")
+    wait_until(lambda: processes(folder))
+    os.kill(processes(folder)[0], signal.SIGSTOP)  # so slow that it is there for sure
+    run_process = processes(folder)[0]
+    first.kill()
+    first.communicate(timeout=10)
+    second = start(folder, "--quiet")
+    time.sleep(1.5)
+    assert second.poll() is None and processes(folder) == [run_process]
+    os.kill(run_process, signal.SIGCONT)
+    assert second.wait(timeout=60) == 0
+    second.stderr.close()
+
+
+def test_folder_of_another_study(undisturbed, tmp_path):
+    folder = write(tmp_path, LONG)
+    (folder / "other").mkdir()
+    (folder / "other/notes.txt").write_text("mine")
+    result = qgraft(folder, "run", "study.yaml", "--out", "other", code=2)
+    assert "holds no study" in result.stderr
+    assert [p.name for p in (folder / "other").iterdir()] == ["notes.txt"]
+    result = qgraft(folder, "run", "study.yaml", "--out", undisturbed / "out", code=2)
+    assert "holds the study 'small', not 'long'" in result.stderr
+    assert states(undisturbed) == dict.fromkeys(TASKS, "finished")
+
+
+# ---------------------------------------------------------------------------- plan and options
+
+
+def test_plan(tmp_path):
+    folder = write(tmp_path)
+    plan = json.loads(run(folder, "--plan", "--json", "--jobs", 2, "--scale", 0.5).stdout)
+    assert not (folder / "out").exists()
+    assert (plan["study"], plan["scale"], plan["jobs"], plan["threads"]) == ("small", 0.5, 2, 1)
+    assert 0 < plan["seconds"] < 60 and 1e6 < plan["memory"] < 1e9 and 1e5 < plan["disk"] < 1e9
+    assert [r["run"] for r in plan["runs"]] == ["br", "base", "first", "last"]
+    for r in plan["runs"]:
+        assert r["steps"] == 1000 and [t["seed"] for t in r["tasks"]] == [1, 2]
+        assert r["seconds"] > 0 and r["memory"] > 1e6 and r["disk"] > 1e5
+        for t in r["tasks"]:
+            assert t["state"] == "waiting"
+            assert t["command"][:2] == ["qgraft", "train" if r["run"] in ("br", "base") else "graft"]
+            assert t["after"] == ([] if r["run"] in ("br", "base") else [f"br:{t['seed']}"])
+    table = run(folder, "--plan").stdout
+    assert "train minatar/breakout" in table and "first 2 of br" in table
+    assert not (folder / "out").exists()
+
+
+def test_what_cannot_fit_is_refused(tmp_path):
+    huge = SMALL.replace("replay: 5000", "replay: 1000M").replace("steps: 2000", "steps: 100000M")
+    folder = write(tmp_path, huge)
+    result = run(folder, code=2)
+    assert re.search(r"br: a run of it needs \S+ GB of memory, there are \S+ GB: .*--scale.*replay",
+                     result.stderr)
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("words", [
+    [], ["study.yaml", "more.yaml"], ["nothing.yaml"], ["study.yaml", "--jobs", "0"],
+    ["study.yaml", "--jobs", "x"], ["study.yaml", "--threads", "0"], ["study.yaml", "--scale", "0"],
+    ["study.yaml", "--scale", "-1"], ["study.yaml", "--scale", "nan"],
+    ["study.yaml", "--stall", "0"], ["study.yaml", "--stall", "5 apples"],
+    ["study.yaml", "--stall", "m"], ["study.yaml", "--only", "br:1"], ["study.yaml", "--nonsense"],
+    [".", ], [".", "--only", "br:1"]])
+def test_odd_options(tmp_path, words):
+    folder = write(tmp_path)
+    code = 1 if words == ["nothing.yaml"] else 2
+    result = qgraft(folder, "run", *words, code=code)
+    assert result.stderr.startswith("qgraft") and not result.stdout
+    assert [p.name for p in folder.iterdir()] == ["study.yaml"]
+
+
+def test_odd_options_of_a_folder(undisturbed):
+    for words in (["--only", "br:3"], ["--only", "br"], ["--only", "x:1"], ["--only", ""],
+                  ["--scale", "0.5"], ["--out", "elsewhere"]):
+        qgraft(undisturbed, "run", "out", *words, code=2)
+    qgraft(undisturbed, "status", ".", code=2)
+    qgraft(undisturbed, "status", "nowhere", code=2)
+    qgraft(undisturbed, "status", code=2)
+
+
+def test_json_result(undisturbed):
+    result = json.loads(run(undisturbed, "--json").stdout)
+    assert result["counts"] == {"waiting": 0, "stale": 0, "running": 0, "stopped": 0,
+                                "finished": 8, "failed": 0, "blocked": 0}
+
+
+def test_status_table(undisturbed):
+    lines = qgraft(undisturbed, "status", "out").stdout.splitlines()
+    assert lines[-1] == "small: 8 finished"
+    assert re.match(r"br:1 +finished +100 %", lines[1])
+
+
+def test_live_table(tmp_path):
+    """On a terminal of 60 columns and 10 lines nothing is longer or higher."""
+    folder = write(tmp_path)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+    process = subprocess.Popen(command("run", "study.yaml", "--out", "out"), cwd=folder,
+                               stderr=slave, stdout=subprocess.DEVNULL)
+    os.close(slave)
+    output = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        output += piece
+    os.close(master)
+    assert process.wait(timeout=10) == 0
+    text = output.decode()
+    frames = text.split("\033[J")
+    assert len(frames) > 8
+    for frame in frames[:-1]:
+        lines = re.sub(r"\033\[[0-9]*[A-Z]|\r", "", frame).split("\n")
+        assert len(lines) <= 9 and all(len(line) < 60 for line in lines), frame
+    assert "br:1" in text and "training" in text and "steps/s" in text
+    assert frames[-1].strip().startswith("out: 8 finished")
