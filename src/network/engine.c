@@ -9,6 +9,7 @@
 #include "base/team.h"
 #include "network/kernels/kernels.h"
 #include "network/plan.h"
+#include "network/profile.h"
 
 #include <assert.h>
 #include <math.h>
@@ -16,11 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum {
-    IMAGE_GROUP = 2, /* images that go through all convolutions together: their activations fit
-                        the second cache */
-    TILE_BLOCK = 16, /* k tiles of a linear layer between two visits of RMSProp */
+    IMAGE_GROUP = 2,   /* images that go through all convolutions together: their activations fit
+                          the second cache */
+    LINEAR_BLOCK = 96, /* k of a linear layer's panel between two visits of RMSProp */
 };
 
 struct qg_engine {
@@ -32,27 +34,16 @@ struct qg_engine {
     bool frozen[QG_MAX_LAYERS];
     size_t weights_at[QG_MAX_LAYERS], biases_at[QG_MAX_LAYERS]; /* in a parameter block */
     size_t parameter_count;                                     /* floats of a block */
+    float *memory;                                              /* of all that follows */
     float *parameters[QG_PARAMETER_SETS];
     float *activations[QG_MAX_LAYERS + 1]; /* inputs of layer i; the last: the q-values */
     float *gradients[QG_MAX_LAYERS];       /* of the outputs of layer i */
     float **scratch;                       /* one a thread: turned weights, weight gradients */
     float *q_next;                         /* [max_batch][outputs of the last layer] */
+    qg_profile *profile;                   /* NULL: no time is taken */
 };
 
 /* ----------------------------------------------------------------- memory and parameters */
-
-/* Zeroed floats on a 2 MB boundary where they are many, so that the kernel can give large pages. */
-static float *allocate(size_t count)
-{
-    const size_t page = (size_t)2 << 20, bytes = count * sizeof(float);
-    const size_t alignment = bytes >= page ? page : 64;
-    const size_t size = (bytes + alignment - 1) / alignment * alignment;
-    float *block = aligned_alloc(alignment, size ? size : alignment);
-    if (!block) return NULL;
-    if (bytes >= page) madvise(block, size, MADV_HUGEPAGE);
-    memset(block, 0, size);
-    return block;
-}
 
 static size_t weight_block(const qg_plan *plan)
 {
@@ -80,34 +71,56 @@ static size_t scratch_size(const qg_engine *engine)
         const qg_plan *plan = &engine->plans[i];
         const size_t taps = (size_t)(plan->kernel * plan->kernel);
         const size_t turned = taps * (size_t)plan->outputs * QG_PANEL;
-        const size_t block = plan->pixels == 1 ? (size_t)plan->panels * TILE_BLOCK * 6 * QG_PANEL
-                                               : weight_block(plan);
+        const size_t block = plan->pixels == 1 ? LINEAR_BLOCK * QG_PANEL : weight_block(plan);
         if (turned > most) most = turned;
         if (block > most) most = block;
     }
     return most;
 }
 
-static bool allocate_all(qg_engine *engine)
+/* The next `count` floats of the engine's block, *used of which are given away. */
+static float *take(const qg_engine *engine, size_t *used, size_t count)
+{
+    float *floats = engine->memory ? engine->memory + *used : NULL;
+    *used += (count + QG_PANEL - 1) / QG_PANEL * QG_PANEL;
+    return floats;
+}
+
+/* Divides the block; returns its size in floats. Without a block all places are NULL. */
+static size_t divide_memory(qg_engine *engine)
 {
     const int layers = engine->architecture.layer_count;
     const size_t batch = (size_t)engine->max_batch;
-    bool good = true;
-    for (int set = 0; set < QG_PARAMETER_SETS; set++)
-        good &= (engine->parameters[set] = allocate(engine->parameter_count)) != NULL;
-    for (int i = 0; i < layers; i++) {
-        const qg_plan *plan = &engine->plans[i];
-        good &= (engine->activations[i] = allocate(batch * plan->in_image)) != NULL;
-        good &= (engine->gradients[i] = allocate(batch * plan->grad_image)) != NULL;
-    }
     const size_t q_count = batch * engine->plans[layers - 1].out_image;
-    good &= (engine->activations[layers] = allocate(q_count)) != NULL;
-    good &= (engine->q_next = allocate(q_count)) != NULL;
-    const int threads = qg_team_size(engine->team);
-    engine->scratch = calloc((size_t)threads, sizeof *engine->scratch);
-    for (int t = 0; t < threads && engine->scratch; t++)
-        good &= (engine->scratch[t] = allocate(scratch_size(engine))) != NULL;
-    return good && engine->scratch;
+    size_t used = 0;
+    for (int set = 0; set < QG_PARAMETER_SETS; set++)
+        engine->parameters[set] = take(engine, &used, engine->parameter_count);
+    for (int i = 0; i < layers; i++) {
+        engine->activations[i] = take(engine, &used, batch * engine->plans[i].in_image);
+        engine->gradients[i] = take(engine, &used, batch * engine->plans[i].grad_image);
+    }
+    engine->activations[layers] = take(engine, &used, q_count);
+    engine->q_next = take(engine, &used, q_count);
+    for (int t = 0; t < qg_team_size(engine->team); t++)
+        engine->scratch[t] = take(engine, &used, scratch_size(engine));
+    return used;
+}
+
+/* All memory is one zeroed block of large pages (where the kernel has them to give): a tile reads
+ * from more small pages at once than the processor has translations for. */
+static qg_status allocate_all(qg_engine *engine, qg_error *error)
+{
+    const size_t page = (size_t)2 << 20;
+    engine->scratch = calloc((size_t)qg_team_size(engine->team), sizeof *engine->scratch);
+    if (!engine->scratch) return qg_fail_memory(error, "an engine", sizeof *engine->scratch);
+    const size_t bytes = divide_memory(engine) * sizeof(float);
+    const size_t size = (bytes + page - 1) / page * page;
+    engine->memory = aligned_alloc(page, size);
+    if (!engine->memory) return qg_fail_memory(error, "an engine", size);
+    madvise(engine->memory, size, MADV_HUGEPAGE);
+    memset(engine->memory, 0, size);
+    divide_memory(engine);
+    return QG_OK;
 }
 
 qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, int threads,
@@ -125,12 +138,10 @@ qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, i
     engine->kernels = kernels;
     engine->max_batch = max_batch;
     qg_status status = qg_team_create(threads, &engine->team, error);
-    if (!status) status = qg_plan_make(architecture, engine->plans, error);
+    if (!status) status = qg_plan_make(architecture, kernels->rows, engine->plans, error);
     if (!status) {
         place_parameters(engine);
-        if (!allocate_all(engine))
-            status =
-                qg_fail_memory(error, "an engine", 4ull * engine->parameter_count * sizeof(float));
+        status = allocate_all(engine, error);
     }
     if (status) {
         qg_engine_destroy(engine);
@@ -143,18 +154,10 @@ qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, i
 void qg_engine_destroy(qg_engine *engine)
 {
     if (!engine) return;
-    for (int set = 0; set < QG_PARAMETER_SETS; set++)
-        free(engine->parameters[set]);
-    for (int i = 0; i < QG_MAX_LAYERS; i++) {
+    for (int i = 0; i < QG_MAX_LAYERS; i++)
         qg_plan_free(&engine->plans[i]);
-        free(engine->activations[i]);
-        free(engine->gradients[i]);
-    }
-    free(engine->activations[QG_MAX_LAYERS]);
-    free(engine->q_next);
-    for (int t = 0; engine->scratch && t < qg_team_size(engine->team); t++)
-        free(engine->scratch[t]);
     free(engine->scratch);
+    free(engine->memory);
     qg_team_destroy(engine->team);
     free(engine);
 }
@@ -173,6 +176,28 @@ void qg_engine_freeze(qg_engine *engine, int layer, bool frozen)
 {
     assert(layer >= 0 && layer < engine->architecture.layer_count);
     engine->frozen[layer] = frozen;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void qg_engine_profile(qg_engine *engine, qg_profile *profile)
+{
+    engine->profile = profile;
+}
+
+/* The time since the last lap went into `work` for layer `l`. */
+static void lap(const qg_engine *engine, int member, qg_work work, int l)
+{
+    qg_profile *profile = engine->profile;
+    if (!profile || member != 0) return;
+    const double now = seconds_now();
+    profile->seconds[work][l] += now - profile->lap;
+    profile->lap = now;
 }
 
 /* Copies one layer between PyTorch's order and the kernels'. */
@@ -281,7 +306,7 @@ static float dropout_of(const qg_engine *engine, const qg_learning *learning, in
  * activations are not needed later: every group but for the last layer's outputs uses the same
  * place. */
 static void forward_images(qg_engine *engine, const float *parameters, const qg_states *states,
-                           int begin, int end, const qg_learning *learning)
+                           int begin, int end, const qg_learning *learning, int member)
 {
     const bool keep = learning;
     const int convs = convolutions(engine);
@@ -289,6 +314,7 @@ static void forward_images(qg_engine *engine, const float *parameters, const qg_
         const int count = end - group < IMAGE_GROUP ? end - group : IMAGE_GROUP;
         for (int i = 0; i < count; i++)
             convert_image(engine, states, group + i, convs == 0 || keep ? group + i : begin + i);
+        lap(engine, member, QG_WORK_CONVERT, 0);
         for (int l = 0; l < convs; l++) {
             const qg_plan *plan = &engine->plans[l];
             const int from = keep ? group : begin, to = keep || l + 1 == convs ? group : begin;
@@ -296,10 +322,10 @@ static void forward_images(qg_engine *engine, const float *parameters, const qg_
                 plan, engine->activations[l] + (size_t)from * plan->in_image,
                 parameters + engine->weights_at[l], parameters + engine->biases_at[l],
                 engine->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
-            if (!learning) continue;
-            const float p = dropout_of(engine, learning, l);
+            const float p = learning ? dropout_of(engine, learning, l) : 0;
             for (int i = 0; i < count && p > 0; i++)
                 drop(engine, l, group + i, learning->dropout_draw, p);
+            lap(engine, member, QG_WORK_FORWARD, l);
         }
     }
 }
@@ -322,15 +348,15 @@ static void forward_team(qg_engine *engine, const float *parameters, const qg_st
     const int members = qg_team_size(engine->team);
     int begin, end;
     qg_team_share(states->size, member, members, &begin, &end);
-    forward_images(engine, parameters, states, begin, end, learning);
+    forward_images(engine, parameters, states, begin, end, learning, member);
     for (int l = convolutions(engine); l < engine->architecture.layer_count; l++) {
         qg_team_barrier(engine->team);
         forward_linear(engine, parameters, l, states->size, member, members);
         const float p = learning ? dropout_of(engine, learning, l) : 0;
-        if (!learning || p <= 0) continue;
-        qg_team_barrier(engine->team);
-        for (int i = begin; i < end; i++)
+        if (p > 0) qg_team_barrier(engine->team);
+        for (int i = begin; i < end && p > 0; i++)
             drop(engine, l, i, learning->dropout_draw, p);
+        lap(engine, member, QG_WORK_FORWARD, l);
     }
     qg_team_barrier(engine->team);
 }
@@ -360,7 +386,7 @@ static void run_forward(void *context, int member)
 /* Acting: one state, without waking the team. */
 static void forward_one(qg_engine *engine, const float *parameters, const qg_states *states)
 {
-    forward_images(engine, parameters, states, 0, 1, NULL);
+    forward_images(engine, parameters, states, 0, 1, NULL, 0);
     for (int l = convolutions(engine); l < engine->architecture.layer_count; l++)
         forward_linear(engine, parameters, l, 1, 0, 1);
 }
@@ -483,27 +509,46 @@ static void apply(const update_job *job, size_t at, float *gradient, size_t coun
                              engine->parameters[QG_MOMENT2] + at, gradient, count);
 }
 
-/* Weight gradients of this member's part of layer `l`, each block followed by its RMSProp step
- * while it is in the cache. */
-static void learn_weights(const update_job *job, int l, int member, int members)
+/* Where weight k of a panel of layer `l` lies in a parameter block. */
+static size_t weights_from(const qg_engine *engine, int l, int panel, int k)
+{
+    return engine->weights_at[l] +
+           ((size_t)panel * (size_t)engine->plans[l].k_count + (size_t)k) * QG_PANEL;
+}
+
+/* Weight gradients of k tiles [tile0, tile1) and panels [panel0, panel1), followed by their RMSProp
+ * step while they are in the cache. */
+static void learn_block(const update_job *job, int l, int member, int tile0, int tile1, int panel0,
+                        int panel1)
 {
     qg_engine *engine = job->engine;
     const qg_plan *plan = &engine->plans[l];
+    const qg_k_tile *first = &plan->k_tiles[tile0], *last = &plan->k_tiles[tile1 - 1];
+    const size_t count = (size_t)(last->k + last->size - first->k) * QG_PANEL;
+    float *gradient = engine->scratch[member];
+    engine->kernels->weight_gradient(plan, engine->activations[l], engine->gradients[l], gradient,
+                                     job->states.size, tile0, tile1, panel0, panel1);
+    lap(engine, member, QG_WORK_WEIGHT_GRADIENT, l);
+    for (int p = panel0; p < panel1; p++, gradient += count)
+        apply(job, weights_from(engine, l, p, first->k), gradient, count, job->learning->l2);
+    lap(engine, member, QG_WORK_RMSPROP, l);
+}
+
+/* This member's part of layer `l`: a convolution's at once, since its gradients are sums over all
+ * images; a linear layer's panel by panel for some k. */
+static void learn_weights(const update_job *job, int l, int member, int members)
+{
+    const qg_engine *engine = job->engine;
+    const qg_plan *plan = &engine->plans[l];
+    const bool linear = plan->pixels == 1;
     int begin, end;
     qg_team_share(plan->k_tile_count, member, members, &begin, &end);
-    const int block = plan->pixels == 1 ? TILE_BLOCK : end - begin;
-    for (int tile = begin; tile < end; tile += block) {
-        const int stop = end - tile < block ? end : tile + block;
-        const qg_k_tile *first = &plan->k_tiles[tile], *last = &plan->k_tiles[stop - 1];
-        const size_t count = (size_t)(last->k + last->size - first->k) * QG_PANEL;
-        engine->kernels->weight_gradient(plan, engine->activations[l], engine->gradients[l],
-                                         engine->scratch[member], count, job->states.size, tile,
-                                         stop);
-        for (int p = 0; p < plan->panels; p++)
-            apply(job,
-                  engine->weights_at[l] +
-                      ((size_t)p * (size_t)plan->k_count + (size_t)first->k) * QG_PANEL,
-                  engine->scratch[member] + (size_t)p * count, count, job->learning->l2);
+    const int tiles = linear ? LINEAR_BLOCK / engine->kernels->rows : end - begin;
+    const int panels = linear ? 1 : plan->panels;
+    for (int tile = begin; tile < end; tile += tiles) {
+        const int stop = end - tile < tiles ? end : tile + tiles;
+        for (int p = 0; p < plan->panels; p += panels)
+            learn_block(job, l, member, tile, stop, p, p + panels);
     }
 }
 
@@ -517,6 +562,7 @@ static void learn_biases(const update_job *job, int l, int member, int members)
                                         begin, end);
     apply(job, job->engine->biases_at[l] + (size_t)begin * QG_PANEL,
           gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL, 0);
+    lap(job->engine, member, QG_WORK_WEIGHT_GRADIENT, l);
 }
 
 /* The gradient of the layer's inputs becomes the gradient of the outputs below. */
@@ -543,6 +589,7 @@ static void backward_team(const update_job *job, int member)
         if (l > job->lowest) {
             propagate(job, l, member, members);
             qg_team_barrier(engine->team);
+            lap(engine, member, QG_WORK_INPUT_GRADIENT, l);
         }
         if (engine->frozen[l]) continue;
         learn_weights(job, l, member, members);
@@ -570,6 +617,7 @@ static void run_update(void *context, int member)
             loss_gradient(job);
     }
     qg_team_barrier(engine->team);
+    lap(engine, member, QG_WORK_LOSS, 0);
     backward_team(job, member);
 }
 
@@ -581,6 +629,7 @@ static void start_update(update_job *job)
         job->lowest++;
     if (job->keep_gradient)
         memset(engine->parameters[QG_GRADIENT], 0, engine->parameter_count * sizeof(float));
+    if (engine->profile) engine->profile->lap = seconds_now();
     qg_team_run(engine->team, run_update, job);
 }
 

@@ -8,6 +8,7 @@ void qg_plan_free(qg_plan *plan)
     free(plan->pixel_in);
     free(plan->pixel_out);
     free(plan->k_tiles);
+    free(plan->gathers);
     *plan = (qg_plan){0};
 }
 
@@ -43,8 +44,9 @@ static void set_shape(const qg_architecture *a, int index, qg_plan *plan)
     plan->in_image = (size_t)(plan->in_rows + 2 * plan->padding) * (size_t)plan->in_row;
     plan->in_step = plan->stride * plan->in_channels;
     plan->in_row_step = plan->stride * plan->in_row;
-    /* A distance of 256 bytes between pixels would use a quarter of the first cache's sets. */
-    plan->grad_pixel = plan->panels * QG_PANEL + (plan->pixels > 1 ? QG_PANEL : 0);
+    /* A distance of 256 bytes between pixels (2048 between images) would use a fraction of the
+     * first cache's sets. */
+    plan->grad_pixel = (plan->panels + 1) * QG_PANEL;
     plan->grad_image = (size_t)plan->pixels * (size_t)plan->grad_pixel;
 }
 
@@ -60,7 +62,7 @@ static void set_outputs(qg_plan *plan, const qg_plan *next)
                 (y + padding) * row + (x + padding) * plan->outputs;
 }
 
-static void set_inputs(qg_plan *plan)
+static void set_inputs(qg_plan *plan, int tile_rows)
 {
     for (int y = 0; y < plan->rows; y++)
         for (int x = 0; x < plan->columns; x++)
@@ -70,9 +72,8 @@ static void set_inputs(qg_plan *plan)
         for (int k = 0; k < run; k += QG_SEGMENT_MAX)
             plan->segments[plan->segment_count++] = (qg_segment){
                 ky * plan->in_row + k, run - k < QG_SEGMENT_MAX ? run - k : QG_SEGMENT_MAX};
-        for (int k = 0; k < run;) { /* tiles of 6, the last ones of 4 rather than 6 and 1 or 2 */
-            const int left = run - k;
-            const int size = left >= 9 || left == 6 ? 6 : left > 5 ? 4 : left;
+        for (int k = 0; k < run;) {
+            const int size = qg_tile_rows(run - k, tile_rows);
             plan->k_tiles[plan->k_tile_count++] =
                 (qg_k_tile){ky * run + k, size, ky * plan->in_row + k};
             k += size;
@@ -80,29 +81,71 @@ static void set_inputs(qg_plan *plan)
     }
 }
 
-static qg_status make_plan(qg_plan *plan, qg_error *error)
+/* The taps that reach outputs along one axis from input position `at`, the border included. */
+typedef struct axis {
+    int tap, output, count;
+} axis;
+
+static axis find_taps(const qg_plan *plan, int at, int outputs)
+{
+    const int taps = (plan->kernel - 1 - at % plan->stride) / plan->stride; /* behind the first */
+    const int newest = at / plan->stride; /* the output that begins at `at` or just before */
+    const int skipped = newest < outputs ? 0 : newest - outputs + 1;
+    const int last = taps < newest ? taps : newest;
+    const bool none = at % plan->stride >= plan->kernel || last < skipped;
+    return none ? (axis){0}
+                : (axis){at % plan->stride + skipped * plan->stride, newest - skipped,
+                         last - skipped + 1};
+}
+
+/* Pixels of one phase (position modulo stride) use the same taps: one phase after the other. */
+static void set_gathers(qg_plan *plan)
+{
+    qg_gather *gather = plan->gathers;
+    for (int phase = 0; phase < plan->stride * plan->stride; phase++)
+        for (int y = phase / plan->stride; y < plan->in_rows; y += plan->stride)
+            for (int x = phase % plan->stride; x < plan->in_columns; x += plan->stride) {
+                const axis v = find_taps(plan, y + plan->padding, plan->rows);
+                const axis u = find_taps(plan, x + plan->padding, plan->columns);
+                *gather++ = (qg_gather){
+                    .in_pixel = y * plan->in_columns + x,
+                    .in = (y + plan->padding) * plan->in_row +
+                          (x + plan->padding) * plan->in_channels,
+                    .tap = v.tap * plan->kernel + u.tap,
+                    .pixel = v.output * plan->columns + u.output,
+                    .rows = v.count,
+                    .columns = u.count,
+                };
+            }
+}
+
+static qg_status make_plan(qg_plan *plan, int tile_rows, qg_error *error)
 {
     const size_t run = (size_t)(plan->kernel * plan->in_channels), kernel = (size_t)plan->kernel;
     const size_t segments = kernel * (run / QG_SEGMENT_MAX + 1), tiles = kernel * (run / 4 + 1);
     const size_t pixels = (size_t)plan->pixels;
+    const size_t in_pixels = (size_t)plan->in_rows * (size_t)plan->in_columns;
     plan->segments = calloc(segments, sizeof *plan->segments);
     plan->k_tiles = calloc(tiles, sizeof *plan->k_tiles);
     plan->pixel_in = calloc(pixels, sizeof *plan->pixel_in);
     plan->pixel_out = calloc(pixels, sizeof *plan->pixel_out);
-    if (!plan->segments || !plan->k_tiles || !plan->pixel_in || !plan->pixel_out)
+    plan->gathers = calloc(in_pixels, sizeof *plan->gathers);
+    if (!plan->segments || !plan->k_tiles || !plan->pixel_in || !plan->pixel_out || !plan->gathers)
         return qg_fail_memory(error, "a layer's plan", tiles * sizeof *plan->k_tiles);
-    set_inputs(plan);
+    set_inputs(plan, tile_rows);
+    set_gathers(plan);
     return QG_OK;
 }
 
-qg_status qg_plan_make(const qg_architecture *a, qg_plan plans[QG_MAX_LAYERS], qg_error *error)
+qg_status qg_plan_make(const qg_architecture *a, int tile_rows, qg_plan plans[QG_MAX_LAYERS],
+                       qg_error *error)
 {
     for (int i = 0; i < a->layer_count; i++) {
         plans[i] = (qg_plan){0};
         set_shape(a, i, &plans[i]);
     }
     for (int i = 0; i < a->layer_count; i++) {
-        const qg_status status = make_plan(&plans[i], error);
+        const qg_status status = make_plan(&plans[i], tile_rows, error);
         if (status) return status;
         set_outputs(&plans[i], i + 1 < a->layer_count ? &plans[i + 1] : NULL);
         if (i == 0) continue;

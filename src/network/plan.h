@@ -6,10 +6,10 @@
 
 #include "network/kernels/kernels.h"
 
-/* Plans of all layers, plans[0 ... layer_count - 1]; free each with qg_plan_free, also after a
- * failure. */
-qg_status qg_plan_make(const qg_architecture *architecture, qg_plan plans[QG_MAX_LAYERS],
-                       qg_error *error);
+/* Plans of all layers, plans[0 ... layer_count - 1], for kernels whose tiles have `tile_rows` rows;
+ * free each with qg_plan_free, also after a failure. */
+qg_status qg_plan_make(const qg_architecture *architecture, int tile_rows,
+                       qg_plan plans[QG_MAX_LAYERS], qg_error *error);
 void qg_plan_free(qg_plan *plan);
 
 /* Place of weight (output, input channel c, ky, kx) in the layout of the kernels. For a linear

@@ -1,7 +1,7 @@
 /* Kernels of a weighted layer; see kernels.h for the layouts. Built once per instruction set.
  *
- * The core is a tile of ROWS x 16 sums that stay in registers (6 x 2 vectors of AVX2 leave four of
- * the sixteen registers for two weights and a broadcast):
+ * The core is a tile of rows x 16 sums that stay in registers (6 x 2 vectors of AVX2 leave four of
+ * the sixteen registers for two weights and a broadcast; AVX-512 has 12 x 1 of its thirty-two):
  *
  *            k ->                 panel: 16 outputs
  *   row 0   a a a a ...      k    b b b b b b b b b b b b b b b b
@@ -9,18 +9,41 @@
  *    ...                     v
  *   row 5   a a a a ...           sums[row][16] += a[row][k] * b[k][16]
  *
- *   forward          rows: 6 pixels           k: inputs       panel: 16 outputs
- *   input gradient   rows: a pixel in 6 images  k: (tap, output)  panel: 16 input channels
- *   weight gradient  rows: 6 k                k: pixels       panel: 16 outputs
+ *   forward          rows: pixels             k: inputs         panel: 16 outputs
+ *   input gradient   rows: a pixel in images  k: (tap, output)  panel: 16 input channels
+ *   weight gradient  rows: k                  k: pixels         panel: 16 outputs
  */
 #include "network/kernels/kernels.h"
 #include "network/kernels/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { ROWS = 6 };
-
-typedef vec panel[VECTORS]; /* 16 floats */
+/* Calls function(rows, ...) with `rows` a constant, so that the sums of a tile are registers. */
+#define ROWS_CASE(n, function, ...)                                                                \
+    case n:                                                                                        \
+        function(n, __VA_ARGS__);                                                                  \
+        break;
+#if ROWS == 12
+#define MORE_ROWS(function, ...)                                                                   \
+    ROWS_CASE(12, function, __VA_ARGS__)                                                           \
+    ROWS_CASE(11, function, __VA_ARGS__)                                                           \
+    ROWS_CASE(10, function, __VA_ARGS__)                                                           \
+    ROWS_CASE(9, function, __VA_ARGS__)                                                            \
+    ROWS_CASE(8, function, __VA_ARGS__)                                                            \
+    ROWS_CASE(7, function, __VA_ARGS__)
+#else
+#define MORE_ROWS(function, ...)
+#endif
+#define WITH_ROWS(rows, function, ...)                                                             \
+    switch (rows) {                                                                                \
+        MORE_ROWS(function, __VA_ARGS__)                                                           \
+        ROWS_CASE(6, function, __VA_ARGS__)                                                        \
+        ROWS_CASE(5, function, __VA_ARGS__)                                                        \
+        ROWS_CASE(4, function, __VA_ARGS__)                                                        \
+        ROWS_CASE(3, function, __VA_ARGS__)                                                        \
+        ROWS_CASE(2, function, __VA_ARGS__)                                                        \
+        ROWS_CASE(1, function, __VA_ARGS__)                                                        \
+    }
 
 /* A run of k: `size` values from a[row] + offset against b[0 ... size-1][16]. */
 typedef struct run {
@@ -29,14 +52,8 @@ typedef struct run {
 } run;
 
 INLINE void multiply(const int rows, const float *const *a, const run *runs, int run_count,
-                     panel *sums)
+                     panel *c)
 {
-    panel c[ROWS];
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            c[i][v] = sums[i][v];
     for (const run *r = runs; r < runs + run_count; r++) {
         const float *b = r->b;
         const long end = r->offset + r->size;
@@ -46,7 +63,7 @@ INLINE void multiply(const int rows, const float *const *a, const run *runs, int
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++)
                 w[v] = vec_load(b + v * LANES);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
             for (int i = 0; i < rows; i++) {
                 const vec x = vec_set(a[i][k]);
 #pragma GCC unroll 4
@@ -55,99 +72,59 @@ INLINE void multiply(const int rows, const float *const *a, const run *runs, int
             }
         }
     }
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            sums[i][v] = c[i][v];
-}
-
-static void multiply_rows(int rows, const float *const *a, const run *runs, int run_count,
-                          panel *sums)
-{
-    switch (rows) {
-    case 6:
-        multiply(6, a, runs, run_count, sums);
-        break;
-    case 5:
-        multiply(5, a, runs, run_count, sums);
-        break;
-    case 4:
-        multiply(4, a, runs, run_count, sums);
-        break;
-    case 3:
-        multiply(3, a, runs, run_count, sums);
-        break;
-    case 2:
-        multiply(2, a, runs, run_count, sums);
-        break;
-    default:
-        multiply(1, a, runs, run_count, sums);
-        break;
-    }
-}
-
-/* How many of `left` rows the next tile takes: 6, but no tile of 1 or 2 is left over, whose few
- * sums would wait for each other. */
-static int next_rows(int left)
-{
-    if (left >= 9 || left == 6) return 6;
-    return left > 4 ? (left == 5 ? 5 : 4) : left;
-}
-
-/* 16 floats at two places of 8 each; the second may be NULL (zeros; not stored). */
-INLINE void load_halves(const float *low, const float *high, panel p)
-{
-    for (int v = 0; v < HALF; v++) {
-        p[v] = vec_load(low + v * LANES);
-        p[HALF + v] = high ? vec_load(high + v * LANES) : vec_set(0);
-    }
-}
-
-INLINE void store_halves(float *low, float *high, const panel p)
-{
-    for (int v = 0; v < HALF; v++) {
-        vec_store(low + v * LANES, p[v]);
-        if (high) vec_store(high + v * LANES, p[HALF + v]);
-    }
 }
 
 /* ------------------------------------------------------------------------------- forward */
 
-enum { BLOCK_RUNS = 16 };
+enum { BLOCK_RUNS = 16, BLOCK_K = 512 };
 
-/* One block of k for all pixels of a panel: begins with the bias or with the sums so far, ends with
- * the ReLU if it is the last. */
-static void forward_block(const qg_plan *plan, const float *in, const run *runs, int run_count,
-                          const float *bias, float *out, bool high, int images, bool first,
-                          bool last)
+/* One block of k for all pixels of a panel. */
+typedef struct forward_block {
+    run runs[BLOCK_RUNS];
+    int run_count;
+    const float *bias; /* NULL: the sums so far are in the outputs */
+    bool relu;         /* of the last block */
+    bool high;         /* the panel's upper half exists */
+} forward_block;
+
+INLINE void forward_tile(const int rows, const forward_block *block, const float *const *a,
+                         float *const *o)
+{
+    panel c[ROWS];
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+        if (block->bias)
+            load_halves(block->bias, block->bias + 8, c[i]);
+        else
+            load_halves(o[i], block->high ? o[i] + 8 : NULL, c[i]);
+    multiply(rows, a, block->runs, block->run_count, c);
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+        if (block->relu)
+            for (int v = 0; v < VECTORS; v++)
+                c[i][v] = vec_max(c[i][v], vec_set(0));
+        store_halves(o[i], block->high ? o[i] + 8 : NULL, c[i]);
+    }
+}
+
+static void forward_pixels(const qg_plan *plan, const float *in, const forward_block *block,
+                           float *out, int images)
 {
     const int total = images * plan->pixels;
     int image = 0, pixel = 0;
     for (int done = 0; done < total;) {
-        const int rows = next_rows(total - done);
+        const int rows = qg_tile_rows(total - done, ROWS);
         const float *a[ROWS];
         float *o[ROWS];
-        panel sums[ROWS];
         for (int i = 0; i < rows; i++) {
             a[i] = in + (size_t)image * plan->in_image + plan->pixel_in[pixel];
             o[i] = out + (size_t)image * plan->out_image + plan->pixel_out[pixel];
-            if (first)
-                load_halves(bias, bias + 8, sums[i]);
-            else
-                load_halves(o[i], high ? o[i] + 8 : NULL, sums[i]);
             if (++pixel == plan->pixels) {
                 pixel = 0;
                 image++;
             }
         }
-        multiply_rows(rows, a, runs, run_count, sums);
-        for (int i = 0; i < rows; i++) {
-            if (last && plan->relu)
-                for (int v = 0; v < VECTORS; v++)
-                    sums[i][v] = vec_max(sums[i][v], vec_set(0));
-            store_halves(o[i], high ? o[i] + 8 : NULL, sums[i]);
-        }
+        WITH_ROWS(rows, forward_tile, block, a, o)
         done += rows;
     }
 }
@@ -156,20 +133,19 @@ static void forward_panel(const qg_plan *plan, const float *in, const float *wei
                           const float *bias, float *out, int images, int index)
 {
     const float *b = weights + (size_t)index * (size_t)plan->k_count * QG_PANEL;
-    const bool high = plan->outputs - index * QG_PANEL > 8;
-    /* The block's weights (at most about 32 KB) stay in the first cache while all pixels pass. */
-    for (int s = 0; s < plan->segment_count;) {
-        run runs[BLOCK_RUNS];
-        int count = 0, size = 0;
-        const bool first = s == 0;
-        while (s < plan->segment_count && count < BLOCK_RUNS &&
-               (size == 0 || size + plan->segments[s].size <= 2 * QG_SEGMENT_MAX)) {
-            runs[count++] = (run){plan->segments[s].offset, plan->segments[s].size, b};
+    /* The block's weights (at most 32 KB) stay in the first cache while all pixels pass. */
+    for (int s = 0, size = 0; s < plan->segment_count; size = 0) {
+        forward_block block = {.bias = s == 0 ? bias + index * QG_PANEL : NULL,
+                               .high = plan->outputs - index * QG_PANEL > 8};
+        while (s < plan->segment_count && block.run_count < BLOCK_RUNS &&
+               (size == 0 || size + plan->segments[s].size <= BLOCK_K)) {
+            block.runs[block.run_count++] =
+                (run){plan->segments[s].offset, plan->segments[s].size, b};
             b += (size_t)plan->segments[s].size * QG_PANEL;
             size += plan->segments[s++].size;
         }
-        forward_block(plan, in, runs, count, bias + index * QG_PANEL, out + index * QG_PANEL, high,
-                      images, first, s == plan->segment_count);
+        block.relu = plan->relu && s == plan->segment_count;
+        forward_pixels(plan, in, &block, out + index * QG_PANEL, images);
     }
 }
 
@@ -220,7 +196,8 @@ static void forward(const qg_plan *plan, const float *in, const float *weights, 
 /* ------------------------------------------------------------------------ input gradient */
 
 /* b[tap][output][16 channels]: the weights of input channels c0 ... c0+15, turned so that the
- * channels are the panel. Channels beyond the last (a multiple of 8) are zeros. */
+ * channels are the panel. Channels beyond the last (a multiple of 8) are zeros. The next channels'
+ * weights are fetched meanwhile. */
 static void turn_weights(const qg_plan *plan, const float *weights, int c0, float *b)
 {
     const int taps = plan->kernel * plan->kernel;
@@ -230,6 +207,8 @@ static void turn_weights(const qg_plan *plan, const float *weights, int c0, floa
             const float *w = weights + (size_t)(n / QG_PANEL) * (size_t)plan->k_count * QG_PANEL +
                              (size_t)(tap * plan->in_channels + c0) * QG_PANEL + n % QG_PANEL;
             float *o = b + (size_t)(tap * plan->outputs + n) * QG_PANEL;
+            for (int line = 0; line < 8; line++)
+                __builtin_prefetch(w + (QG_PANEL + 2 * line) * QG_PANEL, 0, 2);
             transpose_8x8(w, QG_PANEL, o, QG_PANEL);
             if (high)
                 transpose_8x8(w + 8 * QG_PANEL, QG_PANEL, o + 8, QG_PANEL);
@@ -239,25 +218,15 @@ static void turn_weights(const qg_plan *plan, const float *weights, int c0, floa
         }
 }
 
-/* The taps whose output pixel exists, for input pixel (y, x). */
-static int find_taps(const qg_plan *plan, int y, int x, const float *b, run *runs)
+static void set_taps(const qg_plan *plan, const qg_gather *g, const float *b, run *runs)
 {
-    int count = 0;
-    const int stride = plan->stride;
-    y += plan->padding;
-    x += plan->padding;
-    for (int ky = y % stride; ky < plan->kernel && ky <= y; ky += stride) {
-        const int row = (y - ky) / stride;
-        if (row >= plan->rows) continue;
-        for (int kx = x % stride; kx < plan->kernel && kx <= x; kx += stride) {
-            const int column = (x - kx) / stride;
-            if (column >= plan->columns) continue;
-            const int tap = ky * plan->kernel + kx;
-            runs[count++] = (run){(row * plan->columns + column) * plan->grad_pixel, plan->outputs,
-                                  b + (size_t)tap * (size_t)plan->outputs * QG_PANEL};
+    const size_t tap_size = (size_t)plan->outputs * QG_PANEL;
+    for (int y = 0; y < g->rows; y++)
+        for (int x = 0; x < g->columns; x++) {
+            const int tap = g->tap + plan->stride * (y * plan->kernel + x);
+            const int pixel = g->pixel - y * plan->columns - x;
+            *runs++ = (run){pixel * plan->grad_pixel, plan->outputs, b + (size_t)tap * tap_size};
         }
-    }
-    return count;
 }
 
 /* Offset, in the layer below's gradient, of channels c ... c+7 of input pixel `pixel`. */
@@ -268,38 +237,66 @@ static size_t below_offset(const qg_plan *plan, int pixel, int c)
            (size_t)(c - inner * plan->below_channels);
 }
 
-static void input_gradient_pixel(const qg_plan *plan, const float *gradient, const float *in,
-                                 float *below, float scale, int images, int pixel, int c0,
-                                 const float *b)
+/* One input pixel of several images. */
+typedef struct gather_tile {
+    const run *runs;
+    int run_count;
+    const float *gradient[ROWS]; /* of the images */
+    const float *in;             /* of the first image: of the pixel */
+    float *low, *high;           /* two times 8 channels of the gradient below; high may be NULL */
+    size_t in_image, below_image;
+    float scale;
+} gather_tile;
+
+INLINE void input_gradient_tile(const int rows, const gather_tile *t)
+{
+    panel c[ROWS];
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+        __builtin_prefetch(t->in + (size_t)i * t->in_image);
+        __builtin_prefetch(t->low + (size_t)i * t->below_image, 1);
+        for (int v = 0; v < VECTORS; v++)
+            c[i][v] = vec_set(0);
+    }
+    multiply(rows, t->gradient, t->runs, t->run_count, c);
+    const vec scale = vec_set(t->scale);
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+        const float *active = t->in + (size_t)i * t->in_image;
+        const size_t to = (size_t)i * t->below_image;
+        panel mask;
+        load_halves(active, t->high ? active + 8 : NULL, mask);
+        for (int v = 0; v < VECTORS; v++)
+            c[i][v] = vec_where_positive(c[i][v] * scale, mask[v]);
+        store_halves(t->low + to, t->high ? t->high + to : NULL, c[i]);
+    }
+}
+
+/* Input pixels [first, last) of one panel: image by image, as many as a tile has rows, so that
+ * their gradients are in the second cache and the taps of one phase in the first. */
+static void gather_panel(const qg_plan *plan, const float *gradient, const float *in, float *below,
+                         float scale, int images, int c0, const qg_gather *first,
+                         const qg_gather *last, const float *b)
 {
     run runs[64 * 64]; /* the largest kernel */
-    const int y = pixel / plan->in_columns, x = pixel % plan->in_columns;
-    const int count = find_taps(plan, y, x, b, runs);
     const bool high = plan->in_channels - c0 > 8;
-    const size_t low_offset = below_offset(plan, pixel, c0);
-    const size_t high_offset = high ? below_offset(plan, pixel, c0 + 8) : 0;
-    in += (size_t)(y + plan->padding) * (size_t)plan->in_row +
-          (size_t)((x + plan->padding) * plan->in_channels + c0);
-    for (int image = 0; image < images;) {
-        const int rows = next_rows(images - image);
-        const float *a[ROWS];
-        panel sums[ROWS];
-        for (int i = 0; i < rows; i++) {
-            a[i] = gradient + (size_t)(image + i) * plan->grad_image;
-            for (int v = 0; v < VECTORS; v++)
-                sums[i][v] = vec_set(0);
+    for (int image = 0, rows; image < images; image += rows) {
+        rows = qg_tile_rows(images - image, ROWS);
+        gather_tile tile = {.runs = runs,
+                            .in_image = plan->in_image,
+                            .below_image = plan->below_grad_image,
+                            .scale = scale};
+        for (int i = 0; i < rows; i++)
+            tile.gradient[i] = gradient + (size_t)(image + i) * plan->grad_image;
+        float *to = below + (size_t)image * plan->below_grad_image;
+        for (const qg_gather *g = first; g < last; g++) {
+            set_taps(plan, g, b, runs);
+            tile.run_count = g->rows * g->columns;
+            tile.in = in + (size_t)image * plan->in_image + g->in + c0;
+            tile.low = to + below_offset(plan, g->in_pixel, c0);
+            tile.high = high ? to + below_offset(plan, g->in_pixel, c0 + 8) : NULL;
+            WITH_ROWS(rows, input_gradient_tile, &tile)
         }
-        multiply_rows(rows, a, runs, count, sums);
-        for (int i = 0; i < rows; i++) {
-            const float *active = in + (size_t)(image + i) * plan->in_image;
-            float *o = below + (size_t)(image + i) * plan->below_grad_image;
-            panel mask;
-            load_halves(active, high ? active + 8 : NULL, mask);
-            for (int v = 0; v < VECTORS; v++)
-                sums[i][v] = vec_where_positive(sums[i][v] * vec_set(scale), mask[v]);
-            store_halves(o + low_offset, high ? o + high_offset : NULL, sums[i]);
-        }
-        image += rows;
     }
 }
 
@@ -308,31 +305,55 @@ static void input_gradient(const qg_plan *plan, const float *gradient, const flo
                            int item1, float *scratch)
 {
     const int pixels = plan->in_rows * plan->in_columns;
-    int turned = -1;
-    for (int item = item0; item < item1; item++) {
-        const int c0 = item / pixels * QG_PANEL;
-        if (c0 != turned) turn_weights(plan, weights, turned = c0, scratch);
-        input_gradient_pixel(plan, gradient, in, below, scale, images, item % pixels, c0, scratch);
+    for (int item = item0, next; item < item1; item = next) {
+        const int from = item / pixels * pixels, c0 = item / pixels * QG_PANEL;
+        next = item1 < from + pixels ? item1 : from + pixels;
+        turn_weights(plan, weights, c0, scratch);
+        gather_panel(plan, gradient, in, below, scale, images, c0, plan->gathers + (item - from),
+                     plan->gathers + (next - from), scratch);
     }
 }
 
 /* ----------------------------------------------------------------------- weight gradient */
 
+/* Memory that is needed soon: with every tile the next `step` bytes of each are fetched. */
+typedef struct ahead {
+    const char *at[2];
+    size_t step[2];
+} ahead;
+
+static void set_ahead(ahead *next, int i, const float *at, size_t floats, int tiles)
+{
+    const size_t lines = (floats * sizeof(float) + 63) / 64;
+    next->at[i] = (const char *)at;
+    next->step[i] = (lines + (size_t)tiles - 1) / (size_t)tiles * 64;
+}
+
+INLINE void fetch(ahead *next)
+{
+    for (int i = 0; i < 2; i++) {
+        for (size_t at = 0; at < next->step[i]; at += 64)
+            __builtin_prefetch(next->at[i] + at, 0, 3);
+        next->at[i] += next->step[i];
+    }
+}
+
 /* rows x columns pixels of one image (or one pixel of `columns` images), one tile. */
 typedef struct walk {
     int rows, columns;
     size_t in_step, in_row, grad_step, grad_row;
+    bool first; /* the sums begin */
 } walk;
 
 INLINE void accumulate(const int k_rows, const float *in, const float *gradient, const walk *w,
                        float *d)
 {
     panel c[ROWS];
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++)
-            c[i][v] = vec_load(d + i * QG_PANEL + v * LANES);
+            c[i][v] = w->first ? vec_set(0) : vec_load(d + i * QG_PANEL + v * LANES);
     const size_t in_step = w->in_step, grad_step = w->grad_step;
     for (int y = 0; y < w->rows; y++) {
         const float *a = in + (size_t)y * w->in_row, *g = gradient + (size_t)y * w->grad_row;
@@ -342,7 +363,7 @@ INLINE void accumulate(const int k_rows, const float *in, const float *gradient,
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++)
                 dy[v] = vec_load(g + v * LANES);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
             for (int i = 0; i < k_rows; i++) {
                 const vec value = vec_set(a[i]);
 #pragma GCC unroll 4
@@ -351,79 +372,71 @@ INLINE void accumulate(const int k_rows, const float *in, const float *gradient,
             }
         }
     }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++)
             vec_store(d + i * QG_PANEL + v * LANES, c[i][v]);
 }
 
-static void accumulate_rows(int k_rows, const float *in, const float *gradient, const walk *w,
-                            float *d)
+/* The tiles and panels of a weight gradient, and where it goes. */
+typedef struct weight_tiles {
+    const qg_k_tile *first, *last; /* [first, last) */
+    int panel0, panel1;
+    float *result;
+} weight_tiles;
+
+static void accumulate_tiles(const weight_tiles *tiles, const float *in, const float *gradient,
+                             const walk *w, ahead *next)
 {
-    switch (k_rows) {
-    case 6:
-        accumulate(6, in, gradient, w, d);
-        break;
-    case 5:
-        accumulate(5, in, gradient, w, d);
-        break;
-    case 4:
-        accumulate(4, in, gradient, w, d);
-        break;
-    case 3:
-        accumulate(3, in, gradient, w, d);
-        break;
-    case 2:
-        accumulate(2, in, gradient, w, d);
-        break;
-    default:
-        accumulate(1, in, gradient, w, d);
-        break;
-    }
+    float *d = tiles->result;
+    for (int p = tiles->panel0; p < tiles->panel1; p++)
+        for (const qg_k_tile *t = tiles->first; t < tiles->last; d += t++->size * QG_PANEL) {
+            fetch(next);
+            WITH_ROWS(t->size, accumulate, in + t->offset, gradient + p * QG_PANEL, w, d)
+        }
 }
 
-static void accumulate_tiles(const qg_plan *plan, const float *in, const float *gradient,
-                             const walk *w, float *result, size_t panel_stride, int tile0,
-                             int tile1)
+/* Blocks of some rows: their inputs and gradients stay in the caches for all tiles, and the next
+ * block's are fetched meanwhile. */
+enum { BLOCK_PIXELS = 84 };
+
+static void conv_weight_gradient(const qg_plan *plan, const weight_tiles *tiles, const float *in,
+                                 const float *gradient, int images)
 {
-    for (int p = 0; p < plan->panels; p++) {
-        float *d = result + (size_t)p * panel_stride;
-        for (const qg_k_tile *t = plan->k_tiles + tile0; t < plan->k_tiles + tile1; t++) {
-            accumulate_rows(t->size, in + t->offset, gradient + p * QG_PANEL, w, d);
-            d += t->size * QG_PANEL;
+    const int block = plan->columns >= BLOCK_PIXELS ? 1 : BLOCK_PIXELS / plan->columns;
+    const int steps = (int)(tiles->last - tiles->first) * (tiles->panel1 - tiles->panel0);
+    const size_t grad_row = (size_t)(plan->columns * plan->grad_pixel);
+    const size_t in_row = (size_t)plan->in_row_step;
+    for (int image = 0; image < images; image++)
+        for (int row = 0; row < plan->rows; row += block) {
+            const int rows = plan->rows - row < block ? plan->rows - row : block;
+            const walk w = {
+                rows,     plan->columns,   (size_t)plan->in_step, in_row, (size_t)plan->grad_pixel,
+                grad_row, image + row == 0};
+            const float *from = in + (size_t)image * plan->in_image + (size_t)row * in_row;
+            const float *g = gradient + (size_t)image * plan->grad_image + (size_t)row * grad_row;
+            const size_t known = plan->kernel > plan->stride /* rows that both blocks read */
+                                     ? (size_t)((plan->kernel - plan->stride) * plan->in_row)
+                                     : 0;
+            ahead next = {0};
+            set_ahead(&next, 0, g + (size_t)rows * grad_row, (size_t)rows * grad_row, steps);
+            set_ahead(&next, 1, from + (size_t)rows * in_row + known, (size_t)rows * in_row, steps);
+            accumulate_tiles(tiles, from, g, &w, &next);
         }
-    }
 }
 
 static void weight_gradient(const qg_plan *plan, const float *in, const float *gradient,
-                            float *result, size_t panel_stride, int images, int tile0, int tile1)
+                            float *result, int images, int tile0, int tile1, int panel0, int panel1)
 {
     if (tile0 >= tile1) return;
-    const qg_k_tile *last = plan->k_tiles + tile1 - 1;
-    const size_t k_count = (size_t)(last->k + last->size - plan->k_tiles[tile0].k);
-    for (int p = 0; p < plan->panels; p++)
-        memset(result + (size_t)p * panel_stride, 0, k_count * QG_PANEL * sizeof(float));
+    const weight_tiles tiles = {plan->k_tiles + tile0, plan->k_tiles + tile1, panel0, panel1,
+                                result};
     if (plan->pixels == 1) { /* the images are the pixels */
-        const walk w = {1, images, plan->in_image, 0, plan->grad_image, 0};
-        accumulate_tiles(plan, in, gradient, &w, result, panel_stride, tile0, tile1);
-        return;
-    }
-    /* Blocks of about 64 pixels: inputs and gradients stay in the first cache for all tiles. */
-    const int block = plan->columns >= 64 ? 1 : 64 / plan->columns;
-    for (int image = 0; image < images; image++)
-        for (int row = 0; row < plan->rows; row += block) {
-            const walk w = {plan->rows - row < block ? plan->rows - row : block,
-                            plan->columns,
-                            (size_t)plan->in_step,
-                            (size_t)plan->in_row_step,
-                            (size_t)plan->grad_pixel,
-                            (size_t)(plan->columns * plan->grad_pixel)};
-            accumulate_tiles(
-                plan, in + (size_t)image * plan->in_image + (size_t)row * (size_t)plan->in_row_step,
-                gradient + (size_t)image * plan->grad_image + (size_t)row * w.grad_row, &w, result,
-                panel_stride, tile0, tile1);
-        }
+        const walk w = {1, images, plan->in_image, 0, plan->grad_image, 0, true};
+        accumulate_tiles(&tiles, in, gradient, &w, &(ahead){0});
+    } else
+        conv_weight_gradient(plan, &tiles, in, gradient, images);
 }
 
 static void bias_gradient(const qg_plan *plan, const float *gradient, float *result, int images,
@@ -485,6 +498,10 @@ static void convert(const uint8_t *const *screens, int parts, int part_channels,
     uint8_t line[4 * 1024];
     for (int y = 0; y < height; y++) {
         const size_t at = (size_t)y * (size_t)(width * part_channels);
+        if (parts == 1 && part_channels == channels && screens[0]) {
+            to_floats(screens[0] + at, width * channels, max, out + (size_t)y * (size_t)row);
+            continue;
+        }
         if (parts == 4 && part_channels == 1 && channels == 4) { /* the usual history */
             const uint8_t *s[4];
             for (int p = 0; p < 4; p++)
@@ -516,6 +533,7 @@ static void convert(const uint8_t *const *screens, int parts, int part_channels,
 
 const qg_kernels TABLE(QG_ISA) = {
     .name = TEXT(QG_ISA),
+    .rows = ROWS,
     .forward = forward,
     .input_gradient = input_gradient,
     .weight_gradient = weight_gradient,

@@ -26,10 +26,18 @@ typedef struct qg_segment {
     int offset, size;
 } qg_segment;
 
-/* Up to 6 consecutive k of one segment: the rows of a tile of the weight gradient. */
+/* Consecutive k of one segment: the rows of a tile of the weight gradient. */
 typedef struct qg_k_tile {
     int k, size, offset; /* offset: in the input, from the pixel's */
 } qg_k_tile;
+
+/* An input pixel and the taps (ky, kx) through which it reaches outputs: rows x columns of them,
+ * `stride` apart in the kernel. Each step to the next tap is one to the output pixel before. */
+typedef struct qg_gather {
+    int in_pixel, in;  /* its number, and its offset in an image of the input */
+    int tap, pixel;    /* the first tap, ky * kernel + kx, and the output pixel there */
+    int rows, columns; /* 0: it reaches none */
+} qg_gather;
 
 /* Geometry of one weighted layer, in floats. */
 typedef struct qg_plan {
@@ -56,6 +64,7 @@ typedef struct qg_plan {
     int in_rows, in_columns; /* without the border */
     int in_channels;         /* C', of one input pixel */
     int in_row;              /* floats from one input row to the next */
+    qg_gather *gathers;      /* [in_rows * in_columns] those that use the same taps together */
     /* Where the gradient of the inputs is stored: the layout of the layer below. */
     int below_channels; /* C' of its outputs: a linear layer's inputs are its pixels */
     int below_grad_pixel;
@@ -70,6 +79,7 @@ typedef struct qg_rmsprop {
 
 typedef struct qg_kernels {
     const char *name;
+    int rows; /* of a tile, at most */
 
     /* out = relu?(bias + in * weights) for images [0, images) and panels [panel0, panel1). `in` and
      * `out` point to the first image. */
@@ -78,16 +88,17 @@ typedef struct qg_kernels {
 
     /* `scale` times the gradient of the layer's inputs where they are positive (they are ReLU
      * outputs), 0 elsewhere.
-     * Work items are (panel of 16 input channels, input pixel), numbered panel by panel; this call
-     * does [item0, item1). `scratch`: kernel^2 * outputs * 16 floats, the caller's own. */
+     * Work items are (panel of 16 input channels, gather), numbered panel by panel; this call does
+     * [item0, item1). `scratch`: kernel^2 * outputs * 16 floats, the caller's own. */
     void (*input_gradient)(const qg_plan *plan, const float *gradient, const float *weights,
                            const float *in, float *below, float scale, int images, int item0,
                            int item1, float *scratch);
 
-    /* Gradient of the weights, k tiles [tile0, tile1) of every panel, summed over the images:
-     * result[panel * panel_stride + (k - first k of tile0) * 16 + output]. */
+    /* Gradient of the weights, k tiles [tile0, tile1) of panels [panel0, panel1), summed over the
+     * images: result[panel][k][16] without gaps. */
     void (*weight_gradient)(const qg_plan *plan, const float *in, const float *gradient,
-                            float *result, size_t panel_stride, int images, int tile0, int tile1);
+                            float *result, int images, int tile0, int tile1, int panel0,
+                            int panel1);
 
     /* Gradient of the biases of panels [panel0, panel1). */
     void (*bias_gradient)(const qg_plan *plan, const float *gradient, float *bias_gradient,
@@ -106,13 +117,20 @@ typedef struct qg_kernels {
 } qg_kernels;
 
 extern const qg_kernels qg_kernels_portable;
-#ifdef QG_HAVE_AVX2
-extern const qg_kernels qg_kernels_avx2;
+#ifdef __x86_64__
+extern const qg_kernels qg_kernels_avx2, qg_kernels_avx512;
 #endif
 
-/* The best table that this machine can run, or the one called `name` ("portable", "avx2"); NULL:
- * this machine cannot run it or it does not exist. */
+/* The best table that this machine can run, or the one called `name` ("portable", "avx2",
+ * "avx512"); NULL: this machine cannot run it or it does not exist. */
 const qg_kernels *qg_kernels_select(const char *name);
+
+/* How many of `left` rows the next tile takes: all that it can, but no tile of 1 or 2 is left over,
+ * whose few sums would wait for each other. */
+static inline int qg_tile_rows(int left, int rows)
+{
+    return left <= rows ? left : left < rows + 3 ? (left + 1) / 2 : rows;
+}
 
 static inline int qg_round_up(int x, int multiple)
 {

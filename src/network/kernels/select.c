@@ -3,17 +3,16 @@
 
 #include <string.h>
 
-static const qg_kernels *best(void)
-{
-#ifdef QG_HAVE_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &qg_kernels_avx2;
-#endif
-    return &qg_kernels_portable;
-}
-
+/* From the best to the one that runs everywhere. __builtin_cpu_supports asks the processor, and
+ * whether the system saves the registers. */
 const qg_kernels *qg_kernels_select(const char *name)
 {
-    const qg_kernels *kernels = best();
-    if (!name || strcmp(name, kernels->name) == 0) return kernels;
-    return strcmp(name, "portable") == 0 ? &qg_kernels_portable : NULL;
+#ifdef __x86_64__
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") &&
+        (!name || strcmp(name, qg_kernels_avx512.name) == 0))
+        return &qg_kernels_avx512;
+    if (avx2 && (!name || strcmp(name, qg_kernels_avx2.name) == 0)) return &qg_kernels_avx2;
+#endif
+    return !name || strcmp(name, qg_kernels_portable.name) == 0 ? &qg_kernels_portable : NULL;
 }

@@ -1,5 +1,6 @@
 /* The vectors that kernels.c is written in: `vec`, LANES floats, with an exact fused multiply-add.
- * One block an instruction set; 16 outputs (a panel) are VECTORS of them. */
+ * One block an instruction set; 16 outputs (a panel) are VECTORS of them, a tile has up to ROWS
+ * panels of sums. */
 #ifndef QG_SIMD_H
 #define QG_SIMD_H
 
@@ -7,9 +8,46 @@
 #include <stddef.h>
 #include <string.h>
 
-#if defined(QG_ISA_AVX2)
+#if defined(QG_ISA_AVX512)
 
 #include <immintrin.h>
+#define ROWS 12
+enum { LANES = 16 };
+typedef __m512 vec;
+static inline vec vec_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline void vec_store(float *p, vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+static inline vec vec_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+static inline vec vec_max(vec a, vec b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline vec vec_sqrt(vec a)
+{
+    return _mm512_sqrt_ps(a);
+}
+/* a where m > 0, else 0 */
+static inline vec vec_where_positive(vec a, vec m)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m, _mm512_setzero_ps(), _CMP_GT_OQ), a);
+}
+
+#elif defined(QG_ISA_AVX2)
+
+#include <immintrin.h>
+#define ROWS 6
 enum { LANES = 8 };
 typedef __m256 vec;
 static inline vec vec_load(const float *p)
@@ -42,32 +80,10 @@ static inline vec vec_where_positive(vec a, vec m)
     return _mm256_and_ps(a, _mm256_cmp_ps(m, _mm256_setzero_ps(), _CMP_GT_OQ));
 }
 
-/* to[j][i] = from[i][j] for an 8 x 8 block; rows are from_row and to_row floats apart. */
-static inline void transpose_8x8(const float *from, size_t from_row, float *to, size_t to_row)
-{
-    __m256 r[8], s[8];
-    for (int i = 0; i < 8; i++)
-        r[i] = _mm256_loadu_ps(from + (size_t)i * from_row);
-    for (int i = 0; i < 8; i += 2) { /* pairs of rows, interleaved */
-        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) { /* quarters of four rows */
-        r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
-    }
-    for (int i = 0; i < 4; i++) { /* halves of all eight */
-        _mm256_storeu_ps(to + (size_t)i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_storeu_ps(to + (size_t)(i + 4) * to_row,
-                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
-}
-
 #else /* any compiler with GNU C vectors; fmaf is exact everywhere, fast where the machine has it  \
        */
 
+#define ROWS 6
 enum { LANES = 4 };
 typedef float vec __attribute__((vector_size(16)));
 static inline vec vec_load(const float *p)
@@ -109,15 +125,76 @@ static inline vec vec_where_positive(vec a, vec m)
     return a;
 }
 
+#endif
+
+enum { VECTORS = QG_PANEL / LANES };
+typedef vec panel[VECTORS]; /* 16 floats */
+
+/* 16 floats at two places of 8 each; the second may be NULL (zeros; not stored). */
+#ifdef QG_ISA_AVX512
+static inline void load_halves(const float *low, const float *high, panel p)
+{
+    const __m256d upper = high ? _mm256_castps_pd(_mm256_loadu_ps(high)) : _mm256_setzero_pd();
+    const __m512d lower = _mm512_castpd256_pd512(_mm256_castps_pd(_mm256_loadu_ps(low)));
+    p[0] = _mm512_castpd_ps(_mm512_insertf64x4(lower, upper, 1));
+}
+
+static inline void store_halves(float *low, float *high, const panel p)
+{
+    const __m512d both = _mm512_castps_pd(p[0]);
+    _mm256_storeu_ps(low, _mm512_castps512_ps256(p[0]));
+    if (high) _mm256_storeu_ps(high, _mm256_castpd_ps(_mm512_extractf64x4_pd(both, 1)));
+}
+#else
+enum { HALF = VECTORS / 2 };
+
+static inline void load_halves(const float *low, const float *high, panel p)
+{
+    for (int v = 0; v < HALF; v++) {
+        p[v] = vec_load(low + v * LANES);
+        p[HALF + v] = high ? vec_load(high + v * LANES) : vec_set(0);
+    }
+}
+
+static inline void store_halves(float *low, float *high, const panel p)
+{
+    for (int v = 0; v < HALF; v++) {
+        vec_store(low + v * LANES, p[v]);
+        if (high) vec_store(high + v * LANES, p[HALF + v]);
+    }
+}
+#endif
+
+/* to[j][i] = from[i][j] for an 8 x 8 block; rows are from_row and to_row floats apart. */
+#if defined(QG_ISA_AVX512) || defined(QG_ISA_AVX2)
+static inline void transpose_8x8(const float *from, size_t from_row, float *to, size_t to_row)
+{
+    __m256 r[8], s[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(from + (size_t)i * from_row);
+    for (int i = 0; i < 8; i += 2) { /* pairs of rows, interleaved */
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) { /* quarters of four rows */
+        r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) { /* halves of all eight */
+        _mm256_storeu_ps(to + (size_t)i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (size_t)(i + 4) * to_row,
+                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+#else
 static inline void transpose_8x8(const float *from, size_t from_row, float *to, size_t to_row)
 {
     for (size_t i = 0; i < 8; i++)
         for (size_t j = 0; j < 8; j++)
             to[j * to_row + i] = from[i * from_row + j];
 }
-
 #endif
-
-enum { VECTORS = QG_PANEL / LANES, HALF = VECTORS / 2 };
 
 #endif
