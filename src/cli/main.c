@@ -26,6 +26,7 @@ static const command commands[] = {
     {"run", cmd_run, "Studies", "run a study: many runs with several seeds, from one file"},
     {"status", cmd_status, NULL, "show what the runs of a study are at"},
     {"submit", cmd_submit, NULL, "hand a study to Slurm, one job array a run"},
+    {"report", cmd_report, NULL, "write a study's report: figures, tables, verdicts"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
     {"import", cmd_import, NULL, "make a network of a CleanRL or Stable-Baselines3 state dict"},
     {"export", cmd_export, NULL, "write a network as a CleanRL or Stable-Baselines3 state dict"},

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -81,17 +82,26 @@ class Page:
         path.write_bytes(base64.b64decode(data))
 
 
+def pipe():
+    """Both ends under numbers that no other descriptor of the browser can have."""
+    ends = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return high
+
+
 @contextlib.contextmanager
 def chromium(folder):
     """A page in a browser of its own, whose profile lies in `folder`."""
-    from_us, commands = os.pipe()
-    answers, to_us = os.pipe()
+    from_us, commands = pipe()
+    answers, to_us = pipe()
     arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                  "--hide-scrollbars", "--no-first-run", "--disable-background-networking",
                  "--remote-debugging-pipe", f"--user-data-dir={folder}", "about:blank"]
     # The browser reads from descriptor 3 and writes to 4.
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$@" 3<&{from_us} 4>&{to_us}', "sh", PROGRAM, *arguments],
+        ["bash", "-c", f'exec "$@" 3<&{from_us} 4>&{to_us}', "bash", PROGRAM, *arguments],
         pass_fds=(from_us, to_us), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(from_us)
     os.close(to_us)

@@ -1,0 +1,339 @@
+"""The report of a study whose curves were written by hand, so that every verdict is known: numbers
+against numpy and scipy, damaged files, and the page in a browser."""
+
+import csv
+import json
+import math
+import os
+import re
+import shutil
+import xml.etree.ElementTree
+
+import numpy
+import pytest
+import scipy.stats
+from PIL import Image
+
+import browser
+from test_cli import qgraft, refusal
+
+STUDY = """
+study: known-effects
+question: "Does <script>alert('x')</script> & copying help?"
+steps: 1k
+seeds: 3
+settings: {eval_every: 100, eval_steps: 20, learn_start: 1k, validation_size: 100, replay: 1k}
+sources:
+  b: {game: minatar/breakout}
+  f: {game: minatar/freeway}
+runs:
+  - {game: [minatar/breakout, minatar/freeway]}
+  - {game: [minatar/breakout, minatar/freeway], from: [b, f], first: [1, 2]}
+  - {game: minatar/freeway, from: b, last: 1, freeze: true}
+  - {game: minatar/freeway, from: b, first: 3, seeds: [2]}
+  - {game: minatar/freeway, from: random, first: 2, freeze: true}
+games:
+  minatar/freeway: {random: 0, reference: 20, threshold: 6}
+claims:
+  - {says: The first <b>layer</b> helps, source: a paper, expect: positive, of: {first: 1}}
+  - {says: The second layer helps, expect: positive, of: {first: 2}}
+  - {says: More layers are worse, expect: worse, of: {first: 2}, than: {first: 1}}
+  - {says: The last layer does little, expect: little, margin: 0.2, of: {last: 1}}
+  - {says: The last layer helps, expect: positive, of: {last: 1}}
+"""
+HEADER = "step,score,episodes,deviation,minimum,maximum,validation_q,validation_td_error\n"
+EFFECTS = {"first1": 2, "first2": -2, "last1": 0, "first3": 5, "random": -4}
+STEPS = numpy.arange(0, 1001, 100)
+MEASURES = ["zero_shot", "jumpstart", "beginning", "end", "asymptote", "maximum", "area"]
+
+
+def synthetic(run, seed):
+    """A rising curve; transfers are shifted by the effect of their kind, by seed a bit more or less."""
+    effect = next((value for kind, value in EFFECTS.items() if "random" in run or kind in run), 0)
+    effect = EFFECTS["random"] if "random" in run else effect
+    spread = [-0.3, 0.2, 0.1][seed - 1] if "from" in run else 0
+    wave = numpy.sin(STEPS / 37 + seed + len(run)) / 5
+    return 10 * (1 - numpy.exp(-STEPS / 300)) + effect + spread + wave + seed / 4
+
+
+def write_curve(folder, scores):
+    rows = [f"{step},{score!r},9,1,0,3,," for step, score in zip(STEPS, map(float, scores))]
+    (folder / "evaluations.csv").write_text(HEADER + "\n".join(rows) + "\n")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that was run, with curves of known effects instead of its own."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "study.yaml").write_text(STUDY)
+    qgraft("run", folder / "study.yaml", "--out", folder / "out", "--quiet")
+    for run in (folder / "out/runs").iterdir():
+        for seed in run.iterdir():
+            write_curve(seed, synthetic(run.name, int(seed.name[1:])))
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def reported(finished):
+    answer = json.loads(qgraft("report", finished, "--json").stdout)
+    assert answer["report"] == str(finished / "report.html")
+    return finished, answer, (finished / "report.html").read_text()
+
+
+@pytest.fixture
+def study(finished, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(finished, tmp_path / "out")
+
+
+def read_metrics(folder):
+    with open(folder / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def number(text):
+    return float(text) if text else math.nan
+
+
+def measures(scores):
+    trained, steps = scores[1:], STEPS[1:]
+    area = sum((scores[i] + scores[i + 1]) / 2 for i in range(len(scores) - 1)) / (len(scores) - 1)
+    return {"zero_shot": scores[0], "jumpstart": trained[steps <= 100].mean(),
+            "beginning": trained[steps <= 800].mean(), "end": trained[steps > 800].mean(),
+            "asymptote": trained[steps > 900].mean(), "maximum": trained.max(), "area": area}
+
+
+def first_above(scores, threshold):
+    smooth = [scores[max(0, i - 2):i + 1].mean() for i in range(len(scores))]
+    return next((int(STEPS[i]) for i in range(2, len(scores)) if smooth[i] >= threshold), None)
+
+
+def scale(row):
+    """What the study gives for one game; for the other what the report should find out."""
+    if row["game"] == "minatar/freeway":
+        return 0, 20
+    best = [synthetic("minatar-breakout", seed)[1:].max() for seed in (1, 2, 3)]
+    return number(row["random"]), numpy.mean(best)
+
+
+def differences(row, seeds):
+    random, reference = scale(row)
+    baseline = "minatar-" + row["game"].split("/")[1]
+    pairs = [(measures(synthetic(row["run"], s)), measures(synthetic(baseline, s))) for s in seeds]
+    return {m: numpy.array([(t[m] - b[m]) / (reference - random) for t, b in pairs])
+            for m in MEASURES}
+
+
+def test_every_seed_against_numpy(reported):
+    rows = [row for row in read_metrics(reported[0]) if row["row"] == "seed"]
+    assert len(rows) == 6 + 24 + 3 + 1 + 3
+    for row in rows:
+        scores = synthetic(row["run"], int(row["seed"]))
+        for name, value in measures(scores).items():
+            assert number(row[name]) == pytest.approx(value, rel=1e-12), (row["run"], name)
+        if "from" not in row["run"]:
+            assert row["baseline"] == row["area_difference"] == row["verdict"] == ""
+            continue
+        random, reference = scale(row)
+        assert number(row["reference"]) == pytest.approx(reference)
+        for name, value in differences(row, [int(row["seed"])]).items():
+            assert number(row[name + "_difference"]) == pytest.approx(value[0], abs=1e-12)
+        baseline = synthetic(row["baseline"], int(row["seed"]))
+        assert row["threshold_step"] == str(first_above(scores, number(row["threshold"])) or "")
+        assert row["threshold_step_baseline"] == str(
+            first_above(baseline, number(row["threshold"])) or "")
+        if row["game"] == "minatar/freeway":
+            area = measures(baseline)["area"] / 20
+            assert number(row["area_ratio"]) == pytest.approx(
+                number(row["area_difference"]) / area)
+    assert {number(row["threshold"]) for row in rows if row["group"] and "freeway" in row["game"]} \
+        == {6}
+
+
+def test_pooled_rows_and_verdicts(reported):
+    rows = [row for row in read_metrics(reported[0]) if row["row"] == "pooled"]
+    assert len(rows) == 11
+    expected = {"first1": "positive", "first2": "negative", "last1": "not decided",
+                "first3": "not decided", "random": "negative"}
+    for row in rows:
+        seeds = [2] if "first3" in row["run"] else [1, 2, 3]
+        assert int(row["seeds"]) == len(seeds)
+        kind = next(kind for kind in ("random", *expected) if kind in row["run"])
+        assert row["verdict"] == expected[kind], row["run"]
+        for name, values in differences(row, seeds).items():
+            assert number(row[name + "_difference"]) == pytest.approx(values.mean(), abs=1e-12)
+            if len(seeds) == 1:
+                assert row[name + "_low"] == ""
+                continue
+            half = scipy.stats.t.ppf(0.975, len(seeds) - 1) * scipy.stats.sem(values)
+            assert number(row[name + "_low"]) == pytest.approx(values.mean() - half, abs=1e-9)
+            assert number(row[name + "_high"]) == pytest.approx(values.mean() + half, abs=1e-9)
+    single = next(row for row in rows if "first3" in row["run"])
+    assert "one seed" in single["reason"] and single["copied"] == "first 3"
+
+
+def test_summary_and_claims(reported):
+    _, answer, page = reported
+    assert (answer["positive"], answer["negative"], answer["not_decided"]) == (4, 4, 2)
+    assert answer["experiments"] == 10  # the random layers are a control
+    assert (answer["claims"], answer["claims_hold"], answer["claims_fail"]) == (5, 3, 1)
+    assert answer["summary"] in page and answer["summary"].count(". ") == 1
+    table = page[page.index('id="claims"'):page.index('id="overview"')]
+    found = re.findall(r'badge \w+">([\w ]+)<', table)
+    assert found == ["holds", "does not hold", "holds", "holds", "not decided"]
+    assert answer["warnings"] == 0
+
+
+def test_rank_correlation(reported):
+    folder, _, page = reported
+    rho, count = re.search(r"transfer is (-?[\d.]+) \(n = (\d+) ", page).groups()
+    rows = [row for row in read_metrics(folder)
+            if row["row"] == "pooled" and row["source"] != "random"]
+    expected = scipy.stats.spearmanr([number(row["similarity"]) for row in rows],
+                                     [number(row["area_difference"]) for row in rows]).statistic
+    assert int(count) == len(rows) == 10 and float(rho) == pytest.approx(expected, abs=5e-4)
+
+
+def test_nothing_from_a_file_is_markup(reported):
+    _, _, page = reported
+    assert "<script" not in page and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
+    assert "The first &lt;b&gt;layer&lt;/b&gt; helps" in page
+    assert not re.search(r'(src|href)="(?!data:|#|figures/|metrics\.csv)', page)
+
+
+def test_figures(reported):
+    folder, _, page = reported
+    names = {path.stem for path in (folder / "figures").iterdir()}
+    assert {"matrix-first-1-free", "matrix-first-2-free", "similarity",
+            "curves-minatar-breakout-to-minatar-freeway"} <= names
+    assert "matrix-last-1-frozen" not in names  # one source, one target
+    for name in names:
+        assert f'figures/{name}.svg"' in page and f'figures/{name}.png"' in page
+        xml.etree.ElementTree.parse(folder / f"figures/{name}.svg")
+        with Image.open(folder / f"figures/{name}.png") as picture:
+            assert picture.width == 1950 and round(picture.info["dpi"][0]) == 300
+    curves = (folder / "figures/curves-minatar-breakout-to-minatar-freeway.svg").read_text()
+    assert "threshold" in curves and "epochs" in curves and "baseline" in curves
+
+
+def test_random_play_is_measured_once(study):
+    qgraft("report", study)
+    path = study / "random-scores.json"
+    kept = json.loads(path.read_text())
+    assert list(kept) == ["minatar/breakout"]  # that of the other game is given
+    assert 0.3 < kept["minatar/breakout"]["score"] < 0.8
+    kept["minatar/breakout"]["score"] = 0.125
+    path.write_text(json.dumps(kept))
+    qgraft("report", study)
+    assert {row["random"] for row in read_metrics(study) if "to-minatar-breakout" in row["group"] or
+            row["group"].endswith("minatar/breakout")} == {"0.125"}
+    path.write_text("{ damaged")
+    qgraft("report", study)
+    assert json.loads(path.read_text())["minatar/breakout"]["score"] != 0.125
+
+
+RUN = "runs/minatar-freeway-from-b-first1"
+
+
+def test_a_line_that_is_cut_off(study):
+    path = study / RUN / "s3/evaluations.csv"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert "s3/evaluations.csv: ends at step 900 of 1000: --partial" in refusal("report", study,
+                                                                                code=1)
+    answer = json.loads(qgraft("report", study, "--partial", "--json").stdout)
+    page = (study / "report.html").read_text()
+    assert answer["warnings"] == 2 and "s3/evaluations.csv: line 12 is cut off" in page
+    assert "shown up to step 900 of 1000" in page
+    rows = [row for row in read_metrics(study) if row["run"] == RUN.split("/")[1]]
+    assert len(rows) == 4 and {row["last_step"] for row in rows} == {"900"}
+
+
+@pytest.mark.parametrize("line,text,message", [
+    (5, "300,nan,9,1,0,3,,", ":5: 'nan' is not a number"),
+    (5, "300,,9,1,0,3,,", ":5: there is no score"),
+    (5, "200,1,9,1,0,3,,", ":5: the step does not follow"),
+    (5, "2.5,1,9,1,0,3,,", ":5: the step does not follow"),
+    (5, "300,1,9", ":5: the row has not 8 cells"),
+    (5, "300,1,9,1,0,3,,,", ":5: the row has not 8 cells"),
+    (5, "300,1e999,9,1,0,3,,", ":5: '1e999' is not a number"),
+    (5, "\0", "NUL byte"),
+    (1, "step,reward", ":1: the columns are not"),
+])
+def test_a_damaged_file(study, line, text, message):
+    path = study / RUN / "s1/evaluations.csv"
+    lines = path.read_text().splitlines()
+    lines[line - 1] = text
+    path.write_text("\n".join(lines) + "\n")
+    error = refusal("report", study, code=1)
+    assert "s1/evaluations.csv" in error and message in error
+
+
+def test_files_that_are_empty_missing_or_huge(study):
+    """And what --partial makes of a file that is of no use."""
+    path = study / RUN / "s1/evaluations.csv"
+    path.write_text("")
+    assert "0 evaluations" in refusal("report", study, code=1)
+    path.unlink()
+    assert "s1/evaluations.csv" in refusal("report", study, code=1)
+    with open(path, "wb") as file:
+        file.truncate(65 << 20)
+    assert "evaluations.csv" in refusal("report", study, code=1)
+    qgraft("report", study, "--partial")
+    assert "the seed was left out" in (study / "report.html").read_text()
+    rows = [row for row in read_metrics(study) if row["run"] == RUN.split("/")[1]]
+    assert [row["seed"] for row in rows] == ["2", "3", ""]
+
+
+def test_a_run_that_is_missing(study):
+    shutil.rmtree(study / RUN)
+    error = refusal("report", study)
+    assert "3 of 37 runs are not finished" in error and RUN in error and "--partial" in error
+    qgraft("report", study, "--partial")
+    page = (study / "report.html").read_text()
+    assert RUN + "/s2 is waiting: not in this report" in page
+    assert "not compared: there is no curve of it yet" in page
+
+
+def test_versions_that_are_mixed(study):
+    path = study / RUN / "s2/run.yaml"
+    path.write_text(re.sub("qgraft: .*", "qgraft: 0.0.9", path.read_text(), count=1))
+    qgraft("report", study)
+    assert re.search(r"runs of qgraft [\d.]+ and 0.0.9 are mixed", (study / "report.html").read_text())
+
+
+def test_no_study_and_no_gnuplot(study, tmp_path):
+    assert "holds no study" in refusal("report", tmp_path)
+    (study / "report.html").write_text("the old one")
+    result = qgraft("report", study, code=1, env={**os.environ, "PATH": str(tmp_path)})
+    assert "gnuplot is not installed" in result.stderr or "gnuplot-nox" in result.stderr
+    assert (study / "report.html").read_text() == "the old one"
+
+
+@pytest.mark.skipif(not browser.PROGRAM, reason="there is no chromium")
+def test_in_a_browser(reported, tmp_path):
+    """Wide and narrow, light and dark: nothing sticks out, nothing is missing, nobody complains."""
+    folder = reported[0]
+    with browser.chromium(tmp_path / "profile") as page:
+        for width, dark in ((1280, False), (400, False), (1280, True), (400, True)):
+            page.open(folder / "report.html", width, dark)
+            page.ask("document.querySelectorAll('details').forEach(d => d.open = true)")
+            assert page.ask("innerWidth") == width
+            assert page.ask("document.scrollingElement.scrollWidth") <= width
+            assert page.ask("""[...document.querySelectorAll('body *')].filter(e =>
+                !e.closest('.scroll, pre') && e.getBoundingClientRect().right > innerWidth + 1)
+                .map(e => e.outerHTML.slice(0, 80))""") == []
+            assert page.ask("document.images.length") >= 8
+            assert page.ask("""[...document.images].every(i => i.complete && i.naturalWidth > 300 &&
+                i.alt.length > 20)""")
+            assert page.ask("""[...document.querySelectorAll('a[href^="#"]')].every(a =>
+                document.getElementById(a.getAttribute('href').slice(1)))""")
+            assert page.ask("""document.querySelectorAll('h1').length == 1 &&
+                document.querySelectorAll('h2').length >= 5""")
+            back = page.ask("getComputedStyle(document.body).backgroundColor")
+            assert back == ("rgb(20, 24, 29)" if dark else "rgb(255, 255, 255)")
+            shot = tmp_path / f"report-{width}-{'dark' if dark else 'light'}.png"
+            page.screenshot(shot, whole=False)
+            with Image.open(shot) as picture:
+                assert picture.size == (width, 900)
+                assert len(picture.convert("L").getcolors()) > 20  # something is drawn
+        assert page.complaints == []
