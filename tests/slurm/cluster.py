@@ -54,10 +54,6 @@ def find(program):
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def is_installed():
-    return all(find(program) for program in (*DAEMONS, "sbatch"))
-
-
 def free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     for s in sockets:
@@ -86,9 +82,8 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
-        if any(d.poll() is None for d in self.daemons[1:2]):
-            self.command("scancel", "--state=PENDING", "--full", f"--user={getpass.getuser()}", check=False)
-            self.command("scancel", "--signal=KILL", "--full", f"--user={getpass.getuser()}", check=False)
+        if len(self.daemons) == len(DAEMONS) and all(d.poll() is None for d in self.daemons):
+            self.cancel_all()
         for daemon in reversed(self.daemons):
             daemon.terminate()
             try:
@@ -97,6 +92,17 @@ class Cluster:
                 daemon.kill()
                 daemon.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def cancel_all(self):
+        """No job outlives its cluster: asked to end first, then killed."""
+        mine = f"--user={getpass.getuser()}"
+        for options in ([], ["--signal=KILL", "--full"]):
+            self.command("scancel", mine, *options, check=False)
+            end = time.monotonic() + 10
+            while time.monotonic() < end:
+                if self.output("squeue", "--noheader", check=False) == "":
+                    return
+                time.sleep(0.2)
 
     def start_all(self):
         f = self.folder
@@ -120,18 +126,19 @@ class Cluster:
 
     def start(self, name, *options):
         with open(self.folder / f"{name}.log", "ab") as log:
-            self.daemons.append(subprocess.Popen([find(name), *options], env=self.environment,
-                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+            self.daemons.append(subprocess.Popen(
+                ["setpriv", "--pdeathsig=TERM", find(name), *options], env=self.environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def logs(self):
         return "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-4000:]}"
                          for p in sorted(self.folder.glob("*.log")))
 
     def wait(self, condition, failure, seconds=30):
-        """Until the condition holds; a daemon that has ended is a failure too."""
+        """Until the condition holds; a daemon that ends meanwhile is a failure."""
         end = time.monotonic() + seconds
         while not condition():
-            dead = [d.args[0] for d in self.daemons if d.poll() is not None]
+            dead = [d.args[2] for d in self.daemons if d.poll() is not None]
             if dead or time.monotonic() > end:
                 raise RuntimeError(f"{failure} ({dead or 'in time'})\n{self.logs()}")
             time.sleep(0.1)

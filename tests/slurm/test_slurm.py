@@ -88,9 +88,9 @@ class Study:
     def queue(self):
         """Slurm's state and reason of each task, by array and index; of the report by its job."""
         arrays, report = self.jobs()
-        lines = self.slurm.output(
-            "squeue", "--array", "--noheader", "--states=all", "--format=%F|%K|%T|%r",
-            "--jobs=" + ",".join(map(str, [*arrays.values(), report]))).splitlines()
+        jobs = ",".join(str(job) for job in [*arrays.values(), report] if job)
+        lines = self.slurm.output("squeue", "--array", "--noheader", "--states=all",
+                                  "--format=%F|%K|%T|%r", f"--jobs={jobs}").splitlines()
         rows = [line.split("|") for line in lines]
         return {(int(job), int(index) if index.isdigit() else None): (state, reason)
                 for job, index, state, reason in rows}
@@ -168,8 +168,9 @@ def test_results_are_those_of_the_local_executor(slurm, tmp_path):
     queue = study.finish()
     assert set(queue.values()) == {("COMPLETED", "None")}, study.outputs()
     assert len(queue) == 7 * 3 + 1
-    for task in (stopped, requeued):
+    for task, folder in ((stopped, "runs/b/s3"), (requeued, "runs/f/s7")):
         assert "Restarts=1 " in study.show("%d_%d" % task)
+        assert "stopped at step" in (study.folder / folder / "log.txt").read_text()
 
     tasks = study.states()
     assert len(tasks) == 7 * 3 and all(task["state"] == "finished" for task in tasks.values())
@@ -282,6 +283,33 @@ def test_without_slurm(slurm, tmp_path):
     study = Study(slurm, tmp_path, STUDY, environment={"PATH": str(tmp_path)})
     said = study.submit(code=1).stderr
     assert "sbatch" in said and "not installed" in said and said.count("\n") == 1
+
+
+def test_submission_that_fails_halfway_leaves_nothing_in_the_queue(slurm, tmp_path):
+    real = slurm.output("which", "sbatch")
+    fake = tmp_path / "bin" / "sbatch"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\necho >>{tmp_path}/calls\n"
+                    f"[ $(wc -l <{tmp_path}/calls) -lt 3 ] && exec {real} \"$@\"\n"
+                    "echo sbatch: error: first thing >&2\necho sbatch: error: second >&2\nexit 1\n")
+    fake.chmod(0o755)
+    study = Study(slurm, tmp_path, STUDY,
+                  environment={"PATH": f"{fake.parent}:{os.environ['PATH']}"})
+    said = study.submit("--sbatch-option=--hold", code=1).stderr
+    assert said == "qgraft: sbatch: first thing; second\n"
+    assert {state for state, _ in study.queue().values()} == {"CANCELLED"}
+
+    fake.write_text("#!/bin/sh\necho Submitted batch job 77\n")
+    said = study.submit(code=1).stderr
+    assert "not the number of a job" in said and said.count("\n") == 1
+
+    fake.unlink()
+    study.submit("--sbatch-option=--hold")
+    arrays, report = study.jobs()
+    slurm.command("scancel", report, *arrays.values())
+    study.environment["PATH"] = str(tmp_path)  # a machine without Slurm that sees the folder
+    said = study.qgraft("status", study.folder)
+    assert "squeue" in said.stderr and "waiting" in said.stdout
 
 
 def test_dry_run_prints_what_a_shell_would_submit(slurm, tmp_path):
