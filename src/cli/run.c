@@ -257,7 +257,8 @@ static void print_end(const run_work *w, const qg_execute_result *result)
         fprintf(stderr, " (%s first: see %s/%s/log.txt)", name, w->folder,
                 w->study->tasks[result->failed].folder);
     }
-    fputc('\n', stderr);
+    const bool all = result->tasks[QG_TASK_FINISHED] == w->study->task_count;
+    fprintf(stderr, all ? "; next: qgraft report %s\n" : "\n", w->folder);
 }
 
 static int print_result(const run_work *w)

@@ -38,7 +38,7 @@ static void print_change(const qg_execution *now, int task)
     study_name_task(now->study, task, name, sizeof name);
     cli_format_duration(s->seconds, duration);
     if (s->state == QG_TASK_RUNNING)
-        fprintf(stderr, s->seconds >= 1 ? "%s goes on\n" : "%s started\n", name);
+        fprintf(stderr, s->step > 0 ? "%s goes on\n" : "%s started\n", name);
     else if (s->state == QG_TASK_FINISHED && !isnan(s->score))
         fprintf(stderr, "%s finished: score %.4g, %s\n", name, s->score, duration);
     else

@@ -270,61 +270,62 @@ static qg_status make_command(executor *e, int task, const char *sign, char ***c
     return qg_fail_memory(error, "a command", count * sizeof *all);
 }
 
-static qg_status start_process(executor *e, int task, qg_process *process, qg_error *error)
+/* Makes the folder of a task ready and becomes the one that watches over its run. */
+static qg_status open_process(executor *e, int task, qg_process *process, qg_error *error)
 {
-    char *log = qg_task_path(e->study, task, e->folder, "log.txt");
-    char *sign = qg_task_path(e->study, task, e->folder, "progress.json");
-    char **command = NULL;
-    qg_status status = log && sign ? make_command(e, task, sign, &command, error)
-                                   : qg_fail_memory(error, "a path", 4096);
-    if (status) {
-        free(log);
-        free(sign);
-        return status;
-    }
-    status = qg_process_start(process, e->options->program, command, log, sign, error);
-    qg_arguments_free(command);
-    return status;
+    const qg_status status = qg_task_prepare(e->study, task, e->folder, error);
+    return status
+               ? status
+               : qg_process_open(process, qg_task_path(e->study, task, e->folder, "log.txt"),
+                                 qg_task_path(e->study, task, e->folder, "progress.json"), error);
 }
 
-/* Whether the folder that was made ready holds the finished run: it came back from stale/. */
-static bool came_back(executor *e, int task)
+static qg_status start_process(executor *e, int task, qg_process *process, qg_error *error)
+{
+    char **command = NULL;
+    const qg_status status = make_command(e, task, process->sign, &command, error);
+    if (status) return status;
+    qg_process_start(process, e->options->program, command, error);
+    qg_arguments_free(command);
+    return process->pid ? QG_OK : error->code;
+}
+
+/* Whether the folder holds the finished run already: it came back from stale/, or another process
+ * was there before. */
+static bool is_done(executor *e, int task)
 {
     qg_error ignored;
-    return !e->anew[task] && !qg_study_look(e->study, e->folder, e->seen, &ignored) &&
+    return !qg_study_look(e->study, e->folder, e->seen, &ignored) && !e->anew[task] &&
            e->seen[task].state == QG_TASK_FINISHED;
 }
 
-/* A folder that cannot be written is a problem of the executor, not of the task. */
+/* Starts a task, or finds out that it runs elsewhere or is done. A folder that cannot be written is
+ * a problem of the executor, not of the task. */
 static void start(executor *e, int task)
 {
     qg_error problem;
     worker *w = &e->workers[e->running];
-    *w = (worker){.task = task};
-    qg_status status = qg_task_prepare(e->study, task, e->folder, &problem);
-    if (status == QG_ERROR_BUSY) { /* waited for */
-        e->states[task] = QG_TASK_RUNNING;
-        return;
-    }
-    if (!status && came_back(e, task)) {
+    *w = (worker){.task = task, .process = {.log_file = -1}};
+    qg_status status = open_process(e, task, &w->process, &problem);
+    if (!status && !is_done(e, task)) {
+        w->before = e->anew[task] ? 0 : e->seen[task].seconds;
+        note(e, task, QG_TASK_RUNNING, w->before, "");
+        if (!e->problem.code) status = start_process(e, task, &w->process, &problem);
+        if (w->process.pid) {
+            e->running++;
+            tell(e, task);
+            return;
+        }
+    } else if (!status) {
         e->states[task] = QG_TASK_FINISHED;
         e->statuses[task] = e->seen[task];
         tell(e, task);
-        return;
     }
-    w->before = e->anew[task] ? 0 : e->seen[task].seconds;
-    if (!status) {
-        note(e, task, QG_TASK_RUNNING, w->before, "");
-        if (e->problem.code) return;
-        status = start_process(e, task, &w->process, &problem);
-        if (status) qg_process_free(&w->process);
-    }
-    if (status) {
+    if (status == QG_ERROR_BUSY) /* is waited for */
+        e->states[task] = QG_TASK_RUNNING;
+    else if (status && !e->problem.code)
         e->problem = problem;
-        return;
-    }
-    e->running++;
-    tell(e, task);
+    qg_process_free(&w->process);
 }
 
 static void start_some(executor *e)
@@ -357,9 +358,9 @@ static void end(executor *e, worker *w, int how)
         state = QG_TASK_STOPPED;
     else
         qg_process_explain(&w->process, how, message, sizeof message);
-    qg_process_free(&w->process);
-    *w = e->workers[--e->running];
     note(e, task, state, seconds, message);
+    qg_process_free(&w->process); /* only now may another process take the task over */
+    *w = e->workers[--e->running];
     if (state == QG_TASK_FAILED && e->failed < 0) e->failed = task;
     block(e);
     tell(e, task);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -55,30 +56,28 @@ static _Noreturn void become(const char *program, char *const *arguments, int lo
     _exit(127);
 }
 
-static qg_status open_log(qg_process *process, char *const *arguments, int *log, qg_error *error)
+qg_status qg_process_open(qg_process *process, char *log, char *sign, qg_error *error)
 {
-    struct stat file;
-    *log = open(process->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-    if (*log < 0) return qg_fail_errno(error, "%s: cannot open", process->log);
-    const qg_status status = write_command(*log, arguments, process->log, error);
-    if (!status && fstat(*log, &file) == 0) process->begun = file.st_size;
-    if (status) close(*log);
-    return status;
+    *process = (qg_process){.log = log, .sign = sign, .log_file = -1};
+    if (!log || !sign) return qg_fail_memory(error, "a path", 4096);
+    process->log_file = open(log, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    if (process->log_file < 0) return qg_fail_errno(error, "%s: cannot open", log);
+    if (flock(process->log_file, LOCK_EX | LOCK_NB) == 0) return QG_OK;
+    if (errno != EWOULDBLOCK) return qg_fail_errno(error, "%s: cannot lock", log);
+    return qg_fail(error, QG_ERROR_BUSY, "%s: another process watches over this run", log);
 }
 
 qg_status qg_process_start(qg_process *process, const char *program, char *const *arguments,
-                           char *log, char *sign, qg_error *error)
+                           qg_error *error)
 {
-    *process = (qg_process){.log = log, .sign = sign};
-    if (!log || !sign) return qg_fail_memory(error, "a path", 4096);
-    int file;
-    const qg_status status = open_log(process, arguments, &file, error);
+    struct stat file;
+    const qg_status status = write_command(process->log_file, arguments, process->log, error);
     if (status) return status;
+    if (fstat(process->log_file, &file) == 0) process->begun = file.st_size;
     const pid_t parent = getpid();
     process->started = process->moved = qg_process_clock();
     process->pid = fork();
-    if (process->pid == 0) become(program, arguments, file, parent);
-    close(file);
+    if (process->pid == 0) become(program, arguments, process->log_file, parent);
     if (process->pid > 0) return QG_OK;
     process->pid = 0;
     return qg_fail_errno(error, "%s: cannot start a process", program);
@@ -122,12 +121,9 @@ static bool find_message(const qg_process *process, char *message, size_t size)
 {
     static const char mark[] = "qgraft: ";
     char tail[8192], *found = NULL;
-    const int log = open(process->log, O_RDONLY | O_CLOEXEC);
-    if (log < 0) return false;
-    const off_t end = lseek(log, 0, SEEK_END), most = (off_t)sizeof tail - 1;
+    const off_t end = lseek(process->log_file, 0, SEEK_END), most = (off_t)sizeof tail - 1;
     const off_t begin = end - process->begun > most ? end - most : process->begun;
-    const ssize_t length = pread(log, tail, sizeof tail - 1, begin);
-    close(log);
+    const ssize_t length = pread(process->log_file, tail, sizeof tail - 1, begin);
     tail[length > 0 ? length : 0] = 0;
     for (char *line = tail, *next; line; line = next) {
         next = strchr(line, '\n');
@@ -150,7 +146,8 @@ void qg_process_explain(const qg_process *process, int how, char *message, size_
 
 void qg_process_free(qg_process *process)
 {
+    if (process->log_file >= 0) close(process->log_file);
     free(process->log);
     free(process->sign);
-    *process = (qg_process){0};
+    *process = (qg_process){.log_file = -1};
 }
