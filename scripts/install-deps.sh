@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what is missing of the packages that a target needs: install-deps.sh GROUP...
-# Groups: build, atari, test, slurm, lint, demo. Quick and silent when all is there; asks apt
-# otherwise.
+# Groups: build, atari, test, browser, slurm, lint, demo. Quick and silent when all is there; asks
+# apt otherwise.
 set -euo pipefail
 
 # PACKAGE CHECK pairs; the checks look for the thing itself, so that other ways to have it count.
@@ -11,8 +11,9 @@ declare -A groups=(
         libgif-dev header:gif_lib.h libmd-dev lib:libmd libyaml-dev lib:yaml-0.1
         zlib1g-dev lib:zlib"
     [atari]="python3 cmd:python3 python3-pip python:pip ca-certificates file:/etc/ssl/certs"
-    [test]="g++ cmd:c++ python3 cmd:python3 python3-venv python:ensurepip ca-certificates file:/etc/ssl/certs
+    [test]="libsimde-dev header:simde/x86/avx512.h g++ cmd:c++ python3 cmd:python3 python3-venv python:ensurepip ca-certificates file:/etc/ssl/certs
         gnuplot-nox cmd:gnuplot"
+    [browser]="chromium cmd:chromium"
     [slurm]="slurm-wlm sbin:slurmctld slurm-wlm sbin:slurmd slurm-client cmd:sbatch munge sbin:munged
         python3 cmd:python3 python3-venv python:ensurepip ca-certificates file:/etc/ssl/certs
         gnuplot-nox cmd:gnuplot"
@@ -46,7 +47,7 @@ find_missing() {
 
 for group in "$@"; do
     if [[ -z ${groups[$group]-} ]]; then
-        echo "install-deps.sh: there is no group '$group': build, atari, test, slurm, lint, demo" >&2
+        echo "install-deps.sh: there is no group '$group': build, atari, test, browser, slurm, lint, demo" >&2
         exit 2
     fi
 done

@@ -48,7 +48,8 @@ qg_status bench_repeat(const bench_session *bench, void (*work)(void *context), 
                        bench_times *times, qg_error *error);
 
 /* What the machine can do at most, measured with `threads` threads: the fused multiply-adds of
- * independent AVX2 chains (0 where there is no AVX2), and STREAM's triad in main memory. */
+ * independent AVX2 or AVX-512 chains (0 where there is neither), and STREAM's triad in main memory.
+ */
 qg_status bench_fma_peak(int threads, double *flops, qg_error *error);
 qg_status bench_bandwidth(int threads, double *bytes, qg_error *error);
 

@@ -15,41 +15,53 @@ enum { CHAINS = 10, FMA_ROUNDS = 300, TRIAD_ROUNDS = 7 };
 /* Half a millisecond, so that other work on the machine misses some of the rounds. */
 enum { FMA_STEPS = 300000 };
 
-/* Ten chains of eight lanes: more than the latency of a fused multiply-add times the two that begin
- * in a cycle. The values tend to 1. */
-__attribute__((target("avx2,fma"))) static float multiply_add(int steps)
-{
-    __m256 sums[CHAINS];
-    for (int i = 0; i < CHAINS; i++)
-        sums[i] = _mm256_set1_ps(0.1f * (float)i);
-    const __m256 half = _mm256_set1_ps(0.5f);
-    for (int step = 0; step < steps; step++)
-#pragma GCC unroll 10
-        for (int i = 0; i < CHAINS; i++)
-            sums[i] = _mm256_fmadd_ps(sums[i], half, half);
-    for (int i = 1; i < CHAINS; i++)
-        sums[0] = _mm256_add_ps(sums[0], sums[i]);
-    return _mm256_cvtss_f32(sums[0]);
-}
+/* Ten chains: more than the latency of a fused multiply-add times the two that begin in a cycle.
+ * The values tend to 1. */
+#define MULTIPLY_ADD(name, isa, vector, set, fma, add, first)                                      \
+    __attribute__((target(isa))) static float name(void)                                           \
+    {                                                                                              \
+        vector sums[CHAINS];                                                                       \
+        for (int i = 0; i < CHAINS; i++)                                                           \
+            sums[i] = set(0.1f * (float)i);                                                        \
+        const vector half = set(0.5f);                                                             \
+        for (int step = 0; step < FMA_STEPS; step++)                                               \
+            _Pragma("GCC unroll 10") for (int i = 0; i < CHAINS; i++) sums[i] =                    \
+                fma(sums[i], half, half);                                                          \
+        for (int i = 1; i < CHAINS; i++)                                                           \
+            sums[0] = add(sums[0], sums[i]);                                                       \
+        return first(sums[0]);                                                                     \
+    }
+MULTIPLY_ADD(multiply_add_8, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps,
+             _mm256_cvtss_f32)
+MULTIPLY_ADD(multiply_add_16, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps,
+             _mm512_cvtss_f32)
 
-static void multiply_add_team(void *context, int member)
+typedef struct fma_loop {
+    float (*run)(void);
+    int lanes;
+    volatile float results[QG_MAX_THREADS];
+} fma_loop;
+
+static void run_fma_loop(void *context, int member)
 {
-    volatile float *results = context;
-    results[member] = multiply_add(FMA_STEPS);
+    fma_loop *loop = context;
+    loop->results[member] = loop->run();
 }
 
 qg_status bench_fma_peak(int threads, double *flops, qg_error *error)
 {
+    fma_loop loop = {multiply_add_8, 8, {0}};
     *flops = 0;
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return QG_OK;
+    if (__builtin_cpu_supports("avx512f")) loop = (fma_loop){multiply_add_16, 16, {0}};
     qg_team *team;
     const qg_status status = qg_team_create(threads, &team, error);
     if (status) return status;
-    volatile float results[QG_MAX_THREADS];
     for (int round = 0; round < FMA_ROUNDS; round++) {
         const double begin = bench_clock();
-        qg_team_run(team, multiply_add_team, (void *)results);
-        const double speed = 2.0 * 8 * CHAINS * FMA_STEPS * threads / (bench_clock() - begin);
+        qg_team_run(team, run_fma_loop, &loop);
+        const double seconds = bench_clock() - begin;
+        const double speed = 2.0 * loop.lanes * CHAINS * FMA_STEPS * threads / seconds;
         if (speed > *flops) *flops = speed;
     }
     qg_team_destroy(team);

@@ -1,7 +1,9 @@
-/* qgraft bench update, act: the network, on random screens of which half the values are zero. */
+/* qgraft bench update, act: the network, on random screens of which half the values are zero; the
+ * update also layer by layer. */
 #include "cli/bench.h"
 
 #include "base/random.h"
+#include "network/profile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -126,33 +128,102 @@ static void do_act(void *context)
     qg_engine_forward(n->engine, QG_ONLINE, &state, n->q_values);
 }
 
-static void report_flops(bench_session *b, double flops, double seconds, double peak)
+/* What the machine can do with the threads that are measured; flops 0: not known. */
+typedef struct machine {
+    double flops, bytes; /* a second */
+} machine;
+
+static void report_flops(bench_session *b, double flops, double seconds, const machine *m)
 {
     bench_figure(b, "speed", flops / seconds * 1e-9, "GFLOP/s");
-    if (peak > 0) bench_figure(b, "of the FMA peak", 100 * flops / seconds / peak, "%");
+    if (m->flops > 0) bench_figure(b, "of the FMA peak", 100 * flops / seconds / m->flops, "%");
 }
 
-static qg_status measure_update(bench_session *b, const char *preset, int threads, double peak,
+static void report_work(bench_session *b, const char *name, double flops, double seconds,
+                        const machine *m)
+{
+    char share[48];
+    snprintf(share, sizeof share, "%s / FMA peak", name);
+    bench_figure(b, name, seconds * 1e3, "ms");
+    if (m->flops > 0) bench_figure(b, share, 100 * flops / seconds / m->flops, "%");
+}
+
+/* One line a layer, then what is no layer's; forward and conversion are those of both networks.
+ * RMSProp reads and writes the weights and both moments;
+ * what lies in the caches can be faster than the memory. */
+static void report_layers(bench_session *b, const char *preset, const qg_architecture *a,
+                          const qg_profile *profile, const machine *m)
+{
+    char what[64];
+    double convert = 0, loss = 0;
+    for (int l = 0; l < a->layer_count; l++) {
+        const double flops = 2 * BATCH * layer_products(a, l);
+        const double bytes = 24.0 * (double)qg_layer_weights(&a->layers[l]);
+        const double rmsprop = profile->seconds[QG_WORK_RMSPROP][l];
+        snprintf(what, sizeof what, "%s, layer %d (%s %d)", preset, l + 1,
+                 a->layers[l].kind == QG_CONV ? "conv" : "linear", a->layers[l].outputs);
+        bench_begin(b, "update", what);
+        report_work(b, "forward", 2 * flops, profile->seconds[QG_WORK_FORWARD][l], m);
+        if (l > 0)
+            report_work(b, "to the inputs", flops, profile->seconds[QG_WORK_INPUT_GRADIENT][l], m);
+        report_work(b, "to the weights", flops, profile->seconds[QG_WORK_WEIGHT_GRADIENT][l], m);
+        bench_figure(b, "RMSProp", rmsprop * 1e3, "ms");
+        bench_figure(b, "RMSProp / memory", 100 * bytes / rmsprop / m->bytes, "%");
+        bench_end(b);
+        convert += profile->seconds[QG_WORK_CONVERT][l];
+        loss += profile->seconds[QG_WORK_LOSS][l];
+    }
+    snprintf(what, sizeof what, "%s, the rest", preset);
+    bench_begin(b, "update", what);
+    bench_figure(b, "conversion", convert * 1e3, "ms");
+    bench_figure(b, "TD errors", loss * 1e3, "ms");
+    bench_end(b);
+}
+
+/* The least time of every piece of work: another update's for each. */
+static qg_status profile_update(const bench_session *b, network_bench *n, qg_profile *least,
+                                qg_error *error)
+{
+    qg_status status = QG_OK;
+    const double end = bench_clock() + b->seconds;
+    for (int round = 0; !status && (round < 5 || bench_clock() < end); round++) {
+        qg_profile profile = {0};
+        qg_engine_profile(n->engine, &profile);
+        do_update(n);
+        qg_engine_profile(n->engine, NULL);
+        for (int work = 0; work < QG_WORKS; work++)
+            for (int l = 0; l < QG_MAX_LAYERS; l++)
+                if (round == 0 || profile.seconds[work][l] < least->seconds[work][l])
+                    least->seconds[work][l] = profile.seconds[work][l];
+        status = bench_check(error);
+    }
+    return status;
+}
+
+static qg_status measure_update(bench_session *b, const char *preset, int threads, const machine *m,
                                 qg_error *error)
 {
     char what[64];
     network_bench n;
     bench_times times = {0};
+    qg_profile profile = {0};
     qg_status status = open_network(preset, threads, &n, error);
     if (!status) status = bench_repeat(b, do_update, &n, &times, error);
+    if (!status) status = profile_update(b, &n, &profile, error);
     if (!status) {
         snprintf(what, sizeof what, "%s, batch %d, threads %d", preset, BATCH, threads);
         bench_begin(b, "update", what);
         bench_figure(b, "minimum", times.minimum * 1e3, "ms");
         bench_figure(b, "median", times.median * 1e3, "ms");
-        report_flops(b, update_flops(&n.architecture), times.minimum, peak);
+        report_flops(b, update_flops(&n.architecture), times.minimum, m);
         bench_end(b);
+        report_layers(b, preset, &n.architecture, &profile, m);
     }
     close_network(&n);
     return status;
 }
 
-static qg_status measure_act(bench_session *b, const char *preset, int threads, double peak,
+static qg_status measure_act(bench_session *b, const char *preset, int threads, const machine *m,
                              qg_error *error)
 {
     char what[64];
@@ -168,27 +239,26 @@ static qg_status measure_act(bench_session *b, const char *preset, int threads, 
         bench_begin(b, "act", what);
         bench_figure(b, "minimum", times.minimum * 1e6, "us");
         bench_figure(b, "median", times.median * 1e6, "us");
-        report_flops(b, 2 * products, times.minimum, peak);
+        report_flops(b, 2 * products, times.minimum, m);
         bench_end(b);
     }
     close_network(&n);
     return status;
 }
 
-typedef qg_status measurement(bench_session *b, const char *preset, int threads, double peak,
+typedef qg_status measurement(bench_session *b, const char *preset, int threads, const machine *m,
                               qg_error *error);
 
-static qg_status measure_machine(bench_session *b, int threads, double *peak, qg_error *error)
+static qg_status measure_machine(bench_session *b, int threads, machine *m, qg_error *error)
 {
     char what[64];
-    double bytes;
-    qg_status status = bench_fma_peak(threads, peak, error);
-    if (!status) status = bench_bandwidth(threads, &bytes, error);
+    qg_status status = bench_fma_peak(threads, &m->flops, error);
+    if (!status) status = bench_bandwidth(threads, &m->bytes, error);
     if (status) return status;
     snprintf(what, sizeof what, "threads %d", threads);
     bench_begin(b, "machine", what);
-    if (*peak > 0) bench_figure(b, "FMA peak", *peak * 1e-9, "GFLOP/s");
-    bench_figure(b, "memory", bytes * 1e-9, "GB/s");
+    if (m->flops > 0) bench_figure(b, "FMA peak", m->flops * 1e-9, "GFLOP/s");
+    bench_figure(b, "memory", m->bytes * 1e-9, "GB/s");
     bench_end(b);
     return QG_OK;
 }
@@ -200,11 +270,11 @@ static qg_status measure_all(bench_session *b, measurement *measure, qg_error *e
     qg_status status = QG_OK;
     for (int threads = b->threads_given ? b->threads : 1; threads <= b->threads && !status;
          threads = threads < b->threads ? b->threads : threads + 1) {
-        double peak;
-        status = measure_machine(b, threads, &peak, error);
-        if (b->preset && !status) status = measure(b, b->preset, threads, peak, error);
+        machine m;
+        status = measure_machine(b, threads, &m, error);
+        if (b->preset && !status) status = measure(b, b->preset, threads, &m, error);
         for (size_t i = 0; i < 2 && !b->preset && !status; i++)
-            status = measure(b, presets[i], threads, peak, error);
+            status = measure(b, presets[i], threads, &m, error);
     }
     return status;
 }

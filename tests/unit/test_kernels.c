@@ -1,0 +1,318 @@
+/* The kernels of every instruction set that this machine has, bit for bit against plain chains of
+ * fmaf in the order that kernels.h promises. Where SIMDe is installed, AVX-512's source runs too,
+ * its instructions emulated. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "network/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef QG_EMULATED
+extern const qg_kernels qg_kernels_emulated;
+#endif
+
+static qg_error error;
+
+static const struct {
+    const char *layers;
+    int channels, height, width;
+} shapes[] = {
+    {"[{\"conv\":10,\"kernel\":1},{\"conv\":3,\"kernel\":1,\"stride\":2},{\"linear\":33}]", 3, 6,
+     5},
+    {"[{\"conv\":7,\"kernel\":2,\"stride\":3},{\"conv\":33,\"kernel\":3,\"padding\":2}]", 7, 11, 9},
+    {"[{\"conv\":16,\"kernel\":3},{\"conv\":33,\"kernel\":2,\"stride\":2},{\"linear\":19}]", 10, 9,
+     8},
+    {"[{\"conv\":33,\"kernel\":4,\"stride\":2,\"padding\":1},{\"conv\":10,\"kernel\":2,\"stride\":"
+     "3},"
+     "{\"linear\":130},{\"linear\":64}]",
+     33, 10, 12},
+    {"[{\"conv\":32,\"kernel\":8,\"stride\":4},{\"conv\":64,\"kernel\":4,\"stride\":2},"
+     "{\"linear\":72}]",
+     4, 36, 28},
+    {"[{\"linear\":300},{\"linear\":10}]", 16, 5, 7},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+static const int batches[] = {1, 5, 32, 33};
+
+/* One layer's tensors; `want` and `got` of a result have the same size. */
+typedef struct layer_case {
+    const qg_plan *plan;
+    int images;
+    float *in, *weights, *bias, *gradient;
+    qg_random random;
+    float magnitude;
+} layer_case;
+
+static float *allocate(size_t count)
+{
+    float *floats = aligned_alloc(64, (count * sizeof *floats + 127) / 64 * 64);
+    assert_non_null(floats);
+    memset(floats, 0, count * sizeof *floats);
+    return floats;
+}
+
+/* Numbers of both signs of which a quarter is zero. */
+static float *draw(layer_case *c, size_t count, float magnitude)
+{
+    float *floats = allocate(count);
+    for (size_t i = 0; i < count; i++)
+        if (qg_random_below(&c->random, 4) > 0)
+            floats[i] = magnitude * (float)(2 * qg_random_uniform(&c->random) - 1);
+    return floats;
+}
+
+static void assert_same(const char *what, const qg_kernels *kernels, const float *got,
+                        const float *want, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(&got[i], &want[i], sizeof *got) != 0)
+            fail_msg("%s by %s: number %zu is %a instead of %a", what, kernels->name, i,
+                     (double)got[i], (double)want[i]);
+}
+
+static float weight(const layer_case *c, int n, int k)
+{
+    const size_t panel = (size_t)(n / QG_PANEL) * (size_t)c->plan->k_count;
+    return c->weights[(panel + (size_t)k) * QG_PANEL + (size_t)(n % QG_PANEL)];
+}
+
+/* The input that weight k of output pixel (y, x) meets. */
+static float input(const layer_case *c, int image, int pixel, int k)
+{
+    const qg_plan *p = c->plan;
+    const int run = p->kernel * p->in_channels, ky = k / run;
+    const int y = pixel / p->columns * p->stride + ky;
+    const int at = y * p->in_row + pixel % p->columns * p->in_step + k % run;
+    return c->in[(size_t)image * p->in_image + (size_t)at];
+}
+
+static float output_gradient(const layer_case *c, int image, int pixel, int n)
+{
+    return c
+        ->gradient[(size_t)image * c->plan->grad_image + (size_t)(pixel * c->plan->grad_pixel + n)];
+}
+
+static void check_forward(const layer_case *c, const qg_kernels *kernels)
+{
+    const qg_plan *p = c->plan;
+    const size_t count = (size_t)c->images * p->out_image;
+    float *want = allocate(count), *got = allocate(count);
+    for (int image = 0; image < c->images; image++)
+        for (int pixel = 0; pixel < p->pixels; pixel++)
+            for (int n = 0; n < p->outputs; n++) {
+                float sum = c->bias[n];
+                for (int k = 0; k < p->k_count; k++)
+                    sum = fmaf(input(c, image, pixel, k), weight(c, n, k), sum);
+                want[(size_t)image * p->out_image + (size_t)(p->pixel_out[pixel] + n)] =
+                    p->relu && !(sum > 0) ? 0 : sum;
+            }
+    const int half = p->panels / 2; /* in two calls, as two threads would */
+    kernels->forward(p, c->in, c->weights, c->bias, got, c->images, 0, half);
+    kernels->forward(p, c->in, c->weights, c->bias, got, c->images, half, p->panels);
+    assert_same("forward", kernels, got, want, count);
+    free(want);
+    free(got);
+}
+
+/* The gradient at channel `channel` of input pixel (y, x), behind its ReLU. */
+static float input_gradient(const layer_case *c, int image, int y, int x, int channel, float scale)
+{
+    const qg_plan *p = c->plan;
+    float sum = 0;
+    for (int ky = 0; ky < p->kernel; ky++)
+        for (int kx = 0; kx < p->kernel; kx++) {
+            const int v = y + p->padding - ky, u = x + p->padding - kx;
+            if (v < 0 || u < 0 || v % p->stride || u % p->stride) continue;
+            if (v / p->stride >= p->rows || u / p->stride >= p->columns) continue;
+            const int pixel = v / p->stride * p->columns + u / p->stride;
+            const int k = (ky * p->kernel + kx) * p->in_channels + channel;
+            for (int n = 0; n < p->outputs; n++)
+                sum = fmaf(output_gradient(c, image, pixel, n), weight(c, n, k), sum);
+        }
+    const int at = (y + p->padding) * p->in_row + (x + p->padding) * p->in_channels + channel;
+    return c->in[(size_t)image * p->in_image + (size_t)at] > 0 ? sum * scale : 0;
+}
+
+static void check_input_gradient(const layer_case *c, const qg_kernels *kernels)
+{
+    const qg_plan *p = c->plan;
+    const size_t count = (size_t)c->images * p->below_grad_image;
+    float *want = allocate(count), *got = allocate(count);
+    float *scratch = allocate((size_t)(p->kernel * p->kernel * p->outputs * QG_PANEL));
+    const float scale = 1.25f;
+    for (int image = 0; image < c->images; image++)
+        for (int y = 0; y < p->in_rows; y++)
+            for (int x = 0; x < p->in_columns; x++)
+                for (int channel = 0; channel < p->in_channels; channel++) {
+                    const int below = y * p->in_columns + x + channel / p->below_channels;
+                    want[(size_t)image * p->below_grad_image +
+                         (size_t)(below * p->below_grad_pixel + channel % p->below_channels)] =
+                        input_gradient(c, image, y, x, channel, scale);
+                }
+    const int items = (p->in_channels + QG_PANEL - 1) / QG_PANEL * p->in_rows * p->in_columns;
+    for (int part = 0; part < 3; part++)
+        kernels->input_gradient(p, c->gradient, c->weights, c->in, got, scale, c->images,
+                                items * part / 3, items * (part + 1) / 3, scratch);
+    assert_same("input gradient", kernels, got, want, count);
+    free(want);
+    free(got);
+    free(scratch);
+}
+
+static void check_weight_gradient(const layer_case *c, const qg_kernels *kernels)
+{
+    const qg_plan *p = c->plan;
+    const size_t count = (size_t)(p->panels * p->k_count) * QG_PANEL;
+    float *want = allocate(count), *got = allocate(count), *at = got;
+    for (int n = 0; n < p->panels * QG_PANEL; n++)
+        for (int k = 0; k < p->k_count; k++) {
+            float sum = 0;
+            for (int image = 0; image < c->images; image++)
+                for (int pixel = 0; pixel < p->pixels; pixel++)
+                    sum = fmaf(input(c, image, pixel, k), output_gradient(c, image, pixel, n), sum);
+            want[((size_t)(n / QG_PANEL) * (size_t)p->k_count + (size_t)k) * QG_PANEL +
+                 (size_t)(n % QG_PANEL)] = sum;
+        }
+    for (int panel = 0; panel < p->panels; panel++, at += p->k_count * QG_PANEL) {
+        const int middle = p->k_tile_count / 2;
+        kernels->weight_gradient(p, c->in, c->gradient, at, c->images, 0, middle, panel, panel + 1);
+        kernels->weight_gradient(p, c->in, c->gradient, at + p->k_tiles[middle].k * QG_PANEL,
+                                 c->images, middle, p->k_tile_count, panel, panel + 1);
+    }
+    assert_same("weight gradient", kernels, got, want, count);
+    kernels->weight_gradient(p, c->in, c->gradient, got, c->images, 0, p->k_tile_count, 0,
+                             p->panels);
+    assert_same("weight gradient at once", kernels, got, want, count);
+    free(want);
+    free(got);
+}
+
+static void check_bias_gradient(const layer_case *c, const qg_kernels *kernels)
+{
+    const qg_plan *p = c->plan;
+    const size_t count = (size_t)p->panels * QG_PANEL;
+    float *want = allocate(count), *got = allocate(count);
+    for (int n = 0; n < (int)count; n++)
+        for (int image = 0; image < c->images; image++)
+            for (int pixel = 0; pixel < p->pixels; pixel++)
+                want[n] += output_gradient(c, image, pixel, n);
+    kernels->bias_gradient(p, c->gradient, got, c->images, 0, p->panels);
+    assert_same("bias gradient", kernels, got, want, count);
+    free(want);
+    free(got);
+}
+
+static void check_rmsprop(layer_case *c, const qg_kernels *kernels)
+{
+    enum { COUNT = 16 * 9 };
+    const qg_rmsprop s = {0.00025f, 0.95f, 0.01f};
+    float *sets[3], *want[3], *d = draw(c, COUNT, c->magnitude);
+    for (int i = 0; i < 3; i++) {
+        sets[i] = draw(c, COUNT, i == 2 ? c->magnitude * c->magnitude : c->magnitude);
+        want[i] = allocate(COUNT);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        const float part = (1 - s.decay) * d[i];
+        const float m1 = want[1][i] = fmaf(s.decay, sets[1][i], part);
+        const float m2 = want[2][i] = fmaf(s.decay, sets[2][i], part * d[i]);
+        const float variance = fmaf(-m1, m1, m2);
+        want[0][i] =
+            sets[0][i] + s.learning_rate * d[i] / sqrtf((variance > 0 ? variance : 0) + s.epsilon);
+    }
+    kernels->rmsprop(&s, sets[0], sets[1], sets[2], d, COUNT);
+    for (int i = 0; i < 3; i++) {
+        assert_same("RMSProp", kernels, sets[i], want[i], COUNT);
+        free(sets[i]);
+        free(want[i]);
+    }
+    free(d);
+}
+
+static void check_layer(const qg_plan *plan, bool first, int images, float magnitude,
+                        const qg_kernels *kernels)
+{
+    layer_case c = {.plan = plan, .images = images, .magnitude = magnitude};
+    c.random = qg_random_stream((uint64_t)images, "kernels");
+    const size_t weights = (size_t)(plan->panels * plan->k_count) * QG_PANEL;
+    c.in = draw(&c, (size_t)images * plan->in_image, magnitude);
+    c.weights = draw(&c, weights, magnitude);
+    c.bias = draw(&c, (size_t)plan->panels * QG_PANEL, magnitude);
+    c.gradient = draw(&c, (size_t)images * plan->grad_image, magnitude);
+    check_forward(&c, kernels);
+    if (!first) check_input_gradient(&c, kernels);
+    check_weight_gradient(&c, kernels);
+    check_bias_gradient(&c, kernels);
+    check_rmsprop(&c, kernels);
+    free(c.in);
+    free(c.weights);
+    free(c.bias);
+    free(c.gradient);
+}
+
+static void check(const qg_kernels *kernels, float magnitude, int batch_count)
+{
+    for (int i = 0; i < SHAPES; i++) {
+        qg_architecture a;
+        qg_plan plans[QG_MAX_LAYERS];
+        if (qg_architecture_make(shapes[i].layers, shapes[i].channels, shapes[i].height,
+                                 shapes[i].width, 255, 5, &a, &error) ||
+            qg_plan_make(&a, kernels->rows, plans, &error))
+            fail_msg("%s", error.message);
+        for (int l = 0; l < a.layer_count; l++) {
+            for (int k = 0; k < batch_count; k++)
+                check_layer(&plans[l], l == 0, batches[k], magnitude, kernels);
+            qg_plan_free(&plans[l]);
+        }
+    }
+}
+
+static void check_all(float magnitude, int batch_count)
+{
+    static const char *const names[] = {"portable", "avx2", "avx512"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (qg_kernels_select(names[i])) /* or not of this machine */
+            check(qg_kernels_select(names[i]), magnitude, batch_count);
+#ifdef QG_EMULATED
+    if (qg_kernels_select("avx2")) check(&qg_kernels_emulated, magnitude, batch_count);
+#endif
+}
+
+static void test_chains(void **state)
+{
+    (void)state;
+    check_all(1, 4);
+}
+
+/* Products below the least normal number, and sums above 1e30. */
+static void test_magnitudes(void **state)
+{
+    (void)state;
+    check_all(0x1p-72f, 2);
+    check_all(1e15f, 2);
+}
+
+static void test_select(void **state)
+{
+    (void)state;
+    assert_non_null(qg_kernels_select(NULL));
+    assert_string_equal(qg_kernels_select("portable")->name, "portable");
+    assert_null(qg_kernels_select("sse9"));
+    assert_null(qg_kernels_select(""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chains),
+        cmocka_unit_test(test_magnitudes),
+        cmocka_unit_test(test_select),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
