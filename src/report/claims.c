@@ -71,9 +71,25 @@ static qg_status judge(const differences *d, qg_verdict *verdict, qg_error *erro
 
 /* -------------------------------------------------------------------------------- the study */
 
-bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment)
+bool qg_results_copied(const qg_results *results, const qg_experiment *experiment)
 {
     return !experiment->problem[0] && results->study->runs[experiment->run].source >= 0;
+}
+
+bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment)
+{
+    return qg_results_copied(results, experiment) &&
+           (!experiment->control || results->only_controls);
+}
+
+/* An experiment with fewer seeds than others would take its missing seeds from all of them. */
+static size_t most_pairs(const qg_results *r)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < r->experiment_count; i++)
+        if (qg_results_pooled(r, &r->experiments[i]) && r->experiments[i].pair_count > most)
+            most = r->experiments[i].pair_count;
+    return most;
 }
 
 static qg_status find_iqm(qg_results *r, qg_error *error)
@@ -81,10 +97,11 @@ static qg_status find_iqm(qg_results *r, qg_error *error)
     double *values = calloc(count_pairs(r) + 1, sizeof *values);
     const double **tasks = calloc(r->compared + 1, sizeof *tasks);
     size_t *counts = calloc(r->compared + 1, sizeof *counts), used = 0, task = 0;
+    const size_t most = most_pairs(r);
     qg_status status = values && tasks && counts ? QG_OK : qg_fail_memory(error, "the IQM", 1024);
     for (size_t i = 0; i < r->experiment_count && !status; i++) {
         const qg_experiment *e = &r->experiments[i];
-        if (!qg_results_pooled(r, e)) continue;
+        if (!qg_results_pooled(r, e) || e->pair_count < most) continue;
         tasks[task] = values + used;
         counts[task++] = e->pair_count;
         for (size_t p = 0; p < e->pair_count; p++)
@@ -102,13 +119,14 @@ static qg_status find_iqm(qg_results *r, qg_error *error)
 static qg_status pool(qg_results *r, qg_error *error)
 {
     differences all;
+    const size_t most = most_pairs(r);
     qg_status status = create(&all, count_pairs(r), error);
     for (size_t i = 0; i < r->experiment_count && !status; i++) {
         const qg_experiment *e = &r->experiments[i];
         if (!qg_results_pooled(r, e)) continue;
         r->pooled_count++;
         r->decided[e->verdicts[QG_AREA].decision]++;
-        for (size_t p = 0; p < e->pair_count; p++)
+        for (size_t p = 0; e->pair_count == most && p < most; p++)
             add(&all, e->pairs[p].seed, e->pairs[p].difference[QG_AREA]);
     }
     if (!status) status = judge(&all, &r->pooled, error);
@@ -118,22 +136,39 @@ static qg_status pool(qg_results *r, qg_error *error)
 
 /* ----------------------------------------------------------------------------------- claims */
 
-static const qg_experiment *compared(const qg_results *r, int run)
+/* The experiments that a claim speaks of: those that were compared, over as many seeds as any. */
+typedef struct selection {
+    const qg_experiment **items;
+    size_t count, pairs;
+} selection;
+
+static qg_status choose(const qg_results *r, const int *runs, int count, selection *s,
+                        qg_error *error)
 {
-    const qg_experiment *e = qg_results_experiment(r, run);
-    return e && !e->problem[0] ? e : NULL;
+    size_t most = 0;
+    *s = (selection){.items = calloc((size_t)count + 1, sizeof(qg_experiment *))};
+    if (!s->items) return qg_fail_memory(error, "the experiments of a claim", sizeof *s->items);
+    for (int i = 0; i < count; i++) {
+        const qg_experiment *e = qg_results_experiment(r, runs[i]);
+        if (!e || e->problem[0] || e->pair_count < most) continue;
+        if (e->pair_count > most) s->count = 0; /* those so far have fewer */
+        most = e->pair_count;
+        s->items[s->count++] = e;
+    }
+    s->pairs = s->count * most;
+    return QG_OK;
 }
 
-/* The mean difference of the runs on `game` (NULL: any) with this seed; NaN: there is none, or a
- * run that was compared lacks the seed. */
-static double seed_mean(const qg_results *r, const int *runs, int count, const char *game,
-                        uint64_t seed, qg_measure measure)
+/* The mean difference of the experiments on a game (NULL: any) with this seed; NaN: there is none,
+ * or one of them lacks the seed. */
+static double seed_mean(const selection *s, const qg_game_scale *game, uint64_t seed,
+                        qg_measure measure)
 {
     double sum = 0;
     int found = 0, wanted = 0;
-    for (int i = 0; i < count; i++) {
-        const qg_experiment *e = compared(r, runs[i]);
-        if (!e || (game && strcmp(r->study->runs[runs[i]].game, game) != 0)) continue;
+    for (size_t i = 0; i < s->count; i++) {
+        const qg_experiment *e = s->items[i];
+        if (game && e->game != game) continue;
         wanted++;
         for (size_t p = 0; p < e->pair_count; p++)
             if (e->pairs[p].seed == seed) {
@@ -144,71 +179,48 @@ static double seed_mean(const qg_results *r, const int *runs, int count, const c
     return found > 0 && found == wanted ? sum / found : (double)NAN;
 }
 
-static bool has_game(const qg_results *r, const int *runs, int count, const char *game)
+static bool has_game(const selection *s, const qg_game_scale *game)
 {
-    for (int i = 0; i < count; i++)
-        if (compared(r, runs[i]) && strcmp(r->study->runs[runs[i]].game, game) == 0) return true;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->items[i]->game == game) return true;
     return false;
 }
 
-/* Every seed that one of the runs was compared with, once. */
-static size_t collect_seeds(const qg_results *r, const int *runs, int count, uint64_t *seeds)
+/* The experiments against their baselines. */
+static void collect(const selection *of, qg_measure measure, differences *d)
 {
-    size_t known = 0;
-    for (int i = 0; i < count; i++) {
-        const qg_experiment *e = compared(r, runs[i]);
-        for (size_t p = 0; e && p < e->pair_count; p++) {
-            size_t s = 0;
-            while (s < known && seeds[s] != e->pairs[p].seed)
-                s++;
-            if (s == known) seeds[known++] = e->pairs[p].seed;
-        }
-    }
-    return known;
+    for (size_t i = 0; i < of->count; i++)
+        for (size_t p = 0; p < of->items[i]->pair_count; p++)
+            add(d, of->items[i]->pairs[p].seed, of->items[i]->pairs[p].difference[measure]);
 }
 
-/* `of` minus `than`, seed by seed; game by game where they have games in common. */
-static void subtract(const qg_results *r, const qg_study_claim *claim, const uint64_t *seeds,
-                     size_t seed_count, differences *d)
+/* `of` minus `than` on a game (NULL: any), for each seed that all of them have. */
+static void subtract(const selection *of, const selection *than, const qg_game_scale *game,
+                     qg_measure measure, differences *d)
 {
-    const qg_measure measure = measures[claim->metric];
+    const qg_experiment *first = of->items[0]; /* has every seed that all have */
+    for (size_t p = 0; p < first->pair_count; p++) {
+        const uint64_t seed = first->pairs[p].seed;
+        const double value =
+            seed_mean(of, game, seed, measure) - seed_mean(than, game, seed, measure);
+        if (isfinite(value)) add(d, seed, value);
+    }
+}
+
+/* Game by game where both have games in common, so that a game that only one has is no effect. */
+static void subtract_all(const qg_results *r, const selection *of, const selection *than,
+                         qg_measure measure, differences *d)
+{
     bool common = false;
-    for (int g = 0; g <= r->study->game_count; g++) {
-        const bool any = g == r->study->game_count; /* the last resort */
-        const char *game = any ? NULL : r->study->games[g].name;
-        if (any ? common
-                : !has_game(r, claim->of, claim->of_count, game) ||
-                      !has_game(r, claim->than, claim->than_count, game))
-            continue;
+    for (int g = 0; g < r->study->game_count; g++) {
+        if (!has_game(of, &r->games[g]) || !has_game(than, &r->games[g])) continue;
+        subtract(of, than, &r->games[g], measure, d);
         common = true;
-        for (size_t s = 0; s < seed_count; s++) {
-            const double of = seed_mean(r, claim->of, claim->of_count, game, seeds[s], measure);
-            const double than =
-                seed_mean(r, claim->than, claim->than_count, game, seeds[s], measure);
-            if (isfinite(of - than)) add(d, seeds[s], of - than);
-        }
     }
+    if (!common && of->count > 0 && than->count > 0) subtract(of, than, NULL, measure, d);
 }
 
-static size_t count_compared(const qg_results *r, const int *runs, int count)
-{
-    size_t found = 0;
-    for (int i = 0; i < count; i++)
-        found += compared(r, runs[i]) != NULL;
-    return found;
-}
-
-/* `of` against its baselines. */
-static void collect(const qg_results *r, const qg_study_claim *claim, differences *d)
-{
-    for (int i = 0; i < claim->of_count; i++) {
-        const qg_experiment *e = compared(r, claim->of[i]);
-        for (size_t p = 0; e && p < e->pair_count; p++)
-            add(d, e->pairs[p].seed, e->pairs[p].difference[measures[claim->metric]]);
-    }
-}
-
-/* Little: both intervals lie within the margin, or both beyond it. */
+/* Little: both intervals lie within the margin; not little: both lie beyond it. */
 static qg_finding find_little(const qg_verdict *v, double margin)
 {
     if (v->pairs < 2) return QG_OPEN;
@@ -226,27 +238,34 @@ static qg_finding find(const qg_study_claim *claim, const qg_verdict *verdict)
     return up == (verdict->decision == QG_POSITIVE) ? QG_HOLDS : QG_FAILS;
 }
 
+static qg_status compare(const qg_results *r, const qg_study_claim *claim, const selection *of,
+                         const selection *than, qg_verdict *verdict, qg_error *error)
+{
+    differences d;
+    qg_status status = create(&d, of->pairs * ((size_t)r->study->game_count + 1), error);
+    if (!status) {
+        if (claim->kind == QG_CLAIM_BETTER || claim->kind == QG_CLAIM_WORSE)
+            subtract_all(r, of, than, measures[claim->metric], &d);
+        else
+            collect(of, measures[claim->metric], &d);
+        status = judge(&d, verdict, error);
+    }
+    destroy(&d);
+    return status;
+}
+
 static qg_status check_claim(const qg_results *r, const qg_study_claim *claim,
                              qg_claim_result *result, qg_error *error)
 {
-    const size_t pairs = count_pairs(r);
-    const bool two = claim->kind == QG_CLAIM_BETTER || claim->kind == QG_CLAIM_WORSE;
-    uint64_t *seeds = calloc(pairs + 1, sizeof *seeds);
-    differences d = {0};
-    qg_status status = create(&d, pairs * (size_t)(r->study->game_count + 1), error);
-    if (!seeds) status = qg_fail_memory(error, "the seeds of a claim", pairs * sizeof *seeds);
-    if (!status && two)
-        subtract(r, claim, seeds, collect_seeds(r, claim->of, claim->of_count, seeds), &d);
-    else if (!status)
-        collect(r, claim, &d);
-    if (!status) status = judge(&d, &result->verdict, error);
-    free(seeds);
-    destroy(&d);
-    if (status) return status;
-    result->experiments = count_compared(r, claim->of, claim->of_count) +
-                          (two ? count_compared(r, claim->than, claim->than_count) : 0);
-    result->finding = find(claim, &result->verdict);
-    return QG_OK;
+    selection of = {0}, than = {0};
+    qg_status status = choose(r, claim->of, claim->of_count, &of, error);
+    if (!status) status = choose(r, claim->than, claim->than_count, &than, error);
+    if (!status) status = compare(r, claim, &of, &than, &result->verdict, error);
+    result->experiments = of.count + than.count;
+    if (!status) result->finding = find(claim, &result->verdict);
+    free(of.items);
+    free(than.items);
+    return status;
 }
 
 qg_status qg_results_judge(qg_results *results, qg_error *error)

@@ -80,6 +80,25 @@ static void write_data(FILE *script, const qg_run_result *run, size_t index, dou
     fputs("END\n", script);
 }
 
+/* Room for the lines and a part of their bands: those of few seeds would flatten every line. */
+static void write_range(FILE *script, const qg_results *r, const line *lines, size_t count)
+{
+    double low = INFINITY, high = -INFINITY, band_low = INFINITY, band_high = -INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        const qg_run_result *run = &r->runs[lines[i].run];
+        for (size_t p = 0; p < run->curves.point_count; p++) {
+            low = fmin(low, run->band[p].value);
+            high = fmax(high, run->band[p].value);
+            band_low = fmin(band_low, fmin(run->band[p].value, run->band[p].low));
+            band_high = fmax(band_high, fmax(run->band[p].value, run->band[p].high));
+        }
+    }
+    const double room = 0.25 * (high - low);
+    if (room > 0)
+        fprintf(script, "set yrange [%.9g:%.9g]\n", fmax(low - room, band_low - 0.05 * room),
+                fmin(high + room, band_high + 0.05 * room));
+}
+
 static void write_axes(FILE *script, const qg_figure *figure, double last, double epochs,
                        const char *unit)
 {
@@ -90,7 +109,7 @@ static void write_axes(FILE *script, const qg_figure *figure, double last, doubl
             "set xlabel '%s'; set x2label 'epochs'; set ylabel 'score'\n"
             "set grid xtics ytics lc rgb '#dddddd' lt 1; set border lc rgb '#666666'\n"
             "set key outside bottom center horizontal maxcols 2 Left reverse samplen 2.5\n"
-            "set style fill transparent solid 0.14 noborder\n",
+            "set style fill transparent solid 0.12 noborder\n",
             last, epochs, unit);
 }
 
@@ -103,7 +122,7 @@ static void write_plot(FILE *script, const qg_results *r, const line *lines, siz
             fprintf(script, "$line%zu using 1:3:4 with filledcurves lc rgb '#%06x' notitle, ", i,
                     lines[i].colour);
     if (!isnan(threshold))
-        fprintf(script, "%.9g with lines lc rgb '#999999' lw 1 dt 3 title 'threshold', ",
+        fprintf(script, "%.9g with lines lc rgb '#666666' lw 1.5 dt 3 title 'threshold', ",
                 threshold);
     for (size_t i = 0; i < count; i++) {
         const size_t points = r->runs[lines[i].run].curves.point_count;
@@ -164,6 +183,7 @@ int qg_figure_curves(const qg_results *r, qg_figure *figure, FILE *script)
         write_data(script, &r->runs[lines[i].run], i, unit);
     write_axes(script, figure, (double)last / unit,
                (double)last / (double)first->settings.eval_every, unit_name);
+    write_range(script, r, lines, count);
     write_plot(script, r, lines, count, threshold);
     describe(r, lines, count, figure);
     return 380 + 22 * (((int)count + !isnan(threshold) + 1) / 2);

@@ -43,7 +43,7 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         const double effect = e->verdicts[QG_AREA].student.value;
         char copied[64];
         qg_run_copied(run, copied);
-        if (!qg_results_pooled(r, e)) continue;
+        if (!qg_results_copied(r, e)) continue;
         m->largest = fmax(m->largest, fabs(effect));
         if (strcmp(copied, wanted) != 0) continue;
         const size_t row = place_of(&m->sources, qg_run_source(r->study, run));
@@ -125,7 +125,7 @@ static size_t write_points(const qg_results *r, FILE *script, double *grades, do
     for (size_t i = 0; i < r->experiment_count; i++) {
         const qg_experiment *e = &r->experiments[i];
         const qg_study_run *run = &r->study->runs[e->run];
-        if (!qg_results_pooled(r, e) || !e->has_similarity) continue;
+        if (!qg_results_copied(r, e) || !e->has_similarity) continue;
         const qg_estimate *effect = &e->verdicts[QG_AREA].student;
         grades[count] = e->similarity.grade;
         effects[count++] = effect->value;

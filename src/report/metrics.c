@@ -99,7 +99,9 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     const qg_run_result *result = &r->runs[run];
     const qg_experiment *e = qg_results_experiment(r, run);
     const qg_pair *levels = &result->levels[seed], *pair = find_pair(e, result->seeds[seed]);
-    const size_t points = pair ? e->point_count : result->curves.point_count;
+    const qg_scale none = {NAN, NAN, NAN};
+    const qg_scale *scale = e && pair ? &e->game->scale : &none;
+    const size_t points = e && pair ? e->point_count : result->curves.point_count;
     put_run(out, r, run, "seed");
     fprintf(out, "%" PRIu64 ",1,%" PRId64 ",", result->seeds[seed],
             result->curves.steps[points - 1]);
@@ -111,13 +113,13 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     }
     put_empty(out, 2);
     put_real(out, pair ? pair->area_ratio : NAN);
-    put_real(out, pair ? e->game->scale.threshold : NAN);
+    put_real(out, scale->threshold);
     put_step(out, pair ? pair->transfer_threshold : -1);
     put_step(out, pair ? pair->baseline_threshold : -1);
     put_step(out, pair ? pair->crossover : -1);
     put_empty(out, 3);
-    put_real(out, pair ? e->game->scale.random : NAN);
-    put_real(out, pair ? e->game->scale.reference : NAN);
+    put_real(out, scale->random);
+    put_real(out, scale->reference);
     put_real(out, e && e->has_similarity ? e->similarity.grade : NAN);
     fputs(",\n", out);
 }

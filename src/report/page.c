@@ -62,9 +62,9 @@ void qg_page_end_table(FILE *out)
 
 static void put_figure(FILE *out, const qg_figure *figure)
 {
-    fputs("<figure>", out);
+    fputs("<figure><div class=\"scroll\" tabindex=\"0\">", out);
     qg_html_svg(out, figure->svg, figure->alt);
-    fputs("<figcaption>", out);
+    fputs("</div><figcaption>", out);
     qg_html_print(out, "%s ", figure->caption);
     fprintf(out, "Files: <a href=\"figures/%s.svg\">SVG</a>, <a href=\"figures/%s.png\">PNG</a>.",
             figure->name, figure->name);
@@ -82,7 +82,7 @@ static void put_figures(FILE *out, const qg_figures *figures, qg_figure_kind kin
 {
     for (size_t i = 0; i < figures->count; i++) {
         if (figures->items[i].kind != kind) continue;
-        qg_html_element(out, "h3", "%s", figures->items[i].title);
+        if (kind == QG_FIGURE_MATRIX) qg_html_element(out, "h3", "%s", figures->items[i].title);
         put_figure(out, &figures->items[i]);
     }
 }
@@ -159,7 +159,7 @@ static void put_test(FILE *out, const qg_study_claim *claim)
                                         [QG_CLAIM_BETTER] = "gains more",
                                         [QG_CLAIM_WORSE] = "gains less",
                                         [QG_CLAIM_LITTLE] = "within"};
-    fputs("<td class=\"nowrap\">", out);
+    fputs("<td class=\"some\">", out);
     qg_html_print(out, "%s: %s", metrics[claim->metric], kinds[claim->kind]);
     if (claim->kind == QG_CLAIM_LITTLE) qg_html_print(out, " \u00b1%g", claim->margin);
     fputs("</td>", out);
@@ -172,7 +172,7 @@ static void put_base(FILE *out, const qg_study_claim *claim, const qg_claim_resu
                                          [QG_HOLDS] = "both intervals lie within the margin",
                                          [QG_FAILS] = "both intervals lie beyond the margin"};
     const bool little = claim->kind == QG_CLAIM_LITTLE && result->verdict.pairs > 1;
-    qg_html_element(out, "td class=\"words\"", "%zu experiment%s, %zu seed%s: %s",
+    qg_html_element(out, "td class=\"some\"", "%zu experiment%s, %zu seed%s: %s",
                     result->experiments, result->experiments == 1 ? "" : "s", result->verdict.pairs,
                     result->verdict.pairs == 1 ? "" : "s",
                     little ? within[result->finding] : qg_reason_text(result->verdict.reason));
@@ -207,16 +207,35 @@ static void put_claims(FILE *out, const qg_results *r)
 
 /* ---------------------------------------------------------------------------------- overview */
 
+/* Whether another experiment differs from this one only in settings, which ids name. */
+static bool has_twin(const qg_results *r, const qg_experiment *e)
+{
+    const qg_study_run *run = &r->study->runs[e->run];
+    char copied[64], other[64];
+    qg_run_copied(run, copied);
+    for (size_t i = 0; i < r->experiment_count; i++) {
+        const qg_study_run *it = &r->study->runs[r->experiments[i].run];
+        qg_run_copied(it, other);
+        if (it != run && it->source == run->source && strcmp(it->game, run->game) == 0 &&
+            strcmp(copied, other) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void put_experiment_row(FILE *out, const qg_results *r, const qg_experiment *e)
 {
     const qg_study_run *run = &r->study->runs[e->run];
     char copied[64];
     qg_run_copied(run, copied);
-    fprintf(out, "<tr><td><a href=\"#run-%d\">", e->run);
-    qg_html_text(out, run->id);
-    fputs("</a></td>", out);
+    fputs("<tr>", out);
     qg_html_element(out, "td", "%s", qg_run_source(r->study, run));
-    qg_html_element(out, "td class=\"nowrap\"", "%s", copied);
+    fprintf(out, "<td class=\"nowrap\"><a href=\"#run-%d\">", e->run);
+    qg_html_text(out, copied);
+    fputs("</a>", out);
+    if (has_twin(r, e)) qg_html_print(out, " (%s)", run->id);
+    if (e->control) fputs(" <span class=\"quiet\">control</span>", out);
+    fputs("</td>", out);
     qg_html_element(out, "td", "%s", run->game);
     if (e->problem[0]) {
         qg_html_element(out, "td colspan=\"5\" class=\"words\"", "not compared: %s", e->problem);
@@ -253,13 +272,16 @@ static void put_overview(FILE *out, const qg_results *r)
                   "Difference of the normalised area under the curve (mean score over the whole "
                   "training) from the baseline with the same seeds; P: probability that a transfer "
                   "is above a baseline.",
-                  "run|source|copied|target|#seeds|#difference|#95 % interval|#P|verdict");
+                  "source|copied|target|#seeds|#difference|#95 % interval|#P|verdict");
     for (size_t i = 0; i < r->experiment_count; i++)
         put_experiment_row(out, r, &r->experiments[i]);
     qg_page_end_table(out);
     if (r->pooled_count > 1) {
-        qg_page_table(out, "All of them together; random layers are controls and left out.",
-                      "over the study|#difference|#95 % interval");
+        qg_page_table(
+            out,
+            "All of them together, without controls (random layers, or the source's own game) and "
+            "without those that have fewer seeds than others.",
+            "over the study|#difference|#95 % interval");
         put_estimate(out, "mean, interval over seeds (Student)", &r->pooled.student);
         put_estimate(out, "mean, interval over seeds (bootstrap)", &r->pooled.bootstrap);
         put_estimate(out, "interquartile mean over all pairs (bootstrap)", &r->iqm);

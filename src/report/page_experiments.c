@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OPEN = 8 }; /* experiments whose tables are not folded */
+enum { MOST_OPEN = 12 }; /* experiments whose tables are not folded */
 
 static const char *const measure_titles[] = {
     [QG_ZERO_SHOT] = "before training (zero-shot)",

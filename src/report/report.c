@@ -47,13 +47,18 @@ static void summarise(const qg_results *r, qg_report *report)
                  r->partial ? " yet" : "");
         return;
     }
-    snprintf(
-        text, size,
-        "%zu experiment%s over %s%zu seed%s: %zu positive, %zu negative, %zu not decided. Copied "
-        "layers changed the normalised area under the curve by %+.3f",
-        report->experiments, report->experiments == 1 ? "" : "s", r->partial ? "at most " : "",
-        seeds, seeds == 1 ? "" : "s", report->positive, report->negative, report->not_decided,
-        report->effect);
+    size_t controls = 0;
+    for (size_t i = 0; i < r->experiment_count; i++)
+        controls += !r->experiments[i].problem[0] && !qg_results_pooled(r, &r->experiments[i]);
+    snprintf(text, size, "%zu experiment%s", report->experiments,
+             report->experiments == 1 ? "" : "s");
+    if (controls > 0)
+        qg_text_add(text, size, " (and %zu control%s)", controls, controls == 1 ? "" : "s");
+    qg_text_add(text, size,
+                " over %s%zu seed%s: %zu positive, %zu negative, %zu not decided. Copied layers "
+                "changed the normalised area under the curve by %+.3f",
+                r->partial ? "at most " : "", seeds, seeds == 1 ? "" : "s", report->positive,
+                report->negative, report->not_decided, report->effect);
     if (isfinite(report->low))
         qg_text_add(text, size, " (95 %% interval %+.3f to %+.3f)", report->low, report->high);
     qg_text_add(text, size, " in the mean: %s%s%s.", qg_decision_name(r->pooled.decision),

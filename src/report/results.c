@@ -323,16 +323,19 @@ static void find_source_game(const qg_results *r, qg_experiment *e)
     else if (r->study->sources[source].run >= 0)
         game = r->study->runs[r->study->sources[source].run].game;
     snprintf(e->source_game, sizeof e->source_game, "%s", game);
+    e->control = source < 0 || strcmp(game, r->study->runs[e->run].game) == 0;
 }
 
 static qg_status compare(qg_results *r, qg_error *error)
 {
+    r->only_controls = true;
     for (int i = 0; i < r->study->run_count; i++) {
         const qg_study_run *run = &r->study->runs[i];
         if (!run->listed || run->kind != QG_RUN_GRAFT) continue;
         qg_experiment *e = &r->experiments[r->experiment_count++];
         *e = (qg_experiment){.run = i, .game = find_game(r, run->game), .facts = *find_facts(r, i)};
         find_source_game(r, e);
+        r->only_controls = r->only_controls && e->control;
         if (pair_up(r, e, error)) return error->code;
     }
     return QG_OK;

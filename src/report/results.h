@@ -37,6 +37,7 @@ typedef struct qg_experiment {
     int run;
     const qg_game_scale *game;
     char source_game[QG_DOMAIN_NAME]; /* empty: not known, or random layers */
+    bool control;                     /* random layers, or onto the source's own game */
     char problem[512];                /* why there is no comparison; empty: there is one */
     qg_pair *pairs;                   /* [pair_count] */
     size_t pair_count, point_count;
@@ -68,7 +69,8 @@ typedef struct qg_results {
     qg_game_scale *games;     /* [game_count] */
     qg_experiment *experiments;
     size_t experiment_count, compared; /* all; those with a comparison */
-    size_t pooled_count;               /* of these, those whose layers were copied: no control */
+    bool only_controls;                /* no experiment is more than a control */
+    size_t pooled_count;               /* those that qg_results_pooled tells */
     size_t decided[3];                 /* of these, by qg_decision */
     qg_verdict pooled;                 /* area, over these */
     qg_estimate iqm;                   /* of their differences of the area; NaN: none */
@@ -100,8 +102,11 @@ qg_status qg_results_find_scales(qg_results *results, const qg_results_options *
 /* Holds the claims against the experiments, and pools these (src/report/claims.c). */
 qg_status qg_results_judge(qg_results *results, qg_error *error);
 
-/* Whether the experiment belongs to what is pooled: it was compared, and its layers were copied and
- * not random ones. */
+/* Whether the experiment was compared, and its layers were copied and not random ones. */
+bool qg_results_copied(const qg_results *results, const qg_experiment *experiment);
+
+/* Whether it belongs to what is pooled over the study, too: it is no control, unless the study has
+ * nothing else. */
 bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment);
 
 /* The experiment of a run, NULL when it is none. */

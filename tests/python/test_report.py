@@ -174,8 +174,16 @@ def test_pooled_rows_and_verdicts(reported):
 
 def test_summary_and_claims(reported):
     _, answer, page = reported
-    assert (answer["positive"], answer["negative"], answer["not_decided"]) == (4, 4, 2)
-    assert answer["experiments"] == 10  # the random layers are a control
+    assert (answer["positive"], answer["negative"], answer["not_decided"]) == (2, 2, 2)
+    assert answer["experiments"] == 6  # random layers, and the source's own game, are controls
+    assert answer["summary"].startswith("6 experiments (and 5 controls) over 3 seeds: ")
+    rows = [row for row in read_metrics(reported[0]) if row["row"] == "seed" and
+            row["source_game"] not in ("", row["game"]) and "first3" not in row["run"]]
+    values = [numpy.mean([number(row["area_difference"]) for row in rows if row["seed"] == seed])
+              for seed in "123"]
+    half = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(values)
+    assert answer["effect"] == pytest.approx(numpy.mean(values))
+    assert answer["high"] == pytest.approx(numpy.mean(values) + half)
     assert (answer["claims"], answer["claims_hold"], answer["claims_fail"]) == (5, 3, 1)
     assert answer["summary"] in page and answer["summary"].count(". ") == 1
     table = page[page.index('id="claims"'):page.index('id="overview"')]
