@@ -26,7 +26,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 test: ## every test: unit, sanitizers, against other programs
-	@scripts/install-deps.sh build test atari
+	@scripts/install-deps.sh build test atari browser
 	@mkdir -p $(BUILD)
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"
