@@ -77,8 +77,12 @@ typedef struct qg_distillation_options {
     uint64_t seed;
     int threads;
     const char *isa;    /* NULL: the best */
-    const char *folder; /* created; one that holds a run is refused unless `overwrite` */
-    bool overwrite;
+    const char *folder; /* created; one that holds a run is refused unless: */
+    bool overwrite;     /* ... it is replaced */
+    bool resume; /* ... it is this run, which goes on from its last checkpoint; without one it
+                    begins anew */
+    double checkpoint_minutes; /* between two checkpoints at most, beside those after evaluations;
+                                  0: 10 */
     /* Called a few times a second from the caller's thread; NULL: not at all. */
     void (*progress)(void *context, const qg_distillation_progress *progress);
     void *context;
@@ -103,12 +107,16 @@ typedef struct qg_distillation_result {
     int64_t held_out;         /* a teacher */
     qg_taught taught[QG_MAX_TEACHERS];
     double seconds;
+    int64_t begun_at;  /* the samples of the checkpoint from which this call went on; 0: it began */
+    bool was_complete; /* the run that was to be resumed had ended: nothing was done */
+    char warning[512]; /* a checkpoint was damaged, or none can be written; empty: none */
 } qg_distillation_result;
 
 /* How many samples of a set are held out from learning. */
 int64_t qg_held_out(int64_t samples);
 
-/* Distils; returns when it is done, stopped or failed. */
+/* Distils; returns when it is done, stopped or failed. When it is stopped a checkpoint is written
+ * before. */
 qg_status qg_distill(const qg_distillation_options *options, qg_distillation_result *result,
                      qg_error *error);
 

@@ -185,3 +185,15 @@ void qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set 
                  qg_architecture_parameters(&room->architecture) * sizeof *room->parameters);
     if (tape->reading && tape->good) qg_engine_write(engine, set, room);
 }
+
+qg_status qg_tape_pass_domain(qg_tape *tape, qg_domain *domain, qg_error *error)
+{
+    uint8_t *saved = NULL;
+    size_t size = 0;
+    qg_status status = tape->reading ? QG_OK : qg_domain_save(domain, &saved, &size, error);
+    if (status) return status;
+    const uint8_t *state = qg_tape_pass_blob(tape, saved, &size);
+    if (tape->reading && state) status = qg_domain_restore(domain, state, size, error);
+    free(saved);
+    return status;
+}

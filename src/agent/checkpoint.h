@@ -7,6 +7,7 @@
 #ifndef QG_CHECKPOINT_H
 #define QG_CHECKPOINT_H
 
+#include <qgraft/domain.h>
 #include <qgraft/engine.h>
 
 #include "agent/tape.h"
@@ -44,5 +45,8 @@ qg_status qg_checkpoints_resume(qg_checkpoints *checkpoints, qg_checkpoint_resto
 void qg_tape_pass_random(qg_tape *tape, qg_random *random);
 void qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
                              qg_network *room);
+
+/* QG_ERROR_USAGE: the domain cannot be saved. */
+qg_status qg_tape_pass_domain(qg_tape *tape, qg_domain *domain, qg_error *error);
 
 #endif

@@ -37,6 +37,16 @@ void qg_history_push(qg_history *history)
     if (history->known < history->length) history->known++;
 }
 
+void qg_history_pass(qg_history *history, qg_tape *tape)
+{
+    QG_TAPE_PASS(tape, history->known);
+    QG_TAPE_PASS(tape, history->newest);
+    qg_tape_pass(tape, history->memory, (size_t)history->length * history->size);
+    const int length = history->length;
+    qg_tape_require(tape, history->known >= 0 && history->known <= length && history->newest >= 0 &&
+                              history->newest < length);
+}
+
 qg_states qg_history_state(qg_history *history)
 {
     for (int age = 0; age < history->length; age++) {

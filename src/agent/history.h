@@ -6,6 +6,8 @@
 #include <qgraft/engine.h>
 #include <qgraft/settings.h>
 
+#include "agent/tape.h"
+
 typedef struct qg_history {
     int length, known; /* screens of a state; of this episode so far, at most `length` */
     int newest;        /* place of the newest screen */
@@ -24,6 +26,8 @@ void qg_history_clear(qg_history *history); /* a new episode: everything before 
 /* Where the next screen is to be written; qg_history_push makes it the newest. */
 uint8_t *qg_history_next(qg_history *history);
 void qg_history_push(qg_history *history);
+
+void qg_history_pass(qg_history *history, qg_tape *tape); /* for a checkpoint */
 
 /* The state; pointers valid until the next push. */
 qg_states qg_history_state(qg_history *history);

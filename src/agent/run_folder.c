@@ -145,10 +145,15 @@ qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim,
     return QG_OK;
 }
 
-qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error)
+void qg_run_folder_clear(qg_run_folder *folder)
 {
     if (folder->found) remove_run(folder->path);
     folder->found = QG_FOUND_NOTHING;
+}
+
+qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error)
+{
+    qg_run_folder_clear(folder);
     qg_run_yaml_isa(run, folder->isa);
     return qg_run_folder_text(folder, "run.yaml", run, error);
 }

@@ -56,7 +56,10 @@ typedef struct qg_run_claim {
  * to resume another one than `run` describes. */
 qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error);
 
-/* Begins the run: removes the files of one that was found, writes run.yaml. */
+/* Removes the files of a run that was found. */
+void qg_run_folder_clear(qg_run_folder *folder);
+
+/* Begins the run: clears the folder, writes run.yaml. */
 qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error);
 
 /* Writes a short text as FOLDER/NAME. */

@@ -5,15 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The emulator. `blob`: its saved state, when the tape is written. */
-static qg_status pass_domain(qg_trainer *t, qg_tape *tape, const uint8_t *blob, size_t size,
-                             qg_error *error)
-{
-    blob = qg_tape_pass_blob(tape, blob, &size);
-    if (!tape->reading || !blob) return QG_OK;
-    return qg_domain_restore(t->domain, blob, size, error);
-}
-
 static qg_status pass_validation(qg_trainer *t, qg_tape *tape, qg_error *error)
 {
     bool drawn = t->validation.screens;
@@ -56,8 +47,7 @@ static void pass_numbers(qg_trainer *t, qg_tape *tape)
     t->progress.last_score = t->result.last_score;
 }
 
-static qg_status pass(qg_trainer *t, qg_tape *tape, const uint8_t *blob, size_t size,
-                      qg_error *error)
+static qg_status pass(qg_trainer *t, qg_tape *tape, qg_error *error)
 {
     uint32_t initial = t->initial_crc;
     QG_TAPE_PASS(tape, initial);
@@ -71,7 +61,7 @@ static qg_status pass(qg_trainer *t, qg_tape *tape, const uint8_t *blob, size_t 
     /* Every step adds one screen. */
     qg_status status = qg_replay_pass(t->replay, tape, t->step, t->domain->game->action_count,
                                       t->options->stop, error);
-    if (!status) status = pass_domain(t, tape, blob, size, error);
+    if (!status) status = qg_tape_pass_domain(tape, t->domain, error);
     if (!status) status = pass_validation(t, tape, error);
     if (status) return status;
     pass_engine(t, tape);
@@ -88,31 +78,21 @@ bool qg_trainer_checkpoint_due(const qg_trainer *t)
     return qg_clock_seconds() - t->checkpoint_clock >= 60 * (minutes > 0 ? minutes : 10);
 }
 
-static qg_status write_checkpoint(qg_trainer *t, const uint8_t *blob, size_t size, qg_error *error)
+qg_status qg_trainer_checkpoint(qg_trainer *t, qg_error *error)
 {
+    if (t->without_checkpoints) return QG_OK;
     qg_tape tape = qg_tape_to_write();
     /* The ring comes first: a checkpoint counts on it. */
     qg_status status = qg_replay_sync(t->replay, error);
-    if (!status) status = pass(t, &tape, blob, size, error);
+    if (!status) status = pass(t, &tape, error);
     if (!status) status = qg_checkpoint_write(&t->checkpoints, &tape, t->step, error);
     qg_tape_free(&tape);
-    return status;
-}
-
-qg_status qg_trainer_checkpoint(qg_trainer *t, qg_error *error)
-{
-    uint8_t *blob = NULL;
-    size_t size;
-    if (t->without_checkpoints) return QG_OK;
-    qg_status status = qg_domain_save(t->domain, &blob, &size, error);
-    if (status == QG_ERROR_USAGE) { /* a plugin's game without that */
+    if (status == QG_ERROR_USAGE) { /* a plugin's game that cannot be saved */
         t->without_checkpoints = true;
         snprintf(t->result.warning, sizeof t->result.warning,
                  "no checkpoints, so the run cannot be resumed: %.150s", error->message);
         return QG_OK;
     }
-    if (!status) status = write_checkpoint(t, blob, size, error);
-    free(blob);
     if (status) return status;
     t->checkpoint_step = t->step;
     t->checkpoint_clock = qg_clock_seconds();
@@ -125,7 +105,7 @@ static qg_status restore(void *context, qg_tape *tape, qg_error *error)
 {
     qg_trainer *t = context;
     const qg_status status = t->replay ? QG_OK : qg_trainer_open_replay(t, true, error);
-    return status ? status : pass(t, tape, NULL, 0, error);
+    return status ? status : pass(t, tape, error);
 }
 
 qg_status qg_trainer_resume(qg_trainer *t, bool *found, qg_error *error)

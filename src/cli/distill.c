@@ -51,6 +51,10 @@ static const struct argp_option argp_options[] = {
     {"threads", 't', "N", 0, "threads (default: all cores for Atari, 1 for grids)", 0},
     {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx2 or portable (default: the best)", 0},
     {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0},
+    {"resume", OPTION_RESUME, NULL, 0, "go on with the run that is in the folder, if there is one",
+     0},
+    {"checkpoint-minutes", OPTION_CHECKPOINT_MINUTES, "N", 0,
+     "minutes between two checkpoints at most (default 10)", 0},
     {"quiet", 'q', NULL, 0, "no progress", 0},
     {"progress-file", OPTION_PROGRESS_FILE, "FILE", 0,
      "keep a line of JSON about the progress there", 0},
@@ -189,6 +193,8 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     options->isa = training.isa;
     options->folder = training.folder;
     options->overwrite = training.overwrite;
+    options->resume = training.resume;
+    options->checkpoint_minutes = training.checkpoint_minutes;
     return QG_OK;
 }
 
@@ -254,11 +260,11 @@ static int print_result(const qg_distillation_options *options,
         for (int k = 0; k < options->teacher_count; k++)
             json_array_append_new(
                 taught, taught_to_json(options, &result->taught[k], options->teachers[k]));
-        return cli_print_json(
-            json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:f}", "folder", options->folder, "seed",
-                      (json_int_t)options->seed, "samples", (json_int_t)result->samples, "updates",
-                      (json_int_t)result->updates, "held_out", (json_int_t)result->held_out,
-                      "tasks", taught, "seconds", result->seconds));
+        return cli_print_json(json_pack(
+            "{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "folder", options->folder, "seed",
+            (json_int_t)options->seed, "begun_at", (json_int_t)result->begun_at, "samples",
+            (json_int_t)result->samples, "updates", (json_int_t)result->updates, "held_out",
+            (json_int_t)result->held_out, "tasks", taught, "seconds", result->seconds));
     }
     for (int k = 0; k < options->teacher_count && !quiet; k++) {
         const qg_taught *t = &result->taught[k];
@@ -290,14 +296,18 @@ int cmd_distill(int argc, char **argv)
     options.context = &line;
     const qg_status status = qg_distill(&options, &result, &error);
     if (line.shown) fputs("\r\033[K", stderr);
+    if (*result.warning) fprintf(stderr, "qgraft: warning: %s\n", result.warning);
     cli_progress_file_end(&line.file, status,
                           (cli_record){NULL, result.samples, line.all,
                                        status ? NAN : result.taught[0].student_score,
                                        result.seconds});
     if (status == QG_STOPPED) {
-        fprintf(stderr, "qgraft: %s; what was learned is in %s\n", error.message, options.folder);
+        fprintf(stderr, "qgraft: %s; what was learned is in %s, --resume goes on with it\n",
+                error.message, options.folder);
         return 130;
     }
     if (status) return cli_fail(&error);
+    if (result.was_complete && !arguments.train.quiet)
+        fprintf(stderr, "qgraft: %s: the run is complete already\n", options.folder);
     return print_result(&options, &result, arguments.train.json, arguments.train.quiet);
 }

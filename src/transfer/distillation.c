@@ -1,145 +1,80 @@
-/* The distillation: samples from the teachers' play, then the student's passes over them. The
+/* The work of a distillation: the teachers' play, then the student's passes over the samples. The
  * minibatches of several teachers take turns; each one's loss is on the outputs of its own
  * actions. */
-#include <qgraft/distillation.h>
+#include "transfer/distiller.h"
 
-#include "base/file.h"
 #include "base/text.h"
-#include "base/random.h"
-#include "transfer/distillation_folder.h"
-#include "transfer/lesson.h"
-#include "transfer/student.h"
-#include "transfer/teacher.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-/* What the student learns from one teacher. */
-typedef struct task {
-    qg_sample_states minibatch;
-    uint32_t *order; /* [samples], shuffled for every pass */
-    qg_random shuffle;
-    qg_lesson_sums since[QG_MAX_TEMPERATURES]; /* the last rows of distillation.csv */
-    qg_evaluation evaluation;                  /* the latest */
-} task;
-
-typedef struct distiller {
-    const qg_distillation_options *options;
-    qg_settings settings;
-    int tasks;
-    qg_teacher teachers[QG_MAX_TEACHERS];
-    task task[QG_MAX_TEACHERS];
-    qg_evaluation teacher_evaluations[QG_MAX_TEACHERS];
-    qg_distillation_folder folder;
-    qg_student student;
-    qg_learning learning;
-    qg_random dropout;
-    int64_t samples, updates;     /* so far */
-    int64_t next_row, next_score; /* samples at which a row, an evaluation is due */
-    double best;
-    qg_distillation_result *result;
-    double started;
-    qg_distillation_progress progress;
-} distiller;
-
-int64_t qg_held_out(int64_t samples)
-{
-    const int64_t part = samples / 50;
-    return part < 1 ? 1 : part > 5000 ? 5000 : part;
-}
 
 /* -------------------------------------------------------------------------------- progress */
 
-static double clock_seconds(void)
+double qg_distiller_clock(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void report(distiller *d, qg_distillation_phase phase, int64_t done, int64_t total)
+void qg_distiller_report(qg_distiller *d, qg_distillation_phase phase, int64_t done, int64_t total)
 {
     if (!d->options->progress) return;
     d->progress.phase = phase;
     d->progress.done = done;
     d->progress.total = total;
-    d->progress.seconds = clock_seconds() - d->started;
+    d->progress.seconds = qg_distiller_clock() - d->started;
     d->options->progress(d->options->context, &d->progress);
-}
-
-static void report_play(void *context, int64_t done, int64_t total)
-{
-    report(context, QG_PHASE_PLAYING, done, total);
 }
 
 static void report_evaluation(void *context, int64_t step)
 {
-    distiller *d = context;
-    report(d, QG_PHASE_EVALUATING, step, d->settings.eval_steps);
+    qg_distiller *d = context;
+    qg_distiller_report(d, QG_PHASE_EVALUATING, step, d->settings.eval_steps);
 }
 
-/* ---------------------------------------------------------------------------------- samples */
+/* ------------------------------------------------------------------------------------ play */
 
-static bool is_kept(const distiller *d, int k)
+static bool is_stopped(const qg_distiller *d)
 {
-    return d->options->set_files && d->options->set_files[k];
+    return d->options->stop && *d->options->stop;
 }
 
-/* Sets that are there are opened and, for those that are not, the room on the disk is looked at,
- * before anything is written. */
-static qg_status find_samples(distiller *d, qg_error *error)
+/* The next teacher plays until its set is complete. */
+static qg_status play_samples(qg_distiller *d, qg_error *error)
 {
-    size_t needed = 0;
+    const qg_teacher *t = &d->teachers[d->played];
     qg_status status = QG_OK;
-    for (int k = 0; k < d->tasks && !status; k++) {
-        qg_teacher *t = &d->teachers[k];
-        const size_t bytes = qg_sample_set_bytes(&t->source);
-        const char *path = is_kept(d, k) ? d->options->set_files[k] : NULL;
-        if (!path)
-            needed += bytes;
-        else if (access(path, F_OK) != 0)
-            status = qg_sample_set_check_room(path, bytes, error);
-        else {
-            report(d, QG_PHASE_READING, 0, t->source.count);
-            status = qg_sample_set_open(path, &t->source, d->options->stop, &t->samples, error);
-            t->reused = true;
-        }
+    while (!status && qg_sample_set_added(t->samples) < t->source.count) {
+        const int64_t done = qg_sample_set_added(t->samples);
+        if (is_stopped(d))
+            return qg_fail(error, QG_STOPPED,
+                           "stopped while the teacher played, after %lld samples", (long long)done);
+        if (done % 256 == 0) qg_distiller_report(d, QG_PHASE_PLAYING, done, t->source.count);
+        status = qg_play_step(&d->play, error);
+        if (!status && qg_distiller_checkpoint_due(d)) status = qg_distiller_checkpoint(d, error);
     }
-    return status ? status : qg_sample_set_check_room(d->options->folder, needed, error);
+    return status ? status : qg_sample_set_finish(t->samples, error);
 }
 
-/* Reserves the room of those that are missing. */
-static qg_status create_samples(distiller *d, qg_error *error)
+qg_status qg_distiller_play(qg_distiller *d, qg_error *error)
 {
     qg_status status = QG_OK;
-    for (int k = 0; k < d->tasks && !status; k++) {
-        qg_teacher *t = &d->teachers[k];
-        if (t->samples) continue;
-        char *path = is_kept(d, k) ? strdup(d->options->set_files[k])
-                                   : qg_path_join(d->options->folder, "samples");
-        if (!path) return qg_fail_memory(error, "a path", strlen(d->options->folder));
-        status = qg_sample_set_create(path, &t->source, is_kept(d, k), &t->samples, error);
-        free(path);
+    for (; d->played < d->tasks && !status; d->played += !status) {
+        qg_teacher *t = &d->teachers[d->played];
+        const bool complete = qg_sample_set_added(t->samples) == t->source.count;
+        if (!complete && !d->play.teacher) status = qg_play_open(t, &d->play, error);
+        if (!status && !t->reused) status = play_samples(d, error);
+        if (!status) qg_play_close(&d->play);
     }
-    return status;
-}
-
-static qg_status play_teachers(distiller *d, qg_error *error)
-{
-    qg_status status = QG_OK;
-    for (int k = 0; k < d->tasks && !status; k++)
-        if (!d->teachers[k].reused)
-            status = qg_teacher_play(&d->teachers[k], d->options->stop, report_play, d, error);
     return status;
 }
 
 /* ------------------------------------------------------------------------------- evaluation */
 
-static qg_status evaluate_at(distiller *d, qg_engine *engine, const qg_teacher *teacher,
+static qg_status evaluate_at(qg_distiller *d, qg_engine *engine, const qg_teacher *teacher,
                              const char *purpose, qg_evaluation *evaluation, qg_error *error)
 {
     const qg_settings *s = &d->settings;
@@ -162,7 +97,7 @@ static qg_status evaluate_at(distiller *d, qg_engine *engine, const qg_teacher *
     return status;
 }
 
-static qg_status evaluate_teachers(distiller *d, qg_error *error)
+qg_status qg_distiller_evaluate_teachers(qg_distiller *d, qg_error *error)
 {
     qg_status status = QG_OK;
     for (int k = 0; k < d->tasks && !status; k++) {
@@ -171,12 +106,15 @@ static qg_status evaluate_teachers(distiller *d, qg_error *error)
             evaluate_at(d, d->teachers[k].engine, &d->teachers[k], "evaluation/teacher", e, error);
         d->result->taught[k].teacher_score = e->score;
     }
-    if (status) return status;
-    return qg_distillation_folder_teachers(&d->folder, d->teachers, d->teacher_evaluations, error);
+    if (!status)
+        status =
+            qg_distillation_folder_teachers(&d->folder, d->teachers, d->teacher_evaluations, error);
+    d->teachers_evaluated = !status;
+    return status ? status : qg_distiller_checkpoint(d, error);
 }
 
 /* The network of all outputs, or (names: a game's actions) of one task. */
-static qg_status save_network(distiller *d, const char *name, const qg_network *network,
+static qg_status save_network(qg_distiller *d, const char *name, const qg_network *network,
                               const char *domain, const char *const *actions, double score,
                               qg_error *error)
 {
@@ -192,13 +130,14 @@ static qg_status save_network(distiller *d, const char *name, const qg_network *
 }
 
 /* A student of several has no domain of its own; the cut outs task-K.safetensors have. */
-static qg_status save_student(distiller *d, const char *name, double score, qg_error *error)
+qg_status qg_distiller_save_student(qg_distiller *d, const char *name, double score,
+                                    qg_error *error)
 {
     return save_network(d, name, &d->student.network, d->tasks == 1 ? d->teachers[0].domain : "",
                         d->student.actions, score, error);
 }
 
-static qg_status save_tasks(distiller *d, qg_error *error)
+static qg_status save_tasks(qg_distiller *d, qg_error *error)
 {
     qg_status status = QG_OK;
     for (int k = 0; k < d->tasks && d->tasks > 1 && !status; k++) {
@@ -211,7 +150,7 @@ static qg_status save_tasks(distiller *d, qg_error *error)
 }
 
 /* One number for the best student: the score, of several teachers the mean share of theirs. */
-static double grade(const distiller *d)
+static double grade(const qg_distiller *d)
 {
     if (d->tasks == 1) return d->task[0].evaluation.score;
     double sum = 0;
@@ -222,7 +161,7 @@ static double grade(const distiller *d)
     return sum / d->tasks;
 }
 
-static qg_status evaluate_student(distiller *d, qg_error *error)
+qg_status qg_distiller_evaluate_student(qg_distiller *d, qg_error *error)
 {
     char purpose[64];
     snprintf(purpose, sizeof purpose, "evaluation/%lld", (long long)d->samples);
@@ -240,9 +179,9 @@ static qg_status evaluate_student(distiller *d, qg_error *error)
     qg_status status = QG_OK;
     if (d->samples > 0 && !(now <= d->best)) { /* the first is above NaN */
         d->best = now;
-        status = save_student(d, "best", now, error);
+        status = qg_distiller_save_student(d, "best", now, error);
     }
-    if (!status) status = save_student(d, "last", now, error);
+    if (!status) status = qg_distiller_save_student(d, "last", now, error);
     return status ? status : save_tasks(d, error);
 }
 
@@ -254,7 +193,7 @@ static void study(void *context, int index, const float *q_values, float *gradie
     qg_lesson_study(l, l->samples[index], q_values, gradient);
 }
 
-static qg_status write_rows(distiller *d, qg_error *error)
+static qg_status write_rows(qg_distiller *d, qg_error *error)
 {
     qg_status status = QG_OK;
     for (int k = 0; k < d->tasks; k++)
@@ -273,17 +212,19 @@ static qg_status write_rows(distiller *d, qg_error *error)
 }
 
 /* Samples to learn from in all. */
-static int64_t presentations(const distiller *d)
+static int64_t presentations(const qg_distiller *d)
 {
     return d->options->samples * d->options->temperatures.count * d->tasks;
 }
 
-/* The samples [begin, begin + count) of every task's order, at temperatures [from, to). */
-static qg_status teach(distiller *d, int64_t begin, int count, int from, int to, qg_error *error)
+/* The next minibatch of every task, at temperatures [from, to). */
+static void teach(qg_distiller *d, int from, int to)
 {
+    const int64_t rest = d->options->samples - d->at;
+    const int count = rest < d->settings.minibatch ? (int)rest : d->settings.minibatch;
     for (int k = 0; k < d->tasks; k++) {
-        task *own = &d->task[k];
-        qg_lesson l = {.teacher = &d->teachers[k], .samples = own->order + begin};
+        qg_task *own = &d->task[k];
+        qg_lesson l = {.teacher = &d->teachers[k], .samples = own->order + d->at};
         qg_sample_set_gather(l.teacher->samples, l.samples, count, &own->minibatch);
         for (int t = from; t < to; t++) {
             l.temperature = d->progress.temperature = d->options->temperatures.values[t];
@@ -295,17 +236,14 @@ static qg_status teach(distiller *d, int64_t begin, int count, int from, int to,
             d->updates++;
         }
     }
-    qg_status status = d->samples >= d->next_row ? write_rows(d, error) : QG_OK;
-    const bool complete = d->samples == presentations(d); /* evaluated in any case */
-    if (!status && d->samples >= d->next_score && !complete) {
-        d->next_score = (d->samples / d->settings.eval_every + 1) * d->settings.eval_every;
-        status = evaluate_student(d, error);
-    }
-    return status;
+    d->at += count;
 }
 
-static void shuffle(task *own, int64_t samples)
+void qg_distiller_shuffle(qg_distiller *d, int k)
 {
+    qg_task *own = &d->task[k];
+    const int64_t samples = d->options->samples;
+    own->shuffled_from = own->shuffle;
     for (int64_t i = 0; i < samples; i++)
         own->order[i] = (uint32_t)i;
     for (int64_t i = samples - 1; i > 0; i--) { /* Fisher and Yates */
@@ -316,40 +254,60 @@ static void shuffle(task *own, int64_t samples)
     }
 }
 
-/* Once over all samples, at temperatures [from, to). */
-static qg_status pass(distiller *d, int from, int to, qg_error *error)
+/* What is due between two minibatches. The student is evaluated in any case when all is learned. */
+static qg_status settle(qg_distiller *d, qg_error *error)
 {
-    const int64_t samples = d->options->samples;
-    const int size = d->settings.minibatch;
-    qg_status status = QG_OK;
-    for (int k = 0; k < d->tasks; k++)
-        shuffle(&d->task[k], samples);
-    for (int64_t begin = 0; begin < samples && !status; begin += size) {
-        if (d->options->stop && *d->options->stop)
-            return qg_fail(error, QG_STOPPED, "stopped after %lld samples", (long long)d->samples);
-        status = teach(d, begin, samples - begin < size ? (int)(samples - begin) : size, from, to,
-                       error);
-        if (begin / size % 16 == 0) report(d, QG_PHASE_LEARNING, d->samples, presentations(d));
+    const bool complete = d->samples == presentations(d);
+    if (d->samples >= d->next_score && !complete) {
+        const qg_status status = qg_distiller_evaluate_student(d, error);
+        if (status) return status;
+        d->next_score = (d->samples / d->settings.eval_every + 1) * d->settings.eval_every;
+        return qg_distiller_checkpoint(d, error);
     }
-    return status ? status : write_rows(d, error);
+    return qg_distiller_checkpoint_due(d) ? qg_distiller_checkpoint(d, error) : QG_OK;
 }
 
-static qg_status learn(distiller *d, qg_error *error)
+/* Once over all samples, at temperatures [from, to). */
+static qg_status pass(qg_distiller *d, int from, int to, qg_error *error)
+{
+    for (int k = 0; k < d->tasks && !d->shuffled; k++)
+        qg_distiller_shuffle(d, k);
+    d->shuffled = true;
+    qg_status status = settle(d, error);
+    while (!status && d->at < d->options->samples) {
+        if (is_stopped(d))
+            return qg_fail(error, QG_STOPPED, "stopped after %lld samples", (long long)d->samples);
+        const int64_t number = d->at / d->settings.minibatch;
+        teach(d, from, to);
+        if (d->samples >= d->next_row) status = write_rows(d, error);
+        if (!status) status = settle(d, error);
+        if (number % 16 == 0)
+            qg_distiller_report(d, QG_PHASE_LEARNING, d->samples, presentations(d));
+    }
+    if (!status) status = write_rows(d, error);
+    return status;
+}
+
+qg_status qg_distiller_learn(qg_distiller *d, qg_error *error)
 {
     const int temperatures = d->options->temperatures.count;
-    qg_status status = evaluate_student(d, error);
-    if (d->options->order == QG_ORDER_SAMPLE)
-        return status ? status : pass(d, 0, temperatures, error);
-    for (int t = 0; t < temperatures && !status; t++)
-        status = pass(d, t, t + 1, error);
-    return status;
+    const bool by_pass = d->options->order == QG_ORDER_PASS;
+    const int passes = by_pass ? temperatures : 1;
+    for (; d->pass < passes; d->pass++) {
+        const qg_status status =
+            pass(d, by_pass ? d->pass : 0, by_pass ? d->pass + 1 : temperatures, error);
+        if (status) return status;
+        d->at = 0;
+        d->shuffled = false;
+    }
+    return QG_OK;
 }
 
 /* The samples behind those that are learned from: the end of the play, no neighbours of the rest.
  */
-static void examine(distiller *d, int k)
+static void examine_task(qg_distiller *d, int k)
 {
-    task *own = &d->task[k];
+    qg_task *own = &d->task[k];
     const int actions = d->student.action_count, size = d->settings.minibatch;
     float q_values[QG_MAX_ACTIONS * 64];
     const int64_t end = d->teachers[k].source.count;
@@ -372,147 +330,8 @@ static void examine(distiller *d, int k)
         d->result->taught[k].held_out[t] = qg_lesson_means(&sums[t]);
 }
 
-/* ----------------------------------------------------------------------------- begin and end */
-
-static qg_status check_options(const qg_distillation_options *o, qg_error *error)
+void qg_distiller_examine(qg_distiller *d)
 {
-    if (o->teacher_count < 1 || o->teacher_count > QG_MAX_TEACHERS)
-        return qg_fail(error, QG_ERROR_USAGE, "%d teachers: 1 to %d are allowed", o->teacher_count,
-                       QG_MAX_TEACHERS);
-    if (o->samples < 1 || o->samples > INT64_C(1000000000))
-        return qg_fail(error, QG_ERROR_USAGE, "%lld samples: 1 to 1000000000 are allowed",
-                       (long long)o->samples);
-    if (!(o->epsilon >= 0 && o->epsilon <= 1))
-        return qg_fail(error, QG_ERROR_USAGE, "epsilon: %g is not from 0 to 1", o->epsilon);
-    if (o->temperatures.count < 1 || o->temperatures.count > QG_MAX_TEMPERATURES)
-        return qg_fail(error, QG_ERROR_USAGE, "%d temperatures: 1 to %d are allowed",
-                       o->temperatures.count, QG_MAX_TEMPERATURES);
-    for (int t = 0; t < o->temperatures.count; t++)
-        if (!(o->temperatures.values[t] > 0 && o->temperatures.values[t] < HUGE_VAL))
-            return qg_fail(error, QG_ERROR_USAGE, "temperature: %g is not above 0",
-                           o->temperatures.values[t]);
-    return qg_settings_check(&o->settings, error);
-}
-
-static qg_status open_task(distiller *d, int k, qg_error *error)
-{
-    task *own = &d->task[k];
-    const size_t bytes = (size_t)d->options->samples * sizeof *own->order;
-    char purpose[64];
-    snprintf(purpose, sizeof purpose, "distillation/order/%d", k);
-    own->shuffle = qg_random_stream(d->options->seed, purpose);
-    own->order = malloc(bytes);
-    if (!own->order) return qg_fail_memory(error, "the order of the samples", bytes);
-    return qg_sample_states_create(d->teachers[k].samples, d->settings.minibatch, &own->minibatch,
-                                   error);
-}
-
-static qg_status prepare(distiller *d, qg_error *error)
-{
-    qg_status status = check_options(d->options, error);
-    for (int k = 0; k < d->options->teacher_count && !status; k++) {
-        d->tasks = k + 1; /* what is closed in the end */
-        status = qg_teacher_open(d->options, k, &d->teachers[k], error);
-        snprintf(d->result->taught[k].domain, QG_DOMAIN_NAME, "%s", d->teachers[k].domain);
-    }
-    if (status) return status;
-    d->settings.history = d->teachers[0].history;
-    status = qg_student_open(d->options, d->teachers, &d->student, error);
-    if (!status) status = find_samples(d, error);
-    if (!status)
-        status =
-            qg_distillation_folder_create(&d->folder, d->options, d->teachers, &d->settings, error);
-    if (!status) status = create_samples(d, error);
-    for (int k = 0; k < d->tasks && !status; k++) {
-        d->result->taught[k].reused = d->teachers[k].reused;
-        status = open_task(d, k, error);
-    }
-    if (status) return status;
-    return qg_distillation_folder_begin(&d->folder, error);
-}
-
-/* process.yaml is that of a training of as many steps. */
-static qg_status write_process(distiller *d, const char *state, qg_error *error)
-{
-    const qg_train_options options = {.threads = d->options->threads};
-    const double seconds = clock_seconds() - d->started;
-    const qg_train_result result = {.step = d->samples,
-                                    .seconds = seconds,
-                                    .learning_steps_per_second =
-                                        (double)d->samples / fmax(1e-9, seconds)};
-    return qg_run_folder_process(&d->folder.run, &options, &result, state, error);
-}
-
-static qg_status run(distiller *d, qg_error *error)
-{
-    qg_status status = write_process(d, "running", error);
-    if (!status) status = play_teachers(d, error);
-    if (!status) status = evaluate_teachers(d, error);
-    if (status) return status;
-    const qg_settings *s = &d->settings;
-    d->learning = (qg_learning){.learning_rate = (float)s->learning_rate,
-                                .rms_decay = (float)s->rms_decay,
-                                .rms_epsilon = (float)s->rms_epsilon,
-                                .l2 = (float)s->l2,
-                                .dropout_conv = (float)s->dropout_conv,
-                                .dropout_linear = (float)s->dropout_linear};
-    d->next_row = d->settings.log_every;
-    d->next_score = d->settings.eval_every;
-    status = learn(d, error);
-    if (status == QG_STOPPED && d->samples > 0) { /* what was learned is kept */
-        qg_error problem;
-        qg_student_read(&d->student, d->teachers);
-        if (save_student(d, "last", NAN, &problem)) {
-            *error = problem;
-            return problem.code;
-        }
-    }
-    if (!status) status = evaluate_student(d, error);
-    for (int k = 0; k < d->tasks && !status; k++)
-        examine(d, k);
-    if (status) return status;
-    return qg_distillation_folder_held_out(&d->folder, &d->options->temperatures, d->result, error);
-}
-
-static void close_all(distiller *d)
-{
-    for (int k = 0; k < d->tasks; k++) {
-        qg_sample_states_destroy(&d->task[k].minibatch);
-        free(d->task[k].order);
-        qg_teacher_close(&d->teachers[k]);
-    }
-    qg_student_close(&d->student);
-    qg_distillation_folder_close(&d->folder);
-    free(d);
-}
-
-qg_status qg_distill(const qg_distillation_options *options, qg_distillation_result *result,
-                     qg_error *error)
-{
-    *result = (qg_distillation_result){.held_out = qg_held_out(options->samples)};
-    distiller *d = calloc(1, sizeof *d);
-    if (!d) return qg_fail_memory(error, "a distillation", sizeof *d);
-    d->options = options;
-    d->settings = options->settings;
-    d->result = result;
-    d->dropout = qg_random_stream(options->seed, "dropout");
-    d->best = NAN;
-    d->folder.run.lock.descriptor = -1;
-    d->started = clock_seconds();
-    d->progress.kl = d->progress.agreement = NAN;
-    qg_status status = prepare(d, error);
-    if (!status) {
-        status = run(d, error);
-        qg_error ignored; /* what ended the run is the better message */
-        const char *state = status == QG_OK        ? "finished"
-                            : status == QG_STOPPED ? "stopped"
-                                                   : "failed";
-        const qg_status written = write_process(d, state, status ? &ignored : error);
-        if (!status) status = written;
-    }
-    result->samples = d->samples;
-    result->updates = d->updates;
-    result->seconds = clock_seconds() - d->started;
-    close_all(d);
-    return status;
+    for (int k = 0; k < d->tasks; k++)
+        examine_task(d, k);
 }

@@ -131,24 +131,56 @@ qg_status qg_distillation_folder_create(qg_distillation_folder *folder,
     qg_status status = make_notes(folder, options, teachers, error);
     if (!status) status = make_run(folder, options, teachers, settings, &folder->run_yaml, error);
     if (status) return status;
-    const qg_run_claim claim = {options->folder, folder->run_yaml, options->overwrite, false};
+    const qg_run_claim claim = {options->folder, folder->run_yaml, options->overwrite,
+                                options->resume};
     return qg_run_folder_create(&folder->run, &claim, error);
+}
+
+#define LESSON_COLUMNS "samples,updates,task,temperature,kl,teacher_entropy,agreement"
+
+static void name_evaluations(const qg_distillation_folder *folder, int task, char name[64])
+{
+    if (folder->tasks == 1)
+        snprintf(name, 64, "evaluations.csv");
+    else
+        snprintf(name, 64, "evaluations-%d.csv", task + 1);
 }
 
 qg_status qg_distillation_folder_begin(qg_distillation_folder *folder, qg_error *error)
 {
+    char name[64];
     qg_status status = qg_run_folder_begin(&folder->run, folder->run_yaml, error);
     if (!status)
-        status = qg_run_folder_csv(&folder->run, "distillation.csv",
-                                   "samples,updates,task,temperature,kl,teacher_entropy,agreement",
-                                   0, &folder->lessons, error);
+        status = qg_run_folder_csv(&folder->run, "distillation.csv", LESSON_COLUMNS, 0,
+                                   &folder->lessons, error);
     for (int k = 0; k < folder->tasks && !status; k++) {
-        char name[64] = "evaluations.csv";
-        if (folder->tasks > 1) snprintf(name, sizeof name, "evaluations-%d.csv", k + 1);
+        name_evaluations(folder, k, name);
         status = qg_run_folder_csv(&folder->run, name, QG_EVALUATION_COLUMNS, 0,
                                    &folder->evaluations[k], error);
     }
     return status ? status : qg_run_folder_begin_events(&folder->run, error);
+}
+
+qg_status qg_distillation_folder_pass(qg_distillation_folder *folder, qg_tape *tape,
+                                      qg_error *error)
+{
+    char name[64];
+    qg_status status = qg_run_folder_pass_csv(&folder->run, tape, "distillation.csv",
+                                              LESSON_COLUMNS, &folder->lessons, error);
+    for (int k = 0; k < folder->tasks && !status; k++) {
+        name_evaluations(folder, k, name);
+        status = qg_run_folder_pass_csv(&folder->run, tape, name, QG_EVALUATION_COLUMNS,
+                                        &folder->evaluations[k], error);
+    }
+    return status ? status : qg_run_folder_pass_events(&folder->run, tape, error);
+}
+
+qg_status qg_distillation_folder_sync(const qg_distillation_folder *folder, qg_error *error)
+{
+    qg_status status = qg_csv_sync(folder->lessons, error);
+    for (int k = 0; k < folder->tasks && !status; k++)
+        status = qg_csv_sync(folder->evaluations[k], error);
+    return status ? status : qg_run_folder_sync(&folder->run, error);
 }
 
 void qg_distillation_folder_close(qg_distillation_folder *folder)
@@ -230,6 +262,7 @@ qg_status qg_distillation_folder_teachers(const qg_distillation_folder *folder,
                             teachers[k].domain, score, e->episodes, deviation, minimum, maximum,
                             teachers[k].sha256);
     }
+    if (!status) status = qg_csv_sync(csv, error);
     qg_csv_close(csv);
     return status;
 }
@@ -252,6 +285,107 @@ qg_status qg_distillation_folder_held_out(const qg_distillation_folder *folder,
             status = qg_csv_row(csv, error, "%d,%.12g,%" PRId64 ",%s,%s,%s", k + 1,
                                 temperatures->values[t], result->held_out, kl, entropy, agreement);
         }
+    if (!status) status = qg_csv_sync(csv, error);
     qg_csv_close(csv);
+    return status;
+}
+
+/* ------------------------------------------------------------------------- reading them back */
+
+/* The lines of a table behind its header; the caller frees *text. */
+static qg_status read_table(const qg_distillation_folder *folder, const char *name, char **text,
+                            char **lines, qg_error *error)
+{
+    uint8_t *data = NULL;
+    size_t size;
+    char *path = qg_path_join(folder->run.path, name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder->run.path));
+    const qg_status status = qg_file_read(path, (size_t)1 << 30, &data, &size, error);
+    free(path);
+    *text = (char *)data;
+    if (status) return status;
+    char *end = strchr(*text, '\n');
+    *lines = end ? end + 1 : *text + size;
+    return QG_OK;
+}
+
+static char *last_line(char *lines)
+{
+    char *end = lines + strlen(lines);
+    if (end > lines) end--;
+    while (end > lines && end[-1] != '\n')
+        end--;
+    return end;
+}
+
+/* Scans the table NAME with `scan`, which says whether it found what it needs. */
+typedef bool scan_lines(char *lines, int task, const qg_temperatures *temperatures,
+                        qg_distillation_result *result, int64_t *updates);
+
+static bool scan_teachers(char *lines, int task, const qg_temperatures *temperatures,
+                          qg_distillation_result *result, int64_t *updates)
+{
+    (void)task, (void)temperatures, (void)updates;
+    int k;
+    double score;
+    for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
+        if (sscanf(line, "%d,\"%*[^\"]\",%lf", &k, &score) != 2 || k < 1 || k > QG_MAX_TEACHERS)
+            return false;
+        result->taught[k - 1].teacher_score = score;
+    }
+    return true;
+}
+
+static bool scan_held_out(char *lines, int task, const qg_temperatures *temperatures,
+                          qg_distillation_result *result, int64_t *updates)
+{
+    (void)task, (void)updates;
+    int k, t = 0;
+    for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"), t++) {
+        qg_agreement a;
+        if (sscanf(line, "%d,%*f,%*d,%lf,%lf,%lf", &k, &a.kl, &a.teacher_entropy, &a.agreement) !=
+                4 ||
+            k < 1 || k > QG_MAX_TEACHERS)
+            return false;
+        result->taught[k - 1].held_out[t % temperatures->count] = a;
+    }
+    return true;
+}
+
+static bool scan_score(char *lines, int task, const qg_temperatures *temperatures,
+                       qg_distillation_result *result, int64_t *updates)
+{
+    (void)temperatures, (void)updates;
+    return sscanf(last_line(lines), "%*d,%lf", &result->taught[task].student_score) == 1;
+}
+
+static bool scan_updates(char *lines, int task, const qg_temperatures *temperatures,
+                         qg_distillation_result *result, int64_t *updates)
+{
+    (void)task, (void)temperatures, (void)result;
+    return sscanf(last_line(lines), "%*d,%" SCNd64, updates) == 1;
+}
+
+qg_status qg_distillation_folder_read(const qg_distillation_folder *folder,
+                                      const qg_temperatures *temperatures,
+                                      qg_distillation_result *result, int64_t *updates,
+                                      qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int i = 0; i < 3 + folder->tasks && !status; i++) {
+        static const char *const names[] = {"teachers.csv", "held_out.csv", "distillation.csv"};
+        static scan_lines *const scans[] = {scan_teachers, scan_held_out, scan_updates};
+        char name[64], *text = NULL, *lines = NULL;
+        if (i < 3)
+            snprintf(name, sizeof name, "%s", names[i]);
+        else
+            name_evaluations(folder, i - 3, name);
+        status = read_table(folder, name, &text, &lines, error);
+        if (!status &&
+            !(i < 3 ? scans[i] : scan_score)(lines, i - 3, temperatures, result, updates))
+            status = qg_fail(error, QG_ERROR_DATA, "%s/%s: does not hold what the run wrote",
+                             folder->run.path, name);
+        free(text);
+    }
     return status;
 }

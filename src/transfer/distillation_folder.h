@@ -27,6 +27,19 @@ qg_status qg_distillation_folder_create(qg_distillation_folder *folder,
 
 /* Writes run.yaml and begins the tables. */
 qg_status qg_distillation_folder_begin(qg_distillation_folder *folder, qg_error *error);
+
+/* Passes the tables and events over a checkpoint's tape, as qg_run_folder_pass_csv. */
+qg_status qg_distillation_folder_pass(qg_distillation_folder *folder, qg_tape *tape,
+                                      qg_error *error);
+
+/* Waits until they are on the disk. */
+qg_status qg_distillation_folder_sync(const qg_distillation_folder *folder, qg_error *error);
+
+/* The result of a run that is complete, from its tables. */
+qg_status qg_distillation_folder_read(const qg_distillation_folder *folder,
+                                      const qg_temperatures *temperatures,
+                                      qg_distillation_result *result, int64_t *updates,
+                                      qg_error *error);
 void qg_distillation_folder_close(qg_distillation_folder *folder);
 
 /* Tasks count from 0 here, from 1 in the files. */

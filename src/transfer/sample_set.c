@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+enum { WRITE_BACK = 4 << 20 }; /* bytes that are started on their way to the disk at once */
+
 enum { HEADER = 512, VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
 
 typedef struct header {
@@ -36,6 +38,8 @@ _Static_assert(sizeof(header) == 288, "no padding in what files hold");
 struct qg_sample_set {
     qg_sample_source source;
     char *path, *temporary; /* temporary: to be renamed to `path`; NULL: there is none */
+    bool named;             /* is complete and has the name `path`, to stay */
+    int file;               /* being written; -1: not */
     int64_t added;
     int age;                       /* of the sample added last */
     size_t pixels, stored, record; /* values of a screen; bytes of a stored one; of a sample */
@@ -101,55 +105,71 @@ static uint8_t *record_of(const qg_sample_set *set, size_t sample)
 
 /* -------------------------------------------------------------------------------- making */
 
-static qg_status reserve(qg_sample_set *set, const char *path, qg_error *error)
+static qg_status map_file(qg_sample_set *set, int protection, int file, qg_error *error)
 {
+    void *map = mmap(NULL, set->bytes, protection, MAP_SHARED, file, 0);
+    if (map == MAP_FAILED) return qg_fail_errno(error, "%s: cannot map", set->path);
+    set->map = map;
+    return QG_OK;
+}
+
+static qg_status reserve(qg_sample_set *set, qg_error *error)
+{
+    const char *path = set->temporary ? set->temporary : set->path;
     qg_status status = qg_sample_set_check_room(path, set->bytes, error);
     if (status) return status;
-    const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0) return qg_fail_errno(error, "%s: cannot create the sample set", path);
+    set->file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (set->file < 0) return qg_fail_errno(error, "%s: cannot create the sample set", path);
     int problem;
     do
-        problem = posix_fallocate(file, 0, (off_t)set->bytes);
+        problem = posix_fallocate(set->file, 0, (off_t)set->bytes);
     while (problem == EINTR);
-    void *map = MAP_FAILED;
-    if (problem == 0) {
-        map = mmap(NULL, set->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-        problem = errno;
+    if (problem) {
+        errno = problem;
+        status = qg_fail_errno(error, "%s: the samples need %.4g GB on the disk", path,
+                               (double)set->bytes * 1e-9);
     }
-    close(file);
-    if (map != MAP_FAILED) {
-        set->map = map;
-        return QG_OK;
+    if (!status) status = map_file(set, PROT_READ | PROT_WRITE, set->file, error);
+    if (status) unlink(path);
+    return status;
+}
+
+/* A set without a file. `temporary` is copied and may be NULL. */
+static qg_status make(const char *path, const char *temporary, const qg_sample_source *source,
+                      qg_sample_set **result, qg_error *error)
+{
+    qg_sample_set *set = calloc(1, sizeof *set);
+    if (!set) return qg_fail_memory(error, "a sample set", sizeof *set);
+    set->file = -1;
+    set->source = *source;
+    measure(set);
+    set->path = strdup(path);
+    set->temporary = temporary ? strdup(temporary) : NULL;
+    if (!set->path || (temporary && !set->temporary)) {
+        qg_sample_set_close(set);
+        return qg_fail_memory(error, path, strlen(path));
     }
-    unlink(path);
-    errno = problem;
-    return qg_fail_errno(error, "%s: the samples need %.4g GB on the disk", path,
-                         (double)set->bytes * 1e-9);
+    *result = set;
+    return QG_OK;
 }
 
 qg_status qg_sample_set_create(const char *path, const qg_sample_source *source, bool keep,
                                qg_sample_set **result, qg_error *error)
 {
     assert(source->history >= 1 && source->history <= QG_MAX_HISTORY && source->count >= 1);
-    qg_sample_set *set = calloc(1, sizeof *set);
-    if (!set) return qg_fail_memory(error, "a sample set", sizeof *set);
-    set->source = *source;
-    measure(set);
-    set->path = strdup(path);
     char *temporary = NULL;
-    if (keep && asprintf(&temporary, "%s.tmp-%ld", path, (long)getpid()) < 0) temporary = NULL;
-    qg_status status = QG_OK;
-    if (!set->path || (keep && !temporary)) status = qg_fail_memory(error, path, strlen(path));
-    if (!status) status = reserve(set, keep ? temporary : path, error);
-    if (status) {
-        free(temporary);
+    if (keep && asprintf(&temporary, "%s.tmp-%ld", path, (long)getpid()) < 0)
+        return qg_fail_memory(error, path, strlen(path));
+    qg_sample_set *set = NULL;
+    qg_status status = make(path, temporary, source, &set, error);
+    free(temporary);
+    if (status) return status;
+    status = reserve(set, error);
+    if (status)
         qg_sample_set_close(set);
-        return status;
-    }
-    set->temporary = temporary;
-    if (!keep) unlink(path); /* the mapping holds it */
-    *result = set;
-    return QG_OK;
+    else
+        *result = set;
+    return status;
 }
 
 void qg_sample_set_add(qg_sample_set *set, const uint8_t *screen, bool first, const float *q_values)
@@ -169,6 +189,15 @@ void qg_sample_set_add(qg_sample_set *set, const uint8_t *screen, bool first, co
         memcpy(record + q_bytes + 1, screen, set->pixels);
     set->crc = (uint32_t)crc32_z(set->crc, record, set->record); /* the file's rest is zeros */
     set->added++;
+    const size_t end = HEADER + (size_t)set->added * set->record;
+    if (end / WRITE_BACK > (end - set->record) / WRITE_BACK) /* little is left to wait for later */
+        sync_file_range(set->file, (off_t)(end / WRITE_BACK - 1) * WRITE_BACK, WRITE_BACK,
+                        SYNC_FILE_RANGE_WRITE);
+}
+
+int64_t qg_sample_set_added(const qg_sample_set *set)
+{
+    return set->added;
 }
 
 static uint32_t crc_of_header(const header *h)
@@ -179,7 +208,7 @@ static uint32_t crc_of_header(const header *h)
 qg_status qg_sample_set_finish(qg_sample_set *set, qg_error *error)
 {
     assert(set->added == set->source.count);
-    if (!set->temporary) return QG_OK;
+    if (!set->temporary) return QG_OK; /* needed by this run only */
     header h = {.version = VERSION,
                 .byte_order = BYTE_ORDER_MARK,
                 .record = set->record,
@@ -190,16 +219,21 @@ qg_status qg_sample_set_finish(qg_sample_set *set, qg_error *error)
     memcpy(set->map, &h, sizeof h);
     if (msync(set->map, set->bytes, MS_SYNC) != 0 || rename(set->temporary, set->path) != 0)
         return qg_fail_errno(error, "%s: cannot write the sample set", set->path);
-    free(set->temporary);
-    set->temporary = NULL;
+    set->named = true;
     return QG_OK;
+}
+
+void qg_sample_set_discard(qg_sample_set *set)
+{
+    if (set && !set->named) unlink(set->temporary ? set->temporary : set->path);
+    qg_sample_set_close(set);
 }
 
 void qg_sample_set_close(qg_sample_set *set)
 {
     if (!set) return;
     if (set->map) munmap(set->map, set->bytes);
-    if (set->temporary) unlink(set->temporary);
+    if (set->file >= 0) close(set->file);
     free(set->temporary);
     free(set->path);
     free(set);
@@ -277,22 +311,23 @@ static qg_status read_header(const char *path, int file, header *h, qg_error *er
     return QG_OK;
 }
 
-static qg_status check_data(const qg_sample_set *set, const header *h,
-                            const volatile sig_atomic_t *stop, qg_error *error)
+/* The samples that the set has, against their checksum. */
+static qg_status check_data(const qg_sample_set *set, const volatile sig_atomic_t *stop,
+                            qg_error *error)
 {
-    const size_t piece = (size_t)64 << 20;
+    const size_t piece = (size_t)64 << 20, end = HEADER + (size_t)set->added * set->record;
     uint32_t crc = 0;
-    for (size_t at = HEADER; at < set->bytes; at += piece) {
-        const size_t rest = set->bytes - at;
+    for (size_t at = HEADER; at < end; at += piece) {
+        const size_t rest = end - at;
         crc = (uint32_t)crc32_z(crc, set->map + at, rest < piece ? rest : piece);
         if (stop && *stop) return qg_fail(error, QG_STOPPED, "stopped while reading samples");
     }
-    if (crc != h->data_crc)
+    if (crc != set->crc)
         return qg_fail(error, QG_ERROR_DATA,
                        "%s: damaged: its samples do not match their checksum; remove it",
                        set->path);
     const size_t age_at = (size_t)set->source.actions * sizeof(float);
-    for (size_t i = 0; i < (size_t)set->source.count; i++) {
+    for (size_t i = 0; i < (size_t)set->added; i++) {
         const size_t age = record_of(set, i)[age_at];
         if (age > i || age >= (size_t)set->source.history) /* cannot be, if it is ours */
             return qg_fail(error, QG_ERROR_DATA, "%s: damaged: sample %zu", set->path, i);
@@ -300,46 +335,109 @@ static qg_status check_data(const qg_sample_set *set, const header *h,
     return QG_OK;
 }
 
-static qg_status map_set(qg_sample_set *set, int file, const qg_sample_source *source,
-                         const volatile sig_atomic_t *stop, qg_error *error)
+static qg_status check_size(const qg_sample_set *set, int file, qg_error *error)
 {
     struct stat status;
     if (fstat(file, &status) != 0) return qg_fail_errno(error, "%s: cannot examine", set->path);
     if (!S_ISREG(status.st_mode))
         return qg_fail(error, QG_ERROR_IO, "%s: not a regular file", set->path);
-    header h;
-    qg_status code = read_header(set->path, file, &h, error);
-    if (!code) code = compare(set->path, &h.source, source, error);
-    if (code) return code;
-    set->source = *source;
-    measure(set);
-    if ((size_t)status.st_size != set->bytes || h.record != set->record)
+    if ((size_t)status.st_size != set->bytes)
         return qg_fail(error, QG_ERROR_DATA, "%s: damaged: has %lld bytes, should have %zu",
                        set->path, (long long)status.st_size, set->bytes);
-    void *map = mmap(NULL, set->bytes, PROT_READ, MAP_SHARED, file, 0);
-    if (map == MAP_FAILED) return qg_fail_errno(error, "%s: cannot map", set->path);
-    set->map = map;
-    return check_data(set, &h, stop, error);
+    return QG_OK;
+}
+
+static qg_status open_complete(qg_sample_set *set, int file, const volatile sig_atomic_t *stop,
+                               qg_error *error)
+{
+    header h;
+    qg_status status = read_header(set->path, file, &h, error);
+    if (!status) status = compare(set->path, &h.source, &set->source, error);
+    if (!status) status = check_size(set, file, error);
+    if (status) return status;
+    if (h.record != set->record)
+        return qg_fail(error, QG_ERROR_DATA, "%s: damaged: samples of %llu bytes, not %zu",
+                       set->path, (unsigned long long)h.record, set->record);
+    set->added = set->source.count;
+    set->crc = h.data_crc;
+    set->named = true;
+    status = map_file(set, PROT_READ, file, error);
+    return status ? status : check_data(set, stop, error);
 }
 
 qg_status qg_sample_set_open(const char *path, const qg_sample_source *source,
                              const volatile sig_atomic_t *stop, qg_sample_set **result,
                              qg_error *error)
 {
-    qg_sample_set *set = calloc(1, sizeof *set);
-    if (!set) return qg_fail_memory(error, "a sample set", sizeof *set);
-    set->path = strdup(path);
-    qg_status status = set->path ? QG_OK : qg_fail_memory(error, path, strlen(path));
+    qg_sample_set *set = NULL;
+    qg_status status = make(path, NULL, source, &set, error);
+    if (status) return status;
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (!status && file < 0) status = qg_fail_errno(error, "%s: cannot open", path);
-    if (!status) status = map_set(set, file, source, stop, error);
+    status = file < 0 ? qg_fail_errno(error, "%s: cannot open", path)
+                      : open_complete(set, file, stop, error);
     if (file >= 0) close(file);
-    if (status) {
+    if (status)
         qg_sample_set_close(set);
-        return status;
+    else
+        *result = set;
+    return status;
+}
+
+/* -------------------------------------------------------------------------------- going on */
+
+static qg_status open_begun(qg_sample_set *set, const volatile sig_atomic_t *stop, qg_error *error)
+{
+    const char *path = set->temporary ? set->temporary : set->path;
+    set->file = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (set->file < 0) return qg_fail_errno(error, "%s: cannot open", path);
+    qg_status status = check_size(set, set->file, error);
+    if (!status) status = map_file(set, PROT_READ | PROT_WRITE, set->file, error);
+    if (!status) status = check_data(set, stop, error);
+    if (!status && set->added > 0)
+        set->age =
+            record_of(set, (size_t)set->added - 1)[(size_t)set->source.actions * sizeof(float)];
+    return status;
+}
+
+static qg_status reopen(const char *path, const char *temporary, const qg_sample_source *source,
+                        int64_t added, uint32_t crc, const volatile sig_atomic_t *stop,
+                        qg_sample_set **result, qg_error *error)
+{
+    qg_sample_set *set = NULL;
+    qg_status status = make(path, *temporary ? temporary : NULL, source, &set, error);
+    if (status) return status;
+    set->added = added;
+    set->crc = crc;
+    status = open_begun(set, stop, error);
+    if (status)
+        qg_sample_set_close(set);
+    else
+        *result = set;
+    return status;
+}
+
+qg_status qg_sample_set_pass(qg_tape *tape, const char *path, const qg_sample_source *source,
+                             bool keep, const volatile sig_atomic_t *stop, qg_sample_set **set,
+                             qg_error *error)
+{
+    char temporary[4096] = ""; /* stays known when the set is complete: the rename may be lost */
+    int64_t added = 0;
+    uint32_t crc = 0;
+    if (!tape->reading) {
+        if ((*set)->temporary) snprintf(temporary, sizeof temporary, "%s", (*set)->temporary);
+        added = (*set)->added;
+        crc = (*set)->crc;
+        if ((*set)->file >= 0 && fdatasync((*set)->file) != 0)
+            return qg_fail_errno(error, "%s: cannot write the sample set", path);
     }
-    *result = set;
-    return QG_OK;
+    qg_tape_pass_text(tape, temporary, sizeof temporary);
+    QG_TAPE_PASS(tape, added);
+    QG_TAPE_PASS(tape, crc);
+    qg_tape_require(tape, added >= 0 && added <= source->count &&
+                              (!*temporary || strncmp(temporary, path, strlen(path)) == 0));
+    if (!tape->reading || !tape->good) return QG_OK;
+    if (keep && access(path, F_OK) == 0) return qg_sample_set_open(path, source, stop, set, error);
+    return reopen(path, temporary, source, added, crc, stop, set, error);
 }
 
 /* --------------------------------------------------------------------------------- states */

@@ -10,6 +10,8 @@
 #include <qgraft/domain.h>
 #include <qgraft/engine.h>
 
+#include "agent/tape.h"
+
 #include <signal.h>
 
 /* What determines a set, byte for byte; it stands in the file and is compared before a set is used
@@ -35,10 +37,18 @@ size_t qg_sample_set_bytes(const qg_sample_source *source);
 qg_status qg_sample_set_check_room(const char *path, size_t bytes, qg_error *error);
 
 /* Begins a set of source->count samples; its space is reserved at once. With `keep` it is
- * PATH.tmp-PID until qg_sample_set_finish; without, the file is unlinked at once, so that its space
- * is free again when the process ends, however it ends. */
+ * PATH.tmp-PID until qg_sample_set_finish. */
 qg_status qg_sample_set_create(const char *path, const qg_sample_source *source, bool keep,
                                qg_sample_set **set, qg_error *error);
+
+/* Passes a set over a checkpoint's tape. Writing waits until its samples are on the disk. Reading
+ * opens it: the complete one at `path`, else the file that was being written, with the samples that
+ * it had; QG_ERROR_DATA when they do not match their checksum. Otherwise as qg_sample_set_open. */
+qg_status qg_sample_set_pass(qg_tape *tape, const char *path, const qg_sample_source *source,
+                             bool keep, const volatile sig_atomic_t *stop, qg_sample_set **set,
+                             qg_error *error);
+
+int64_t qg_sample_set_added(const qg_sample_set *set); /* samples that it has */
 
 /* Appends a sample: screen u8 [height][width][channels], q_values [actions]; `first`: of an
  * episode. */
@@ -55,8 +65,11 @@ qg_status qg_sample_set_open(const char *path, const qg_sample_source *source,
                              const volatile sig_atomic_t *stop, qg_sample_set **set,
                              qg_error *error);
 
-/* Releases it; a kept one that was not finished is removed. NULL is allowed. */
+/* Releases it; the file stays. NULL is allowed. */
 void qg_sample_set_close(qg_sample_set *set);
+
+/* Removes the file, too, unless it is to be kept and finished. NULL is allowed. */
+void qg_sample_set_discard(qg_sample_set *set);
 
 const float *qg_sample_set_q_values(const qg_sample_set *set, uint32_t sample); /* [actions] */
 

@@ -28,10 +28,4 @@ qg_status qg_teacher_open(const qg_distillation_options *options, int index, qg_
                           qg_error *error);
 void qg_teacher_close(qg_teacher *teacher);
 
-/* Plays source.count steps and stores every state with its Q-values in teacher->samples, which has
- * been created and is finished here. */
-typedef void qg_teacher_report(void *context, int64_t done, int64_t total);
-qg_status qg_teacher_play(qg_teacher *teacher, const volatile sig_atomic_t *stop,
-                          qg_teacher_report *report, void *context, qg_error *error);
-
 #endif

@@ -202,6 +202,7 @@ def test_interrupt_ends_in_order(teacher, tmp_path, learning):
     _, text = process.communicate(timeout=30)
     assert process.returncode == 130 and text.count("\n") == 1
     assert "state: stopped" in (tmp_path / "run" / "process.yaml").read_text()
-    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("set")] == \
-        (["set"] if learning else [])
+    assert "--resume" in text
+    names = [p.name for p in tmp_path.iterdir() if p.name.startswith("set")]
+    assert names == ["set"] if learning else names[0].startswith("set.tmp-") and len(names) == 1
     assert (tmp_path / "run" / "last.safetensors").exists() == learning

@@ -212,7 +212,7 @@ static void test_round_trip(void **state)
             assert_int_equal(qg_sample_set_create(path, &source, keep, &set, &error), QG_OK);
             fill(set, &source);
             check(set, &source);
-            qg_sample_set_close(set);
+            qg_sample_set_discard(set);
             assert_int_equal(access(path, F_OK), keep ? 0 : -1);
         }
         qg_sample_set *set;
@@ -233,7 +233,7 @@ static void test_a_set_that_is_not_finished_is_gone(void **state)
     char name[64];
     snprintf(name, sizeof name, "half.tmp-%ld", (long)getpid());
     assert_int_equal(access(scratch_path(name), F_OK), 0);
-    qg_sample_set_close(set);
+    qg_sample_set_discard(set);
     assert_int_equal(access(scratch_path(name), F_OK), -1);
     assert_int_equal(access(scratch_path("half"), F_OK), -1);
 }
