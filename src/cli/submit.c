@@ -184,7 +184,6 @@ typedef struct submission {
     qg_study *study;
     char *folder;
     char program[PATH_MAX];
-    qg_lock lock;
     qg_task_status *statuses; /* [task_count] */
     qg_load *loads;           /* [task_count] */
     qg_slurm_plan plan;
@@ -227,17 +226,17 @@ static qg_status make_plan(submit_arguments *a, submission *s, qg_error *error)
                : qg_slurm_plan_make(s->study, s->folder, s->statuses, &a->slurm, &s->plan, error);
 }
 
-static qg_status prepare(submit_arguments *a, submission *s, qg_error *error)
+static qg_status prepare(submit_arguments *a, submission *s, qg_lock *lock, qg_error *error)
 {
     qg_status status = open_study(a, s, error);
-    if (!status && !a->dry_run) status = qg_study_hold(s->study, s->folder, &s->lock, error);
+    if (!status && !a->dry_run) status = qg_study_hold(s->study, s->folder, lock, error);
     return status ? status : make_plan(a, s, error);
 }
 
-static int submit(submit_arguments *a, submission *s)
+static int submit(submit_arguments *a, submission *s, qg_lock *lock)
 {
     qg_error error;
-    if (prepare(a, s, &error)) return cli_fail(&error);
+    if (prepare(a, s, lock, &error)) return cli_fail(&error);
     if (s->plan.job_count == 0) {
         puts("every run is finished: nothing to submit");
         return 0;
@@ -253,9 +252,10 @@ int cmd_submit(int argc, char **argv)
     submit_arguments arguments = {0};
     const struct argp argp = {argp_options, parse_option, "STUDY", documentation, 0, 0, 0};
     cli_parse(&argp, argc, argv, &arguments);
-    submission s = {.lock = {-1}};
-    const int code = submit(&arguments, &s);
-    qg_unlock_folder(&s.lock);
+    submission s = {0};
+    qg_lock lock = {-1};
+    const int code = submit(&arguments, &s, &lock);
+    qg_unlock_folder(&lock);
     qg_slurm_plan_free(&s.plan);
     free(s.statuses);
     free(s.loads);

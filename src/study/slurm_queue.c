@@ -63,24 +63,26 @@ static qg_status read_back(FILE *file, const char *what, char **text, qg_error *
     return qg_fail_errno(error, "%s", what);
 }
 
-/* "sbatch: error: a\nsbatch: error: b\n" to "sbatch: a; b". */
-static qg_status fail_command(const char *command, char *messages, qg_error *error)
+/* "sbatch: error: a\nsbatch: error: b\n" to "a; b". */
+static void join_messages(const char *command, char *messages, char *line, size_t size)
 {
-    char all[400] = "", prefix[64];
+    char prefix[64];
     snprintf(prefix, sizeof prefix, "%s: error: ", command);
-    for (char *line; (line = strsep(&messages, "\n"));) {
-        const size_t used = strlen(all), length = strlen(prefix);
-        if (strncmp(line, prefix, length) == 0) line += length;
-        if (*line) snprintf(all + used, sizeof all - used, "%s%s", used ? "; " : "", line);
+    snprintf(line, size, "failed without a word");
+    size_t used = 0;
+    for (char *next; (next = strsep(&messages, "\n")) && used < size;) {
+        const size_t length = strlen(prefix);
+        if (strncmp(next, prefix, length) == 0) next += length;
+        if (*next)
+            used += (size_t)snprintf(line + used, size - used, "%s%s", used ? "; " : "", next);
     }
-    return qg_fail(error, QG_ERROR_IO, "%s: %s", command, *all ? all : "failed without a word");
 }
 
 qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error)
 {
     FILE *const files[3] = {tmpfile(), tmpfile(), tmpfile()};
     int code = 0;
-    char *messages = NULL;
+    char *messages = NULL, line[400];
     *output = NULL;
     bool ready = files[0] && files[1] && files[2];
     if (ready && input) ready = fputs(input, files[0]) >= 0 && fflush(files[0]) == 0;
@@ -88,8 +90,10 @@ qg_status qg_slurm_call(char *const *arguments, const char *input, char **output
     qg_status status = ready ? start(arguments, files, &code, error)
                              : qg_fail_errno(error, "a temporary file for %s", arguments[0]);
     if (!status && code) {
-        status = read_back(files[2], arguments[0], &messages, error);
-        if (!status) status = fail_command(arguments[0], messages, error);
+        read_back(files[2], arguments[0], &messages,
+                  error); /* where it fails, as if it had said nothing */
+        join_messages(arguments[0], messages, line, sizeof line);
+        status = qg_fail(error, QG_ERROR_IO, "%s: %s", arguments[0], line);
     } else if (!status) {
         status = read_back(files[1], arguments[0], output, error);
     }
