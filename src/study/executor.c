@@ -299,6 +299,15 @@ static bool is_done(executor *e, int task)
            e->seen[task].state == QG_TASK_FINISHED;
 }
 
+/* A task that begins anew has done nothing yet. */
+static void forget_progress(executor *e, int task, const char *sign)
+{
+    unlink(sign);
+    e->seen[task].seconds = 0;
+    e->statuses[task].step = 0;
+    e->statuses[task].score = NAN;
+}
+
 /* Starts a task, or finds out that it runs elsewhere or is done. A folder that cannot be written is
  * a problem of the executor, not of the task. */
 static void start(executor *e, int task)
@@ -308,7 +317,8 @@ static void start(executor *e, int task)
     *w = (worker){.task = task, .process = {.log_file = -1}};
     qg_status status = open_process(e, task, &w->process, &problem);
     if (!status && !is_done(e, task)) {
-        w->before = e->anew[task] ? 0 : e->seen[task].seconds;
+        if (e->anew[task]) forget_progress(e, task, w->process.sign);
+        w->before = e->seen[task].seconds;
         note(e, task, QG_TASK_RUNNING, w->before, "");
         if (!e->problem.code) status = start_process(e, task, &w->process, &problem);
         if (w->process.pid) {
