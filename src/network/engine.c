@@ -38,9 +38,11 @@ struct qg_engine {
     float *parameters[QG_PARAMETER_SETS];
     float *activations[QG_MAX_LAYERS + 1]; /* inputs of layer i; the last: the q-values */
     float *gradients[QG_MAX_LAYERS];       /* of the outputs of layer i */
-    float **scratch;                       /* one a thread: turned weights, weight gradients */
-    float *q_next;                         /* [max_batch][outputs of the last layer] */
-    qg_profile *profile;                   /* NULL: no time is taken */
+    uint64_t *windows;   /* [max_batch][pixels] of the first layer: see find_cells */
+    bool *sparse;        /* [max_batch] has the image an empty cell? */
+    float **scratch;     /* one a thread: turned weights, weight gradients */
+    float *q_next;       /* [max_batch][outputs of the last layer] */
+    qg_profile *profile; /* NULL: no time is taken */
 };
 
 /* ----------------------------------------------------------------- memory and parameters */
@@ -99,6 +101,8 @@ static size_t divide_memory(qg_engine *engine)
         engine->activations[i] = take(engine, &used, batch * engine->plans[i].in_image);
         engine->gradients[i] = take(engine, &used, batch * engine->plans[i].grad_image);
     }
+    engine->windows = /* two floats' room each */
+        (uint64_t *)(void *)take(engine, &used, 2 * batch * (size_t)engine->plans[0].pixels);
     engine->activations[layers] = take(engine, &used, q_count);
     engine->q_next = take(engine, &used, q_count);
     for (int t = 0; t < qg_team_size(engine->team); t++)
@@ -112,7 +116,9 @@ static qg_status allocate_all(qg_engine *engine, qg_error *error)
 {
     const size_t page = (size_t)2 << 20;
     engine->scratch = calloc((size_t)qg_team_size(engine->team), sizeof *engine->scratch);
-    if (!engine->scratch) return qg_fail_memory(error, "an engine", sizeof *engine->scratch);
+    engine->sparse = calloc((size_t)engine->max_batch, sizeof *engine->sparse);
+    if (!engine->scratch || !engine->sparse)
+        return qg_fail_memory(error, "an engine", sizeof *engine->scratch);
     const size_t bytes = divide_memory(engine) * sizeof(float);
     const size_t size = (bytes + page - 1) / page * page;
     engine->memory = aligned_alloc(page, size);
@@ -157,6 +163,7 @@ void qg_engine_destroy(qg_engine *engine)
     for (int i = 0; i < QG_MAX_LAYERS; i++)
         qg_plan_free(&engine->plans[i]);
     free(engine->scratch);
+    free(engine->sparse);
     free(engine->memory);
     qg_team_destroy(engine->team);
     free(engine);
@@ -258,6 +265,11 @@ static int convolutions(const qg_engine *engine)
     return count;
 }
 
+static uint64_t *windows_of(const qg_engine *engine, int image)
+{
+    return engine->windows + (size_t)image * (size_t)engine->plans[0].pixels;
+}
+
 static void convert_image(const qg_engine *engine, const qg_states *states, int image, int slot)
 {
     const qg_architecture *a = &engine->architecture;
@@ -271,6 +283,19 @@ static void convert_image(const qg_engine *engine, const qg_states *states, int 
     engine->kernels->convert(states->screens + (size_t)image * (size_t)states->parts, states->parts,
                              states->part_channels, a->height, a->width, a->input_max, a->channels,
                              row, out);
+    if (plan->cells > 0)
+        engine->sparse[slot] = engine->kernels->find_cells(
+            plan, engine->activations[0] + (size_t)slot * plan->in_image, windows_of(engine, slot));
+}
+
+/* The windows of images [begin, end) for a kernel of layer `l`: NULL unless it is the first layer
+ * and one of them has empty cells. */
+static const uint64_t *sparse_windows(const qg_engine *engine, int l, int begin, int end)
+{
+    bool sparse = false;
+    for (int image = begin; image < end; image++)
+        sparse |= engine->sparse[image];
+    return l == 0 && sparse ? windows_of(engine, begin) : NULL;
 }
 
 /* Drops outputs of layer `l` for one image: a stream of its own for every image and layer, so that
@@ -320,7 +345,8 @@ static void forward_images(qg_engine *engine, const float *parameters, const qg_
             const int from = keep ? group : begin, to = keep || l + 1 == convs ? group : begin;
             engine->kernels->forward(
                 plan, engine->activations[l] + (size_t)from * plan->in_image,
-                parameters + engine->weights_at[l], parameters + engine->biases_at[l],
+                sparse_windows(engine, l, from, from + count), parameters + engine->weights_at[l],
+                parameters + engine->biases_at[l],
                 engine->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
             const float p = learning ? dropout_of(engine, learning, l) : 0;
             for (int i = 0; i < count && p > 0; i++)
@@ -337,7 +363,7 @@ static void forward_linear(qg_engine *engine, const float *parameters, int layer
     int begin, end;
     qg_team_share(plan->panels, member, members, &begin, &end);
     engine->kernels->forward(
-        plan, engine->activations[layer], parameters + engine->weights_at[layer],
+        plan, engine->activations[layer], NULL, parameters + engine->weights_at[layer],
         parameters + engine->biases_at[layer], engine->activations[layer + 1], images, begin, end);
 }
 
@@ -526,8 +552,9 @@ static void learn_block(const update_job *job, int l, int member, int tile0, int
     const qg_k_tile *first = &plan->k_tiles[tile0], *last = &plan->k_tiles[tile1 - 1];
     const size_t count = (size_t)(last->k + last->size - first->k) * QG_PANEL;
     float *gradient = engine->scratch[member];
-    engine->kernels->weight_gradient(plan, engine->activations[l], engine->gradients[l], gradient,
-                                     job->states.size, tile0, tile1, panel0, panel1);
+    engine->kernels->weight_gradient(
+        plan, engine->activations[l], sparse_windows(engine, l, 0, job->states.size),
+        engine->gradients[l], gradient, job->states.size, tile0, tile1, panel0, panel1);
     lap(engine, member, QG_WORK_WEIGHT_GRADIENT, l);
     for (int p = panel0; p < panel1; p++, gradient += count)
         apply(job, weights_from(engine, l, p, first->k), gradient, count, job->learning->l2);

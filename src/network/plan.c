@@ -50,6 +50,21 @@ static void set_shape(const qg_architecture *a, int index, qg_plan *plan)
     plan->grad_image = (size_t)plan->pixels * (size_t)plan->grad_pixel;
 }
 
+/* The network's own input is divided into cells of a row, as wide as the stride, if a kernel's row
+ * is some of them and they are worth while. */
+static void set_cells(qg_plan *plan)
+{
+    enum { LEAST = 8 }; /* floats */
+    const int cells = plan->kernel / plan->stride;
+    if (plan->pixels == 1 || plan->kernel % plan->stride || plan->in_step < LEAST) return;
+    if (plan->columns - 1 + cells > 64 || plan->kernel * cells > 64) return; /* bits */
+    if (plan->kernel > QG_BLOCK_SEGMENTS || plan->kernel * plan->in_channels > QG_SEGMENT_MAX ||
+        plan->k_count > QG_BLOCK_K)
+        return; /* more than one block */
+    plan->cell = plan->in_step;
+    plan->cells = cells;
+}
+
 /* Where outputs go: the next layer's input, inside its border. */
 static void set_outputs(qg_plan *plan, const qg_plan *next)
 {
@@ -73,7 +88,8 @@ static void set_inputs(qg_plan *plan, int tile_rows)
             plan->segments[plan->segment_count++] = (qg_segment){
                 ky * plan->in_row + k, run - k < QG_SEGMENT_MAX ? run - k : QG_SEGMENT_MAX};
         for (int k = 0; k < run;) {
-            const int size = qg_tile_rows(run - k, tile_rows);
+            const int part = plan->cells ? plan->cell - k % plan->cell : run - k;
+            const int size = qg_tile_rows(part, tile_rows);
             plan->k_tiles[plan->k_tile_count++] =
                 (qg_k_tile){ky * run + k, size, ky * plan->in_row + k};
             k += size;
@@ -122,7 +138,8 @@ static void set_gathers(qg_plan *plan)
 static qg_status make_plan(qg_plan *plan, int tile_rows, qg_error *error)
 {
     const size_t run = (size_t)(plan->kernel * plan->in_channels), kernel = (size_t)plan->kernel;
-    const size_t segments = kernel * (run / QG_SEGMENT_MAX + 1), tiles = kernel * (run / 4 + 1);
+    const size_t segments = kernel * (run / QG_SEGMENT_MAX + 1);
+    const size_t tiles = kernel * (run / 4 + 1 + (size_t)plan->cells);
     const size_t pixels = (size_t)plan->pixels;
     const size_t in_pixels = (size_t)plan->in_rows * (size_t)plan->in_columns;
     plan->segments = calloc(segments, sizeof *plan->segments);
@@ -143,6 +160,7 @@ qg_status qg_plan_make(const qg_architecture *a, int tile_rows, qg_plan plans[QG
     for (int i = 0; i < a->layer_count; i++) {
         plans[i] = (qg_plan){0};
         set_shape(a, i, &plans[i]);
+        if (i == 0) set_cells(&plans[i]);
     }
     for (int i = 0; i < a->layer_count; i++) {
         const qg_status status = make_plan(&plans[i], tile_rows, error);

@@ -74,13 +74,53 @@ INLINE void multiply(const int rows, const float *const *a, const run *runs, int
     }
 }
 
-/* ------------------------------------------------------------------------------- forward */
+/* --------------------------------------------------------------------------- empty cells */
 
-enum { BLOCK_RUNS = 16, BLOCK_K = 512 };
+/* A bit for each of the row's cells that is not empty. Inputs are not negative: their sum tells. */
+INLINE uint64_t full_cells(const float *row, int columns, int cell)
+{
+    uint64_t full = 0;
+    for (int x = 0; x < columns; x++, row += cell) {
+        vec sum = vec_set(0);
+        float rest = 0;
+        int i = 0;
+        for (; i + LANES <= cell; i += LANES)
+            sum += vec_load(row + i);
+        for (; i < cell; i++)
+            rest += row[i];
+        full |= (uint64_t)(vec_any(sum) | (rest != 0)) << x;
+    }
+    return full;
+}
+
+static bool find_cells(const qg_plan *plan, const float *in, uint64_t *windows)
+{
+    enum { SAMPLE = 8 }; /* rows */
+    const int rows = (plan->rows - 1) * plan->stride + plan->kernel;
+    const int columns = plan->columns - 1 + plan->cells, cell = plan->cell;
+    int empty = 0, seen = 0;
+    for (int y = SAMPLE / 2; y < rows; y += SAMPLE, seen += columns)
+        empty += columns - __builtin_popcountll(full_cells(in + y * plan->in_row, columns, cell));
+    const bool sparse = 8 * empty >= seen;
+    memset(windows, sparse ? 0 : 0xff, (size_t)plan->pixels * sizeof *windows);
+    const uint64_t mask = (UINT64_C(1) << plan->cells) - 1;
+    for (int y = 0; y < rows && sparse; y++) {
+        const uint64_t full = full_cells(in + y * plan->in_row, columns, cell);
+        for (int ky = y % plan->stride; ky < plan->kernel && ky <= y; ky += plan->stride) {
+            const int row = (y - ky) / plan->stride;
+            if (row >= plan->rows) continue;
+            for (int x = 0; x < plan->columns; x++)
+                windows[row * plan->columns + x] |= (full >> x & mask) << (ky * plan->cells);
+        }
+    }
+    return sparse;
+}
+
+/* ------------------------------------------------------------------------------- forward */
 
 /* One block of k for all pixels of a panel. */
 typedef struct forward_block {
-    run runs[BLOCK_RUNS];
+    run runs[64]; /* segments, or cells */
     int run_count;
     const float *bias; /* NULL: the sums so far are in the outputs */
     bool relu;         /* of the last block */
@@ -107,8 +147,23 @@ INLINE void forward_tile(const int rows, const forward_block *block, const float
     }
 }
 
-static void forward_pixels(const qg_plan *plan, const float *in, const forward_block *block,
-                           float *out, int images)
+/* The runs of a kernel's cells that are not empty. */
+static void select_cells(const qg_plan *plan, uint64_t window, const float *b, forward_block *block)
+{
+    run *last = block->runs - 1;
+    for (int ky = 0, bit = 0; ky < plan->kernel; ky++)
+        for (int cell = 0; cell < plan->cells; cell++, bit++, b += plan->cell * QG_PANEL) {
+            if (!(window >> bit & 1)) continue;
+            if (cell > 0 && window >> (bit - 1) & 1)
+                last->size += plan->cell;
+            else
+                *++last = (run){ky * plan->in_row + cell * plan->cell, plan->cell, b};
+        }
+    block->run_count = (int)(last + 1 - block->runs);
+}
+
+static void forward_pixels(const qg_plan *plan, const float *in, const uint64_t *windows,
+                           const float *weights, forward_block *block, float *out, int images)
 {
     const int total = images * plan->pixels;
     int image = 0, pixel = 0;
@@ -116,7 +171,9 @@ static void forward_pixels(const qg_plan *plan, const float *in, const forward_b
         const int rows = qg_tile_rows(total - done, ROWS);
         const float *a[ROWS];
         float *o[ROWS];
+        uint64_t window = 0;
         for (int i = 0; i < rows; i++) {
+            if (windows) window |= windows[done + i];
             a[i] = in + (size_t)image * plan->in_image + plan->pixel_in[pixel];
             o[i] = out + (size_t)image * plan->out_image + plan->pixel_out[pixel];
             if (++pixel == plan->pixels) {
@@ -124,28 +181,31 @@ static void forward_pixels(const qg_plan *plan, const float *in, const forward_b
                 image++;
             }
         }
+        if (windows) select_cells(plan, window, weights, block);
         WITH_ROWS(rows, forward_tile, block, a, o)
         done += rows;
     }
 }
 
-static void forward_panel(const qg_plan *plan, const float *in, const float *weights,
-                          const float *bias, float *out, int images, int index)
+static void forward_panel(const qg_plan *plan, const float *in, const uint64_t *windows,
+                          const float *weights, const float *bias, float *out, int images,
+                          int index)
 {
     const float *b = weights + (size_t)index * (size_t)plan->k_count * QG_PANEL;
     /* The block's weights (at most 32 KB) stay in the first cache while all pixels pass. */
     for (int s = 0, size = 0; s < plan->segment_count; size = 0) {
         forward_block block = {.bias = s == 0 ? bias + index * QG_PANEL : NULL,
                                .high = plan->outputs - index * QG_PANEL > 8};
-        while (s < plan->segment_count && block.run_count < BLOCK_RUNS &&
-               (size == 0 || size + plan->segments[s].size <= BLOCK_K)) {
+        const float *first = b;
+        while (s < plan->segment_count && block.run_count < QG_BLOCK_SEGMENTS &&
+               (size == 0 || size + plan->segments[s].size <= QG_BLOCK_K)) {
             block.runs[block.run_count++] =
                 (run){plan->segments[s].offset, plan->segments[s].size, b};
             b += (size_t)plan->segments[s].size * QG_PANEL;
             size += plan->segments[s++].size;
         }
         block.relu = plan->relu && s == plan->segment_count;
-        forward_pixels(plan, in, &block, out + index * QG_PANEL, images);
+        forward_pixels(plan, in, windows, first, &block, out + index * QG_PANEL, images);
     }
 }
 
@@ -182,15 +242,16 @@ static void forward_single(const qg_plan *plan, const float *in, const float *we
     }
 }
 
-static void forward(const qg_plan *plan, const float *in, const float *weights, const float *bias,
-                    float *out, int images, int panel0, int panel1)
+static void forward(const qg_plan *plan, const float *in, const uint64_t *windows,
+                    const float *weights, const float *bias, float *out, int images, int panel0,
+                    int panel1)
 {
     int index = panel0;
     if (images == 1 && plan->pixels == 1)
         for (; index + 4 <= panel1; index += 4)
             forward_single(plan, in, weights, bias, out, index);
     for (; index < panel1; index++)
-        forward_panel(plan, in, weights, bias, out, images, index);
+        forward_panel(plan, in, windows, weights, bias, out, images, index);
 }
 
 /* ------------------------------------------------------------------------ input gradient */
@@ -379,6 +440,42 @@ INLINE void accumulate(const int k_rows, const float *in, const float *gradient,
             vec_store(d + i * QG_PANEL + v * LANES, c[i][v]);
 }
 
+/* A pixel whose cell is not empty: offsets of its inputs and of its gradient. */
+typedef struct spot {
+    int in, gradient;
+} spot;
+
+INLINE void accumulate_spots(const int k_rows, const float *in, const float *gradient,
+                             const spot *spots, int count, bool first, float *d)
+{
+    panel c[ROWS];
+#pragma GCC unroll 12
+    for (int i = 0; i < k_rows; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            c[i][v] = first ? vec_set(0) : vec_load(d + i * QG_PANEL + v * LANES);
+#pragma GCC unroll 4
+    for (const spot *s = spots; s < spots + count; s++) {
+        const float *a = in + s->in, *g = gradient + s->gradient;
+        panel dy;
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            dy[v] = vec_load(g + v * LANES);
+#pragma GCC unroll 12
+        for (int i = 0; i < k_rows; i++) {
+            const vec value = vec_set(a[i]);
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; v++)
+                c[i][v] = vec_fma(value, dy[v], c[i][v]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < k_rows; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            vec_store(d + i * QG_PANEL + v * LANES, c[i][v]);
+}
+
 /* The tiles and panels of a weight gradient, and where it goes. */
 typedef struct weight_tiles {
     const qg_k_tile *first, *last; /* [first, last) */
@@ -426,8 +523,40 @@ static void conv_weight_gradient(const qg_plan *plan, const weight_tiles *tiles,
         }
 }
 
-static void weight_gradient(const qg_plan *plan, const float *in, const float *gradient,
-                            float *result, int images, int tile0, int tile1, int panel0, int panel1)
+/* The same, of the pixels whose cells are not empty: one list for all tiles of a cell. */
+static void cell_weight_gradient(const qg_plan *plan, const weight_tiles *tiles, const float *in,
+                                 const uint64_t *windows, const float *gradient, int images)
+{
+    const size_t panel_size = /* of the result */
+        (size_t)(tiles->last[-1].k + tiles->last[-1].size - tiles->first->k) * QG_PANEL;
+    spot spots[BLOCK_PIXELS];
+    for (int begin = 0; begin < images * plan->pixels;) {
+        const int image = begin / plan->pixels, pixel = begin % plan->pixels;
+        const int left = plan->pixels - pixel, size = left < BLOCK_PIXELS ? left : BLOCK_PIXELS;
+        const float *from = in + (size_t)image * plan->in_image;
+        const float *g = gradient + (size_t)image * plan->grad_image;
+        int listed = -1, count = 0;
+        for (const qg_k_tile *t = tiles->first; t < tiles->last; t++) {
+            if (t->k / plan->cell != listed) {
+                listed = t->k / plan->cell;
+                count = 0;
+                for (int i = pixel; i < pixel + size; i++) {
+                    spots[count] = (spot){plan->pixel_in[i], i * plan->grad_pixel};
+                    count += (int)(windows[image * plan->pixels + i] >> listed & 1);
+                }
+            }
+            float *d = tiles->result + (size_t)(t->k - tiles->first->k) * QG_PANEL;
+            for (int p = tiles->panel0; p < tiles->panel1 && (count || !begin); p++)
+                WITH_ROWS(t->size, accumulate_spots, from + t->offset, g + p * QG_PANEL, spots,
+                          count, begin == 0, d + (size_t)(p - tiles->panel0) * panel_size)
+        }
+        begin += size;
+    }
+}
+
+static void weight_gradient(const qg_plan *plan, const float *in, const uint64_t *windows,
+                            const float *gradient, float *result, int images, int tile0, int tile1,
+                            int panel0, int panel1)
 {
     if (tile0 >= tile1) return;
     const weight_tiles tiles = {plan->k_tiles + tile0, plan->k_tiles + tile1, panel0, panel1,
@@ -435,7 +564,9 @@ static void weight_gradient(const qg_plan *plan, const float *in, const float *g
     if (plan->pixels == 1) { /* the images are the pixels */
         const walk w = {1, images, plan->in_image, 0, plan->grad_image, 0, true};
         accumulate_tiles(&tiles, in, gradient, &w, &(ahead){0});
-    } else
+    } else if (windows)
+        cell_weight_gradient(plan, &tiles, in, windows, gradient, images);
+    else
         conv_weight_gradient(plan, &tiles, in, gradient, images);
 }
 
@@ -534,6 +665,7 @@ static void convert(const uint8_t *const *screens, int parts, int part_channels,
 const qg_kernels TABLE(QG_ISA) = {
     .name = TEXT(QG_ISA),
     .rows = ROWS,
+    .find_cells = find_cells,
     .forward = forward,
     .input_gradient = input_gradient,
     .weight_gradient = weight_gradient,

@@ -11,7 +11,11 @@
  * Everything that pads is zero and stays zero. Every output is one chain of fused multiply-adds in
  * one order (bias, then k ascending; weight gradients: image, then pixel ascending; input
  * gradients: ky, kx, then output ascending), so all instruction sets and all divisions of the work
- * among threads give the same bits. */
+ * among threads give the same bits.
+ *
+ * Screens are half empty: cells of the network's input that are all zero are left out of the
+ * chains, where they would add 0 * weight. That changes no bit but the sign of a zero (and keeps
+ * NaN from weights that are no longer finite out of outputs that do not see them). */
 #ifndef QG_KERNELS_H
 #define QG_KERNELS_H
 
@@ -54,6 +58,7 @@ typedef struct qg_plan {
     int *pixel_out;             /* [pixels] offset of its outputs in the next layer's image */
     size_t in_image, out_image; /* from one image to the next */
     int in_step, in_row_step;   /* from one output pixel's inputs to the next, and the next row's */
+    int cell, cells; /* floats of a cell, and cells of a kernel row; 0: none are looked for */
     /* backward */
     int grad_pixel;
     size_t grad_image;
@@ -71,7 +76,7 @@ typedef struct qg_plan {
     size_t below_grad_image;
 } qg_plan;
 
-enum { QG_SEGMENT_MAX = 256 };
+enum { QG_SEGMENT_MAX = 256, QG_BLOCK_K = 512, QG_BLOCK_SEGMENTS = 16 };
 
 typedef struct qg_rmsprop {
     float learning_rate, decay, epsilon;
@@ -81,10 +86,16 @@ typedef struct qg_kernels {
     const char *name;
     int rows; /* of a tile, at most */
 
-    /* out = relu?(bias + in * weights) for images [0, images) and panels [panel0, panel1). `in` and
-     * `out` point to the first image. */
-    void (*forward)(const qg_plan *plan, const float *in, const float *weights, const float *bias,
-                    float *out, int images, int panel0, int panel1);
+    /* Which cells of one image are not empty, as each output pixel sees them: windows[pixel], bit
+     * ky * cells + the cell's number in the kernel row. False: of a sample too few are empty to be
+     * worth looking for, and all bits are set. Only with plan->cells > 0. */
+    bool (*find_cells)(const qg_plan *plan, const float *in, uint64_t *windows);
+
+    /* out = relu?(bias + in * weights) for images [0, images) and panels [panel0, panel1). `in`,
+     * `out` and `windows` [images][pixels] (NULL: all cells count) point to the first image. */
+    void (*forward)(const qg_plan *plan, const float *in, const uint64_t *windows,
+                    const float *weights, const float *bias, float *out, int images, int panel0,
+                    int panel1);
 
     /* `scale` times the gradient of the layer's inputs where they are positive (they are ReLU
      * outputs), 0 elsewhere.
@@ -96,9 +107,9 @@ typedef struct qg_kernels {
 
     /* Gradient of the weights, k tiles [tile0, tile1) of panels [panel0, panel1), summed over the
      * images: result[panel][k][16] without gaps. */
-    void (*weight_gradient)(const qg_plan *plan, const float *in, const float *gradient,
-                            float *result, int images, int tile0, int tile1, int panel0,
-                            int panel1);
+    void (*weight_gradient)(const qg_plan *plan, const float *in, const uint64_t *windows,
+                            const float *gradient, float *result, int images, int tile0, int tile1,
+                            int panel0, int panel1);
 
     /* Gradient of the biases of panels [panel0, panel1). */
     void (*bias_gradient)(const qg_plan *plan, const float *gradient, float *bias_gradient,

@@ -38,6 +38,10 @@ static inline vec vec_sqrt(vec a)
 {
     return _mm512_sqrt_ps(a);
 }
+static inline bool vec_any(vec a) /* is a number not 0? */
+{
+    return _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_NEQ_UQ) != 0;
+}
 /* a where m > 0, else 0 */
 static inline vec vec_where_positive(vec a, vec m)
 {
@@ -73,6 +77,10 @@ static inline vec vec_max(vec a, vec b)
 static inline vec vec_sqrt(vec a)
 {
     return _mm256_sqrt_ps(a);
+}
+static inline bool vec_any(vec a) /* is a number not 0? */
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NEQ_UQ)) != 0;
 }
 /* a where m > 0, else 0 */
 static inline vec vec_where_positive(vec a, vec m)
@@ -117,6 +125,10 @@ static inline vec vec_sqrt(vec a)
     for (int i = 0; i < LANES; i++)
         a[i] = sqrtf(a[i]);
     return a;
+}
+static inline bool vec_any(vec a)
+{
+    return a[0] != 0 || a[1] != 0 || a[2] != 0 || a[3] != 0;
 }
 static inline vec vec_where_positive(vec a, vec m)
 {
