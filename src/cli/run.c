@@ -195,10 +195,12 @@ static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
     if (!status && a->jobs) status = qg_parse_count("--jobs", a->jobs, 1, 4096, &jobs, error);
     if (status) return status;
     w->study->threads = (int)threads;
-    qg_machine_look(w->folder, &w->machine);
-    const int most = w->machine.cores / (int)threads;
-    w->limits = (qg_limits){most > 1 ? most : 1, w->machine.memory};
-    if (jobs) w->limits = (qg_limits){(int)jobs, INFINITY};
+    qg_machine machine;
+    qg_machine_look(w->folder, &machine);
+    w->machine = machine;
+    const int most = machine.cores / (int)threads;
+    w->limits.jobs = jobs ? (int)jobs : most > 1 ? most : 1;
+    w->limits.memory = jobs ? INFINITY : machine.memory;
     return QG_OK;
 }
 
