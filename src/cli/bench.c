@@ -88,7 +88,7 @@ void bench_begin(bench_session *bench, const char *subject, const char *what)
     bench->subject = subject;
     bench->what = what;
     if (bench->json) return;
-    printf("%-7s  %-36s", subject, what);
+    printf("%-7s  %-42s", subject, what);
     fflush(stdout);
 }
 

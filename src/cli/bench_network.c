@@ -1,5 +1,6 @@
-/* qgraft bench update, act: the network, on random screens of which half the values are zero; the
- * update also layer by layer. */
+/* qgraft bench update, act: the network, on random screens of which half the values are zero and no
+ * cell is empty ("dense"), and the update on screens of a game too, whose empty cells cost nothing;
+ * layer by layer. */
 #include "cli/bench.h"
 
 #include "base/random.h"
@@ -57,6 +58,47 @@ static void fill_batch(network_bench *n, int parts, size_t screen)
         .rewards = n->rewards,
         .terminals = n->terminals,
     };
+}
+
+/* Screens of random play instead: every state is the screens of some steps in a row, its next state
+ * one step later. Breakout for Atari's networks, Seaquest for the grid's. */
+static qg_status fill_from_game(network_bench *n, qg_error *error)
+{
+    enum { STEPS_APART = 7 };
+    const bool grid = n->architecture.input_max == 1;
+    const qg_domain_options options = {.seed = 1, .sticky = -1};
+    qg_domain *domain;
+    qg_status status =
+        qg_domain_open(grid ? "minatar/seaquest" : "breakout", &options, &domain, error);
+    if (status) return status;
+    const int parts = n->batch.states.parts, each = parts + 1;
+    const size_t screen = qg_observation_size(&domain->shape);
+    uint8_t *memory = malloc((size_t)(BATCH * each) * screen);
+    status = memory ? qg_domain_reset(domain, 0, memory, error)
+                    : qg_fail_memory(error, "screens", (size_t)(BATCH * each) * screen);
+    qg_random random = qg_random_stream(1, "bench");
+    const uint64_t actions = (uint64_t)domain->game->action_count;
+    for (int i = 0; i < BATCH && !status; i++)
+        for (int step = 0; step < STEPS_APART + each && !status; step++) {
+            const int at = step < STEPS_APART ? 0 : step - STEPS_APART;
+            uint8_t *observation = memory + (size_t)(i * each + at) * screen;
+            qg_step result;
+            status = qg_domain_step(domain, (int)qg_random_below(&random, actions), &result,
+                                    observation, error);
+            if (!status && result.end) status = qg_domain_reset(domain, 0, observation, error);
+        }
+    for (int i = 0; i < BATCH * parts && !status; i++) {
+        n->screens[i] = memory + (size_t)(i / parts * each + i % parts) * screen;
+        n->screens[BATCH * parts + i] = n->screens[i] + screen;
+    }
+    qg_domain_close(domain);
+    if (status)
+        free(memory);
+    else {
+        free(n->memory);
+        n->memory = memory;
+    }
+    return status;
 }
 
 static qg_status open_network(const char *preset, int threads, network_bench *n, qg_error *error)
@@ -151,16 +193,16 @@ static void report_work(bench_session *b, const char *name, double flops, double
 /* One line a layer, then what is no layer's; forward and conversion are those of both networks.
  * RMSProp reads and writes the weights and both moments;
  * what lies in the caches can be faster than the memory. */
-static void report_layers(bench_session *b, const char *preset, const qg_architecture *a,
-                          const qg_profile *profile, const machine *m)
+static void report_layers(bench_session *b, const char *preset, const char *screens,
+                          const qg_architecture *a, const qg_profile *profile, const machine *m)
 {
-    char what[64];
+    char what[96];
     double convert = 0, loss = 0;
     for (int l = 0; l < a->layer_count; l++) {
         const double flops = 2 * BATCH * layer_products(a, l);
         const double bytes = 24.0 * (double)qg_layer_weights(&a->layers[l]);
         const double rmsprop = profile->seconds[QG_WORK_RMSPROP][l];
-        snprintf(what, sizeof what, "%s, layer %d (%s %d)", preset, l + 1,
+        snprintf(what, sizeof what, "%s, %s, layer %d (%s %d)", preset, screens, l + 1,
                  a->layers[l].kind == QG_CONV ? "conv" : "linear", a->layers[l].outputs);
         bench_begin(b, "update", what);
         report_work(b, "forward", 2 * flops, profile->seconds[QG_WORK_FORWARD][l], m);
@@ -173,7 +215,7 @@ static void report_layers(bench_session *b, const char *preset, const qg_archite
         convert += profile->seconds[QG_WORK_CONVERT][l];
         loss += profile->seconds[QG_WORK_LOSS][l];
     }
-    snprintf(what, sizeof what, "%s, the rest", preset);
+    snprintf(what, sizeof what, "%s, %s, the rest", preset, screens);
     bench_begin(b, "update", what);
     bench_figure(b, "conversion", convert * 1e3, "ms");
     bench_figure(b, "TD errors", loss * 1e3, "ms");
@@ -200,24 +242,38 @@ static qg_status profile_update(const bench_session *b, network_bench *n, qg_pro
     return status;
 }
 
+/* On the screens that `n` has, called `screens`. */
+static qg_status measure_screens(bench_session *b, network_bench *n, const char *preset,
+                                 const char *screens, int threads, const machine *m,
+                                 qg_error *error)
+{
+    char what[64];
+    bench_times times = {0};
+    qg_profile profile = {0};
+    qg_status status = bench_repeat(b, do_update, n, &times, error);
+    if (!status) status = profile_update(b, n, &profile, error);
+    if (status) return status;
+    snprintf(what, sizeof what, "%s, %s, batch %d, threads %d", preset, screens, BATCH, threads);
+    bench_begin(b, "update", what);
+    bench_figure(b, "minimum", times.minimum * 1e3, "ms");
+    bench_figure(b, "median", times.median * 1e3, "ms");
+    report_flops(b, update_flops(&n->architecture), times.minimum, m);
+    bench_end(b);
+    report_layers(b, preset, screens, &n->architecture, &profile, m);
+    return QG_OK;
+}
+
 static qg_status measure_update(bench_session *b, const char *preset, int threads, const machine *m,
                                 qg_error *error)
 {
-    char what[64];
     network_bench n;
-    bench_times times = {0};
-    qg_profile profile = {0};
     qg_status status = open_network(preset, threads, &n, error);
-    if (!status) status = bench_repeat(b, do_update, &n, &times, error);
-    if (!status) status = profile_update(b, &n, &profile, error);
+    if (!status) status = measure_screens(b, &n, preset, "dense", threads, m, error);
     if (!status) {
-        snprintf(what, sizeof what, "%s, batch %d, threads %d", preset, BATCH, threads);
-        bench_begin(b, "update", what);
-        bench_figure(b, "minimum", times.minimum * 1e3, "ms");
-        bench_figure(b, "median", times.median * 1e3, "ms");
-        report_flops(b, update_flops(&n.architecture), times.minimum, m);
-        bench_end(b);
-        report_layers(b, preset, &n.architecture, &profile, m);
+        if (fill_from_game(&n, error))
+            bench_skip(b, "the update on screens of a game", error);
+        else
+            status = measure_screens(b, &n, preset, "real screens", threads, m, error);
     }
     close_network(&n);
     return status;
