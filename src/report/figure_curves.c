@@ -153,6 +153,9 @@ static void describe(const qg_results *r, const line *lines, size_t count, qg_fi
     if (most > least) qg_text_add(figure->caption, sizeof figure->caption, " to %zu", most);
     qg_text_add(figure->caption, sizeof figure->caption,
                 most > 1 ? " seeds, with Student's 95 %% interval." : " seed: no interval.");
+    if (count == MOST_LINES)
+        qg_text_add(figure->caption, sizeof figure->caption, " Runs beyond %d are not drawn.",
+                    MOST_LINES);
     qg_text_add(figure->caption, sizeof figure->caption,
                 " An epoch is one evaluation period, %" PRId64 " agent steps.",
                 first->settings.eval_every);

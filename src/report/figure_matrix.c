@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_NAMES = 24 };
+enum { MOST_NAMES = 64 };
 
 /* -------------------------------------------------------------------------------- the matrix */
 
@@ -32,6 +32,7 @@ typedef struct matrix {
     double sum[MOST_NAMES][MOST_NAMES];
     int count[MOST_NAMES][MOST_NAMES];
     bool decided[MOST_NAMES][MOST_NAMES];
+    int left_out;   /* experiments that found no room */
     double largest; /* of all kinds of copy, so that all matrices have the same colours */
 } matrix;
 
@@ -48,7 +49,10 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         if (strcmp(copied, wanted) != 0) continue;
         const size_t row = place_of(&m->sources, qg_run_source(r->study, run));
         const size_t column = place_of(&m->targets, run->game);
-        if (row == MOST_NAMES || column == MOST_NAMES) continue;
+        if (row == MOST_NAMES || column == MOST_NAMES) {
+            m->left_out++;
+            continue;
+        }
         m->sum[row][column] += effect;
         m->count[row][column]++;
         m->decided[row][column] = e->verdicts[QG_AREA].decision != QG_NOT_DECIDED;
@@ -91,6 +95,10 @@ int qg_figure_matrix(const qg_results *r, const char *copied, qg_figure *figure,
         snprintf(figure->caption, sizeof figure->caption,
                  "Difference of the normalised area under the curve from the baseline, mean over "
                  "seeds, of grafts from the row's source onto the column's game. *: decided.");
+        if (m->left_out > 0)
+            qg_text_add(figure->caption, sizeof figure->caption,
+                        " %d experiments beyond %d sources or games are not drawn.", m->left_out,
+                        MOST_NAMES);
         snprintf(figure->alt, sizeof figure->alt, "Heat map of %zu sources and %zu games:", rows,
                  columns);
         for (size_t s = 0; s < rows; s++)

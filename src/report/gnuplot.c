@@ -93,9 +93,10 @@ enum { PNG_HEAD = 33, PNG_PHYSICAL = 21 }; /* bytes: signature and IHDR; pHYs */
 
 static void make_physical(double scale, uint8_t chunk[PNG_PHYSICAL])
 {
+    static const uint8_t name[4] = {'p', 'H', 'Y', 's'};
     const uint32_t per_metre = (uint32_t)(96 * scale / 0.0254 + 0.5);
     big_endian(9, chunk);
-    memcpy(chunk + 4, "pHYs", 4);
+    memcpy(chunk + 4, name, sizeof name);
     big_endian(per_metre, chunk + 8);
     big_endian(per_metre, chunk + 12);
     chunk[16] = 1; /* the unit: metre */

@@ -23,7 +23,7 @@ static const char *const measure_titles[] = {
 /* --------------------------------------------------------------------------------- measures */
 
 /* Mean over the pairs of the transfer's or the baseline's score. */
-static double mean_level(const qg_experiment *e, int measure, bool transfer)
+static double mean_level(const qg_experiment *e, qg_measure measure, bool transfer)
 {
     double sum = 0;
     for (size_t i = 0; i < e->pair_count; i++)

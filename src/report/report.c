@@ -115,6 +115,8 @@ qg_status qg_report_write(const char *folder, const qg_report_options *options, 
     qg_status status = qg_study_open(folder, &study, error);
     if (!status) status = qg_results_create(study, folder, &take, &results, error);
     if (!status) status = write_all(results, options, report, error);
+    if (status && options->stop && *options->stop) /* gnuplot feels Ctrl-C, too */
+        status = qg_fail(error, QG_STOPPED, "stopped before the report was written");
     qg_results_free(results);
     qg_study_free(study);
     return status;

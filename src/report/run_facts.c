@@ -43,11 +43,12 @@ void qg_run_facts_read(const char *folder, qg_run_facts *facts)
     *facts = (qg_run_facts){0};
     qg_yaml *run = read_yaml(folder, "run.yaml"), *process = read_yaml(folder, "process.yaml");
     if (run) {
-        char unchanged[8] = "";
+        char unchanged[8] = "", parent[16] = "";
         get_text(run, "qgraft", facts->version, sizeof facts->version);
         get_text(run, "instruction_set", facts->instruction_set, sizeof facts->instruction_set);
         get_text(run, "parent_domain", facts->parent_domain, sizeof facts->parent_domain);
-        get_text(run, "parent_file", facts->parent_file, sizeof facts->parent_file);
+        get_text(run, "parent_file", parent, sizeof parent);
+        facts->random = strcmp(parent, "random") == 0;
         get_text(run, "copied", facts->copied, sizeof facts->copied);
         get_list(run, "frozen", facts->frozen, sizeof facts->frozen);
         get_text(run, "frozen_unchanged", unchanged, sizeof unchanged);
@@ -88,8 +89,8 @@ static void describe_layer(const qg_layer *layer, const qg_run_facts *facts, qg_
     else
         snprintf(fact->shape, sizeof fact->shape, "%d x %zu", layer->outputs,
                  qg_layer_fan_in(layer));
-    const bool random = strcmp(facts->parent_file, "random") == 0; /* the baseline's own layers */
-    const char *item = random ? NULL : find_item(facts->copied, layer->name);
+    /* Random layers are the baseline's own. */
+    const char *item = facts->random ? NULL : find_item(facts->copied, layer->name);
     const char *rows = item ? item + strlen(layer->name) : "";
     if (*rows == '(')
         snprintf(fact->origin, sizeof fact->origin, "copied, %.*s", (int)strcspn(rows + 1, ")"),

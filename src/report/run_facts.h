@@ -12,9 +12,10 @@ typedef struct qg_run_facts {
     char version[32], instruction_set[32];
     char host[64], started[32];
     int threads;
-    char parent_domain[96], parent_file[256]; /* of a graft */
-    char copied[512];                         /* "conv1,fc2(3 of 6 rows)" */
-    char frozen[256];                         /* "conv1,fc2" */
+    char parent_domain[96]; /* of a graft */
+    bool random;            /* of a graft: no layers of another network */
+    char copied[512];       /* "conv1,fc2(3 of 6 rows)" */
+    char frozen[256];       /* "conv1,fc2" */
     bool frozen_unchanged;
 } qg_run_facts;
 
