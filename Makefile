@@ -36,8 +36,9 @@ test-slurm: all ## studies on a real Slurm, started for the test
 	@scripts/test-venv.sh $(BUILD)/venv
 	@QGRAFT="$(CURDIR)/$(QGRAFT)" $(BUILD)/venv/bin/python -m pytest -q tests/slurm
 
-demo: all ## train an agent on a built-in game for a minute and show its curve
-	@scripts/demo.sh $(QGRAFT) $(BUILD)/demo
+demo: all ## run a small study on the built-in games and write its report
+	@$(QGRAFT) run studies/demo.yaml --out $(BUILD)/demo
+	@$(QGRAFT) report $(BUILD)/demo
 
 atari: ## fetch the Atari emulator and ROMs (QGRAFT_ATARI names another place)
 	@scripts/install-deps.sh atari
