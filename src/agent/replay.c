@@ -419,7 +419,7 @@ qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, in
         const uint8_t *screen = qg_tape_pass_blob(tape, minibatch->screens[i], &bytes);
         if (!tape->reading) continue;
         qg_tape_require(tape, screen && (bytes == 0 || bytes == replay->pixels));
-        if (tape->good && bytes > 0)
+        if (tape->good && screen && bytes > 0)
             minibatch->screens[i] =
                 memcpy(minibatch->unpacked + i * replay->pixels, screen, replay->pixels);
     }

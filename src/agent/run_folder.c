@@ -92,7 +92,7 @@ static void remove_run(const char *folder)
                                            "evaluations-[0-9]*.csv",
                                            "teachers.csv",
                                            "held_out.csv",
-                                           QG_EVENTS_PREFIX "*"};
+                                           (QG_EVENTS_PREFIX "*")};
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
         remove_files(folder, patterns[i]);
 }

@@ -140,13 +140,13 @@ def kill_once(case, folder, whole, rng):
         process = subprocess.Popen([QGRAFT, *command(case, folder)], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE, text=True)
         try:
-            process.wait(rng.random() ** 2 * whole.seconds)
+            process.wait(0.6 * rng.random() ** 2 * whole.seconds)
         except subprocess.TimeoutExpired:
             process.kill()
         kind, code, stderr = "at a time", process.wait(), process.communicate()[1]
     else:
         kind = rng.choice(("before", "middle", "after"))
-        number = 1 + int(rng.random() ** 2 * whole.calls)
+        number = 1 + int(0.6 * rng.random() ** 2 * whole.calls)
         result = call(command(case, folder), {"LD_PRELOAD": str(SHIM), "KILL_AT": str(number),
                                               "KILL_AT_WHEN": kind})
         code, stderr = result.returncode, result.stderr
@@ -182,16 +182,15 @@ def soak(seconds, seed):
         root = Path(name)
         todo = cases(make_networks(root))
         whole = {n: Whole(case, root / f"whole-{n}") for n, case in todo.items()}
-        end = time.monotonic() + seconds
         kills, runs = collections.defaultdict(collections.Counter), collections.Counter()
+        spent, end = dict.fromkeys(todo, 0.0), time.monotonic() + seconds
         while time.monotonic() < end:
-            for n, case in todo.items():
-                folder = root / n
-                kills[n] += check(case, folder, whole[n], rng, 12)
-                runs[n] += 1
-                remove(folder)
-                if time.monotonic() > end:
-                    break
+            n = min(spent, key=spent.get)  # each case gets its share of the time
+            begin = time.monotonic()
+            kills[n] += check(todo[n], root / n, whole[n], rng, 20)
+            runs[n] += 1
+            remove(root / n)
+            spent[n] += time.monotonic() - begin
     print(f"{'what':14}{'runs':>6}{'kills':>7}  of them at a time, before, in, after a call")
     for n in todo:
         k = kills[n]

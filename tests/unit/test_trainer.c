@@ -761,6 +761,108 @@ static void test_ends(void **state)
     qg_unlock_folder(&lock);
 }
 
+/* ---- Going on ---- */
+
+static qg_run_state look(void)
+{
+    qg_run_state state;
+    assert_int_equal(qg_run_look(scratch_path("run"), &state, &error), QG_OK);
+    return state;
+}
+
+/* Stopped at every stage and resumed: the same network, actions and rows. */
+static void test_resume(void **state)
+{
+    (void)state;
+    static int log[LOG];
+    const int64_t stops[] = {3, 50 + 20, 50 + 100 + 10, 50 + 100 + 50 + 30, 50 + 100 + 50 + 95};
+    qg_train_options options = train_options(400);
+    qg_train_result result, whole;
+    script_begin();
+    assert_false(look().exists);
+    assert_int_equal(qg_train(&options, &whole, &error), QG_OK);
+    assert_true(look().exists && look().complete && look().checkpoint_step == -1);
+    const int count = play.count;
+    memcpy(log, play.log, sizeof log);
+    uint8_t *expected, *last;
+    size_t size, last_size;
+    assert_int_equal(
+        qg_file_read(scratch_path("run/last.safetensors"), 1 << 20, &expected, &size, &error),
+        QG_OK);
+
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
+        options.overwrite = true;
+        options.resume = false;
+        script_begin();
+        play.stop_at = stops[i];
+        assert_int_equal(qg_train(&options, &result, &error), QG_STOPPED);
+        const int64_t step = result.step;
+        assert_true(look().exists && !look().complete && look().checkpoint_step == step);
+        play.stop = 0;
+        options.overwrite = false;
+        assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
+        assert_non_null(strstr(error.message, "--resume"));
+        options.resume = true;
+        play.opened = 0; /* the training's domain is the first */
+        assert_int_equal(qg_train(&options, &result, &error), QG_OK);
+        assert_int_equal(result.begun_at, step);
+        assert_string_equal(result.warning, "");
+        assert_true(result.best_score == whole.best_score && result.step == whole.step);
+        assert_int_equal(play.count, count);
+        assert_memory_equal(log, play.log, sizeof *log * (size_t)count);
+        assert_int_equal(
+            qg_file_read(scratch_path("run/last.safetensors"), 1 << 20, &last, &last_size, &error),
+            QG_OK);
+        assert_int_equal(size, last_size);
+        assert_memory_equal(expected, last, size);
+        free(last);
+        assert_int_equal(access(scratch_path("run/replay.bin"), F_OK), -1);
+        assert_int_equal(access(scratch_path("run/checkpoint-A"), F_OK), -1);
+        assert_int_equal(qg_train(&options, &result, &error), QG_OK); /* again */
+        assert_true(result.was_complete && result.best_score == whole.best_score &&
+                    result.best_step == whole.best_step && result.last_score == whole.last_score);
+    }
+    free(expected);
+}
+
+/* Another network to begin with is another run; a game that cannot be saved begins anew. */
+static void test_resume_refusals(void **state)
+{
+    (void)state;
+    qg_train_options options = train_options(400);
+    qg_train_result result;
+    qg_network initial;
+    qg_network_info info;
+    script_begin();
+    play.stop_at = 230;
+    assert_int_equal(qg_train(&options, &result, &error), QG_STOPPED);
+    load("run/last.safetensors", &initial, &info);
+    options.resume = true;
+    options.initial = &initial;
+    script_begin();
+    assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "another network"));
+    assert_true(contains("run/process.yaml", "state: stopped"));
+    qg_network_free(&initial);
+
+    options.initial = NULL;
+    options.resume = false;
+    options.overwrite = true;
+    script_begin();
+    play.cannot_save = true;
+    play.stop_at = 230;
+    assert_int_equal(qg_train(&options, &result, &error), QG_STOPPED);
+    assert_non_null(strstr(result.warning, "cannot be saved"));
+    assert_int_equal(look().checkpoint_step, -1);
+    assert_int_equal(access(scratch_path("run/replay.bin"), F_OK), -1);
+    options.overwrite = false;
+    options.resume = true;
+    script_begin();
+    assert_int_equal(qg_train(&options, &result, &error), QG_OK);
+    assert_int_equal(result.begun_at, 0);
+    assert_true(look().complete);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -775,6 +877,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_steps, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_refusals, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_ends, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_resume, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_resume_refusals, scratch_setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
