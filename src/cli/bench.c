@@ -14,7 +14,8 @@ enum { OPTION_PRESET = 256, OPTION_SECONDS };
 enum { MAX_TIMES = 1 << 16 };
 
 static const char documentation[] =
-    "Measures the speed of a SUBJECT (update, act, games, replay, train; default: all) on this "
+    "Measures the speed of a SUBJECT (update, act, games, replay, train, study; default: all) on "
+    "this "
     "machine. Other work on it spoils the figures; the minimum suffers least. The network's speed "
     "is given in percent of the fused multiply-adds that the machine does in the same minute.\v"
     "Examples:\n"
@@ -33,11 +34,8 @@ static const struct argp_option argp_options[] = {
 static const struct {
     const char *name;
     qg_status (*run)(bench_session *bench, qg_error *error);
-} subjects[] = {{"update", bench_update},
-                {"act", bench_act},
-                {"games", bench_games},
-                {"replay", bench_replay},
-                {"train", bench_train}};
+} subjects[] = {{"update", bench_update}, {"act", bench_act},     {"games", bench_games},
+                {"replay", bench_replay}, {"train", bench_train}, {"study", bench_study}};
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
 typedef struct bench_arguments {
@@ -53,7 +51,8 @@ static error_t parse_subject(bench_arguments *a, const char *word, struct argp_s
             a->wanted[i] = a->some = true;
             return 0;
         }
-    argp_error(state, "there is no subject '%.60s': update, act, games, replay or train", word);
+    argp_error(state, "there is no subject '%.60s': update, act, games, replay, train or study",
+               word);
     return EINVAL;
 }
 

@@ -26,6 +26,7 @@ qg_status bench_act(bench_session *bench, qg_error *error);
 qg_status bench_games(bench_session *bench, qg_error *error);
 qg_status bench_replay(bench_session *bench, qg_error *error);
 qg_status bench_train(bench_session *bench, qg_error *error);
+qg_status bench_study(bench_session *bench, qg_error *error);
 
 /* Begins a line of figures; both strings live until the next begin. */
 void bench_begin(bench_session *bench, const char *subject, const char *what);

@@ -1,4 +1,4 @@
-/* qgraft bench replay, train: the memory, and all parts together. */
+/* qgraft bench replay: the replay memory. */
 #include "cli/bench.h"
 
 #include "agent/replay.h"
@@ -105,88 +105,4 @@ qg_status bench_replay(bench_session *b, qg_error *error)
         status = measure_shape(b, folder, "grid of 10 channels, 100k screens", 1, &grid, error);
     bench_folder_remove(folder);
     return status;
-}
-
-/* -------------------------------------------------------------------------------- train */
-
-typedef struct train_bench {
-    double end; /* by bench_clock; 0: learning has not begun */
-    double seconds;
-    int64_t learn_start;
-    volatile sig_atomic_t stop;
-} train_bench;
-
-static void look(void *context, const qg_progress *progress)
-{
-    train_bench *t = context;
-    if (t->end == 0 && progress->step > t->learn_start) t->end = bench_clock() + t->seconds;
-    t->stop = cli_interrupted() || (t->end > 0 && bench_clock() > t->end);
-}
-
-/* The preset's settings but for: learning begins at once, the policy is as it is for most of a run
- * (epsilon at its end, so that the network is asked), the memory is small, one short evaluation. */
-static qg_status settle(const char *domain, qg_settings *settings, qg_error *error)
-{
-    const qg_game *game;
-    char name[QG_DOMAIN_NAME];
-    qg_status status = qg_domain_resolve(domain, &game, name, error);
-    if (!status) status = qg_settings_preset(settings, qg_settings_preset_for(game), error);
-    if (status) return status;
-    settings->learn_start = 600;
-    settings->replay = 20000;
-    settings->validation_size = 32;
-    settings->eval_steps = 1;
-    settings->eval_every = 1000000000;
-    settings->epsilon_start = settings->epsilon_end;
-    return QG_OK;
-}
-
-static qg_status measure_training(bench_session *b, const char *domain, int threads,
-                                  qg_error *error)
-{
-    char folder[512], run[600], what[96];
-    train_bench t = {.seconds = 4 * b->seconds};
-    qg_train_options options = {.domain = domain,
-                                .seed = 1,
-                                .steps = 1000000000,
-                                .threads = threads,
-                                .progress = look,
-                                .context = &t,
-                                .stop = &t.stop};
-    qg_status status = settle(domain, &options.settings, error);
-    if (!status) status = bench_folder_create(folder, error);
-    if (status) return status;
-    t.learn_start = options.settings.learn_start;
-    snprintf(run, sizeof run, "%s/run", folder);
-    options.folder = run;
-    qg_train_result result;
-    status = qg_train(&options, &result, error);
-    bench_folder_remove(folder);
-    if (status == QG_STOPPED) status = bench_check(error); /* by the clock: that was the plan */
-    if (status) return status;
-    snprintf(what, sizeof what, "%s, threads %d", domain, threads);
-    bench_begin(b, "train", what);
-    bench_figure(b, "speed", result.learning_steps_per_second, "steps/s");
-    bench_end(b);
-    return QG_OK;
-}
-
-qg_status bench_train(bench_session *b, qg_error *error)
-{
-    static const char *const domains[] = {"minatar/breakout", "breakout"};
-    for (size_t i = 0; i < sizeof domains / sizeof *domains; i++) {
-        qg_domain *domain;
-        const qg_domain_options options = {0};
-        if (qg_domain_open(domains[i], &options, &domain, error)) {
-            bench_skip(b, domains[i], error);
-            continue;
-        }
-        const bool grid = domain->shape.max == 1;
-        qg_domain_close(domain);
-        /* A grid's network is too small to be shared, unless someone insists. */
-        const int threads = grid && !b->threads_given ? 1 : b->threads;
-        const qg_status status = measure_training(b, domains[i], threads, error);
-        if (status) return status;
-    }
-    return QG_OK;
 }
