@@ -54,9 +54,9 @@ typedef struct qg_learning {
 } qg_learning;
 
 /* An engine for batches of up to `max_batch` states on `threads` threads; `isa` names the
- * instruction set ("avx2", "portable"), NULL is the best that the machine has. All parameters are
- * zero. The caller destroys *engine. QG_ERROR_USAGE: the machine lacks the instruction set;
- * QG_ERROR_MEMORY. */
+ * instruction set ("avx512", "avx2", "portable"), NULL is the best that the machine has. All
+ * parameters are zero. The caller destroys *engine. QG_ERROR_USAGE: the machine lacks the
+ * instruction set; QG_ERROR_MEMORY. */
 qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, int threads,
                            const char *isa, qg_engine **engine, qg_error *error);
 void qg_engine_destroy(qg_engine *engine);                              /* NULL is allowed */

@@ -13,7 +13,8 @@ static const struct argp_option argp_options[] = {
     {"noop-max", OPTION_NOOPS, "N", 0, "at most N no-ops begin an episode (default: 30, grids 0)",
      0},
     {"sticky", OPTION_STICKY, "P", 0, "probability of a repeated action (default 0, grids 0.1)", 0},
-    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx2 or portable (default: the best)", 0},
+    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)",
+     0},
     {0}};
 
 static error_t parse_option(int key, char *text, struct argp_state *state)

@@ -349,7 +349,7 @@ static void forward_images(qg_engine *engine, const float *parameters, const qg_
                 parameters + engine->biases_at[l],
                 engine->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
             const float p = learning ? dropout_of(engine, learning, l) : 0;
-            for (int i = 0; i < count && p > 0; i++)
+            for (int i = 0; learning && p > 0 && i < count; i++)
                 drop(engine, l, group + i, learning->dropout_draw, p);
             lap(engine, member, QG_WORK_FORWARD, l);
         }
@@ -380,7 +380,7 @@ static void forward_team(qg_engine *engine, const float *parameters, const qg_st
         forward_linear(engine, parameters, l, states->size, member, members);
         const float p = learning ? dropout_of(engine, learning, l) : 0;
         if (p > 0) qg_team_barrier(engine->team);
-        for (int i = begin; i < end && p > 0; i++)
+        for (int i = begin; learning && p > 0 && i < end; i++)
             drop(engine, l, i, learning->dropout_draw, p);
         lap(engine, member, QG_WORK_FORWARD, l);
     }

@@ -108,10 +108,8 @@ static axis find_taps(const qg_plan *plan, int at, int outputs)
     const int newest = at / plan->stride; /* the output that begins at `at` or just before */
     const int skipped = newest < outputs ? 0 : newest - outputs + 1;
     const int last = taps < newest ? taps : newest;
-    const bool none = at % plan->stride >= plan->kernel || last < skipped;
-    return none ? (axis){0}
-                : (axis){at % plan->stride + skipped * plan->stride, newest - skipped,
-                         last - skipped + 1};
+    if (at % plan->stride >= plan->kernel || last < skipped) return (axis){0};
+    return (axis){at % plan->stride + skipped * plan->stride, newest - skipped, last - skipped + 1};
 }
 
 /* Pixels of one phase (position modulo stride) use the same taps: one phase after the other. */

@@ -150,16 +150,16 @@ INLINE void forward_tile(const int rows, const forward_block *block, const float
 /* The runs of a kernel's cells that are not empty. */
 static void select_cells(const qg_plan *plan, uint64_t window, const float *b, forward_block *block)
 {
-    run *last = block->runs - 1;
+    int count = 0;
     for (int ky = 0, bit = 0; ky < plan->kernel; ky++)
         for (int cell = 0; cell < plan->cells; cell++, bit++, b += plan->cell * QG_PANEL) {
             if (!(window >> bit & 1)) continue;
             if (cell > 0 && window >> (bit - 1) & 1)
-                last->size += plan->cell;
+                block->runs[count - 1].size += plan->cell;
             else
-                *++last = (run){ky * plan->in_row + cell * plan->cell, plan->cell, b};
+                block->runs[count++] = (run){ky * plan->in_row + cell * plan->cell, plan->cell, b};
         }
-    block->run_count = (int)(last + 1 - block->runs);
+    block->run_count = count;
 }
 
 static void forward_pixels(const qg_plan *plan, const float *in, const uint64_t *windows,
