@@ -160,7 +160,8 @@ def test_lost(killed, cases, whole, what):
         for path in newest(killed):
             flip(path, 1000)
     elif what == "ring":
-        flip(killed / "replay.bin", 0)  # entry 0 is in the memory of both
+        entry = step_of(newest(killed)[1]) - 1  # in the memory of both; 50 bytes a screen
+        flip(killed / "replay.bin", entry * 50)
     elif what == "no ring":
         (killed / "replay.bin").unlink()
     elif what == "rows":
