@@ -155,9 +155,9 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
 void qg_study_free(qg_study *study); /* NULL is allowed */
 
 /* The arguments of the qgraft command that does the task, without the program's name: "graft",
- * "FOLDER/runs/si/s1/best.safetensors", "--to", ... ; *arguments is malloc'ed and ends with NULL,
- * one free each string and the array: qg_arguments_free. Run options only: --out is among them,
- * --resume and --quiet are not. */
+ * "FOLDER/runs/si/s1/best.safetensors", "--to", ...; --out is among them, --resume and --quiet are
+ * not. `folder` NULL: as typed within the study's folder, so that nothing in the results depends on
+ * where it lies. *arguments ends with NULL and is freed by qg_arguments_free. QG_ERROR_MEMORY. */
 qg_status qg_task_command(const qg_study *study, int task, const char *folder, char ***arguments,
                           qg_error *error);
 void qg_arguments_free(char **arguments); /* NULL is allowed */

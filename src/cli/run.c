@@ -299,6 +299,14 @@ static void catch_interrupts(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+/* Runs start in the study's folder: what the environment names must be found from there, too. */
+static void make_absolute(const char *variable)
+{
+    char *const place = getenv(variable) ? realpath(getenv(variable), NULL) : NULL;
+    if (place) setenv(variable, place, 1);
+    free(place);
+}
+
 static int execute(const run_arguments *a, const run_work *w)
 {
     study_live live = {.quiet = a->quiet,
@@ -317,6 +325,7 @@ static int execute(const run_arguments *a, const run_work *w)
                                         .context = &live,
                                         .stop = &interrupts};
     qg_execute_result result;
+    make_absolute("QGRAFT_ATARI");
     catch_interrupts();
     const qg_status status = qg_study_execute(w->study, w->folder, &options, &result, &error);
     study_live_end(&live);

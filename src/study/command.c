@@ -48,9 +48,9 @@ static void add_network(arguments *a, const qg_study *study, const qg_study_task
     }
     const char *const maker = study->tasks[task->parents[(*parent)++]].folder;
     if (s->take == QG_TAKE_STEP)
-        add(a, "%s/%s/step-%" PRId64 ".safetensors", folder, maker, s->at);
+        add(a, "%s%s/step-%" PRId64 ".safetensors", folder, maker, s->at);
     else
-        add(a, "%s/%s/%s.safetensors", folder, maker, s->take == QG_TAKE_LAST ? "last" : "best");
+        add(a, "%s%s/%s.safetensors", folder, maker, s->take == QG_TAKE_LAST ? "last" : "best");
 }
 
 /* What differs from the preset. The network is always said where the command would otherwise take
@@ -146,9 +146,12 @@ qg_status qg_task_command(const qg_study *study, int task_index, const char *fol
     const qg_study_run *const run = &study->runs[task->run];
     arguments a = {0};
     const char *preset = run->settings.preset;
-    if (run->kind == QG_RUN_GRAFT) add_graft(&a, study, task, folder);
+    char *prefix = NULL; /* of what lies in the folder */
+    if (asprintf(&prefix, "%s%s", folder ? folder : "", folder ? "/" : "") < 0)
+        return qg_fail_memory(error, "a command", 0);
+    if (run->kind == QG_RUN_GRAFT) add_graft(&a, study, task, prefix);
     if (run->kind == QG_RUN_DISTILL) {
-        add_distill(&a, study, task, folder);
+        add_distill(&a, study, task, prefix);
         preset = qg_study_preset_for(run->game); /* distill has no --preset */
     }
     if (run->kind == QG_RUN_TRAIN) {
@@ -162,7 +165,8 @@ qg_status qg_task_command(const qg_study *study, int task_index, const char *fol
     add(&a, "--seed=%" PRIu64, task->seed);
     add_settings(&a, run, preset);
     if (run->snapshot_count) add_snapshots(&a, run);
-    add(&a, "--out=%s/%s", folder, task->folder);
+    add(&a, "--out=%s%s", prefix, task->folder);
+    free(prefix);
     *command = a.items;
     if (!a.failed) return QG_OK;
     qg_arguments_free(a.items);

@@ -239,13 +239,14 @@ static void note(executor *e, int task, qg_task_state state, double seconds, con
         e->problem = problem;
 }
 
-/* The command of a task with what a supervised run gets in addition, the program's name first. */
-static qg_status make_command(executor *e, int task, const char *sign, char ***command,
-                              qg_error *error)
+/* The command of a task, from within the study's folder, with what a supervised run gets in
+ * addition; the program's name first. */
+static qg_status make_command(executor *e, int task, char ***command, qg_error *error)
 {
-    char **arguments, threads[16];
-    const qg_status status = qg_task_command(e->study, task, e->folder, &arguments, error);
+    char **arguments, threads[16], sign[QG_STUDY_NAME + 64];
+    const qg_status status = qg_task_command(e->study, task, NULL, &arguments, error);
     if (status) return status;
+    snprintf(sign, sizeof sign, "%s/progress.json", e->study->tasks[task].folder);
     snprintf(threads, sizeof threads, "%d", e->study->threads);
     const char *const more[] = {e->anew[task] ? "--overwrite" : "--resume",
                                 "--quiet",
@@ -283,9 +284,9 @@ static qg_status open_process(executor *e, int task, qg_process *process, qg_err
 static qg_status start_process(executor *e, int task, qg_process *process, qg_error *error)
 {
     char **command = NULL;
-    const qg_status status = make_command(e, task, process->sign, &command, error);
+    const qg_status status = make_command(e, task, &command, error);
     if (status) return status;
-    qg_process_start(process, e->options->program, command, error);
+    qg_process_start(process, e->options->program, e->folder, command, error);
     qg_arguments_free(command);
     return process->pid ? QG_OK : error->code;
 }

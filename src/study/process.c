@@ -42,7 +42,8 @@ static qg_status write_command(int log, char *const *arguments, const char *path
 
 /* In the child: becomes the program. A group of its own keeps the terminal's Ctrl-C away, so that
  * the parent alone says when to stop. */
-static _Noreturn void become(const char *program, char *const *arguments, int log, pid_t parent)
+static _Noreturn void become(const char *program, const char *folder, char *const *arguments,
+                             int log, pid_t parent)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -51,8 +52,9 @@ static _Noreturn void become(const char *program, char *const *arguments, int lo
     if (nothing >= 0) dup2(nothing, STDIN_FILENO);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    execv(program, arguments);
-    dprintf(STDERR_FILENO, "qgraft: %s: cannot start: %s\n", program, strerror(errno));
+    if (chdir(folder) == 0) execv(program, arguments);
+    dprintf(STDERR_FILENO, "qgraft: %s: cannot start in %s: %s\n", program, folder,
+            strerror(errno));
     _exit(127);
 }
 
@@ -67,8 +69,8 @@ qg_status qg_process_open(qg_process *process, char *log, char *sign, qg_error *
     return qg_fail(error, QG_ERROR_BUSY, "%s: another process watches over this run", log);
 }
 
-qg_status qg_process_start(qg_process *process, const char *program, char *const *arguments,
-                           qg_error *error)
+qg_status qg_process_start(qg_process *process, const char *program, const char *folder,
+                           char *const *arguments, qg_error *error)
 {
     struct stat file;
     const qg_status status = write_command(process->log_file, arguments, process->log, error);
@@ -77,7 +79,7 @@ qg_status qg_process_start(qg_process *process, const char *program, char *const
     const pid_t parent = getpid();
     process->started = process->moved = qg_process_clock();
     process->pid = fork();
-    if (process->pid == 0) become(program, arguments, process->log_file, parent);
+    if (process->pid == 0) become(program, folder, arguments, process->log_file, parent);
     if (process->pid > 0) return QG_OK;
     process->pid = 0;
     return qg_fail_errno(error, "%s: cannot start a process", program);

@@ -28,11 +28,11 @@ double qg_process_clock(void);
  */
 qg_status qg_process_open(qg_process *process, char *log, char *sign, qg_error *error);
 
-/* Starts `program` with arguments[] (ends with NULL, the program's name first), after a line with
- * the command in the log. A Ctrl-C at the terminal does not reach it; when this process dies it
- * gets SIGTERM. QG_ERROR_IO. */
-qg_status qg_process_start(qg_process *process, const char *program, char *const *arguments,
-                           qg_error *error);
+/* Starts `program` in `folder` with arguments[] (ends with NULL, the program's name first), after a
+ * line with the command in the log. A Ctrl-C at the terminal does not reach it; when this process
+ * dies it gets SIGTERM. QG_ERROR_IO. */
+qg_status qg_process_start(qg_process *process, const char *program, const char *folder,
+                           char *const *arguments, qg_error *error);
 
 /* Whether it has ended; *how is then as from waitpid. */
 bool qg_process_ended(qg_process *process, int *how);
