@@ -114,12 +114,12 @@ def is_begun(folder, counts=("finished", "running")):
 
 
 def processes(folder):
-    """Runs whose command names the folder, or whose place it is."""
+    """Runs of the study in folder/out."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if os.readlink(process / "cwd") == str(folder) and b"--progress-file" in words:
+            if os.readlink(process / "cwd") == str(folder / "out") and b"--progress-file" in words:
                 found.append(int(process.name))
         except OSError:
             pass
@@ -203,6 +203,19 @@ def test_two_at_once_give_the_same_bits(undisturbed, tmp_path):
     made = results(folder / "out")
     assert len(made) == 8 * 5
     assert made == results(undisturbed / "out")
+
+
+def test_a_folder_may_move(undisturbed_middle, tmp_path):
+    folder = write(tmp_path, MIDDLE)
+    process = start(folder, "--jobs", 2, "--quiet")
+    wait_until(lambda: is_begun(folder))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (folder / "out").rename(moved / "out")
+    subprocess.run(command("run", "out", "--quiet"), cwd=moved, check=True)
+    assert results(moved / "out") == results(undisturbed_middle / "out")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
