@@ -108,11 +108,7 @@ static qg_status open_network(const char *preset, int threads, network_bench *n,
     qg_status status = qg_settings_preset(&settings, "dqn3", error);
     if (!status) status = open_architecture(preset, &n->architecture, error);
     if (status) return status;
-    n->learning = (qg_learning){.discount = (float)settings.discount,
-                                .clip_error = (float)settings.clip_error,
-                                .learning_rate = (float)settings.learning_rate,
-                                .rms_decay = (float)settings.rms_decay,
-                                .rms_epsilon = (float)settings.rms_epsilon};
+    n->learning = qg_learning_of(&settings);
     const qg_architecture *a = &n->architecture;
     const int parts = a->input_max == 1 ? 1 : a->channels;
     const size_t screen = (size_t)(a->channels / parts) * (size_t)a->height * (size_t)a->width;

@@ -94,14 +94,7 @@ static qg_status measure_steps(qg_domain *domain, double budget, double *seconds
 static void measure_learning(qg_engine *engine, const qg_settings *s, const random_batch *b,
                              double budget, qg_run_times *t)
 {
-    const qg_learning learning = {.discount = (float)s->discount,
-                                  .clip_error = (float)s->clip_error,
-                                  .learning_rate = (float)s->learning_rate,
-                                  .rms_decay = (float)s->rms_decay,
-                                  .rms_epsilon = (float)s->rms_epsilon,
-                                  .l2 = (float)s->l2,
-                                  .dropout_conv = (float)s->dropout_conv,
-                                  .dropout_linear = (float)s->dropout_linear};
+    const qg_learning learning = qg_learning_of(s);
     float q_values[QG_MAX_ACTIONS];
     qg_states state = b->batch.states;
     state.size = 1;
