@@ -2,10 +2,10 @@
  * goes over the table, so that a new setting is one field, one row and one value per preset. */
 #include <qgraft/settings.h>
 
+#include "base/json_text.h"
 #include "base/text.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,11 +164,12 @@ static qg_status fail_range(const qg_setting *setting, const char *value, qg_err
  * jansson's spacing, the order of the keys kept. What the layers mean is the network's to check. */
 static qg_status canonical_layers(const char *value, char *text, size_t size, qg_error *error)
 {
-    json_error_t problem;
-    json_t *layers = json_loads(value, JSON_REJECT_DUPLICATES, &problem);
+    qg_error inner;
+    json_t *layers =
+        qg_json_parse("network: not a list of layers in JSON", value, strlen(value), &inner);
     if (!layers)
-        return qg_fail(error, QG_ERROR_USAGE, "network: not a list of layers in JSON: %s",
-                       problem.text);
+        return qg_fail(error, inner.code == QG_ERROR_DATA ? QG_ERROR_USAGE : inner.code, "%s",
+                       inner.message);
     bool sound = json_is_array(layers) && json_array_size(layers) > 0;
     for (size_t i = 0; sound && i < json_array_size(layers); i++)
         sound = json_is_object(json_array_get(layers, i));

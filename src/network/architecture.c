@@ -1,7 +1,8 @@
 /* Architectures: presets and lists of layers become shapes, every one checked. */
 #include <qgraft/network.h>
 
-#include <jansson.h>
+#include "base/json_text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,24 +223,33 @@ static bool split_layers(json_t *list, int width)
     return good;
 }
 
-/* The list of layers that `text` stands for: PRESET, PRESET-split:WIDTH or JSON; NULL: none of
- * them, or no memory. */
-static json_t *read_list(const char *text, json_error_t *problem)
+/* The list of layers that `text` stands for: PRESET, PRESET-split:WIDTH or JSON; NULL: `error`. */
+static json_t *read_list(const char *text, qg_error *error)
 {
     const char *split = strstr(text, "-split:");
     const char *layers = preset_layers(text, split ? (size_t)(split - text) : strlen(text));
-    json_t *list = json_loads(layers ? layers : text, JSON_REJECT_DUPLICATES, problem);
+    const char *json = layers ? layers : text;
+    qg_error inner;
+    json_t *list = qg_json_parse("the list", json, strlen(json), &inner);
+    if (!list && inner.code == QG_ERROR_MEMORY)
+        *error = inner;
+    else if (!list)
+        qg_fail(error, QG_ERROR_USAGE,
+                "network: '%.80s' is not nature, nature-pad0, grid (each also PRESET-split:WIDTH) "
+                "or a list of layers: %s",
+                text, inner.message);
     if (!list || !layers || !split) return list;
     char *end;
     const long width = strtol(split + 7, &end, 10);
-    if (*end || end == split + 7 || width < 1 || width > MAX_CHANNELS ||
-        !split_layers(list, (int)width)) {
-        snprintf(problem->text, sizeof problem->text, "the bottleneck is 1 to %d units wide",
-                 MAX_CHANNELS);
-        json_decref(list);
-        return NULL;
-    }
-    return list;
+    const bool sound = !*end && end > split + 7 && width >= 1 && width <= MAX_CHANNELS;
+    if (sound && split_layers(list, (int)width)) return list;
+    if (sound)
+        qg_fail_memory(error, "a network", strlen(json));
+    else
+        qg_fail(error, QG_ERROR_USAGE, "network: '%.80s': the bottleneck is 1 to %d units wide",
+                text, MAX_CHANNELS);
+    json_decref(list);
+    return NULL;
 }
 
 qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
@@ -262,13 +272,8 @@ qg_status qg_architecture_make(const char *text, int channels, int height, int w
                                       .actions = actions};
     snprintf(architecture->text, sizeof architecture->text, "%s", text);
     if (strncmp(text, "grid", 4) == 0 && channels < 10) architecture->channels = 10;
-    json_error_t problem;
-    json_t *list = read_list(text, &problem);
-    if (!list)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "network: '%.80s' is not nature, nature-pad0, grid (each also "
-                       "PRESET-split:WIDTH) or a list of layers: %s",
-                       text, problem.text);
+    json_t *list = read_list(text, error);
+    if (!list) return error->code;
     const qg_status status = build(list, architecture, error);
     json_decref(list);
     return status;

@@ -5,10 +5,10 @@
 #include "study/slurm.h"
 
 #include "base/file.h"
+#include "base/json_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,26 +151,18 @@ static qg_status read_numbers(const qg_study *study, const char *folder, int64_t
 {
     *numbers = NULL;
     char *path = qg_path_join(folder, "slurm.json");
-    struct stat found;
-    if (path && stat(path, &found) != 0 && errno == ENOENT) {
-        free(path);
-        return QG_OK;
-    }
-    uint8_t *text = NULL;
-    size_t size;
-    qg_status status = path ? qg_file_read(path, RECORD_LIMIT, &text, &size, error)
-                            : qg_fail_memory(error, "slurm.json", 0);
-    json_t *root = status ? NULL : json_loadb((const char *)text, size, 0, NULL);
+    if (!path) return qg_fail_memory(error, "slurm.json", 0);
+    json_t *root;
+    qg_status status = qg_json_read_object(path, RECORD_LIMIT, &root, error);
     const size_t count = (size_t)study->run_count + 1;
-    if (!status) *numbers = calloc(count, sizeof **numbers);
-    if (!status && !*numbers) status = qg_fail_memory(error, "job numbers", count * 8);
-    if (!status) status = parse_numbers(study, root, path, *numbers, error);
+    if (root) *numbers = calloc(count, sizeof **numbers);
+    if (root && !*numbers) status = qg_fail_memory(error, "job numbers", count * 8);
+    if (root && !status) status = parse_numbers(study, root, path, *numbers, error);
     if (status) {
         free(*numbers);
         *numbers = NULL;
     }
     json_decref(root);
-    free(text);
     free(path);
     return status;
 }

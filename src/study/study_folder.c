@@ -2,39 +2,25 @@
 #include "study/reader.h"
 
 #include "base/file.h"
+#include "base/json_text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LARGEST_JSON ((size_t)1 << 16)
 
 /* study.json as an object; NULL and QG_OK where there is none. */
 static qg_status read_head(const char *folder, json_t **head, qg_error *error)
 {
-    uint8_t *data;
-    size_t size;
     *head = NULL;
     char *const path = qg_path_join(folder, "study.json");
     if (!path) return qg_fail_memory(error, "a path", strlen(folder));
-    qg_status status = QG_OK;
-    if (access(path, F_OK) == 0) {
-        status = qg_file_read(path, LARGEST_JSON, &data, &size, error);
-        if (!status) {
-            *head = json_loadb((const char *)data, size, 0, NULL);
-            free(data);
-            if (!json_is_object(*head)) {
-                json_decref(*head);
-                *head = NULL;
-                status = qg_fail(error, QG_ERROR_DATA, "%s: is damaged; remove it", path);
-            }
-        }
-    } else if (errno != ENOENT && errno != ENOTDIR) {
-        status = qg_fail_errno(error, "%s", path);
-    }
+    qg_status status = qg_json_read_object(path, LARGEST_JSON, head, error);
+    if (status == QG_ERROR_DATA)
+        status = qg_fail(error, QG_ERROR_DATA, "%s: is damaged; remove it", path);
     free(path);
     return status;
 }

@@ -3,8 +3,7 @@
 #include "study/task_folder.h"
 
 #include "base/file.h"
-
-#include <jansson.h>
+#include "base/json_text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -27,21 +26,15 @@ char *qg_task_path(const qg_study *study, int task, const char *folder, const ch
 
 /* A small JSON object; NULL where it is not there, cut off or damaged: it is only a note, and what
  * it told of is done again at worst. */
-static json_t *read_object(const char *run_folder, const char *name)
+static qg_status read_object(const char *run_folder, const char *name, json_t **object,
+                             qg_error *error)
 {
-    uint8_t *data;
-    size_t size;
-    qg_error ignored;
+    *object = NULL;
     char *const path = qg_path_join(run_folder, name);
-    json_t *object = NULL;
-    if (path && !qg_file_read(path, LARGEST_JSON, &data, &size, &ignored)) {
-        object = json_loadb((const char *)data, size, 0, NULL);
-        free(data);
-    }
+    if (!path) return qg_fail_memory(error, "a path", strlen(run_folder));
+    const qg_status status = qg_json_read_object(path, LARGEST_JSON, object, error);
     free(path);
-    if (json_is_object(object)) return object;
-    json_decref(object);
-    return NULL;
+    return status == QG_ERROR_DATA ? QG_OK : status;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -56,6 +49,13 @@ static double real_of(const json_t *object, const char *key, double otherwise)
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
+/* A whole number that a file may say; 0: it says none. */
+static int64_t count_of(const json_t *object, const char *key)
+{
+    const double value = real_of(object, key, 0);
+    return value >= 0 && value <= 0x1p53 ? (int64_t)value : 0;
+}
+
 /* ------------------------------------------------------------------------------- states */
 
 static qg_task_state state_of_note(const json_t *note, bool locked, const char *hash)
@@ -68,33 +68,38 @@ static qg_task_state state_of_note(const json_t *note, bool locked, const char *
     return strcmp(state, "failed") == 0 ? QG_TASK_FAILED : QG_TASK_STOPPED;
 }
 
-static void look_at_progress(const char *run_folder, qg_task_status *status)
+static qg_status look_at_progress(const char *run_folder, qg_task_status *status, qg_error *error)
 {
-    json_t *const progress = read_object(run_folder, "progress.json");
-    if (!progress) return;
-    status->step = (int64_t)real_of(progress, "step", 0);
-    const int64_t steps = (int64_t)real_of(progress, "steps", 0);
+    json_t *progress;
+    const qg_status read = read_object(run_folder, "progress.json", &progress, error);
+    if (read || !progress) return read;
+    status->step = count_of(progress, "step");
+    const int64_t steps = count_of(progress, "steps");
     if (steps > 0) status->steps = steps;
     status->score = real_of(progress, "score", NAN);
     snprintf(status->phase, sizeof status->phase, "%s", text_of(progress, "phase"));
     if (status->state == QG_TASK_RUNNING) status->rate = real_of(progress, "rate", 0);
     json_decref(progress);
+    return QG_OK;
 }
 
-static void look_at_task(const qg_study *study, int task, const char *run_folder,
-                         qg_task_status *status)
+static qg_status look_at_task(const qg_study *study, int task, const char *run_folder,
+                              qg_task_status *status, qg_error *error)
 {
+    json_t *note;
     *status = (qg_task_status){.steps = study->runs[study->tasks[task].run].steps, .score = NAN};
-    json_t *const note = read_object(run_folder, "task.json");
+    qg_status read = read_object(run_folder, "task.json", &note, error);
+    if (read) return read;
     status->state = state_of_note(note, qg_folder_is_locked(run_folder), study->tasks[task].hash);
     if (status->state != QG_TASK_STALE && status->state != QG_TASK_WAITING) {
-        look_at_progress(run_folder, status);
+        read = look_at_progress(run_folder, status, error);
         status->seconds = real_of(note, "seconds", 0);
         snprintf(status->host, sizeof status->host, "%s", text_of(note, "host"));
         if (status->state == QG_TASK_FAILED)
             snprintf(status->message, sizeof status->message, "%s", text_of(note, "message"));
     }
     json_decref(note);
+    return read;
 }
 
 /* Of a task that has not failed itself: the first parent that has, or is blocked. Parents stand
@@ -120,8 +125,9 @@ qg_status qg_study_look(const qg_study *study, const char *folder, qg_task_statu
     for (int i = 0; i < study->task_count; i++) {
         char *const run_folder = qg_task_path(study, i, folder, NULL);
         if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
-        look_at_task(study, i, run_folder, &statuses[i]);
+        const qg_status status = look_at_task(study, i, run_folder, &statuses[i], error);
         free(run_folder);
+        if (status) return status;
         block(study, i, statuses);
     }
     return QG_OK;
@@ -157,7 +163,9 @@ static qg_status move_folder(const char *from, const char *to, qg_error *error)
 static qg_status move_away(const qg_study *study, int task, const char *folder,
                            const char *run_folder, const char *hash, qg_error *error)
 {
-    char *const place = stale_path(study, task, folder, *hash ? hash : "unknown");
+    /* What the note calls a hash becomes part of a path: it is one, or it is not believed. */
+    const bool is_hash = strlen(hash) == 64 && strspn(hash, "0123456789abcdef") == 64;
+    char *const place = stale_path(study, task, folder, is_hash ? hash : "unknown");
     char *const parent = qg_path_join(folder, "stale");
     qg_status status = place && parent ? qg_folder_create(parent, error)
                                        : qg_fail_memory(error, "a path", strlen(folder));
@@ -195,14 +203,14 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
     char *const run_folder = qg_task_path(study, task, folder, NULL);
     if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
     struct stat information;
-    qg_status status = QG_OK;
+    json_t *note = NULL;
     const bool there = stat(run_folder, &information) == 0;
-    json_t *const note = there ? read_object(run_folder, "task.json") : NULL;
+    qg_status status = there ? read_object(run_folder, "task.json", &note, error) : QG_OK;
     const char *const hash = text_of(note, "hash");
     const bool ours = there && strcmp(hash, study->tasks[task].hash) == 0;
-    if (there && qg_folder_is_locked(run_folder))
+    if (!status && there && qg_folder_is_locked(run_folder))
         status = qg_fail(error, QG_ERROR_BUSY, "%s: another process works in it", run_folder);
-    else if (there && !ours)
+    else if (!status && there && !ours)
         status = move_away(study, task, folder, run_folder, hash, error);
     if (!status && !ours) status = bring_back(study, task, folder, run_folder, error);
     json_decref(note);

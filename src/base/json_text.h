@@ -1,0 +1,18 @@
+/* JSON from files and settings. */
+#ifndef QG_JSON_TEXT_H
+#define QG_JSON_TEXT_H
+
+#include <qgraft/error.h>
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* Parses; the caller's to json_decref. NULL: QG_ERROR_MEMORY, or QG_ERROR_DATA with what the parser
+ * says behind `name`. Keys that stand twice are refused. */
+json_t *qg_json_parse(const char *name, const void *data, size_t size, qg_error *error);
+
+/* The object in the file `path` of at most `limit` bytes, in *object; NULL and QG_OK where there is
+ * no such file. QG_ERROR_DATA: it holds something else. QG_ERROR_IO, QG_ERROR_MEMORY. */
+qg_status qg_json_read_object(const char *path, size_t limit, json_t **object, qg_error *error);
+
+#endif
