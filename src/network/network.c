@@ -198,7 +198,8 @@ static qg_status read_architecture(const qg_tensors *file, const char *path, qg_
                        "%s: has no biases of a last layer (fc1.bias, fc2.bias, ...)", path);
     qg_error inner;
     if (qg_architecture_make(text, shape[0], shape[1], shape[2], shape[3], actions, a, &inner))
-        return qg_fail(error, QG_ERROR_DATA, "%s: %s", path, inner.message);
+        return qg_fail(error, inner.code == QG_ERROR_MEMORY ? inner.code : QG_ERROR_DATA, "%s: %s",
+                       path, inner.message);
     const size_t tensors = qg_tensors_count(file);
     if (tensors != 2 * (size_t)a->layer_count)
         return qg_fail(error, QG_ERROR_DATA, "%s: has %zu tensors, its architecture needs %d", path,
@@ -206,10 +207,10 @@ static qg_status read_architecture(const qg_tensors *file, const char *path, qg_
     return QG_OK;
 }
 
-qg_status qg_tensors_to_network(const qg_tensors *file, const char *path, const char *prefix,
-                                qg_network *network, qg_error *error)
+/* Checks the tensors of all layers; copies them, unless `network` is NULL. */
+static qg_status read_layers(const qg_tensors *file, const char *path, const char *prefix,
+                             const qg_architecture *a, qg_network *network, qg_error *error)
 {
-    const qg_architecture *a = &network->architecture;
     for (int i = 0; i < a->layer_count; i++) {
         const qg_layer *layer = &a->layers[i];
         char name[64];
@@ -220,13 +221,19 @@ qg_status qg_tensors_to_network(const qg_tensors *file, const char *path, const 
         qg_status status =
             qg_tensors_require(file, path, name, QG_F32, rank, shape, &tensor, error);
         if (status) return status;
-        memcpy(network->weights[i], tensor->data, tensor->elements * sizeof(float));
+        if (network) memcpy(network->weights[i], tensor->data, tensor->elements * sizeof(float));
         snprintf(name, sizeof name, "%s%s.bias", prefix, layer->name);
         status = qg_tensors_require(file, path, name, QG_F32, 1, shape, &tensor, error);
         if (status) return status;
-        memcpy(network->biases[i], tensor->data, tensor->elements * sizeof(float));
+        if (network) memcpy(network->biases[i], tensor->data, tensor->elements * sizeof(float));
     }
     return QG_OK;
+}
+
+qg_status qg_tensors_to_network(const qg_tensors *file, const char *path, const char *prefix,
+                                qg_network *network, qg_error *error)
+{
+    return read_layers(file, path, prefix, &network->architecture, network, error);
 }
 
 qg_status qg_network_load(const char *path, qg_network *network, qg_network_info *info,
@@ -238,6 +245,8 @@ qg_status qg_network_load(const char *path, qg_network *network, qg_network_info
     if (status) return status;
     status = read_architecture(file, path, &a, error);
     if (!status) status = read_info(file, path, info, error);
+    /* First of all, so that no room is made for what only the metadata says. */
+    if (!status) status = read_layers(file, path, "", &a, NULL, error);
     if (!status) status = qg_network_create(&a, network, error);
     if (!status) {
         status = qg_tensors_to_network(file, path, "", network, error);
