@@ -137,6 +137,11 @@ static qg_status parse_row(csv_reader *reader, char *line, int columns, double *
     return QG_OK;
 }
 
+static bool is_count(double value)
+{
+    return value >= 0 && value <= 0x1p53 && value == floor(value);
+}
+
 /* The next row; *more is false behind the last one. The first cell is the step. */
 static qg_status read_row(csv_reader *reader, int columns, double *values, bool *more,
                           qg_error *error)
@@ -146,7 +151,7 @@ static qg_status read_row(csv_reader *reader, int columns, double *values, bool 
     if (!line) return QG_OK;
     const qg_status status = parse_row(reader, line, columns, values, error);
     if (status) return status;
-    if (!(values[0] > reader->last_step) || values[0] > 0x1p53 || values[0] != floor(values[0]))
+    if (!(values[0] > reader->last_step) || !is_count(values[0]))
         return qg_fail(error, QG_ERROR_DATA, "%s:%lld: the step does not follow the one before",
                        reader->path, (long long)reader->line);
     reader->last_step = values[0];
@@ -204,13 +209,16 @@ qg_status qg_training_read(const char *folder, qg_training *training, qg_warning
     *training = (qg_training){0};
     qg_status status =
         open_csv(&reader, folder, "training.csv", TRAINING_COLUMNS, &rows, warnings, error);
-    for (bool more = !status; more;) {
+    for (bool more = !status; more && !status;) {
         double values[COLUMNS];
         status = read_row(&reader, COLUMNS, values, &more, error);
         if (status || !more) break;
-        *training = (qg_training){(int64_t)values[0],
-                                  isnan(values[EPISODES]) ? 0 : llrint(values[EPISODES]),
-                                  isnan(values[UPDATES]) ? 0 : llrint(values[UPDATES])};
+        if (is_count(values[EPISODES]) && is_count(values[UPDATES]))
+            *training = (qg_training){(int64_t)values[0], (int64_t)values[EPISODES],
+                                      (int64_t)values[UPDATES]};
+        else
+            status = qg_fail(error, QG_ERROR_DATA, "%s:%lld: episodes and updates are counts",
+                             reader.path, (long long)reader.line);
     }
     close_csv(&reader);
     return status;
