@@ -3,6 +3,7 @@
 #include <qgraft/settings.h>
 
 #include "agent/bits.h"
+#include "base/file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -218,7 +219,7 @@ static void seal(qg_replay *replay)
 
 qg_status qg_replay_sync(qg_replay *replay, qg_error *error)
 {
-    if (fdatasync(replay->file) != 0)
+    if (qg_file_sync(replay->file, false) != 0)
         return qg_fail_errno(error, "%s: cannot write the replay memory", replay->path);
     return QG_OK;
 }

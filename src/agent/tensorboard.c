@@ -213,7 +213,7 @@ int64_t qg_events_size(const qg_events *events)
 
 qg_status qg_events_sync(qg_events *events, qg_error *error)
 {
-    if (fdatasync(events->descriptor) != 0)
+    if (qg_file_sync(events->descriptor, false) != 0)
         return qg_fail_errno(error, "%s: cannot sync", events->path);
     return QG_OK;
 }

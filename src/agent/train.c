@@ -36,14 +36,7 @@ static qg_status open_engine(qg_trainer *t, qg_error *error)
         qg_engine_freeze(t->engine, l, t->options->frozen[l]);
     qg_engine_write(t->engine, QG_ONLINE, &t->network);
     qg_engine_update_target(t->engine);
-    t->learning = (qg_learning){.discount = (float)s->discount,
-                                .clip_error = (float)s->clip_error,
-                                .learning_rate = (float)s->learning_rate,
-                                .rms_decay = (float)s->rms_decay,
-                                .rms_epsilon = (float)s->rms_epsilon,
-                                .l2 = (float)s->l2,
-                                .dropout_conv = (float)s->dropout_conv,
-                                .dropout_linear = (float)s->dropout_linear};
+    t->learning = qg_learning_of(s);
     return QG_OK;
 }
 
@@ -257,12 +250,15 @@ static void summarise(qg_trainer *t)
 
 static void close_all(qg_trainer *t)
 {
+    /* A checkpoint counts even where its writer said that it failed: it may have its name. */
+    int64_t steps[QG_CHECKPOINTS];
+    const bool go_on = t->replay && qg_checkpoints_look(t->folder.path, steps) >= 0;
     qg_minibatch_destroy(&t->minibatch);
     qg_minibatch_destroy(&t->validation);
-    if (t->checkpoint_step < 0)
-        qg_replay_destroy(t->replay); /* nothing to go on with */
-    else
+    if (go_on)
         qg_replay_close(t->replay);
+    else
+        qg_replay_destroy(t->replay);
     qg_engine_destroy(t->engine);
     qg_domain_close(t->domain);
     qg_network_free(&t->network);

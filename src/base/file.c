@@ -120,6 +120,15 @@ qg_status qg_file_write_all(int descriptor, const void *data, size_t size, const
     return QG_OK;
 }
 
+int qg_file_sync(int descriptor, bool all)
+{
+    int result;
+    do
+        result = all ? fsync(descriptor) : fdatasync(descriptor);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
 qg_status qg_file_append(int descriptor, const void *data, size_t size, const char *path,
                          qg_error *error)
 {
@@ -186,7 +195,7 @@ static qg_status sync_folder_of(const char *target, const char *path, qg_error *
     free(folder);
     if (fd < 0) return QG_OK;
     qg_status status = QG_OK;
-    if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
+    if (qg_file_sync(fd, true) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
         status = qg_fail_errno(error, "%s: written, but cannot sync its folder", path);
     close(fd);
     return status;
@@ -198,7 +207,7 @@ static qg_status write_temporary(int fd, const qg_piece *pieces, size_t count, c
     qg_status status = QG_OK;
     for (size_t i = 0; i < count && status == QG_OK; i++)
         status = qg_file_write_all(fd, pieces[i].data, pieces[i].size, path, error);
-    if (status == QG_OK && fsync(fd) != 0) status = qg_fail_errno(error, "%s: cannot sync", path);
+    if (status == QG_OK && qg_file_sync(fd, true) != 0) status = qg_fail_errno(error, "%s: cannot sync", path);
     /* Network file systems report a full disk here. */
     if (close(fd) != 0 && status == QG_OK && errno != EINTR)
         status = qg_fail_errno(error, "%s: cannot write", path);

@@ -36,6 +36,10 @@ qg_status qg_file_replace(const char *path, const qg_piece *pieces, size_t count
 qg_status qg_file_write_all(int descriptor, const void *data, size_t size, const char *path,
                             qg_error *error);
 
+/* Waits until what was written is on the disk, whatever signals come; without `all` only the data
+ * and what is needed to read it (fdatasync). 0, or -1 with errno. */
+int qg_file_sync(int descriptor, bool all);
+
 /* Writes all of data to the end of a file, or, when that fails (a full disk), takes back what it
  * wrote, so that a later record does not follow half of an earlier one. */
 qg_status qg_file_append(int descriptor, const void *data, size_t size, const char *path,

@@ -112,14 +112,8 @@ static qg_status open_parts(qg_distiller *d, qg_error *error)
         snprintf(d->result->taught[k].domain, QG_DOMAIN_NAME, "%s", d->teachers[k].domain);
     }
     if (status) return status;
-    const qg_settings *s = &d->settings;
     d->settings.history = d->teachers[0].history;
-    d->learning = (qg_learning){.learning_rate = (float)s->learning_rate,
-                                .rms_decay = (float)s->rms_decay,
-                                .rms_epsilon = (float)s->rms_epsilon,
-                                .l2 = (float)s->l2,
-                                .dropout_conv = (float)s->dropout_conv,
-                                .dropout_linear = (float)s->dropout_linear};
+    d->learning = qg_learning_of(&d->settings);
     return qg_student_open(d->options, d->teachers, &d->student, error);
 }
 
@@ -225,11 +219,14 @@ static qg_status read_result(qg_distiller *d, qg_error *error)
 
 static void close_all(qg_distiller *d)
 {
+    /* A checkpoint counts even where its writer said that it failed: it may have its name. */
+    int64_t steps[QG_CHECKPOINTS];
+    const bool go_on = !d->fresh || qg_checkpoints_look(d->options->folder, steps) >= 0;
     qg_play_close(&d->play);
     for (int k = 0; k < d->tasks; k++) {
         qg_sample_states_destroy(&d->task[k].minibatch);
         free(d->task[k].order);
-        if (!d->has_checkpoint && d->fresh) { /* nothing to go on with */
+        if (!go_on) {
             qg_sample_set_discard(d->teachers[k].samples);
             d->teachers[k].samples = NULL;
         }

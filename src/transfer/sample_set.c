@@ -427,7 +427,7 @@ qg_status qg_sample_set_pass(qg_tape *tape, const char *path, const qg_sample_so
         if ((*set)->temporary) snprintf(temporary, sizeof temporary, "%s", (*set)->temporary);
         added = (*set)->added;
         crc = (*set)->crc;
-        if ((*set)->file >= 0 && fdatasync((*set)->file) != 0)
+        if ((*set)->file >= 0 && qg_file_sync((*set)->file, false) != 0)
             return qg_fail_errno(error, "%s: cannot write the sample set", path);
     }
     qg_tape_pass_text(tape, temporary, sizeof temporary);
