@@ -11,12 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char scratch[64];
+static char scratch[256];
 
 static inline int scratch_setup(void **state)
 {
     (void)state;
-    strcpy(scratch, "/tmp/qgraft-test-XXXXXX");
+    const char *place = getenv("TMPDIR");
+    snprintf(scratch, sizeof scratch, "%s/qgraft-test-XXXXXX", place && *place ? place : "/tmp");
     return mkdtemp(scratch) && chmod(scratch, 0755) == 0 ? 0 : -1;
 }
 
@@ -38,7 +39,7 @@ static inline const char *scratch_path(const char *name)
     static char paths[4][512];
     static int next;
     char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", scratch, name);
+    snprintf(path, sizeof paths[0], "%.255s/%.255s", scratch, name);
     return path;
 }
 

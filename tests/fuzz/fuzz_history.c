@@ -1,0 +1,58 @@
+/* Feeds the readers of the CSV files that runs write: the report's, and those that look up the
+ * result of a distillation that is complete. */
+#include "fuzz.h"
+
+#include "report/history.h"
+#include "transfer/distillation_folder.h"
+
+#include <math.h>
+
+static const char *const names[] = {"evaluations.csv", "training.csv", "teachers.csv",
+                                    "held_out.csv", "distillation.csv"};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    make_scratch();
+    return 0;
+}
+
+static void read_curve(void)
+{
+    qg_warnings warnings = {0};
+    qg_curve curve;
+    qg_error error;
+    const qg_status status = qg_curve_read(scratch, &curve, &warnings, &error);
+    check_said(status, &error);
+    for (size_t i = 0; i < curve.count; i++) {
+        CHECK(curve.steps[i] >= 0 && (i == 0 || curve.steps[i] > curve.steps[i - 1]));
+        CHECK(isfinite(curve.scores[i]));
+    }
+    qg_curve_free(&curve);
+    qg_training training;
+    check_said(qg_training_read(scratch, &training, &warnings, &error), &error);
+    CHECK(training.step >= 0 && training.episodes >= 0 && training.updates >= 0);
+    qg_warnings_free(&warnings);
+}
+
+static void read_distillation(void)
+{
+    static qg_distillation_result result;
+    const qg_distillation_folder folder = {.run = {.path = scratch}, .tasks = 1};
+    const qg_temperatures temperatures = {.values = {0.1, 0.2}, .count = 2};
+    int64_t updates = 0;
+    qg_error error;
+    check_said(qg_distillation_folder_read(&folder, &temperatures, &result, &updates, &error),
+               &error);
+}
+
+/* The first byte says which file the rest is; the others stay as they were. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0) return 0;
+    const size_t which = data[0] % (sizeof names / sizeof *names);
+    scratch_write(scratch_path(names[which]), data + 1, size - 1);
+    read_curve();
+    read_distillation();
+    return 0;
+}

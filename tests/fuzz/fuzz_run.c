@@ -1,0 +1,36 @@
+/* Feeds the readers of run.yaml and process.yaml: those that go on with a run, and the report's. */
+#include "fuzz.h"
+
+#include "agent/run_yaml.h"
+#include "report/run_facts.h"
+
+static const char ours[] = "# One run of qgraft; the same values give the same files.\n"
+                           "qgraft: 0.1.0\ninstruction_set: avx2\n"
+                           "domain: \"minatar/breakout\"\nseed: 1\nsteps: 60\n"
+                           "settings:\n  preset: grid\n  history: 1\n";
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    make_scratch();
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static qg_run_facts facts; /* static: what is left uninitialised would be found */
+    qg_run_state state;
+    qg_error error;
+    char isa[16], *text = calloc(size + 1, 1);
+    if (!text) return 0;
+    memcpy(text, data, size);
+    check_said(qg_run_yaml_compare("folder", text, ours, &error), &error);
+    qg_run_yaml_isa(text, isa);
+    CHECK(strlen(isa) < sizeof isa);
+    free(text);
+    scratch_write(scratch_path("run.yaml"), data, size);
+    scratch_write(scratch_path("process.yaml"), data, size);
+    check_said(qg_run_look(scratch, &state, &error), &error);
+    qg_run_facts_read(scratch, &facts);
+    return 0;
+}
