@@ -173,7 +173,7 @@ static qg_status canonical_layers(const char *value, char *text, size_t size, qg
     bool sound = json_is_array(layers) && json_array_size(layers) > 0;
     for (size_t i = 0; sound && i < json_array_size(layers); i++)
         sound = json_is_object(json_array_get(layers, i));
-    char *canonical = sound ? json_dumps(layers, 0) : NULL;
+    char *canonical = sound ? qg_json_text(layers, 0) : NULL;
     json_decref(layers);
     if (!sound)
         return qg_fail(error, QG_ERROR_USAGE,

@@ -3,9 +3,9 @@
 
 #include "agent/settings_yaml.h"
 #include "base/file.h"
+#include "base/json_text.h"
 #include "base/yaml_tree.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +21,13 @@ static qg_status locate(const char *name, int line, qg_error *error)
 /* `network:` given as a list of mappings. */
 static qg_status set_network(const qg_yaml *node, qg_settings *settings, qg_error *error)
 {
+    qg_json_watch();
     json_t *const layers = qg_yaml_to_json(node);
-    char *const text = layers ? json_dumps(layers, 0) : NULL;
+    if (!layers && !qg_json_lacked_memory())
+        return qg_fail(error, QG_ERROR_USAGE, "network: not UTF-8 text");
+    char *const text = layers ? qg_json_text(layers, 0) : NULL;
     json_decref(layers);
-    if (!text) return qg_fail(error, QG_ERROR_USAGE, "network: not UTF-8 text");
+    if (!text) return qg_fail_memory(error, "the list of layers", 0);
     const qg_status status = qg_settings_set_value(settings, "network", text, error);
     free(text);
     return status;

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #define CELL 512
 
+/* One line on stderr. */
 static void print_failure(const char *message)
 {
     const bool colour = cli_colour(stderr);
@@ -38,7 +40,10 @@ int cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = 2;
     setenv("ARGP_HELP_FMT", "rmargin=99", 0); /* so that the examples stay on one line */
-    return argp_parse(argp, argc, argv, 0, NULL, input);
+    const int result = argp_parse(argp, argc, argv, 0, NULL, input);
+    if (result != ENOMEM) return result;
+    print_failure("not enough memory for the arguments");
+    exit(1);
 }
 
 bool cli_colour(FILE *stream)

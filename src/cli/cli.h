@@ -40,8 +40,8 @@ int cli_fail(const qg_error *error);
 int cli_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* For argp parsers: argp_parse with the conventions of this program. An option that is wrong by
- * itself ends the process with exit code 2 (argp says why); a parser that fills a qg_error returns
- * EINVAL, which comes back as non-zero. */
+ * itself ends the process with exit code 2 (argp says why), a lack of memory with 1; a parser that
+ * fills a qg_error returns EINVAL, which comes back as non-zero. */
 int cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /* True where colour is welcome: a terminal, and NO_COLOR is not set. */

@@ -4,9 +4,9 @@
 #include "network/safetensors.h"
 
 #include "base/file.h"
+#include "base/json_text.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdalign.h>
 #include <stdio.h>
@@ -209,11 +209,9 @@ static qg_status read_header(const char *path, const uint8_t *header, size_t siz
 {
     if (size == 0 || header[0] != '{') /* asked for by the format, so that it can be recognised */
         return qg_fail(error, QG_ERROR_DATA, "%s: not a safetensors file", path);
-    json_error_t reason;
-    json_t *root = json_loadb((const char *)header, size, JSON_REJECT_DUPLICATES, &reason);
-    if (!root && !reason.text[0]) /* what jansson leaves when an allocation failed */
-        return qg_fail_memory(error, path, size);
-    if (!root) return qg_fail(error, QG_ERROR_DATA, "%s: in the header: %s", path, reason.text);
+    qg_error inner;
+    json_t *root = qg_json_parse("in the header", header, size, &inner);
+    if (!root) return qg_fail(error, inner.code, "%s: %s", path, inner.message);
     qg_status status = QG_OK;
     const char *name;
     json_t *value;
@@ -479,7 +477,7 @@ static char *make_header(const qg_tensors *tensors, size_t *size)
     for (size_t i = 0; complete && i < tensors->count; i++)
         complete = json_object_set_new(root, tensors->entries[i].name,
                                        describe_tensor(&tensors->entries[i].tensor, &offset)) == 0;
-    char *text = complete ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = complete ? qg_json_text(root, JSON_COMPACT) : NULL;
     json_decref(root);
     if (!text) return NULL;
     const size_t length = strlen(text);

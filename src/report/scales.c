@@ -5,8 +5,8 @@
 #include <qgraft/agent.h>
 
 #include "base/file.h"
+#include "base/json_text.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ static json_t *read_kept(const char *path)
 
 static qg_status write_kept(const char *path, const json_t *kept, qg_error *error)
 {
-    char *text = json_dumps(kept, JSON_INDENT(2) | JSON_SORT_KEYS);
+    char *text = qg_json_text(kept, JSON_INDENT(2) | JSON_SORT_KEYS);
     if (!text) return qg_fail_memory(error, "random scores", 1024);
     const qg_piece pieces[] = {{text, strlen(text)}, {"\n", 1}};
     const qg_status status = qg_file_replace(path, pieces, 2, error);

@@ -122,7 +122,7 @@ qg_status qg_slurm_write_numbers(const qg_study *study, const char *folder, cons
                                  qg_error *error)
 {
     json_t *root = numbers_to_json(study, numbers);
-    char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    char *text = root ? qg_json_text(root, JSON_INDENT(2)) : NULL;
     char *path = qg_path_join(folder, "slurm.json");
     const qg_piece pieces[] = {{text, text ? strlen(text) : 0}, {"\n", 1}};
     const qg_status status = text && path ? qg_file_replace(path, pieces, 2, error)

@@ -104,7 +104,7 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
     if (status) return status;
     json_t *const head = json_pack("{s:i, s:s, s:f, s:s}", "format", 1, "study", study->name,
                                    "scale", study->scale, "base", study->base);
-    char *const text = head ? json_dumps(head, JSON_INDENT(2)) : NULL;
+    char *const text = head ? qg_json_text(head, JSON_INDENT(2)) : NULL;
     json_decref(head);
     if (!text) return qg_fail_memory(error, "study.json", 0);
     status = write_file(folder, "study.yaml", study->text, study->text_size, error);

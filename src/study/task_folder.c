@@ -226,7 +226,7 @@ qg_status qg_task_note(const qg_study *study, int task, const char *folder,
         json_pack("{s:s, s:s, s:f, s:s, s:s}", "hash", study->tasks[task].hash, "state",
                   qg_task_state_name(status->state), "seconds", status->seconds, "host",
                   status->host, "message", status->message);
-    char *const text = note ? json_dumps(note, JSON_INDENT(2)) : NULL;
+    char *const text = note ? qg_json_text(note, JSON_INDENT(2)) : NULL;
     json_decref(note);
     const qg_status result = path && text
                                  ? qg_file_replace(path, &(qg_piece){text, strlen(text)}, 1, error)
