@@ -1,5 +1,7 @@
 #include "agent/run_yaml.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +53,7 @@ qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *dom
 {
     size_t size = 0;
     *text = NULL;
-    FILE *out = open_memstream(text, &size);
+    FILE *out = qg_text_stream(text, &size);
     if (!out) return qg_fail_memory(error, "run.yaml", 4096);
     fprintf(out, "# One run of qgraft; the same values give the same files.\n");
     fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);

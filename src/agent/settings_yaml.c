@@ -4,6 +4,7 @@
 #include "agent/settings_yaml.h"
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/text.h"
 #include "base/yaml_tree.h"
 
 #include <stdio.h>
@@ -87,7 +88,7 @@ qg_status qg_settings_format_yaml(const qg_settings *settings, char **text, qg_e
 {
     size_t rows, size = 0;
     const qg_setting *const table = qg_settings_table(&rows);
-    FILE *stream = open_memstream(text, &size);
+    FILE *stream = qg_text_stream(text, &size);
     if (!stream) return qg_fail_memory(error, "the settings", sizeof *settings);
     for (size_t i = 0; i < rows; i++) {
         char value[sizeof settings->network];

@@ -144,3 +144,57 @@ void qg_text_join(const char *const *names, int count, char *text, size_t size)
         snprintf(text + used, size - used, "%s%s", i ? "," : "", names[i]);
     }
 }
+
+/* ---- A stream that makes a text ---- */
+
+typedef struct text_stream {
+    char **text; /* the caller's */
+    size_t *size;
+    size_t room;
+    bool failed;
+} text_stream;
+
+static ssize_t write_text(void *cookie, const char *data, size_t size)
+{
+    text_stream *const s = cookie;
+    if (s->room - *s->size <= size) { /* one byte more, for the NUL */
+        const size_t room = 2 * (*s->size + size) + 256;
+        char *const text = s->failed ? NULL : realloc(*s->text, room);
+        if (!text) {
+            s->failed = true;
+            return 0;
+        }
+        *s->text = text;
+        s->room = room;
+    }
+    memcpy(*s->text + *s->size, data, size);
+    *s->size += size;
+    (*s->text)[*s->size] = '\0';
+    return (ssize_t)size;
+}
+
+static int close_text(void *cookie)
+{
+    text_stream *const s = cookie;
+    if (!*s->text) write_text(s, "", 0);
+    const bool failed = s->failed;
+    if (failed) {
+        free(*s->text);
+        *s->text = NULL;
+    }
+    free(s);
+    return failed ? -1 : 0;
+}
+
+FILE *qg_text_stream(char **text, size_t *size)
+{
+    *text = NULL;
+    *size = 0;
+    text_stream *const s = malloc(sizeof *s);
+    if (!s) return NULL;
+    *s = (text_stream){.text = text, .size = size};
+    const cookie_io_functions_t functions = {.write = write_text, .close = close_text};
+    FILE *const stream = fopencookie(s, "w", functions);
+    if (!stream) free(s);
+    return stream;
+}

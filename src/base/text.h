@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* A whole number: "250000", "250k", "0.25M", "25M", "2G", "1e6". False when the text is anything
  * else, is not whole or does not fit. */
@@ -27,5 +28,10 @@ const char *qg_text_nearest(const char *word, const void *table, size_t count, s
 
 /* "noop,left,right": names separated by commas; what does not fit is cut off. */
 void qg_text_join(const char *const *names, int count, char *text, size_t size);
+
+/* A stream that makes a text: when it is closed, *text is malloc'ed and has a NUL behind its *size
+ * bytes. Unlike open_memstream's, its fclose fails, and *text is NULL, when there was no memory for
+ * any of what was written. NULL: no memory. */
+FILE *qg_text_stream(char **text, size_t *size);
 
 #endif

@@ -1,6 +1,7 @@
 #include "cli/similarity_results.h"
 
 #include "report/gnuplot.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -340,7 +341,7 @@ qg_status similarity_draw(const similarity_results *r, const char *path, qg_erro
 {
     char *text = NULL;
     size_t size = 0;
-    FILE *script = open_memstream(&text, &size);
+    FILE *script = qg_text_stream(&text, &size);
     if (!script) return qg_fail_memory(error, "the figure's script", size);
     qg_canvas canvas = {.font = 11};
     if (r->count == 2) {

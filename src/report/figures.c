@@ -2,6 +2,7 @@
 #include "report/figures.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "report/gnuplot.h"
 
 #include <ctype.h>
@@ -110,7 +111,7 @@ static qg_status add_curves(const qg_results *r, qg_figures *figures, int run, q
     qg_figure figure = {.kind = QG_FIGURE_CURVES, .run = run, .name = "curves"};
     char *text = NULL;
     size_t size = 0;
-    FILE *script = open_memstream(&text, &size);
+    FILE *script = qg_text_stream(&text, &size);
     if (!script) return qg_fail_memory(error, "a figure's script", 4096);
     add_name(figure.name, sizeof figure.name - 20, first->group);
     if (!strstr(first->group, first->game))
@@ -127,7 +128,7 @@ static qg_status add_other(const qg_results *r, qg_figures *figures, const char 
     qg_figure figure = {.kind = copied ? QG_FIGURE_MATRIX : QG_FIGURE_SCATTER};
     char *text = NULL;
     size_t size = 0;
-    FILE *script = open_memstream(&text, &size);
+    FILE *script = qg_text_stream(&text, &size);
     if (!script) return qg_fail_memory(error, "a figure's script", 4096);
     snprintf(figure.name, sizeof figure.name, copied ? "matrix" : "similarity");
     if (copied) add_name(figure.name, sizeof figure.name - 20, copied);

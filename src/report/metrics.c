@@ -187,7 +187,7 @@ qg_status qg_metrics_write(const qg_results *results, qg_error *error)
 {
     char *text = NULL, *path = qg_path_join(results->folder, "metrics.csv");
     size_t size = 0;
-    FILE *out = path ? open_memstream(&text, &size) : NULL;
+    FILE *out = path ? qg_text_stream(&text, &size) : NULL;
     if (out) put_rows(out, results);
     qg_status status = QG_OK;
     if (!out || fclose(out) != 0) status = qg_fail_memory(error, "metrics.csv", size);

@@ -1,6 +1,8 @@
 /* How everything was made: scales, sources, settings, runs, machines, commands, the study file. */
 #include "report/page.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -93,7 +95,7 @@ static char *describe_settings(const qg_settings *settings)
     char *text = NULL;
     size_t count, size;
     const qg_setting *table = qg_settings_table(&count);
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = qg_text_stream(&text, &size);
     if (!out) return NULL;
     const bool known = qg_settings_preset(&preset, settings->preset, &ignored) == QG_OK;
     const char *separator = "";

@@ -2,6 +2,7 @@
 #include <qgraft/report.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "report/metrics.h"
 #include "report/page.h"
 
@@ -73,7 +74,7 @@ static qg_status write_page(const qg_results *r, const qg_figures *figures, cons
 {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = qg_text_stream(&text, &size);
     if (!out) return qg_fail_memory(error, "report.html", 4096);
     qg_page_write(out, r, figures, report->summary);
     const bool bad = ferror(out) != 0;

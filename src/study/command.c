@@ -3,6 +3,8 @@
 
 #include "study/reader.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,7 +131,7 @@ static void add_snapshots(arguments *a, const qg_study_run *run)
 {
     char *text = NULL;
     size_t size;
-    FILE *const out = open_memstream(&text, &size);
+    FILE *const out = qg_text_stream(&text, &size);
     for (int i = 0; out && i < run->snapshot_count; i++)
         fprintf(out, "%s%" PRId64, i ? "," : "", run->snapshots[i]);
     if (out && fclose(out) == 0)

@@ -3,6 +3,7 @@
 #include "study/reader.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <sha2.h>
@@ -108,7 +109,7 @@ static qg_status hash_task(const planner *p, const qg_study_run *run, qg_study_t
 {
     char *text = NULL;
     size_t size = 0;
-    FILE *const out = open_memstream(&text, &size);
+    FILE *const out = qg_text_stream(&text, &size);
     if (!out) return qg_fail_memory(p->reader->error, "a plan", 0);
     describe_run(out, p, run, task);
     const bool failed = ferror(out);

@@ -1,6 +1,7 @@
 #include "study/process.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,7 @@ static qg_status write_command(int log, char *const *arguments, const char *path
 {
     char *line = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&line, &size);
+    FILE *out = qg_text_stream(&line, &size);
     if (!out) return qg_fail_memory(error, "a command", 4096);
     fputc('$', out);
     for (; *arguments; arguments++)

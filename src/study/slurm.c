@@ -2,6 +2,7 @@
 #include "study/slurm.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -77,7 +78,7 @@ static char *write_array_script(const qg_slurm_plan *plan, int run, const char *
 {
     char *text = NULL;
     size_t size;
-    FILE *stream = open_memstream(&text, &size);
+    FILE *stream = qg_text_stream(&text, &size);
     if (!stream) return NULL;
     fputs("#!/bin/bash\nseeds=(", stream);
     for (int s = 0; s < plan->seed_count; s++)
@@ -219,7 +220,7 @@ static char *format_array(const qg_slurm_plan *plan, int run)
     const qg_study_run *r = &plan->study->runs[run];
     char *text = NULL;
     size_t size;
-    FILE *stream = open_memstream(&text, &size);
+    FILE *stream = qg_text_stream(&text, &size);
     if (!stream) return NULL;
     fputs("--array=", stream);
     for (int s = 0, index = 0; s < r->seed_count; s++) {
@@ -257,7 +258,7 @@ static void add_dependency(words *w, const qg_slurm_plan *plan, const qg_slurm_j
     char *text = NULL;
     size_t size;
     bool any = false;
-    FILE *stream = open_memstream(&text, &size);
+    FILE *stream = qg_text_stream(&text, &size);
     if (!stream) {
         w->failed = true;
         return;
@@ -283,7 +284,7 @@ static char *format_output(const qg_slurm_plan *plan, int run)
 {
     char *text = NULL;
     size_t size;
-    FILE *stream = open_memstream(&text, &size);
+    FILE *stream = qg_text_stream(&text, &size);
     if (!stream) return NULL;
     fputs("--output=", stream);
     for (const char *c = plan->folder; *c; c++)

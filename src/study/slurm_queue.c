@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -198,7 +199,7 @@ static qg_status list_jobs(const qg_study *study, const int64_t *numbers, bool f
     size_t size;
     int64_t any = 0;
     *text = NULL;
-    FILE *stream = open_memstream(&jobs, &size);
+    FILE *stream = qg_text_stream(&jobs, &size);
     if (!stream) return qg_fail_memory(error, "job numbers", 0);
     fputs("--jobs=", stream);
     for (int i = 0; i <= study->run_count; i++) {

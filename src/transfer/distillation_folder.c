@@ -90,7 +90,7 @@ static qg_status make_run(const qg_distillation_folder *folder,
 {
     size_t size = 0;
     *text = NULL;
-    FILE *out = open_memstream(text, &size);
+    FILE *out = qg_text_stream(text, &size);
     if (!out) return qg_fail_memory(error, "run.yaml", 4096);
     fprintf(out, "# One distillation by qgraft; the same values give the same files.\n");
     fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION,
