@@ -20,7 +20,7 @@ static void log_softmax(const float *values, int actions, double temperature, do
         logs[a] = ((double)values[a] - most) / temperature;
         sum += exp(logs[a]);
     }
-    assert(sum >= 1); /* the largest gives 1 */
+    assert(!(sum < 1)); /* the largest gives 1; NaN, where the network has lost itself, stays NaN */
     const double normaliser = log(sum);
     for (int a = 0; a < actions; a++)
         logs[a] -= normaliser;

@@ -153,13 +153,14 @@ static bool valid(const void *state, bool ended)
             (object->occupied && !qg_minatar_on_board(object->x)))
             return false;
     }
+    if (!qg_minatar_within(game->ramp_index, 0, RAMPS)) return false;
+    asterix same; /* as fast */
+    reset(&same, game->ramp_index, NULL);
     return qg_minatar_on_board(game->x) && qg_minatar_within(game->y, 1, SLOTS) &&
-           qg_minatar_within(game->spawn_speed, 1, SPAWN_SPEED) &&
+           game->spawn_speed == same.spawn_speed && game->move_speed == same.move_speed &&
            qg_minatar_within(game->spawn_timer, 0, SPAWN_SPEED) &&
-           qg_minatar_within(game->move_speed, 1, MOVE_SPEED) &&
            qg_minatar_within(game->move_timer, 0, MOVE_SPEED) &&
-           qg_minatar_within(game->ramp_timer, -1, RAMP_INTERVAL) &&
-           qg_minatar_within(game->ramp_index, 0, RAMPS);
+           qg_minatar_within(game->ramp_timer, -1, RAMP_INTERVAL);
 }
 
 const qg_minatar_rules qg_minatar_asterix = {

@@ -380,16 +380,17 @@ static bool valid(const void *state, bool ended)
     /* The submarine's back is on the board: at a border it faces that border. */
     if (!qg_minatar_within(game->x, game->facing_right ? 1 : 0, game->facing_right ? 9 : 8))
         return false;
+    if (!qg_minatar_within(game->ramp_index, 0, RAMPS)) return false;
+    seaquest same; /* as fast */
+    reset(&same, game->ramp_index, NULL);
     return qg_minatar_within(game->y, 0, DEEPEST) && qg_minatar_within(game->facing_right, 0, 1) &&
            qg_minatar_within(game->oxygen, -1, FULL_OXYGEN) &&
            qg_minatar_within(game->divers_held, -FEWEST, FULL_CREW) &&
            qg_minatar_within(game->surfaced, 0, 1) &&
            qg_minatar_within(game->shot_timer, 0, SHOT_COOL_DOWN) &&
-           qg_minatar_within(game->enemy_speed, 1, ENEMY_SPEED) &&
+           game->enemy_speed == same.enemy_speed && game->move_speed == same.move_speed &&
            qg_minatar_within(game->enemy_timer, 0, ENEMY_SPEED) &&
            qg_minatar_within(game->diver_timer, 0, DIVER_SPEED) &&
-           qg_minatar_within(game->move_speed, FASTEST_MOVE_SPEED, MOVE_SPEED) &&
-           qg_minatar_within(game->ramp_index, 0, RAMPS) &&
            valid_list(&game->friendly_bullets, 0, 0) && valid_list(&game->enemy_bullets, 1, 0) &&
            valid_list(&game->fish, 1, MOVE_SPEED) && valid_list(&game->subs, 1, MOVE_SPEED) &&
            valid_list(&game->divers, 1, DIVER_MOVE_SPEED);
