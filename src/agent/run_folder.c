@@ -135,6 +135,7 @@ qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim,
     if (claim->overwrite && claim->resume)
         return qg_fail(error, QG_ERROR_USAGE, "to resume a run and to overwrite it are two things");
     qg_status status = qg_folder_create(claim->path, error);
+    if (!status) status = qg_folder_refuse_links(claim->path, error);
     if (!status) status = qg_lock_folder(claim->path, &folder->lock, error);
     if (!status) status = examine(folder, claim, error);
     if (status) {

@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -207,7 +208,8 @@ static qg_status write_temporary(int fd, const qg_piece *pieces, size_t count, c
     qg_status status = QG_OK;
     for (size_t i = 0; i < count && status == QG_OK; i++)
         status = qg_file_write_all(fd, pieces[i].data, pieces[i].size, path, error);
-    if (status == QG_OK && qg_file_sync(fd, true) != 0) status = qg_fail_errno(error, "%s: cannot sync", path);
+    if (status == QG_OK && qg_file_sync(fd, true) != 0)
+        status = qg_fail_errno(error, "%s: cannot sync", path);
     /* Network file systems report a full disk here. */
     if (close(fd) != 0 && status == QG_OK && errno != EINTR)
         status = qg_fail_errno(error, "%s: cannot write", path);
@@ -271,6 +273,23 @@ qg_status qg_folder_create(const char *path, qg_error *error)
     if (result != 0) qg_fail_errno(error, "%s: cannot create the folder", path);
     free(copy);
     return result == 0 ? QG_OK : error->code;
+}
+
+qg_status qg_folder_refuse_links(const char *folder, qg_error *error)
+{
+    qg_status status = QG_OK;
+    DIR *directory = opendir(folder);
+    if (!directory) return qg_fail_errno(error, "%s: cannot read", folder);
+    for (struct dirent *entry; !status && (entry = readdir(directory));) {
+        struct stat found;
+        if (fstatat(dirfd(directory), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISLNK(found.st_mode))
+            status = qg_fail(error, QG_ERROR_DATA,
+                             "%s/%s: a link, through which a run would write elsewhere; remove it",
+                             folder, entry->d_name);
+    }
+    closedir(directory);
+    return status;
 }
 
 char *qg_path_join(const char *folder, const char *name)

@@ -198,10 +198,28 @@ static qg_status bring_back(const qg_study *study, int task, const char *folder,
     return status;
 }
 
-qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error)
+/* runs/ID and runs/ID/sSEED are no links: through one, a run would write outside the study's
+ * folder. `runs` itself may be one, to another disk. */
+static qg_status refuse_links(const char *run_folder, qg_error *error)
 {
-    char *const run_folder = qg_task_path(study, task, folder, NULL);
-    if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
+    char *const path = strdup(run_folder);
+    if (!path) return qg_fail_memory(error, "a path", strlen(run_folder));
+    struct stat information;
+    qg_status status = QG_OK;
+    for (int i = 0; i < 2 && !status; i++) {
+        if (lstat(path, &information) == 0 && S_ISLNK(information.st_mode))
+            status =
+                qg_fail(error, QG_ERROR_DATA,
+                        "%s: a link, through which a run would write elsewhere; remove it", path);
+        *strrchr(path, '/') = '\0';
+    }
+    free(path);
+    return status;
+}
+
+static qg_status prepare(const qg_study *study, int task, const char *folder,
+                         const char *run_folder, qg_error *error)
+{
     struct stat information;
     json_t *note = NULL;
     const bool there = stat(run_folder, &information) == 0;
@@ -213,7 +231,17 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
     else if (!status && there && !ours)
         status = move_away(study, task, folder, run_folder, hash, error);
     if (!status && !ours) status = bring_back(study, task, folder, run_folder, error);
+    if (!status) status = qg_folder_refuse_links(run_folder, error);
     json_decref(note);
+    return status;
+}
+
+qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error)
+{
+    char *const run_folder = qg_task_path(study, task, folder, NULL);
+    if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
+    qg_status status = refuse_links(run_folder, error);
+    if (!status) status = prepare(study, task, folder, run_folder, error);
     free(run_folder);
     return status;
 }

@@ -1,7 +1,8 @@
 /* Preloaded before a program (LD_PRELOAD), lets one call fail as memory, disks and signals do.
  *
  *   FAULT        memory: the call gives no memory; ENOSPC, EIO, EINTR: a call on files fails so;
- *                short: a read or write moves half of what it could
+ *                short: a read or write moves half of what it could; clock: each look at the wall
+ *                clock finds it a day further back
  *   FAULT_AT     the number of the call, from 1, counted among those of its kind
  *   FAULT_LASTS  set: all calls after it fail, too
  *   FAULT_IN     the command of qgraft (its first argument) to which all this applies
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REAL(type, name) ((type)dlsym(RTLD_NEXT, name))
@@ -29,7 +31,7 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
-static bool active, memory, lasts, is_short;
+static bool active, memory, lasts, is_short, backwards;
 static int problem; /* of a call on files */
 static long at;
 static atomic_long memory_calls, file_calls;
@@ -54,6 +56,7 @@ __attribute__((constructor)) static void begin(void)
     at = number ? atol(number) : 0;
     lasts = getenv("FAULT_LASTS") != NULL;
     memory = fault && strcmp(fault, "memory") == 0;
+    backwards = fault && strcmp(fault, "clock") == 0;
     is_short = fault && strcmp(fault, "short") == 0;
     if (fault && strcmp(fault, "ENOSPC") == 0) problem = ENOSPC;
     if (fault && strcmp(fault, "EIO") == 0) problem = EIO;
@@ -198,4 +201,30 @@ int posix_fallocate(int file, off_t start, off_t size)
 {
     typedef int function(int, off_t, off_t);
     return fails() ? problem : REAL(function *, "posix_fallocate")(file, start, size);
+}
+
+FILE *tmpfile(void)
+{
+    typedef FILE *function(void);
+    return fails() ? NULL : REAL(function *, "tmpfile")();
+}
+
+/* -------------------------------------------------------------------------------- clock */
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    typedef int function(clockid_t, struct timespec *);
+    static atomic_long looks;
+    const int result = REAL(function *, "clock_gettime")(clock, now);
+    if (active && backwards && clock == CLOCK_REALTIME)
+        now->tv_sec -= 86400 * (atomic_fetch_add(&looks, 1) + 1);
+    return result;
+}
+
+time_t time(time_t *place)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (place) *place = now.tv_sec;
+    return now.tv_sec;
 }

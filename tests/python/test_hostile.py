@@ -1,0 +1,217 @@
+"""What others leave in a folder or a file, and what a machine does to it: names and links that lead
+elsewhere, folders that were copied or cannot be written, a clock that goes backwards."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import killing
+from test_faults import GOING_ON, LESSONS, SETTINGS, SHIM, STUDY, study_files
+
+QGRAFT = os.environ.get("QGRAFT")
+pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
+
+
+def qgraft(folder, *words, code=0, env=None, **options):
+    result = subprocess.run([QGRAFT, *map(str, words)], cwd=folder, capture_output=True, text=True,
+                            timeout=120, env={**os.environ, **(env or {})}, **options)
+    assert result.returncode == code, result.stdout + result.stderr
+    if code:
+        assert result.stderr.startswith("qgraft: ") and result.stderr.count("\n") == 1, result.stderr
+    return result
+
+
+def train(out, *words):
+    return ["train", "minatar/breakout", "--steps", 500, "--out", out, *GOING_ON,
+            *killing.words(SETTINGS), *words]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    qgraft(folder, *train("run"))
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studied")
+    (folder / "study.yaml").write_text(STUDY)
+    qgraft(folder, "run", "study.yaml", "--out", "study", "--quiet")
+    return folder / "study"
+
+
+def everything(folder):
+    """All paths below the folder with what they hold."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
+            for p in folder.rglob("*")}
+
+
+# ---------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "..", ".", ".x", "-x", "a/../../x", "a\0b", "a\nb",
+                                  "", "x" * 200])
+@pytest.mark.parametrize("place", ["study", "sources", "name", "group"])
+def test_names_stay_in_the_folder(place, name, tmp_path):
+    quoted = json.dumps(name)
+    text = (f"study: {quoted if place == 'study' else 'fine'}\nseeds: [1]\nsteps: 300\n"
+            f"settings: {json.dumps(SETTINGS)}\n"
+            f"sources: {{{quoted if place == 'sources' else 'br'}: {{game: minatar/breakout}}}}\n"
+            f"runs: [{{game: minatar/breakout"
+            f"{f', {place}: {quoted}' if place in ('name', 'group') else ''}}}]\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "study.yaml").write_text(text)
+    before = everything(tmp_path)
+    result = subprocess.run([QGRAFT, "run", "study.yaml", "--out", "out", "--quiet"], cwd=home,
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode in (0, 2), result.stderr
+    if place in ("study", "sources"):
+        assert result.returncode == 2
+    new = everything(tmp_path).keys() - before.keys()
+    assert all(p == "home/out" or p.startswith("home/out/") for p in new), new
+
+
+@pytest.mark.parametrize("domain", ["../../x", "/etc/passwd", "minatar/../../x", "a\nb", "a\0b",
+                                    "x" * 5000])
+def test_metadata_leads_nowhere(trained, domain, tmp_path):
+    network = tmp_path / "network.safetensors"
+    with safe_open(trained / "best.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    save_file(load_file(trained / "best.safetensors"), network, {**metadata, "domain": domain})
+    before = everything(tmp_path)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/study.yaml").write_text(
+        f"study: fine\nseeds: [1]\nsteps: 300\nsettings: {json.dumps(SETTINGS)}\n"
+        f"sources: {{a: {{file: {network}}}, b: {{distill: a, samples: 100}}}}\n"
+        "runs: [{game: minatar/breakout, from: b, first: 1}]\n")
+    for words in (["run", "study.yaml", "--out", "out", "--quiet"], ["evaluate", network],
+                  ["distill", network, "--out", "out/d", "--samples", 100],
+                  ["inspect", network, "--pedigree"]):
+        result = subprocess.run([QGRAFT, *map(str, words)], cwd=tmp_path / "home", timeout=60,
+                                capture_output=True, text=True)
+        assert result.returncode in (0, 1, 2) and "\x1b" not in result.stdout, result.stderr
+    new = everything(tmp_path).keys() - before.keys()
+    assert all(p in ("home", "home/study.yaml", "home/out") or p.startswith("home/out/")
+               for p in new), new
+
+
+# ---------------------------------------------------------------------------------------- links
+
+
+@pytest.mark.parametrize("link", ["runs/first", "runs/first/s1", "runs/first/s1/best.safetensors",
+                                  "runs/first/s1/evaluations.csv", "runs/first/s1/log.txt"])
+def test_links_are_not_written_through(studied, link, tmp_path):
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    shutil.copytree(studied, study)
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("mine")
+    path, note = study / link, study / "runs/first/s1/task.json"
+    if path.suffix:  # in a folder that is the task's
+        note.write_text(note.read_text().replace("finished", "stopped"))
+        path.unlink()
+    else:
+        shutil.rmtree(study / "runs/first")
+        path.parent.mkdir(exist_ok=True)
+    path.symlink_to(elsewhere / "file" if path.suffix else elsewhere)
+    result = qgraft(tmp_path, "run", "study", "--quiet", code=1)
+    assert everything(elsewhere) == {"file": b"mine"}
+    assert "link" in result.stderr or "link" in qgraft(tmp_path, "status", "study").stdout
+
+
+def test_a_link_in_a_run_folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/training.csv").symlink_to(tmp_path / "mine")
+    assert "a link" in qgraft(tmp_path, *train("run"), code=1).stderr
+    assert not (tmp_path / "mine").exists()
+
+
+def test_hash_of_a_note_is_no_path(studied, tmp_path):
+    study = tmp_path / "home/study"
+    shutil.copytree(studied, study)
+    note = study / "runs/first/s1/task.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "hash": "/../../../x"}))
+    (study / "stale/first-s1-").mkdir(parents=True)
+    qgraft(tmp_path, "run", study, "--quiet")
+    assert os.listdir(tmp_path) == ["home"] and os.listdir(tmp_path / "home") == ["study"]
+    assert (study / "stale/first-s1-unknown").is_dir()
+
+
+# -------------------------------------------------------------------------------------- folders
+
+
+@pytest.mark.parametrize("kind", ["train", "distill"])
+def test_a_copied_folder_goes_on(kind, trained, tmp_path):
+    def words(out):
+        if kind == "train":
+            return train(out)
+        return ["distill", trained / "best.safetensors", "--samples", 300, "--out", out, *GOING_ON,
+                *killing.words(LESSONS)]
+    qgraft(tmp_path, *words("whole"), env={"LD_PRELOAD": str(killing.SHIM),
+                                           "KILL_AT_COUNT": str(tmp_path / "count")})
+    half = int((tmp_path / "count").read_text()) // 2
+    killed = subprocess.run([QGRAFT, *map(str, words("killed"))], cwd=tmp_path, timeout=120,
+                            env={**os.environ, "LD_PRELOAD": str(killing.SHIM),
+                                 "KILL_AT": str(half), "KILL_AT_WHEN": "before"})
+    assert killed.returncode == -9
+    shutil.copytree(tmp_path / "killed", tmp_path / "elsewhere/copy")
+    shutil.rmtree(tmp_path / "killed")
+    qgraft(tmp_path, *words("elsewhere/copy"))
+    assert not killing.differences(killing.content(tmp_path / "whole"),
+                                   killing.content(tmp_path / "elsewhere/copy"))
+
+
+def test_a_copied_study_goes_on(studied, tmp_path):
+    study = tmp_path / "deep/copy"
+    shutil.copytree(studied, study)
+    shutil.rmtree(study / "runs/first")
+    qgraft(tmp_path, "run", study, "--quiet")
+    assert study_files(study) == study_files(studied)
+
+
+def test_a_folder_that_cannot_be_written(studied):
+    """As nobody, where the test is root, whom no permission stops."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        study = Path(name) / "study"
+        shutil.copytree(studied, study)
+        program = Path(name) / "qgraft"
+        shutil.copy(QGRAFT, program)
+        for path in [study, *study.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        before = everything(study)
+        user = {"user": 65534} if os.geteuid() == 0 else {}
+        for words in (train(study / "new"), train(study / "runs/first/s1"),
+                      ["run", study, "--quiet"], ["report", study],
+                      ["rollout", "minatar/breakout", "--random", 5, "--seed", 1, "--out",
+                       study / "x.safetensors"]):
+            result = subprocess.run([program, *map(str, words)], capture_output=True, text=True,
+                                    timeout=60, cwd="/", **user)
+            assert result.returncode == 1 and result.stderr.count("\n") == 1, (words, result)
+            assert result.stderr.startswith("qgraft: ") and "ermission denied" in result.stderr
+        status = subprocess.run([program, "status", study], capture_output=True, text=True, **user)
+        assert status.returncode == 0, status.stderr
+        assert everything(study) == before
+        for path in [study, *study.rglob("*")]:
+            if path.is_dir():
+                path.chmod(0o755)
+
+
+# ---------------------------------------------------------------------------------------- clock
+
+
+def test_a_clock_that_goes_backwards(trained, studied, tmp_path):
+    back = {"LD_PRELOAD": str(SHIM), "FAULT": "clock"}
+    qgraft(tmp_path, *train("run"), env=back)
+    assert not killing.differences(killing.content(trained), killing.content(tmp_path / "run"))
+    (tmp_path / "study.yaml").write_text(STUDY)
+    qgraft(tmp_path, "run", "study.yaml", "--out", "study", "--quiet", env=back)
+    assert study_files(tmp_path / "study") == study_files(studied)
