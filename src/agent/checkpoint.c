@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,17 @@ int64_t qg_checkpoints_look(const char *folder, int64_t steps[QG_CHECKPOINTS])
         if (steps[i] > newest) newest = steps[i];
     }
     return newest;
+}
+
+bool qg_checkpoints_absent(const char *folder)
+{
+    bool absent = true;
+    for (int i = 0; i < QG_CHECKPOINTS && absent; i++) {
+        char *path = path_of(folder, i);
+        absent = path && access(path, F_OK) != 0 && errno == ENOENT;
+        free(path);
+    }
+    return absent;
 }
 
 qg_status qg_checkpoint_write(qg_checkpoints *checkpoints, const qg_tape *tape, int64_t step,

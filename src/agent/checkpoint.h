@@ -24,6 +24,9 @@ typedef struct qg_checkpoints {
  * newest step. */
 int64_t qg_checkpoints_look(const char *folder, int64_t steps[QG_CHECKPOINTS]);
 
+/* There is certainly none; false, too, where that cannot be told. */
+bool qg_checkpoints_absent(const char *folder);
+
 /* Writes the tape. QG_ERROR_MEMORY when it failed, QG_ERROR_IO. */
 qg_status qg_checkpoint_write(qg_checkpoints *checkpoints, const qg_tape *tape, int64_t step,
                               qg_error *error);

@@ -84,7 +84,8 @@ int64_t qg_csv_size(const qg_csv *csv)
 
 qg_status qg_csv_sync(qg_csv *csv, qg_error *error)
 {
-    if (qg_file_sync(csv->descriptor, false) != 0) return qg_fail_errno(error, "%s: cannot sync", csv->path);
+    if (qg_file_sync(csv->descriptor, false) != 0)
+        return qg_fail_errno(error, "%s: cannot sync", csv->path);
     return QG_OK;
 }
 

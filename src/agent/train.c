@@ -251,8 +251,7 @@ static void summarise(qg_trainer *t)
 static void close_all(qg_trainer *t)
 {
     /* A checkpoint counts even where its writer said that it failed: it may have its name. */
-    int64_t steps[QG_CHECKPOINTS];
-    const bool go_on = t->replay && qg_checkpoints_look(t->folder.path, steps) >= 0;
+    const bool go_on = t->replay && !qg_checkpoints_absent(t->folder.path);
     qg_minibatch_destroy(&t->minibatch);
     qg_minibatch_destroy(&t->validation);
     if (go_on)

@@ -157,7 +157,7 @@ typedef struct text_stream {
 static ssize_t write_text(void *cookie, const char *data, size_t size)
 {
     text_stream *const s = cookie;
-    if (s->room - *s->size <= size) { /* one byte more, for the NUL */
+    if (!*s->text || s->room - *s->size <= size) { /* one byte more, for the NUL */
         const size_t room = 2 * (*s->size + size) + 256;
         char *const text = s->failed ? NULL : realloc(*s->text, room);
         if (!text) {

@@ -220,8 +220,7 @@ static qg_status read_result(qg_distiller *d, qg_error *error)
 static void close_all(qg_distiller *d)
 {
     /* A checkpoint counts even where its writer said that it failed: it may have its name. */
-    int64_t steps[QG_CHECKPOINTS];
-    const bool go_on = !d->fresh || qg_checkpoints_look(d->options->folder, steps) >= 0;
+    const bool go_on = !d->fresh || !qg_checkpoints_absent(d->options->folder);
     qg_play_close(&d->play);
     for (int k = 0; k < d->tasks; k++) {
         qg_sample_states_destroy(&d->task[k].minibatch);
