@@ -8,7 +8,7 @@ ATARI_HOME := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/qgraft/atari
 TEST_ATARI := $(or $(QGRAFT_ATARI),$(if $(wildcard $(ATARI_HOME)/SHA256SUMS),$(ATARI_HOME),$(CURDIR)/$(BUILD)/atari-files))
 
 .DEFAULT_GOAL := all
-.PHONY: all help configure test soak test-slurm demo atari bench lint format install clean
+.PHONY: all help configure test soak fuzz test-slurm demo atari bench lint format install clean
 
 # What a target needs beyond the build: all of it is looked for, and installed, in one go.
 demo: NEEDS := demo
@@ -36,11 +36,15 @@ test-slurm: all ## studies on a real Slurm, started for the test
 	@scripts/test-venv.sh $(BUILD)/venv
 	@QGRAFT="$(CURDIR)/$(QGRAFT)" $(BUILD)/venv/bin/python -m pytest -q tests/slurm
 
-soak: all ## kill and resume runs for SECONDS (default 600), compare every file
-	@scripts/install-deps.sh test atari
+soak: all ## kill and resume runs for SECONDS (default 600); let every call fail; valgrind
+	@scripts/install-deps.sh test atari soak
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"
 	@QGRAFT_ATARI="$(TEST_ATARI)" scripts/soak.sh $(BUILD)/release $(BUILD)/venv/bin/python $(SECONDS)
+
+fuzz: ## feed every reader of files with what libFuzzer thinks of, for SECONDS (default 60) each
+	@scripts/install-deps.sh build fuzz
+	@scripts/fuzz.sh $(or $(SECONDS),60)
 
 demo: all ## run a small study on the built-in games and write its report
 	@$(QGRAFT) run studies/demo.yaml --out $(BUILD)/demo

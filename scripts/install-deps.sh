@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing of the packages that a target needs: install-deps.sh GROUP...
-# Groups: build, atari, test, browser, slurm, lint, peers, demo. Quick and silent when all is there; asks
+# Groups: build, atari, test, browser, slurm, lint, fuzz, soak, peers, demo. Quick and silent when all is there; asks
 # apt otherwise.
 set -euo pipefail
 
@@ -19,6 +19,8 @@ declare -A groups=(
         gnuplot-nox cmd:gnuplot"
     [lint]="clang-format cmd:clang-format clang-tidy cmd:clang-tidy cppcheck cmd:cppcheck
         shellcheck cmd:shellcheck"
+    [fuzz]="clang cmd:clang libclang-rt-14-dev fuzzer:"
+    [soak]="valgrind cmd:valgrind"
     [peers]="g++ cmd:c++ libdnnl-dev header:dnnl.h python3 cmd:python3 python3-venv python:ensurepip
         ca-certificates file:/etc/ssl/certs"
     [demo]="gnuplot-nox cmd:gnuplot"
@@ -29,6 +31,8 @@ have() {
     case $1 in
     cmd:*) command -v "$what" ;;
     sbin:*) PATH=$PATH:/usr/sbin:/sbin command -v "$what" ;;
+    fuzzer:*) echo "int LLVMFuzzerTestOneInput(void) { return 0; }" |
+        clang -fsanitize=fuzzer,address -x c - -o /dev/null ;;
     file:*) test -e "$what" ;;
     header:*) echo "#include <$what>" | cc -E - ;;
     lib:*) pkg-config --exists "$what" ;;
@@ -49,7 +53,7 @@ find_missing() {
 
 for group in "$@"; do
     if [[ -z ${groups[$group]-} ]]; then
-        echo "install-deps.sh: there is no group '$group': build, atari, test, browser, slurm, lint, peers, demo" >&2
+        echo "install-deps.sh: there is no group '$group': build, atari, test, browser, slurm, lint, fuzz, soak, peers, demo" >&2
         exit 2
     fi
 done

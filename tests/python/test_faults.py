@@ -1,8 +1,8 @@
 """One call fails, as memory, disks and signals do: no command dies of it, each says so in one line,
 nothing half written has a final name, and the same command then makes what it would have made.
 
-Of the hundreds of calls of every command a sample fails; QGRAFT_FAULTS=all lets each fail in turn
-(make soak)."""
+Of the hundreds of calls of every command a sample fails; with QGRAFT_FAULTS=all (make soak) each in
+turn, of studies and reports some hundred."""
 
 import itertools
 import json
@@ -46,8 +46,9 @@ class Command:
     """A command of qgraft on a folder, the command of it that meets the faults, how many are tried
     and what it leaves."""
 
-    def __init__(self, words, leaves, meets=None, tries=10, before=None):
-        self.words, self.leaves, self.tries, self.before = words, leaves, tries, before
+    def __init__(self, words, leaves, meets=None, tries=10, before=None, most=10000):
+        self.words, self.leaves, self.before = words, leaves, before
+        self.tries = most if ALL else tries
         self.meets = meets or words[0]
 
     def run(self, folder, **environment):
@@ -116,19 +117,19 @@ def make_command(name, made):
                                  run_files),
         "distill": lambda: Command(["distill", network, "--samples", 300, *out,
                                     *killing.words(LESSONS)], run_files),
-        "study": lambda: Command(run_study, study_files, before=write_study, tries=6),
-        "study's run": lambda: Command(run_study, study_files, "graft", 4, write_study),
+        "study": lambda: Command(run_study, study_files, before=write_study, tries=3, most=150),
+        "study's run": lambda: Command(run_study, study_files, "graft", 2, write_study, 150),
         "status": lambda: Command(["status", "study", "--json"], output, before=copy_study),
         "report": lambda: Command(["report", "study"], report_files, before=copy_study,
-                                  tries=3),
+                                  tries=3, most=50),
         "rollout": lambda: Command(["rollout", "minatar/breakout", "--random", 50, "--seed", 1,
                                     "--out", "play.safetensors"], output),
     }[name]()
 
 
 def spread(calls, tries):
-    """Numbers of calls: all, or the first ones and others with equal steps between them."""
-    if ALL or calls <= tries:
+    """Numbers of calls, with equal steps between them."""
+    if calls <= tries:
         return list(range(1, calls + 1))
     return sorted({1 + i * (calls - 1) // (tries - 1) for i in range(tries)})
 
