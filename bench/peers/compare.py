@@ -102,9 +102,11 @@ def compare(threads):
     summary = {key: (min(least for least, _ in rounds), median(middle for _, middle in rounds))
                for key, rounds in times.items()}
     for key, (least, middle) in summary.items():
+        name = PEERS[key][0] if key in PEERS else key
+        ratios = (mine / ours for mine, ours in zip(summary[key], summary["qgraft"]))
         checked = f"{errors[key]:.1e}" if key in errors else ""
-        print(f"{PEERS[key][0] if key in PEERS else key:20}{least:9.3f}{middle:9.3f}"
-              f"{least / summary['qgraft'][0]:9.2f}{middle / summary['qgraft'][1]:7.2f}       {checked}", flush=True)
+        print(f"{name:20}{least:9.3f}{middle:9.3f}", *(f"{ratio:7.2f}" for ratio in ratios),
+              f"     {checked}", flush=True)
 
 
 for threads in (1, 2):

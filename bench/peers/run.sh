@@ -31,7 +31,7 @@ done
 stub libnvshmem_host.so.3 "char nvshmem_selected_device_transport[64];" \
     "-Wl,--version-script=bench/peers/nvshmem.map"
 
-if [[ bench/peers/onednn_update.cpp -nt $onednn || bench/peers/onednn_network.hpp -nt $onednn ]]; then
-    c++ -std=c++17 -O3 -march=native -fno-math-errno -fopenmp bench/peers/onednn_update.cpp -ldnnl -o "$onednn"
-fi
-PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" bench/peers/compare.py "$qgraft" "$onednn" "$preset"
+c++ -std=c++17 -O3 -march=native -fno-math-errno -fopenmp bench/peers/onednn_update.cpp -ldnnl \
+    -o "$onednn"
+export PYTHONDONTWRITEBYTECODE=1
+exec "$venv/bin/python" bench/peers/compare.py "$qgraft" "$onednn" "$preset"
