@@ -26,7 +26,6 @@ check evaluate graft/best.safetensors --steps 50
 check inspect graft/best.safetensors --pedigree
 check similarity minatar/breakout minatar/asterix
 check run "$studies/demo.yaml" --plan
-check run "$studies/paper/figure2.yaml" --plan
 "$qgraft" run "$studies/demo.yaml" --scale 0.01 --out study --quiet
 check run study --quiet
 check status study
