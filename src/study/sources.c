@@ -71,6 +71,20 @@ static qg_status read_take(const source_reader *r, const qg_yaml *node, qg_study
     return QG_OK;
 }
 
+/* What all sources that are made here have, then the run itself, unless reading it has failed. */
+static qg_status add_run(const source_reader *r, const qg_yaml *node, qg_status status,
+                         qg_study_run *run, qg_study_source *source)
+{
+    if (!status) status = read_take(r, node, source);
+    if (!status) status = qg_study_run_seeds(r->study, node, run);
+    if (status) {
+        qg_study_free_run(run);
+        return status;
+    }
+    snprintf(run->id, sizeof run->id, "%s", source->name);
+    return qg_study_add_run(r->study, run, &source->run);
+}
+
 /* {game: ..., steps: ..., settings: ...}: a training. */
 static qg_status read_trained(const source_reader *r, const qg_yaml *node, qg_study_source *source)
 {
@@ -80,14 +94,7 @@ static qg_status read_trained(const source_reader *r, const qg_yaml *node, qg_st
     qg_status status = qg_study_check_keys(reader, node, source->name, train_keys);
     if (!status) status = qg_study_game_and_steps(reader, node, &run);
     if (!status) status = qg_study_settings(reader, node, run.game, NULL, &run.settings);
-    if (!status) status = read_take(r, node, source);
-    if (!status) status = qg_study_run_seeds(reader, node, &run);
-    if (status) {
-        qg_study_free_run(&run);
-        return status;
-    }
-    snprintf(run.id, sizeof run.id, "%s", source->name);
-    return qg_study_add_run(reader, &run, &source->run);
+    return add_run(r, node, status, &run, source);
 }
 
 static qg_status read_teachers(const source_reader *r, const qg_yaml *node, qg_study_run *run)
@@ -151,14 +158,7 @@ static qg_status read_distilled(const source_reader *r, const qg_yaml *node,
     if (!status)
         status = qg_study_settings(reader, node, run.game, qg_source_network(study, first),
                                    &run.settings);
-    if (!status) status = read_take(r, node, source);
-    if (!status) status = qg_study_run_seeds(reader, node, &run);
-    if (status) {
-        qg_study_free_run(&run);
-        return status;
-    }
-    snprintf(run.id, sizeof run.id, "%s", source->name);
-    return qg_study_add_run(reader, &run, &source->run);
+    return add_run(r, node, status, &run, source);
 }
 
 static qg_status add_snapshot(const study_reader *reader, qg_study_run *run, int64_t step)
