@@ -48,8 +48,8 @@ qg_status qg_file_append(int descriptor, const void *data, size_t size, const ch
 /* Creates the folder and its parents where they do not exist. */
 qg_status qg_folder_create(const char *path, qg_error *error);
 
-/* QG_ERROR_DATA when the folder holds a symbolic link: a file of that name would be written where it
- * leads. For folders in which only we make files. */
+/* QG_ERROR_DATA when the folder holds a symbolic link: a file of that name would be written where
+ * it leads. For folders in which only we make files. */
 qg_status qg_folder_refuse_links(const char *folder, qg_error *error);
 
 /* "FOLDER/NAME" in malloc'ed memory, NULL when there is none. */
@@ -66,6 +66,6 @@ typedef struct qg_lock {
  * is -1 after every failure. The lock is not passed on through exec. */
 qg_status qg_lock_folder(const char *folder, qg_lock *lock, qg_error *error);
 bool qg_folder_is_locked(const char *folder); /* whether a process holds its lock at the moment */
-void qg_unlock_folder(qg_lock *lock); /* a lock that is not held is allowed */
+void qg_unlock_folder(qg_lock *lock);         /* a lock that is not held is allowed */
 
 #endif
