@@ -205,11 +205,11 @@ static bool valid(const void *state, bool ended)
             return false;
     return columns(game->aliens) != 0 && qg_minatar_on_board(game->cannon) &&
            (game->alien_direction == -1 || game->alien_direction == 1) &&
-           game->interval == MOVE_INTERVAL - game->ramp_index &&
            qg_minatar_within(game->move_timer, 0, MOVE_INTERVAL) &&
            qg_minatar_within(game->alien_shot_timer, 0, ALIEN_SHOT_INTERVAL) &&
            qg_minatar_within(game->shot_timer, 0, SHOT_COOL_DOWN) &&
-           qg_minatar_within(game->ramp_index, 0, RAMPS);
+           qg_minatar_within(game->ramp_index, 0, RAMPS) &&
+           game->interval == MOVE_INTERVAL - game->ramp_index;
 }
 
 const qg_minatar_rules qg_minatar_space_invaders = {
