@@ -123,7 +123,7 @@ qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, uin
 {
     const qg_yaml *const node = qg_yaml_get(mapping, "seeds");
     if (!node) return QG_OK;
-    int64_t number = 0;
+    int64_t number = 1; /* at least */
     const bool list = node->kind == QG_YAML_LIST;
     if (!list) {
         const qg_status status = qg_study_count(reader, mapping, "seeds", 1, MOST_SEEDS, &number);
@@ -160,11 +160,12 @@ void *qg_study_append(const study_reader *reader, void *array, int *count, size_
     void *items;
     memcpy(&items, array, sizeof items); /* a pointer of any type, by its bytes */
     if ((used & (used - 1)) == 0) {
-        items = realloc(items, (used ? 2 * used : 1) * size);
-        if (!items) {
+        void *const larger = realloc(items, (used ? 2 * used : 1) * size);
+        if (!larger) {
             qg_fail_memory(reader->error, "a study", 2 * used * size);
             return NULL;
         }
+        items = larger;
         memcpy(array, &items, sizeof items);
     }
     char *const item = (char *)items + used * size;

@@ -134,9 +134,9 @@ INLINE void forward_tile(const int rows, const forward_block *block, const float
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
         if (block->bias)
-            load_halves(block->bias, block->bias + 8, c[i]);
+            load_halves(block->bias, true, c[i]);
         else
-            load_halves(o[i], block->high ? o[i] + 8 : NULL, c[i]);
+            load_halves(o[i], block->high, c[i]);
     multiply(rows, a, block->runs, block->run_count, c);
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) {
@@ -219,7 +219,7 @@ static void forward_single(const qg_plan *plan, const float *in, const float *we
     const float *a = in + plan->pixel_in[0];
     panel c[4];
     for (int p = 0; p < 4; p++)
-        load_halves(bias + (index + p) * QG_PANEL, bias + (index + p) * QG_PANEL + 8, c[p]);
+        load_halves(bias + (index + p) * QG_PANEL, true, c[p]);
     for (int s = 0; s < plan->segment_count; s++) {
         const float *x = a + plan->segments[s].offset;
 #pragma GCC unroll 2
@@ -326,7 +326,7 @@ INLINE void input_gradient_tile(const int rows, const gather_tile *t)
         const float *active = t->in + (size_t)i * t->in_image;
         const size_t to = (size_t)i * t->below_image;
         panel mask;
-        load_halves(active, t->high ? active + 8 : NULL, mask);
+        load_halves(active, t->high != NULL, mask);
         for (int v = 0; v < VECTORS; v++)
             c[i][v] = vec_where_positive(c[i][v] * scale, mask[v]);
         store_halves(t->low + to, t->high ? t->high + to : NULL, c[i]);

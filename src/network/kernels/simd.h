@@ -142,11 +142,12 @@ static inline vec vec_where_positive(vec a, vec m)
 enum { VECTORS = QG_PANEL / LANES };
 typedef vec panel[VECTORS]; /* 16 floats */
 
-/* 16 floats at two places of 8 each; the second may be NULL (zeros; not stored). */
+/* 16 floats, of which the upper 8 may not be there: loaded as zeros unless `high`; stored at a place
+ * of their own, unless it is NULL. */
 #ifdef QG_ISA_AVX512
-static inline void load_halves(const float *low, const float *high, panel p)
+static inline void load_halves(const float *low, bool high, panel p)
 {
-    const __m256d upper = high ? _mm256_castps_pd(_mm256_loadu_ps(high)) : _mm256_setzero_pd();
+    const __m256d upper = high ? _mm256_castps_pd(_mm256_loadu_ps(low + 8)) : _mm256_setzero_pd();
     const __m512d lower = _mm512_castpd256_pd512(_mm256_castps_pd(_mm256_loadu_ps(low)));
     p[0] = _mm512_castpd_ps(_mm512_insertf64x4(lower, upper, 1));
 }
@@ -160,11 +161,11 @@ static inline void store_halves(float *low, float *high, const panel p)
 #else
 enum { HALF = VECTORS / 2 };
 
-static inline void load_halves(const float *low, const float *high, panel p)
+static inline void load_halves(const float *low, bool high, panel p)
 {
     for (int v = 0; v < HALF; v++) {
         p[v] = vec_load(low + v * LANES);
-        p[HALF + v] = high ? vec_load(high + v * LANES) : vec_set(0);
+        p[HALF + v] = high ? vec_load(low + 8 + v * LANES) : vec_set(0);
     }
 }
 
