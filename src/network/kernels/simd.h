@@ -142,8 +142,8 @@ static inline vec vec_where_positive(vec a, vec m)
 enum { VECTORS = QG_PANEL / LANES };
 typedef vec panel[VECTORS]; /* 16 floats */
 
-/* 16 floats, of which the upper 8 may not be there: loaded as zeros unless `high`; stored at a place
- * of their own, unless it is NULL. */
+/* 16 floats, of which the upper 8 may not be there: loaded as zeros unless `high`; stored at a
+ * place of their own, unless it is NULL. */
 #ifdef QG_ISA_AVX512
 static inline void load_halves(const float *low, bool high, panel p)
 {
