@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "network/plan.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,11 @@ static void check_bias_gradient(const layer_case *c, const qg_kernels *kernels)
     free(got);
 }
 
+static float normal(float x)
+{
+    return fabsf(x) < FLT_MIN ? 0 : x;
+}
+
 static void check_rmsprop(layer_case *c, const qg_kernels *kernels)
 {
     enum { COUNT = 16 * 9 };
@@ -224,8 +230,8 @@ static void check_rmsprop(layer_case *c, const qg_kernels *kernels)
     }
     for (size_t i = 0; i < COUNT; i++) {
         const float part = (1 - s.decay) * d[i];
-        const float m1 = want[1][i] = fmaf(s.decay, sets[1][i], part);
-        const float m2 = want[2][i] = fmaf(s.decay, sets[2][i], part * d[i]);
+        const float m1 = want[1][i] = normal(fmaf(s.decay, sets[1][i], part));
+        const float m2 = want[2][i] = normal(fmaf(s.decay, sets[2][i], part * d[i]));
         const float variance = fmaf(-m1, m1, m2);
         want[0][i] =
             sets[0][i] + s.learning_rate * d[i] / sqrtf((variance > 0 ? variance : 0) + s.epsilon);

@@ -596,8 +596,10 @@ static void rmsprop(const qg_rmsprop *settings, float *weights, float *moment1, 
     const vec epsilon = vec_set(settings->epsilon), rate = vec_set(settings->learning_rate);
     for (size_t i = 0; i < count; i += LANES) { /* every block is padded to 16 */
         const vec d = vec_load(gradient + i), part = rest * d;
-        const vec m1 = vec_fma(decay, vec_load(moment1 + i), part);
-        const vec m2 = vec_fma(decay, vec_load(moment2 + i), part * d);
+        /* The moments of a unit that has died decay for ever: denormals would stay, each at the
+         * price of a hundred operations. */
+        const vec m1 = vec_normal(vec_fma(decay, vec_load(moment1 + i), part));
+        const vec m2 = vec_normal(vec_fma(decay, vec_load(moment2 + i), part * d));
         vec_store(moment1 + i, m1);
         vec_store(moment2 + i, m2);
         /* Rounding can leave a variance of large gradients slightly negative. */

@@ -4,6 +4,7 @@
 #ifndef QG_SIMD_H
 #define QG_SIMD_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -47,6 +48,13 @@ static inline vec vec_where_positive(vec a, vec m)
 {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m, _mm512_setzero_ps(), _CMP_GT_OQ), a);
 }
+/* a, or 0 where a is denormal */
+static inline vec vec_normal(vec a)
+{
+    const __mmask16 denormal =
+        _mm512_cmp_ps_mask(_mm512_abs_ps(a), _mm512_set1_ps(FLT_MIN), _CMP_LT_OQ);
+    return _mm512_mask_mov_ps(a, denormal, _mm512_setzero_ps());
+}
 
 #elif defined(QG_ISA_AVX2)
 
@@ -86,6 +94,12 @@ static inline bool vec_any(vec a) /* is a number not 0? */
 static inline vec vec_where_positive(vec a, vec m)
 {
     return _mm256_and_ps(a, _mm256_cmp_ps(m, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+/* a, or 0 where a is denormal */
+static inline vec vec_normal(vec a)
+{
+    const __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+    return _mm256_andnot_ps(_mm256_cmp_ps(size, _mm256_set1_ps(FLT_MIN), _CMP_LT_OQ), a);
 }
 
 #else /* any compiler with GNU C vectors; fmaf is exact everywhere, fast where the machine has it  \
@@ -134,6 +148,12 @@ static inline vec vec_where_positive(vec a, vec m)
 {
     for (int i = 0; i < LANES; i++)
         a[i] = m[i] > 0 ? a[i] : 0;
+    return a;
+}
+static inline vec vec_normal(vec a)
+{
+    for (int i = 0; i < LANES; i++)
+        a[i] = fabsf(a[i]) < FLT_MIN ? 0 : a[i];
     return a;
 }
 
