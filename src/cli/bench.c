@@ -10,7 +10,7 @@
 #include "base/team.h"
 #include "base/text.h"
 
-enum { OPTION_PRESET = 256, OPTION_SECONDS };
+enum { OPTION_PRESET = 256, OPTION_SECONDS, OPTION_ISA };
 enum { MAX_TIMES = 1 << 16 };
 
 static const char documentation[] =
@@ -28,6 +28,8 @@ static const struct argp_option argp_options[] = {
      "network for update and act: nature, nature-pad0 or grid (default: nature and grid)", 0},
     {"threads", 't', "N", 0, "threads (default: 1 and all cores)", 0},
     {"seconds", OPTION_SECONDS, "S", 0, "time for one measurement (default 1.5)", 0},
+    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)",
+     0},
     {"json", 'j', NULL, 0, "print JSON", 0},
     {0}};
 
@@ -40,7 +42,7 @@ enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
 typedef struct bench_arguments {
     bool wanted[SUBJECTS], some; /* subjects that were named */
-    const char *preset, *threads, *seconds;
+    const char *preset, *threads, *seconds, *isa;
     bool json;
 } bench_arguments;
 
@@ -68,6 +70,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_SECONDS:
         a->seconds = text;
+        break;
+    case OPTION_ISA:
+        a->isa = text;
         break;
     case 'j':
         a->json = true;
@@ -191,13 +196,13 @@ static void read_cpu_model(char *model, size_t size)
     fclose(file);
 }
 
-/* The instruction set that engines choose here. */
-static qg_status find_isa(const char **isa, qg_error *error)
+/* The instruction set of an engine that is asked for `wanted`, or, with NULL, chooses. */
+static qg_status find_isa(const char *wanted, const char **isa, qg_error *error)
 {
     qg_architecture architecture;
     qg_engine *engine;
     qg_status status = qg_architecture_make("grid", 10, 10, 10, 1, 3, &architecture, error);
-    if (!status) status = qg_engine_create(&architecture, 1, 1, NULL, &engine, error);
+    if (!status) status = qg_engine_create(&architecture, 1, 1, wanted, &engine, error);
     if (status) return status;
     *isa = qg_engine_isa(engine); /* static */
     qg_engine_destroy(engine);
@@ -245,12 +250,11 @@ int cmd_bench(int argc, char **argv)
     bench_session bench;
     qg_error error;
     char model[256];
-    const char *isa = NULL;
     qg_status status = resolve(&arguments, &bench, &error);
-    if (!status) status = find_isa(&isa, &error);
+    if (!status) status = find_isa(arguments.isa, &bench.isa, &error);
     if (!status) {
         read_cpu_model(model, sizeof model);
-        if (!bench.json) printf("qgraft " QG_VERSION ", %s, %s\n", model, isa);
+        if (!bench.json) printf("qgraft " QG_VERSION ", %s, %s\n", model, bench.isa);
         status = run(&arguments, &bench, &error);
     }
     if (status) {
@@ -264,6 +268,6 @@ int cmd_bench(int argc, char **argv)
         return 0;
     }
     return cli_print_json(json_pack("{s:s, s:s, s:i, s:s, s:o, s:o}", "version", QG_VERSION, "cpu",
-                                    model, "threads", bench.threads, "isa", isa, "figures",
+                                    model, "threads", bench.threads, "isa", bench.isa, "figures",
                                     bench.figures, "skipped", bench.skipped));
 }

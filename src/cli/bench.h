@@ -15,6 +15,7 @@ typedef struct bench_session {
     int threads;        /* the most that are used */
     bool threads_given; /* ... and no other number */
     double seconds;     /* for one measurement */
+    const char *isa;    /* instruction set of the network's kernels */
     bool json;
     json_t *figures;            /* [{subject, what, name, value, unit}] */
     json_t *skipped;            /* [text] what could not be measured, and why */
@@ -49,9 +50,9 @@ qg_status bench_repeat(const bench_session *bench, void (*work)(void *context), 
                        bench_times *times, qg_error *error);
 
 /* What the machine can do at most, measured with `threads` threads: the fused multiply-adds of
- * independent AVX2 or AVX-512 chains (0 where there is neither), and STREAM's triad in main memory.
- */
-qg_status bench_fma_peak(int threads, double *flops, qg_error *error);
+ * independent chains, of AVX-512 where `isa` is that, else of AVX2 (0 where there is none), and
+ * STREAM's triad in main memory. */
+qg_status bench_fma_peak(const char *isa, int threads, double *flops, qg_error *error);
 qg_status bench_bandwidth(int threads, double *bytes, qg_error *error);
 
 /* A folder of its own under $TMPDIR or /tmp, and its end with all in it. */

@@ -4,6 +4,7 @@
 #include "base/team.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -48,12 +49,12 @@ static void run_fma_loop(void *context, int member)
     loop->results[member] = loop->run();
 }
 
-qg_status bench_fma_peak(int threads, double *flops, qg_error *error)
+qg_status bench_fma_peak(const char *isa, int threads, double *flops, qg_error *error)
 {
     fma_loop loop = {multiply_add_8, 8, {0}};
     *flops = 0;
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return QG_OK;
-    if (__builtin_cpu_supports("avx512f")) loop = (fma_loop){multiply_add_16, 16, {0}};
+    if (strcmp(isa, "avx512") == 0) loop = (fma_loop){multiply_add_16, 16, {0}};
     qg_team *team;
     const qg_status status = qg_team_create(threads, &team, error);
     if (status) return status;
@@ -68,9 +69,9 @@ qg_status bench_fma_peak(int threads, double *flops, qg_error *error)
     return QG_OK;
 }
 #else
-qg_status bench_fma_peak(int threads, double *flops, qg_error *error)
+qg_status bench_fma_peak(const char *isa, int threads, double *flops, qg_error *error)
 {
-    (void)threads, (void)error;
+    (void)isa, (void)threads, (void)error;
     *flops = 0;
     return QG_OK;
 }

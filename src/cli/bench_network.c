@@ -101,7 +101,8 @@ static qg_status fill_from_game(network_bench *n, qg_error *error)
     return status;
 }
 
-static qg_status open_network(const char *preset, int threads, network_bench *n, qg_error *error)
+static qg_status open_network(const bench_session *b, const char *preset, int threads,
+                              network_bench *n, qg_error *error)
 {
     *n = (network_bench){0};
     qg_settings settings;
@@ -117,7 +118,7 @@ static qg_status open_network(const char *preset, int threads, network_bench *n,
     n->screens = malloc(screens * sizeof *n->screens);
     if (!n->memory || !n->screens) return qg_fail_memory(error, "a minibatch", screens * screen);
     fill_batch(n, parts, screen);
-    status = qg_engine_create(a, BATCH, threads, NULL, &n->engine, error);
+    status = qg_engine_create(a, BATCH, threads, b->isa, &n->engine, error);
     qg_network network = {0};
     if (!status) status = qg_network_create(a, &network, error);
     if (status) return status;
@@ -263,7 +264,7 @@ static qg_status measure_update(bench_session *b, const char *preset, int thread
                                 qg_error *error)
 {
     network_bench n;
-    qg_status status = open_network(preset, threads, &n, error);
+    qg_status status = open_network(b, preset, threads, &n, error);
     if (!status) status = measure_screens(b, &n, preset, "dense", threads, m, error);
     if (!status) {
         if (fill_from_game(&n, error))
@@ -281,7 +282,7 @@ static qg_status measure_act(bench_session *b, const char *preset, int threads, 
     char what[64];
     network_bench n;
     bench_times times = {0};
-    qg_status status = open_network(preset, threads, &n, error);
+    qg_status status = open_network(b, preset, threads, &n, error);
     if (!status) status = bench_repeat(b, do_act, &n, &times, error);
     if (!status) {
         double products = 0;
@@ -304,7 +305,7 @@ typedef qg_status measurement(bench_session *b, const char *preset, int threads,
 static qg_status measure_machine(bench_session *b, int threads, machine *m, qg_error *error)
 {
     char what[64];
-    qg_status status = bench_fma_peak(threads, &m->flops, error);
+    qg_status status = bench_fma_peak(b->isa, threads, &m->flops, error);
     if (!status) status = bench_bandwidth(threads, &m->bytes, error);
     if (status) return status;
     snprintf(what, sizeof what, "threads %d", threads);

@@ -49,6 +49,7 @@ static qg_status measure(const bench_session *b, const char *domain, int threads
                                 .seed = 1,
                                 .steps = 1000000000,
                                 .threads = threads,
+                                .isa = b->isa,
                                 .progress = look,
                                 .context = &t,
                                 .stop = &t.stop};

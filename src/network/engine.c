@@ -68,12 +68,13 @@ static void place_parameters(qg_engine *engine)
  * two visits of RMSProp. */
 static size_t scratch_size(const qg_engine *engine)
 {
+    const size_t side = (size_t)engine->kernels->panels * QG_PANEL;
     size_t most = 0;
     for (int i = 0; i < engine->architecture.layer_count; i++) {
         const qg_plan *plan = &engine->plans[i];
         const size_t taps = (size_t)(plan->kernel * plan->kernel);
-        const size_t turned = taps * (size_t)plan->outputs * QG_PANEL;
-        const size_t block = plan->pixels == 1 ? LINEAR_BLOCK * QG_PANEL : weight_block(plan);
+        const size_t turned = taps * (size_t)plan->outputs * side;
+        const size_t block = plan->pixels == 1 ? LINEAR_BLOCK * side : weight_block(plan);
         if (turned > most) most = turned;
         if (block > most) most = block;
     }
@@ -136,8 +137,9 @@ qg_status qg_engine_create(const qg_architecture *architecture, int max_batch, i
     const qg_kernels *kernels = qg_kernels_select(isa);
     if (!kernels)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "instruction set '%s' is not to be had on this machine (portable, %s)", isa,
-                       qg_kernels_select(NULL)->name);
+                       "instruction set '%s' is not to be had on this machine (portable%s%s)", isa,
+                       qg_kernels_select("avx2") ? ", avx2" : "",
+                       qg_kernels_select("avx512") ? ", avx512" : "");
     qg_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return qg_fail_memory(error, "an engine", sizeof *engine);
     engine->architecture = *architecture;
@@ -562,7 +564,7 @@ static void learn_block(const update_job *job, int l, int member, int tile0, int
 }
 
 /* This member's part of layer `l`: a convolution's at once, since its gradients are sums over all
- * images; a linear layer's panel by panel for some k. */
+ * images; a linear layer's tile by tile for some k. */
 static void learn_weights(const update_job *job, int l, int member, int members)
 {
     const qg_engine *engine = job->engine;
@@ -571,11 +573,12 @@ static void learn_weights(const update_job *job, int l, int member, int members)
     int begin, end;
     qg_team_share(plan->k_tile_count, member, members, &begin, &end);
     const int tiles = linear ? LINEAR_BLOCK / engine->kernels->rows : end - begin;
-    const int panels = linear ? 1 : plan->panels;
+    const int panels = linear ? engine->kernels->panels : plan->panels;
     for (int tile = begin; tile < end; tile += tiles) {
         const int stop = end - tile < tiles ? end : tile + tiles;
         for (int p = 0; p < plan->panels; p += panels)
-            learn_block(job, l, member, tile, stop, p, p + panels);
+            learn_block(job, l, member, tile, stop, p,
+                        plan->panels - p < panels ? plan->panels : p + panels);
     }
 }
 
@@ -597,7 +600,8 @@ static void propagate(const update_job *job, int l, int member, int members)
 {
     qg_engine *engine = job->engine;
     const qg_plan *plan = &engine->plans[l];
-    const int groups = (plan->in_channels + QG_PANEL - 1) / QG_PANEL;
+    const int side = engine->kernels->panels * QG_PANEL;
+    const int groups = (plan->in_channels + side - 1) / side;
     int begin, end;
     qg_team_share(groups * plan->in_rows * plan->in_columns, member, members, &begin, &end);
     const float scale = 1 / (1 - dropout_of(engine, job->learning, l - 1));

@@ -174,6 +174,7 @@ def test_bench_refuses():
     assert "--preset: 'x'" in refusal("bench", "--preset", "x")
     assert "--threads: '0'" in refusal("bench", "--threads", 0)
     assert "--seconds: '-1'" in refusal("bench", "--seconds", -1)
+    assert "instruction set 'mmx'" in refusal("bench", "--isa", "mmx")
 
 
 def test_bench_gives_every_figure(tmp_path):

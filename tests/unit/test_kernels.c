@@ -148,7 +148,8 @@ static void check_input_gradient(const layer_case *c, const qg_kernels *kernels)
     const qg_plan *p = c->plan;
     const size_t count = (size_t)c->images * p->below_grad_image;
     float *want = allocate(count), *got = allocate(count);
-    float *scratch = allocate((size_t)(p->kernel * p->kernel * p->outputs * QG_PANEL));
+    const int side = QG_PANEL * kernels->panels;
+    float *scratch = allocate((size_t)(p->kernel * p->kernel * p->outputs * side));
     const float scale = 1.25f;
     for (int image = 0; image < c->images; image++)
         for (int y = 0; y < p->in_rows; y++)
@@ -159,7 +160,7 @@ static void check_input_gradient(const layer_case *c, const qg_kernels *kernels)
                          (size_t)(below * p->below_grad_pixel + channel % p->below_channels)] =
                         input_gradient(c, image, y, x, channel, scale);
                 }
-    const int items = (p->in_channels + QG_PANEL - 1) / QG_PANEL * p->in_rows * p->in_columns;
+    const int items = (p->in_channels + side - 1) / side * p->in_rows * p->in_columns;
     for (int part = 0; part < 3; part++)
         kernels->input_gradient(p, c->gradient, c->weights, c->in, got, scale, c->images,
                                 items * part / 3, items * (part + 1) / 3, scratch);

@@ -1,7 +1,8 @@
 /* Kernels of a weighted layer; see kernels.h for the layouts. Built once per instruction set.
  *
  * The core is a tile of rows x 16 sums that stay in registers (6 x 2 vectors of AVX2 leave four of
- * the sixteen registers for two weights and a broadcast; AVX-512 has 12 x 1 of its thirty-two):
+ * the sixteen registers for two weights and a broadcast; AVX-512 has 12 x 1 of its thirty-two, or
+ * 12 x 2 where two panels stand side by side, which share the broadcasts):
  *
  *            k ->                 panel: 16 outputs
  *   row 0   a a a a ...      k    b b b b b b b b b b b b b b b b
@@ -44,32 +45,79 @@
         ROWS_CASE(2, function, __VA_ARGS__)                                                        \
         ROWS_CASE(1, function, __VA_ARGS__)                                                        \
     }
+/* ... and function(rows, panels, ...) with `panels`, 1 or WIDE, a constant too. */
+#define WITH_TILE(rows, panels, function, ...)                                                     \
+    if (WIDE > 1 && (panels) > 1)                                                                  \
+        WITH_ROWS(rows, function, WIDE, __VA_ARGS__)                                               \
+    else                                                                                           \
+        WITH_ROWS(rows, function, 1, __VA_ARGS__)
 
-/* A run of k: `size` values from a[row] + offset against b[0 ... size-1][16]. */
+typedef panel tile_row[WIDE]; /* the sums of a row: all of them, or the first panel's */
+
+/* A run of k: `size` values from a[row] + offset against b[0 ... size-1][16], and as much for each
+ * further panel, b_stride floats on. */
 typedef struct run {
     int offset, size;
     const float *b;
 } run;
 
-INLINE void multiply(const int rows, const float *const *a, const run *runs, int run_count,
-                     panel *c)
+INLINE void load_panels(const int panels, const float *from, size_t stride, tile_row row)
+{
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            row[p][v] = vec_load(from + (size_t)p * stride + v * LANES);
+}
+
+INLINE void store_panels(const int panels, float *to, size_t stride, const tile_row row)
+{
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            vec_store(to + (size_t)p * stride + v * LANES, row[p][v]);
+}
+
+INLINE void zero_panels(const int panels, tile_row row)
+{
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            row[p][v] = vec_set(0);
+}
+
+/* c += x * w */
+INLINE void add_product(const int panels, float x, const tile_row w, tile_row c)
+{
+    const vec all = vec_set(x);
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            c[p][v] = vec_fma(all, w[p][v], c[p][v]);
+}
+
+/* A linear layer's weights come from beyond the second cache: they are fetched some k ahead. */
+enum { AHEAD = 64 * QG_PANEL };
+
+INLINE void multiply(const int rows, const int panels, const float *const *a, const run *runs,
+                     int run_count, size_t b_stride, tile_row *c)
 {
     for (const run *r = runs; r < runs + run_count; r++) {
         const float *b = r->b;
         const long end = r->offset + r->size;
 #pragma GCC unroll 4
         for (long k = r->offset; k < end; k++, b += QG_PANEL) {
-            panel w;
-#pragma GCC unroll 4
-            for (int v = 0; v < VECTORS; v++)
-                w[v] = vec_load(b + v * LANES);
+            tile_row w;
+#pragma GCC unroll 2
+            for (int p = 0; p < panels; p++)
+                __builtin_prefetch(b + (size_t)p * b_stride + AHEAD, 0, 2);
+            load_panels(panels, b, b_stride, w);
 #pragma GCC unroll 12
-            for (int i = 0; i < rows; i++) {
-                const vec x = vec_set(a[i][k]);
-#pragma GCC unroll 4
-                for (int v = 0; v < VECTORS; v++)
-                    c[i][v] = vec_fma(x, w[v], c[i][v]);
-            }
+            for (int i = 0; i < rows; i++)
+                add_product(panels, a[i][k], w, c[i]);
         }
     }
 }
@@ -118,33 +166,40 @@ static bool find_cells(const qg_plan *plan, const float *in, uint64_t *windows)
 
 /* ------------------------------------------------------------------------------- forward */
 
-/* One block of k for all pixels of a panel. */
+/* One block of k for all pixels of a panel, or of WIDE panels. */
 typedef struct forward_block {
     run runs[64]; /* segments, or cells */
     int run_count;
+    int panels;
+    size_t stride;     /* from a panel's weights to the next one's */
     const float *bias; /* NULL: the sums so far are in the outputs */
     bool relu;         /* of the last block */
-    bool high;         /* the panel's upper half exists */
+    bool high;         /* the last panel's upper half exists */
 } forward_block;
 
-INLINE void forward_tile(const int rows, const forward_block *block, const float *const *a,
-                         float *const *o)
+INLINE void forward_tile(const int rows, const int panels, const forward_block *block,
+                         const float *const *a, float *const *o)
 {
-    panel c[ROWS];
+    tile_row c[ROWS];
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
-        if (block->bias)
-            load_halves(block->bias, true, c[i]);
-        else
-            load_halves(o[i], block->high, c[i]);
-    multiply(rows, a, block->runs, block->run_count, c);
+#pragma GCC unroll 2
+        for (int p = 0; p < panels; p++)
+            if (block->bias)
+                load_halves(block->bias + p * QG_PANEL, true, c[i][p]);
+            else
+                load_halves(o[i] + p * QG_PANEL, p + 1 < panels || block->high, c[i][p]);
+    multiply(rows, panels, a, block->runs, block->run_count, block->stride, c);
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-        if (block->relu)
-            for (int v = 0; v < VECTORS; v++)
-                c[i][v] = vec_max(c[i][v], vec_set(0));
-        store_halves(o[i], block->high ? o[i] + 8 : NULL, c[i]);
-    }
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int p = 0; p < panels; p++) {
+            float *low = o[i] + p * QG_PANEL;
+            if (block->relu)
+                for (int v = 0; v < VECTORS; v++)
+                    c[i][p][v] = vec_max(c[i][p][v], vec_set(0));
+            store_halves(low, p + 1 < panels || block->high ? low + 8 : NULL, c[i][p]);
+        }
 }
 
 /* The runs of a kernel's cells that are not empty. */
@@ -182,20 +237,23 @@ static void forward_pixels(const qg_plan *plan, const float *in, const uint64_t 
             }
         }
         if (windows) select_cells(plan, window, weights, block);
-        WITH_ROWS(rows, forward_tile, block, a, o)
+        WITH_TILE(rows, block->panels, forward_tile, block, a, o)
         done += rows;
     }
 }
 
-static void forward_panel(const qg_plan *plan, const float *in, const uint64_t *windows,
-                          const float *weights, const float *bias, float *out, int images,
-                          int index)
+static void forward_panels(const qg_plan *plan, const float *in, const uint64_t *windows,
+                           const float *weights, const float *bias, float *out, int images,
+                           int index, int panels)
 {
-    const float *b = weights + (size_t)index * (size_t)plan->k_count * QG_PANEL;
-    /* The block's weights (at most 32 KB) stay in the first cache while all pixels pass. */
+    const size_t stride = (size_t)plan->k_count * QG_PANEL;
+    const float *b = weights + (size_t)index * stride;
+    /* The block's weights (at most 32 KB a panel) stay in the caches while all pixels pass. */
     for (int s = 0, size = 0; s < plan->segment_count; size = 0) {
-        forward_block block = {.bias = s == 0 ? bias + index * QG_PANEL : NULL,
-                               .high = plan->outputs - index * QG_PANEL > 8};
+        forward_block block = {.panels = panels,
+                               .stride = stride,
+                               .bias = s == 0 ? bias + index * QG_PANEL : NULL,
+                               .high = plan->outputs - (index + panels - 1) * QG_PANEL > 8};
         const float *first = b;
         while (s < plan->segment_count && block.run_count < QG_BLOCK_SEGMENTS &&
                (size == 0 || size + plan->segments[s].size <= QG_BLOCK_K)) {
@@ -250,8 +308,10 @@ static void forward(const qg_plan *plan, const float *in, const uint64_t *window
     if (images == 1 && plan->pixels == 1)
         for (; index + 4 <= panel1; index += 4)
             forward_single(plan, in, weights, bias, out, index);
-    for (; index < panel1; index++)
-        forward_panel(plan, in, windows, weights, bias, out, images, index);
+    for (int panels; index < panel1; index += panels) {
+        panels = panel1 - index < WIDE ? 1 : WIDE;
+        forward_panels(plan, in, windows, weights, bias, out, images, index, panels);
+    }
 }
 
 /* ------------------------------------------------------------------------ input gradient */
@@ -302,48 +362,58 @@ static size_t below_offset(const qg_plan *plan, int pixel, int c)
 typedef struct gather_tile {
     const run *runs;
     int run_count;
+    size_t b_stride;             /* from a panel's turned weights to the next one's */
     const float *gradient[ROWS]; /* of the images */
     const float *in;             /* of the first image: of the pixel */
-    float *low, *high;           /* two times 8 channels of the gradient below; high may be NULL */
+    float *low[WIDE];            /* for each panel two times 8 channels of the gradient below; */
+    float *high[WIDE];           /* the last of these may be NULL */
     size_t in_image, below_image;
     float scale;
 } gather_tile;
 
-INLINE void input_gradient_tile(const int rows, const gather_tile *t)
+INLINE void input_gradient_tile(const int rows, const int panels, const gather_tile *t)
 {
-    panel c[ROWS];
+    tile_row c[ROWS];
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) {
         __builtin_prefetch(t->in + (size_t)i * t->in_image);
-        __builtin_prefetch(t->low + (size_t)i * t->below_image, 1);
-        for (int v = 0; v < VECTORS; v++)
-            c[i][v] = vec_set(0);
+        __builtin_prefetch(t->low[0] + (size_t)i * t->below_image, 1);
+        zero_panels(panels, c[i]);
     }
-    multiply(rows, t->gradient, t->runs, t->run_count, c);
+    multiply(rows, panels, t->gradient, t->runs, t->run_count, t->b_stride, c);
     const vec scale = vec_set(t->scale);
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-        const float *active = t->in + (size_t)i * t->in_image;
-        const size_t to = (size_t)i * t->below_image;
-        panel mask;
-        load_halves(active, t->high != NULL, mask);
-        for (int v = 0; v < VECTORS; v++)
-            c[i][v] = vec_where_positive(c[i][v] * scale, mask[v]);
-        store_halves(t->low + to, t->high ? t->high + to : NULL, c[i]);
-    }
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int p = 0; p < panels; p++) {
+            const float *active = t->in + (size_t)i * t->in_image + p * QG_PANEL;
+            const size_t to = (size_t)i * t->below_image;
+            panel mask;
+            load_halves(active, t->high[p] != NULL, mask);
+            for (int v = 0; v < VECTORS; v++)
+                c[i][p][v] = vec_where_positive(c[i][p][v] * scale, mask[v]);
+            store_halves(t->low[p] + to, t->high[p] ? t->high[p] + to : NULL, c[i][p]);
+        }
 }
 
-/* Input pixels [first, last) of one panel: image by image, as many as a tile has rows, so that
- * their gradients are in the second cache and the taps of one phase in the first. */
-static void gather_panel(const qg_plan *plan, const float *gradient, const float *in, float *below,
-                         float scale, int images, int c0, const qg_gather *first,
-                         const qg_gather *last, const float *b)
+/* Floats of a panel's turned weights. */
+static size_t turned_size(const qg_plan *plan)
+{
+    return (size_t)(plan->kernel * plan->kernel * plan->outputs) * QG_PANEL;
+}
+
+/* Input pixels [first, last) of the panels from channel c0 on: image by image, as many as a tile
+ * has rows, so that their gradients are in the second cache and the taps of one phase in the first.
+ */
+static void gather_panels(const qg_plan *plan, const float *gradient, const float *in, float *below,
+                          float scale, int images, int c0, int panels, const qg_gather *first,
+                          const qg_gather *last, const float *b)
 {
     run runs[64 * 64]; /* the largest kernel */
-    const bool high = plan->in_channels - c0 > 8;
     for (int image = 0, rows; image < images; image += rows) {
         rows = qg_tile_rows(images - image, ROWS);
         gather_tile tile = {.runs = runs,
+                            .b_stride = turned_size(plan),
                             .in_image = plan->in_image,
                             .below_image = plan->below_grad_image,
                             .scale = scale};
@@ -354,9 +424,12 @@ static void gather_panel(const qg_plan *plan, const float *gradient, const float
             set_taps(plan, g, b, runs);
             tile.run_count = g->rows * g->columns;
             tile.in = in + (size_t)image * plan->in_image + g->in + c0;
-            tile.low = to + below_offset(plan, g->in_pixel, c0);
-            tile.high = high ? to + below_offset(plan, g->in_pixel, c0 + 8) : NULL;
-            WITH_ROWS(rows, input_gradient_tile, &tile)
+            for (int p = 0, c = c0; p < panels; p++, c += QG_PANEL) {
+                const bool high = plan->in_channels - c > 8;
+                tile.low[p] = to + below_offset(plan, g->in_pixel, c);
+                tile.high[p] = high ? to + below_offset(plan, g->in_pixel, c + 8) : NULL;
+            }
+            WITH_TILE(rows, panels, input_gradient_tile, &tile)
         }
     }
 }
@@ -367,11 +440,13 @@ static void input_gradient(const qg_plan *plan, const float *gradient, const flo
 {
     const int pixels = plan->in_rows * plan->in_columns;
     for (int item = item0, next; item < item1; item = next) {
-        const int from = item / pixels * pixels, c0 = item / pixels * QG_PANEL;
+        const int from = item / pixels * pixels, c0 = item / pixels * WIDE * QG_PANEL;
+        const int panels = plan->in_channels - c0 > QG_PANEL ? WIDE : 1;
         next = item1 < from + pixels ? item1 : from + pixels;
-        turn_weights(plan, weights, c0, scratch);
-        gather_panel(plan, gradient, in, below, scale, images, c0, plan->gathers + (item - from),
-                     plan->gathers + (next - from), scratch);
+        for (int p = 0; p < panels; p++)
+            turn_weights(plan, weights, c0 + p * QG_PANEL, scratch + (size_t)p * turned_size(plan));
+        gather_panels(plan, gradient, in, below, scale, images, c0, panels,
+                      plan->gathers + (item - from), plan->gathers + (next - from), scratch);
     }
 }
 
@@ -406,38 +481,37 @@ typedef struct walk {
     bool first; /* the sums begin */
 } walk;
 
-INLINE void accumulate(const int k_rows, const float *in, const float *gradient, const walk *w,
-                       float *d)
+INLINE void load_sums(const int k_rows, const int panels, bool first, const float *d,
+                      size_t d_stride, tile_row *c)
 {
-    panel c[ROWS];
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            c[i][v] = w->first ? vec_set(0) : vec_load(d + i * QG_PANEL + v * LANES);
+        if (first)
+            zero_panels(panels, c[i]);
+        else
+            load_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
+}
+
+INLINE void accumulate(const int k_rows, const int panels, const float *in, const float *gradient,
+                       const walk *w, float *d, size_t d_stride)
+{
+    tile_row c[ROWS];
+    load_sums(k_rows, panels, w->first, d, d_stride, c);
     const size_t in_step = w->in_step, grad_step = w->grad_step;
     for (int y = 0; y < w->rows; y++) {
         const float *a = in + (size_t)y * w->in_row, *g = gradient + (size_t)y * w->grad_row;
 #pragma GCC unroll 4
         for (int x = w->columns; x > 0; x--, a += in_step, g += grad_step) {
-            panel dy;
-#pragma GCC unroll 4
-            for (int v = 0; v < VECTORS; v++)
-                dy[v] = vec_load(g + v * LANES);
+            tile_row dy;
+            load_panels(panels, g, QG_PANEL, dy);
 #pragma GCC unroll 12
-            for (int i = 0; i < k_rows; i++) {
-                const vec value = vec_set(a[i]);
-#pragma GCC unroll 4
-                for (int v = 0; v < VECTORS; v++)
-                    c[i][v] = vec_fma(value, dy[v], c[i][v]);
-            }
+            for (int i = 0; i < k_rows; i++)
+                add_product(panels, a[i], dy, c[i]);
         }
     }
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            vec_store(d + i * QG_PANEL + v * LANES, c[i][v]);
+        store_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
 }
 
 /* A pixel whose cell is not empty: offsets of its inputs and of its gradient. */
@@ -445,35 +519,24 @@ typedef struct spot {
     int in, gradient;
 } spot;
 
-INLINE void accumulate_spots(const int k_rows, const float *in, const float *gradient,
-                             const spot *spots, int count, bool first, float *d)
+INLINE void accumulate_spots(const int k_rows, const int panels, const float *in,
+                             const float *gradient, const spot *spots, int count, bool first,
+                             float *d, size_t d_stride)
 {
-    panel c[ROWS];
-#pragma GCC unroll 12
-    for (int i = 0; i < k_rows; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            c[i][v] = first ? vec_set(0) : vec_load(d + i * QG_PANEL + v * LANES);
+    tile_row c[ROWS];
+    load_sums(k_rows, panels, first, d, d_stride, c);
 #pragma GCC unroll 4
     for (const spot *s = spots; s < spots + count; s++) {
         const float *a = in + s->in, *g = gradient + s->gradient;
-        panel dy;
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            dy[v] = vec_load(g + v * LANES);
+        tile_row dy;
+        load_panels(panels, g, QG_PANEL, dy);
 #pragma GCC unroll 12
-        for (int i = 0; i < k_rows; i++) {
-            const vec value = vec_set(a[i]);
-#pragma GCC unroll 4
-            for (int v = 0; v < VECTORS; v++)
-                c[i][v] = vec_fma(value, dy[v], c[i][v]);
-        }
+        for (int i = 0; i < k_rows; i++)
+            add_product(panels, a[i], dy, c[i]);
     }
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            vec_store(d + i * QG_PANEL + v * LANES, c[i][v]);
+        store_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
 }
 
 /* The tiles and panels of a weight gradient, and where it goes. */
@@ -483,15 +546,36 @@ typedef struct weight_tiles {
     float *result;
 } weight_tiles;
 
+/* Floats of a panel of the result. */
+static size_t result_size(const weight_tiles *tiles)
+{
+    return (size_t)(tiles->last[-1].k + tiles->last[-1].size - tiles->first->k) * QG_PANEL;
+}
+
+static float *result_of(const weight_tiles *tiles, const qg_k_tile *tile, int p)
+{
+    return tiles->result + (size_t)(p - tiles->panel0) * result_size(tiles) +
+           (size_t)(tile->k - tiles->first->k) * QG_PANEL;
+}
+
+/* How many panels the next tile takes. */
+static int tile_panels(const weight_tiles *tiles, int p)
+{
+    return tiles->panel1 - p < WIDE ? 1 : WIDE;
+}
+
 static void accumulate_tiles(const weight_tiles *tiles, const float *in, const float *gradient,
                              const walk *w, ahead *next)
 {
-    float *d = tiles->result;
-    for (int p = tiles->panel0; p < tiles->panel1; p++)
-        for (const qg_k_tile *t = tiles->first; t < tiles->last; d += t++->size * QG_PANEL) {
+    const size_t stride = result_size(tiles);
+    for (int p = tiles->panel0, panels; p < tiles->panel1; p += panels) {
+        panels = tile_panels(tiles, p);
+        for (const qg_k_tile *t = tiles->first; t < tiles->last; t++) {
             fetch(next);
-            WITH_ROWS(t->size, accumulate, in + t->offset, gradient + p * QG_PANEL, w, d)
+            WITH_TILE(t->size, panels, accumulate, in + t->offset, gradient + p * QG_PANEL, w,
+                      result_of(tiles, t, p), stride)
         }
+    }
 }
 
 /* Blocks of some rows: their inputs and gradients stay in the caches for all tiles, and the next
@@ -502,7 +586,8 @@ static void conv_weight_gradient(const qg_plan *plan, const weight_tiles *tiles,
                                  const float *gradient, int images)
 {
     const int block = plan->columns >= BLOCK_PIXELS ? 1 : BLOCK_PIXELS / plan->columns;
-    const int steps = (int)(tiles->last - tiles->first) * (tiles->panel1 - tiles->panel0);
+    const int steps =
+        (int)(tiles->last - tiles->first) * ((tiles->panel1 - tiles->panel0 + WIDE - 1) / WIDE);
     const size_t grad_row = (size_t)(plan->columns * plan->grad_pixel);
     const size_t in_row = (size_t)plan->in_row_step;
     for (int image = 0; image < images; image++)
@@ -527,8 +612,7 @@ static void conv_weight_gradient(const qg_plan *plan, const weight_tiles *tiles,
 static void cell_weight_gradient(const qg_plan *plan, const weight_tiles *tiles, const float *in,
                                  const uint64_t *windows, const float *gradient, int images)
 {
-    const size_t panel_size = /* of the result */
-        (size_t)(tiles->last[-1].k + tiles->last[-1].size - tiles->first->k) * QG_PANEL;
+    const size_t stride = result_size(tiles);
     spot spots[BLOCK_PIXELS];
     for (int begin = 0; begin < images * plan->pixels;) {
         const int image = begin / plan->pixels, pixel = begin % plan->pixels;
@@ -545,10 +629,12 @@ static void cell_weight_gradient(const qg_plan *plan, const weight_tiles *tiles,
                     count += (int)(windows[image * plan->pixels + i] >> listed & 1);
                 }
             }
-            float *d = tiles->result + (size_t)(t->k - tiles->first->k) * QG_PANEL;
-            for (int p = tiles->panel0; p < tiles->panel1 && (count || !begin); p++)
-                WITH_ROWS(t->size, accumulate_spots, from + t->offset, g + p * QG_PANEL, spots,
-                          count, begin == 0, d + (size_t)(p - tiles->panel0) * panel_size)
+            for (int p = tiles->panel0, panels; p < tiles->panel1 && (count || !begin);
+                 p += panels) {
+                panels = tile_panels(tiles, p);
+                WITH_TILE(t->size, panels, accumulate_spots, from + t->offset, g + p * QG_PANEL,
+                          spots, count, begin == 0, result_of(tiles, t, p), stride)
+            }
         }
         begin += size;
     }
@@ -667,6 +753,7 @@ static void convert(const uint8_t *const *screens, int parts, int part_channels,
 const qg_kernels TABLE(QG_ISA) = {
     .name = TEXT(QG_ISA),
     .rows = ROWS,
+    .panels = WIDE,
     .find_cells = find_cells,
     .forward = forward,
     .input_gradient = input_gradient,

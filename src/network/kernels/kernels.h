@@ -84,7 +84,8 @@ typedef struct qg_rmsprop {
 
 typedef struct qg_kernels {
     const char *name;
-    int rows; /* of a tile, at most */
+    int rows;   /* of a tile, at most */
+    int panels; /* of 16 outputs or input channels that a tile takes side by side, at most */
 
     /* Which cells of one image are not empty, as each output pixel sees them: windows[pixel], bit
      * ky * cells + the cell's number in the kernel row. False: of a sample too few are empty to be
@@ -99,8 +100,8 @@ typedef struct qg_kernels {
 
     /* `scale` times the gradient of the layer's inputs where they are positive (they are ReLU
      * outputs), 0 elsewhere.
-     * Work items are (panel of 16 input channels, gather), numbered panel by panel; this call does
-     * [item0, item1). `scratch`: kernel^2 * outputs * 16 floats, the caller's own. */
+     * Work items are (16 * `panels` input channels, gather), numbered by channels first; this call
+     * does [item0, item1). `scratch`: kernel^2 * outputs * 16 * panels floats, the caller's own. */
     void (*input_gradient)(const qg_plan *plan, const float *gradient, const float *weights,
                            const float *in, float *below, float scale, int images, int item0,
                            int item1, float *scratch);

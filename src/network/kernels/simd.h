@@ -1,6 +1,6 @@
 /* The vectors that kernels.c is written in: `vec`, LANES floats, with an exact fused multiply-add.
  * One block an instruction set; 16 outputs (a panel) are VECTORS of them, a tile has up to ROWS
- * panels of sums. */
+ * rows of one panel's sums, or of WIDE panels'. */
 #ifndef QG_SIMD_H
 #define QG_SIMD_H
 
@@ -13,7 +13,7 @@
 
 #include <immintrin.h>
 #define ROWS 12
-enum { LANES = 16 };
+enum { LANES = 16, WIDE = 2 };
 typedef __m512 vec;
 static inline vec vec_load(const float *p)
 {
@@ -60,7 +60,7 @@ static inline vec vec_normal(vec a)
 
 #include <immintrin.h>
 #define ROWS 6
-enum { LANES = 8 };
+enum { LANES = 8, WIDE = 1 };
 typedef __m256 vec;
 static inline vec vec_load(const float *p)
 {
@@ -106,7 +106,7 @@ static inline vec vec_normal(vec a)
        */
 
 #define ROWS 6
-enum { LANES = 4 };
+enum { LANES = 4, WIDE = 1 };
 typedef float vec __attribute__((vector_size(16)));
 static inline vec vec_load(const float *p)
 {
