@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,13 @@ qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error)
     return status;
 }
 
+/* Whether a process that was killed as it began may have left the entry. */
+static bool is_left_over(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0 ||
+           fnmatch("study.*.tmp-[0-9]*-[0-9]*", name, 0) == 0;
+}
+
 /* A folder that is to become a study's: this study's already, or empty, or not there. */
 static qg_status check_folder(const qg_study *study, const char *folder, qg_error *error)
 {
@@ -77,9 +85,7 @@ static qg_status check_folder(const qg_study *study, const char *folder, qg_erro
     if (!directory) return errno == ENOENT ? QG_OK : qg_fail_errno(error, "%s", folder);
     int entries = 0;
     for (const struct dirent *entry; (entry = readdir(directory));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            strcmp(entry->d_name, "lock") != 0)
-            entries++;
+        if (!is_left_over(entry->d_name)) entries++;
     closedir(directory);
     if (entries)
         return qg_fail(error, QG_ERROR_USAGE,
@@ -107,8 +113,9 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
     char *const text = head ? qg_json_text(head, JSON_INDENT(2)) : NULL;
     json_decref(head);
     if (!text) return qg_fail_memory(error, "study.json", 0);
-    status = write_file(folder, "study.yaml", study->text, study->text_size, error);
-    if (!status) status = write_file(folder, "study.json", text, strlen(text), error);
+    /* First what makes it this study's: killed before the second, the same command mends it. */
+    status = write_file(folder, "study.json", text, strlen(text), error);
+    if (!status) status = write_file(folder, "study.yaml", study->text, study->text_size, error);
     free(text);
     return status;
 }

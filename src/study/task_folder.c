@@ -217,6 +217,16 @@ static qg_status refuse_links(const char *run_folder, qg_error *error)
     return status;
 }
 
+/* Whether a run has begun in the folder. */
+static bool has_run(const char *run_folder)
+{
+    struct stat information;
+    char *const path = qg_path_join(run_folder, "run.yaml");
+    const bool has = !path || stat(path, &information) == 0;
+    free(path);
+    return has;
+}
+
 static qg_status prepare(const qg_study *study, int task, const char *folder,
                          const char *run_folder, qg_error *error)
 {
@@ -225,7 +235,8 @@ static qg_status prepare(const qg_study *study, int task, const char *folder,
     const bool there = stat(run_folder, &information) == 0;
     qg_status status = there ? read_object(run_folder, "task.json", &note, error) : QG_OK;
     const char *const hash = text_of(note, "hash");
-    const bool ours = there && strcmp(hash, study->tasks[task].hash) == 0;
+    const bool ours = there && (note ? strcmp(hash, study->tasks[task].hash) == 0
+                                     : !has_run(run_folder)); /* killed before its note */
     if (!status && there && qg_folder_is_locked(run_folder))
         status = qg_fail(error, QG_ERROR_BUSY, "%s: another process works in it", run_folder);
     else if (!status && there && !ours)

@@ -6,9 +6,11 @@ that nobody killed. Used by test_resume.py; as a program it is the long version 
 QGRAFT names the program, QGRAFT_ATARI the emulator (optional)."""
 
 import collections
+import json
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -28,6 +30,14 @@ ATARI_SMALL = {"learn_start": 150, "replay": 400, "update_every": 20, "epsilon_s
                "target_every": 90, "eval_every": 250, "eval_steps": 60, "log_every": 50,
                "validation_size": 20}
 LESSONS = {"log_every": 2000, "eval_every": 4000, "eval_steps": 300}
+STUDY = {"study": "small", "seeds": 2, "steps": 3000,
+         "settings": {**SMALL, "eval_every": 1000, "eval_steps": 300},
+         "sources": {"breakout": {"game": "minatar/breakout"},
+                     "early": {"from": "breakout", "at": 1000},
+                     "student": {"distill": "breakout", "samples": 1000, "settings":
+                                 {"log_every": 500, "eval_every": 1000, "eval_steps": 200}}},
+         "runs": [{"game": "minatar/asterix"},
+                  {"game": "minatar/asterix", "from": ["early", "student"], "first": 2}]}
 
 
 def words(settings):
@@ -42,6 +52,8 @@ def call(arguments, env=None, **options):
 def cases(networks):
     """Name: command without --out. `networks`: two trained ones, of breakout and asterix."""
     breakout, asterix = networks
+    study = breakout.parents[1] / "small.yaml"
+    study.write_text(json.dumps(STUDY))  # JSON is YAML
     result = {
         "train": ["train", "minatar/breakout", "--steps", "10k", "--snapshot", "0,3000,4321",
                   *words(SMALL)],
@@ -51,6 +63,7 @@ def cases(networks):
                     "0.1:0.3:0.1", *words(LESSONS)],
         "distill-kept": ["distill", breakout, "--samples", "4000", "--order", "sample",
                          "--set-file", "FOLDER.samples", *words(LESSONS)],
+        "study": ["run", study],
     }
     if ATARI:
         result["atari"] = ["train", "breakout", "--steps", "600", "--threads", "1",
@@ -75,6 +88,8 @@ def make_networks(folder):
 
 
 def command(case, folder):
+    if case[0] == "run":
+        return ["run", str(case[1]), "--quiet", "--out", str(folder)]
     minutes = "0.002" if "minatar" in str(case) or case[0] == "distill" else "0.02"
     return [str(w).replace("FOLDER", str(folder)) for w in case] + [
         "--quiet", "--out", str(folder), "--resume", "--checkpoint-minutes", minutes]
@@ -97,10 +112,14 @@ def records(path):
 
 
 def content(folder):
-    """Every file of a run but what tells of the machine: name -> content."""
+    """Every file of a run, or of a study's runs, but what tells of the machine: name -> content."""
+    if (folder / "runs").exists():
+        assert not (folder / "stale").exists()
+        return {f"{run.parent.name}/{run.name}/{name}": data
+                for run in folder.glob("runs/*/s*") for name, data in content(run).items()}
     files = {}
     for path in folder.iterdir():
-        if path.name in ("process.yaml", "lock"):
+        if path.name in ("process.yaml", "lock", "task.json", "progress.json", "log.txt"):
             continue
         if path.name.startswith("events.out"):
             assert "events" not in files, "two event files"
@@ -138,11 +157,14 @@ def kill_once(case, folder, whole, rng):
     """Runs until a random moment; the moment's kind, or None when the run ended before it."""
     if rng.random() < 0.5:
         process = subprocess.Popen([QGRAFT, *command(case, folder)], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True, start_new_session=True)
         try:
             process.wait(0.6 * rng.random() ** 2 * whole.seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
+            if rng.random() < 0.5:
+                process.kill()
+            else:  # a study's runs too, at once
+                os.killpg(process.pid, signal.SIGKILL)
         kind, code, stderr = "at a time", process.wait(), process.communicate()[1]
     else:
         kind = rng.choice(("before", "middle", "after"))
@@ -150,6 +172,8 @@ def kill_once(case, folder, whole, rng):
         result = call(command(case, folder), {"LD_PRELOAD": str(SHIM), "KILL_AT": str(number),
                                               "KILL_AT_WHEN": kind})
         code, stderr = result.returncode, result.stderr
+        if case[0] == "run" and code == 1:  # the call was one of a run, which failed
+            code = -9
     assert code in (0, -9), stderr
     assert "damaged" not in stderr, stderr
     return None if code == 0 else kind
