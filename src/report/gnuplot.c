@@ -1,18 +1,16 @@
-/* The script goes in through an unnamed file and the picture comes out through another one, so that
- * no pipe can fill up and no path needs quoting. */
+/* The script goes in as gnuplot's input and the picture comes out as its output, so that no path
+ * needs quoting. */
 #include "report/gnuplot.h"
 
 #include "base/file.h"
+#include "base/program.h"
 
 #include <errno.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <zlib.h>
 
 static bool ends_in(const char *path, const char *ending)
@@ -27,59 +25,13 @@ qg_status qg_gnuplot_check(const char *path, qg_error *error)
     return qg_fail(error, QG_ERROR_USAGE, "%s: a figure's name ends in .png or .svg", path);
 }
 
-/* Starts gnuplot on the three files and waits for its end: its exit code in *code. */
-static qg_status run(FILE *const files[3], int *code, qg_error *error)
-{
-    posix_spawn_file_actions_t actions;
-    int problem = posix_spawn_file_actions_init(&actions);
-    if (problem) return qg_fail_memory(error, "a process", sizeof actions);
-    for (int i = 0; i < 3 && !problem; i++)
-        problem = posix_spawn_file_actions_adddup2(&actions, fileno(files[i]), i);
-    char name[] = "gnuplot", defaults[] = "-d"; /* not what the user's own .gnuplot says */
-    char *const arguments[] = {name, defaults, NULL};
-    pid_t child = 0;
-    if (!problem) problem = posix_spawnp(&child, name, &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (problem == ENOENT)
-        return qg_fail(error, QG_ERROR_IO,
-                       "gnuplot draws the figure and is not installed: Debian's package is "
-                       "gnuplot-nox");
-    if (problem) {
-        errno = problem;
-        return qg_fail_errno(error, "gnuplot");
-    }
-    int state = 0;
-    while (waitpid(child, &state, 0) < 0)
-        if (errno != EINTR) return qg_fail_errno(error, "gnuplot");
-    *code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
-    return QG_OK;
-}
-
 /* The last line of what gnuplot said, which tells the problem. */
-static qg_status fail_gnuplot(FILE *messages, qg_error *error)
+static qg_status fail_gnuplot(char *messages, qg_error *error)
 {
-    char line[200], last[200] = "it ended without a picture";
-    rewind(messages);
-    while (fgets(line, sizeof line, messages)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (line[strspn(line, " \t^")]) memcpy(last, line, sizeof last);
-    }
-    return qg_fail(error, QG_ERROR_IO, "gnuplot: %s", last);
-}
-
-/* Everything that was written to `file`; the caller frees *data. */
-static qg_status read_back(FILE *file, char **data, size_t *size, qg_error *error)
-{
-    *data = NULL;
-    long length = -1;
-    if (fseek(file, 0, SEEK_END) == 0) length = ftell(file);
-    if (length < 0) return qg_fail_errno(error, "the figure");
-    *size = (size_t)length;
-    *data = malloc(*size + 1);
-    if (!*data) return qg_fail_memory(error, "the figure", *size);
-    rewind(file);
-    if (fread(*data, 1, *size, file) != *size) return qg_fail_errno(error, "the figure");
-    return QG_OK;
+    const char *last = "it ended without a picture";
+    for (char *line; (line = strsep(&messages, "\n"));)
+        if (line[strspn(line, " \t^")]) last = line;
+    return qg_fail(error, QG_ERROR_IO, "gnuplot: %.200s", last);
 }
 
 static void big_endian(uint32_t value, uint8_t bytes[4])
@@ -115,40 +67,38 @@ static qg_status write_picture(const char *path, const char *data, size_t size, 
     return qg_file_replace(path, pieces, png ? 3 : 1, error);
 }
 
-static qg_status draw(const char *path, double scale, FILE *const files[3], qg_error *error)
+static qg_status draw(const char *path, double scale, const char *script, qg_error *error)
 {
-    int code = 0;
-    if (fflush(files[0])) return qg_fail_errno(error, "the figure's script");
-    rewind(files[0]);
-    qg_status status = run(files, &code, error);
-    if (status) return status;
-    char *data = NULL;
-    size_t size = 0;
-    status = read_back(files[1], &data, &size, error);
-    if (!status && (code != 0 || size == 0)) status = fail_gnuplot(files[2], error);
-    if (!status) status = write_picture(path, data, size, scale, error);
-    free(data);
+    char name[] = "gnuplot", defaults[] = "-d"; /* not what the user's own .gnuplot says */
+    char *const arguments[] = {name, defaults, NULL};
+    qg_program_result result;
+    qg_status status = qg_program_run(arguments, script, &result, error);
+    if (status == QG_ERROR_IO && errno == ENOENT)
+        return qg_fail(error, QG_ERROR_IO,
+                       "gnuplot draws the figure and is not installed: Debian's package is "
+                       "gnuplot-nox");
+    if (!status && (result.code != 0 || result.size == 0))
+        status = fail_gnuplot(result.messages, error);
+    if (!status) status = write_picture(path, result.output, result.size, scale, error);
+    qg_program_result_free(&result);
     return status;
 }
 
 qg_status qg_gnuplot_draw(const char *path, const char *script, const qg_canvas *canvas,
                           qg_error *error)
 {
-    FILE *const files[3] = {tmpfile(), tmpfile(), tmpfile()}; /* script, picture, messages */
     const double scale = canvas->scale > 0 && ends_in(path, ".png") ? canvas->scale : 1;
-    qg_status status = QG_OK;
-    if (!files[0] || !files[1] || !files[2]) {
-        status = qg_fail_errno(error, "a temporary file for the figure");
-    } else {
-        fprintf(files[0], "set terminal %s size %.0f,%.0f noenhanced background 'white' ",
-                ends_in(path, ".png") ? "pngcairo" : "svg", canvas->width * scale,
-                canvas->height * scale);
-        if (scale > 1)
-            fprintf(files[0], "fontscale %g linewidth %g pointscale %g ", scale, scale, scale);
-        fprintf(files[0], "font 'sans,%d'\n%s", canvas->font, script);
-        status = draw(path, scale, files, error);
-    }
-    for (int i = 0; i < 3; i++)
-        if (files[i]) fclose(files[i]);
+    char larger[120] = "", *all;
+    if (scale > 1)
+        snprintf(larger, sizeof larger, "fontscale %g linewidth %g pointscale %g ", scale, scale,
+                 scale);
+    if (asprintf(
+            &all,
+            "set terminal %s size %.0f,%.0f noenhanced background 'white' %sfont 'sans,%d'\n%s",
+            ends_in(path, ".png") ? "pngcairo" : "svg", canvas->width * scale,
+            canvas->height * scale, larger, canvas->font, script) < 0)
+        return qg_fail_memory(error, "the figure's script", strlen(script));
+    const qg_status status = draw(path, scale, all, error);
+    free(all);
     return status;
 }

@@ -6,63 +6,21 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/program.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RECORD_LIMIT ((size_t)1 << 24)
-#define OUTPUT_LIMIT (256L << 20)
 
 /* --------------------------------------------------------------------------------- commands */
-
-/* Runs the command on three files, as its input, output and messages; its exit code in *code. */
-static qg_status start(char *const *arguments, FILE *const files[3], int *code, qg_error *error)
-{
-    posix_spawn_file_actions_t actions;
-    int problem = posix_spawn_file_actions_init(&actions);
-    if (problem) return qg_fail_memory(error, "a process", sizeof actions);
-    for (int i = 0; i < 3 && !problem; i++)
-        problem = posix_spawn_file_actions_adddup2(&actions, fileno(files[i]), i);
-    pid_t child = 0;
-    if (!problem) problem = posix_spawnp(&child, arguments[0], &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (problem == ENOENT)
-        return qg_fail(error, QG_ERROR_IO,
-                       "%s, a command of Slurm, is not installed here: call qgraft on a machine "
-                       "from which jobs are submitted",
-                       arguments[0]);
-    errno = problem;
-    if (problem) return qg_fail_errno(error, "%s", arguments[0]);
-    int state = 0;
-    while (waitpid(child, &state, 0) < 0)
-        if (errno != EINTR) return qg_fail_errno(error, "%s", arguments[0]);
-    *code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
-    return QG_OK;
-}
-
-/* All that was written to `file`, as text. */
-static qg_status read_back(FILE *file, const char *what, char **text, qg_error *error)
-{
-    const long length = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    if (length < 0) return qg_fail_errno(error, "%s", what);
-    if (length > OUTPUT_LIMIT) return qg_fail(error, QG_ERROR_DATA, "%s: endless output", what);
-    *text = calloc((size_t)length + 1, 1);
-    if (!*text) return qg_fail_memory(error, "the output of a command", (size_t)length);
-    rewind(file);
-    if (fread(*text, 1, (size_t)length, file) == (size_t)length) return QG_OK;
-    free(*text);
-    *text = NULL;
-    return qg_fail_errno(error, "%s", what);
-}
 
 /* "sbatch: error: a\nsbatch: error: b\n" to "a; b". */
 static void join_messages(const char *command, char *messages, char *line, size_t size)
@@ -81,27 +39,24 @@ static void join_messages(const char *command, char *messages, char *line, size_
 
 qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error)
 {
-    FILE *const files[3] = {tmpfile(), tmpfile(), tmpfile()};
-    int code = 0;
-    char *messages = NULL, line[400];
+    char line[400];
+    qg_program_result result;
     *output = NULL;
-    bool ready = files[0] && files[1] && files[2];
-    if (ready && input) ready = fputs(input, files[0]) >= 0 && fflush(files[0]) == 0;
-    if (ready) rewind(files[0]);
-    qg_status status = ready ? start(arguments, files, &code, error)
-                             : qg_fail_errno(error, "a temporary file for %s", arguments[0]);
-    if (!status && code) {
-        read_back(files[2], arguments[0], &messages,
-                  error); /* where it fails, as if it had said nothing */
-        join_messages(arguments[0], messages, line, sizeof line);
-        status = qg_fail(error, QG_ERROR_IO, "%s: %s", arguments[0], line);
-    } else if (!status) {
-        status = read_back(files[1], arguments[0], output, error);
+    const qg_status status = qg_program_run(arguments, input, &result, error);
+    if (status == QG_ERROR_IO && errno == ENOENT)
+        return qg_fail(error, QG_ERROR_IO,
+                       "%s, a command of Slurm, is not installed here: call qgraft on a machine "
+                       "from which jobs are submitted",
+                       arguments[0]);
+    if (status) return status;
+    if (result.code) {
+        join_messages(arguments[0], result.messages, line, sizeof line);
+        qg_program_result_free(&result);
+        return qg_fail(error, QG_ERROR_IO, "%s: %s", arguments[0], line);
     }
-    free(messages);
-    for (int i = 0; i < 3; i++)
-        if (files[i]) fclose(files[i]);
-    return status;
+    *output = result.output;
+    free(result.messages);
+    return QG_OK;
 }
 
 /* ---------------------------------------------------------------- the numbers of a submission */
