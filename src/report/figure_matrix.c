@@ -116,7 +116,10 @@ int qg_figure_matrix(const qg_results *r, const char *copied, qg_figure *figure,
                 "set xlabel 'target'; set ylabel 'source'; set cblabel 'difference of the area'\n"
                 "set palette defined (-1 '#8c3a00', -0.5 '#e08a3c', 0 '#f7f7f7', 0.5 '#67a9cf', "
                 "1 '#0a4f86')\n"
-                "plot $cells using 1:2:3 with image pixels, "
+                /* Rectangles, since an image must have all its cells. */
+                "set style fill solid noborder\n"
+                "plot $cells using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror "
+                "lc palette, "
                 "'' using 1:2:4:5 with labels tc rgb variable\n",
                 fmax(m->largest, 1e-3), fmax(m->largest, 1e-3), columns - 1, rows - 1);
     }

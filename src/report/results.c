@@ -188,6 +188,20 @@ static qg_status measure_run(qg_results *r, int index, qg_error *error)
                    run->id, last, run->steps);
 }
 
+/* Finds the runs of which a seed has begun, or cannot; all others share one line. */
+static qg_status warn_of_waiting(qg_results *r, bool *begun, qg_error *error)
+{
+    int waiting = 0;
+    for (int t = 0; t < r->study->task_count; t++)
+        begun[r->study->tasks[t].run] |= r->statuses[t].state != QG_TASK_WAITING;
+    for (int i = 0; i < r->study->run_count; i++)
+        waiting += !begun[i];
+    if (waiting == 0) return QG_OK;
+    return qg_warn(&r->warnings, error,
+                   "%d of %d runs have not begun with any seed, and are not in this report",
+                   waiting, r->study->run_count);
+}
+
 static qg_status read_runs(qg_results *r, qg_error *error)
 {
     for (int i = 0; i < r->study->run_count; i++) {
@@ -203,8 +217,13 @@ static qg_status read_runs(qg_results *r, qg_error *error)
         r->runs[i].scores = allocate(seeds, sizeof *r->runs[i].scores, error);
         if (!r->runs[i].read || !r->runs[i].seeds || !r->runs[i].scores) return error->code;
     }
-    for (int t = 0; t < r->study->task_count; t++)
-        if (visit_task(r, t, error)) return error->code;
+    bool *const begun = allocate((size_t)r->study->run_count, sizeof *begun, error);
+    if (!begun) return error->code;
+    qg_status status = warn_of_waiting(r, begun, error);
+    for (int t = 0; t < r->study->task_count && !status; t++)
+        if (begun[r->study->tasks[t].run]) status = visit_task(r, t, error);
+    free(begun);
+    if (status) return status;
     for (int i = 0; i < r->study->run_count; i++)
         if (measure_run(r, i, error)) return error->code;
     return QG_OK;
