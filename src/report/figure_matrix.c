@@ -1,5 +1,5 @@
-/* All experiments at one look: the matrix of sources and targets, and measured transfer over the
- * similarity of the two games. */
+/* All experiments at one look: the matrix of sources and targets for a kind of copy, the one of all
+ * pairs and all kinds, and measured transfer over the similarity of the two games. */
 #include "report/figures.h"
 #include "report/spearman.h"
 
@@ -12,7 +12,7 @@ enum { MOST_NAMES = 64 };
 /* -------------------------------------------------------------------------------- the matrix */
 
 typedef struct names {
-    const char *items[MOST_NAMES];
+    char items[MOST_NAMES][QG_STUDY_NAME + QG_DOMAIN_NAME + 8];
     size_t count;
 } names;
 
@@ -22,13 +22,13 @@ static size_t place_of(names *n, const char *name)
     for (size_t i = 0; i < n->count; i++)
         if (strcmp(n->items[i], name) == 0) return i;
     if (n->count == MOST_NAMES) return MOST_NAMES;
-    n->items[n->count] = name;
+    snprintf(n->items[n->count], sizeof *n->items, "%s", name);
     return n->count++;
 }
 
-/* The effects of a kind of copy; where several experiments have the same place, their mean. */
+/* Effects; where several experiments have the same place, their mean. */
 typedef struct matrix {
-    names sources, targets;
+    names rows, columns;
     double sum[MOST_NAMES][MOST_NAMES];
     int count[MOST_NAMES][MOST_NAMES];
     bool decided[MOST_NAMES][MOST_NAMES];
@@ -36,52 +36,110 @@ typedef struct matrix {
     double largest; /* of all kinds of copy, so that all matrices have the same colours */
 } matrix;
 
+static void add_effect(matrix *m, const char *row_name, const char *column_name,
+                       const qg_experiment *e)
+{
+    const size_t row = place_of(&m->rows, row_name), column = place_of(&m->columns, column_name);
+    if (row == MOST_NAMES || column == MOST_NAMES) {
+        m->left_out++;
+        return;
+    }
+    m->sum[row][column] += e->verdicts[QG_AREA].student.value;
+    m->count[row][column]++;
+    m->decided[row][column] = e->verdicts[QG_AREA].decision != QG_NOT_DECIDED;
+}
+
+/* Of the copies of a kind: sources and targets. NULL: pairs of them, and all kinds. */
 static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
 {
     for (size_t i = 0; i < r->experiment_count; i++) {
         const qg_experiment *e = &r->experiments[i];
         const qg_study_run *run = &r->study->runs[e->run];
-        const double effect = e->verdicts[QG_AREA].student.value;
-        char copied[64];
+        const char *source = qg_run_source(r->study, run);
+        char copied[64], pair[sizeof m->rows.items[0]];
+        if (wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
+        m->largest = fmax(m->largest, fabs(e->verdicts[QG_AREA].student.value));
         qg_run_copied(run, copied);
-        if (!qg_results_copied(r, e)) continue;
-        m->largest = fmax(m->largest, fabs(effect));
-        if (strcmp(copied, wanted) != 0) continue;
-        const size_t row = place_of(&m->sources, qg_run_source(r->study, run));
-        const size_t column = place_of(&m->targets, run->game);
-        if (row == MOST_NAMES || column == MOST_NAMES) {
-            m->left_out++;
-            continue;
-        }
-        m->sum[row][column] += effect;
-        m->count[row][column]++;
-        m->decided[row][column] = e->verdicts[QG_AREA].decision != QG_NOT_DECIDED;
+        snprintf(pair, sizeof pair, "%s to %s", source, run->game);
+        if (!wanted)
+            add_effect(m, pair, copied, e);
+        else if (strcmp(copied, wanted) == 0)
+            add_effect(m, source, run->game, e);
+    }
+}
+
+static void write_names(FILE *script, char axis, const names *n)
+{
+    fprintf(script, "set %ctics ()\n", axis);
+    for (size_t i = 0; i < n->count; i++) {
+        fprintf(script, "set %ctics add (", axis);
+        qg_figure_text(script, n->items[i]);
+        fprintf(script, " %zu)\n", i);
     }
 }
 
 static void write_cells(FILE *script, const matrix *m)
 {
+    const bool narrow = m->columns.count > 12; /* no room for numbers */
     fputs("$cells << END\n", script);
-    for (size_t s = 0; s < m->sources.count; s++)
-        for (size_t t = 0; t < m->targets.count; t++) {
-            if (m->count[s][t] == 0) continue;
-            const double value = m->sum[s][t] / m->count[s][t];
-            fprintf(script, "%zu %zu %.6f \"%+.2f%s\" %s\n", t, s, value, value,
-                    m->decided[s][t] ? " *" : "",
+    for (size_t row = 0; row < m->rows.count; row++)
+        for (size_t column = 0; column < m->columns.count; column++) {
+            if (m->count[row][column] == 0) continue;
+            const double value = m->sum[row][column] / m->count[row][column];
+            char number[16] = "";
+            if (!narrow) snprintf(number, sizeof number, "%+.2f", value);
+            fprintf(script, "%zu %zu %.6f \"%s%s\" %s\n", column, row, value, number,
+                    m->decided[row][column] ? "*" : "",
                     fabs(value) > 0.6 * m->largest ? "0xffffff" : "0x000000");
         }
-    fprintf(script, "END\nset xtics () %s\nset ytics ()\n",
-            m->targets.count > 3 ? "rotate by -35" : "norotate");
-    for (size_t t = 0; t < m->targets.count; t++) {
-        fputs("set xtics add (", script);
-        qg_figure_text(script, m->targets.items[t]);
-        fprintf(script, " %zu)\n", t);
+    fputs("END\n", script);
+}
+
+static void describe(const matrix *m, qg_figure *figure)
+{
+    if (m->left_out > 0)
+        qg_text_add(figure->caption, sizeof figure->caption,
+                    " %d experiments beyond %d rows or columns are not drawn.", m->left_out,
+                    MOST_NAMES);
+    snprintf(figure->alt, sizeof figure->alt,
+             "Heat map of %zu rows and %zu columns:", m->rows.count, m->columns.count);
+    for (size_t row = 0; row < m->rows.count; row++)
+        for (size_t column = 0; column < m->columns.count; column++)
+            if (m->count[row][column])
+                qg_text_add(figure->alt, sizeof figure->alt, " %s, %s %+.2f;", m->rows.items[row],
+                            m->columns.items[column], m->sum[row][column] / m->count[row][column]);
+}
+
+/* The commands, but for the axes' labels. Small: many cells and long names, in small letters. */
+static void write_matrix(FILE *script, const matrix *m, const qg_figure *figure, bool small)
+{
+    write_cells(script, m);
+    if (small) { /* gnuplot would leave room for large letters */
+        size_t longest = 0;
+        for (size_t i = 0; i < m->rows.count; i++)
+            longest = strlen(m->rows.items[i]) > longest ? strlen(m->rows.items[i]) : longest;
+        fprintf(script,
+                "set tics font ',8'; unset colorbox\n"
+                "set lmargin at screen %.3f; set rmargin at screen 0.93\n",
+                fmin(0.5, 0.03 + 0.0095 * (double)longest));
     }
-    for (size_t s = 0; s < m->sources.count; s++) {
-        fputs("set ytics add (", script);
-        qg_figure_text(script, m->sources.items[s]);
-        fprintf(script, " %zu)\n", s);
-    }
+    fprintf(script, "set xtics %s\n", m->columns.count > 3 ? "rotate by -35" : "norotate");
+    write_names(script, 'x', &m->columns);
+    write_names(script, 'y', &m->rows);
+    fputs("set title ", script);
+    qg_figure_text(script, figure->title);
+    fprintf(script,
+            "\nset key off; set tics scale 0; set cbrange [-%.6f:%.6f]\n"
+            "set xrange [-0.5:%zu.5]; set yrange [%zu.5:-0.5]; set border lc rgb '#666666'\n"
+            "set cblabel 'difference of the area'\n"
+            "set palette defined (-1 '#8c3a00', -0.5 '#e08a3c', 0 '#f7f7f7', 0.5 '#67a9cf', "
+            "1 '#0a4f86')\n"
+            /* Rectangles, since an image must have all its cells. */
+            "set style fill solid noborder\n"
+            "plot $cells using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror "
+            "lc palette, '' using 1:2:4:5 with labels%s tc rgb variable\n",
+            fmax(m->largest, 1e-3), fmax(m->largest, 1e-3), m->columns.count - 1, m->rows.count - 1,
+            small ? " font ',7'" : "");
 }
 
 int qg_figure_matrix(const qg_results *r, const char *copied, qg_figure *figure, FILE *script)
@@ -89,42 +147,23 @@ int qg_figure_matrix(const qg_results *r, const char *copied, qg_figure *figure,
     matrix *m = calloc(1, sizeof *m);
     if (!m) return 0;
     fill_matrix(r, copied, m);
-    const size_t rows = m->sources.count, columns = m->targets.count;
-    if (rows >= 2 && columns >= 2) {
-        snprintf(figure->title, sizeof figure->title, "Transfer matrix: %s", copied);
+    int height = 0;
+    if (m->rows.count >= 2 && m->columns.count >= 2) {
+        height = (copied ? 190 : 160) + (copied ? 45 : 22) * (int)m->rows.count +
+                 (m->columns.count > 3 ? 60 : 0);
+        snprintf(figure->title, sizeof figure->title, "Transfer matrix: %s",
+                 copied ? copied : "all pairs and kinds of copy");
         snprintf(figure->caption, sizeof figure->caption,
                  "Difference of the normalised area under the curve from the baseline, mean over "
-                 "seeds, of grafts from the row's source onto the column's game. *: decided.");
-        if (m->left_out > 0)
-            qg_text_add(figure->caption, sizeof figure->caption,
-                        " %d experiments beyond %d sources or games are not drawn.", m->left_out,
-                        MOST_NAMES);
-        snprintf(figure->alt, sizeof figure->alt, "Heat map of %zu sources and %zu games:", rows,
-                 columns);
-        for (size_t s = 0; s < rows; s++)
-            for (size_t t = 0; t < columns; t++)
-                if (m->count[s][t])
-                    qg_text_add(figure->alt, sizeof figure->alt, " %s to %s %+.2f;",
-                                m->sources.items[s], m->targets.items[t],
-                                m->sum[s][t] / m->count[s][t]);
-        write_cells(script, m);
-        fputs("set title ", script);
-        qg_figure_text(script, figure->title);
-        fprintf(script,
-                "\nset key off; set tics scale 0; set cbrange [-%.6f:%.6f]\n"
-                "set xrange [-0.5:%zu.5]; set yrange [%zu.5:-0.5]; set border lc rgb '#666666'\n"
-                "set xlabel 'target'; set ylabel 'source'; set cblabel 'difference of the area'\n"
-                "set palette defined (-1 '#8c3a00', -0.5 '#e08a3c', 0 '#f7f7f7', 0.5 '#67a9cf', "
-                "1 '#0a4f86')\n"
-                /* Rectangles, since an image must have all its cells. */
-                "set style fill solid noborder\n"
-                "plot $cells using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror "
-                "lc palette, "
-                "'' using 1:2:4:5 with labels tc rgb variable\n",
-                fmax(m->largest, 1e-3), fmax(m->largest, 1e-3), columns - 1, rows - 1);
+                 "seeds, of grafts %s. *: decided.",
+                 copied ? "from the row's source onto the column's game"
+                        : "of the row's pair with the column's layers");
+        describe(m, figure);
+        if (copied) fputs("set xlabel 'target'; set ylabel 'source'\n", script);
+        write_matrix(script, m, figure, !copied);
     }
     free(m);
-    return rows >= 2 && columns >= 2 ? 190 + 45 * (int)rows + (columns > 3 ? 60 : 0) : 0;
+    return height;
 }
 
 /* --------------------------------------------------------------------------- the scatter plot */

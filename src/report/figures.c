@@ -122,17 +122,19 @@ static qg_status add_curves(const qg_results *r, qg_figures *figures, int run, q
     return status;
 }
 
-static qg_status add_other(const qg_results *r, qg_figures *figures, const char *copied,
-                           qg_error *error)
+/* A matrix (`copied` as for qg_figure_matrix) or the scatter plot. */
+static qg_status add_other(const qg_results *r, qg_figures *figures, qg_figure_kind kind,
+                           const char *copied, qg_error *error)
 {
-    qg_figure figure = {.kind = copied ? QG_FIGURE_MATRIX : QG_FIGURE_SCATTER};
+    const bool matrix = kind == QG_FIGURE_MATRIX;
+    qg_figure figure = {.kind = kind};
     char *text = NULL;
     size_t size = 0;
     FILE *script = qg_text_stream(&text, &size);
     if (!script) return qg_fail_memory(error, "a figure's script", 4096);
-    snprintf(figure.name, sizeof figure.name, copied ? "matrix" : "similarity");
+    snprintf(figure.name, sizeof figure.name, matrix ? "matrix" : "similarity");
     if (copied) add_name(figure.name, sizeof figure.name - 20, copied);
-    const int height = copied ? qg_figure_matrix(r, copied, &figure, script)
+    const int height = matrix ? qg_figure_matrix(r, copied, &figure, script)
                               : qg_figure_scatter(r, figures, &figure, script);
     const qg_status status = finish(r, figures, &figure, script, &text, height, error);
     free(text);
@@ -189,16 +191,18 @@ static qg_status draw_curves(const qg_results *r, qg_figures *figures, qg_error 
     return QG_OK;
 }
 
-/* One for each kind of copy; qg_figure_matrix says which have enough sources and targets. */
+/* One of all, and one for each kind of copy; qg_figure_matrix says which have enough rows and
+ * columns. */
 static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_error *error)
 {
+    if (add_other(r, figures, QG_FIGURE_MATRIX, NULL, error)) return error->code;
     for (size_t i = 0; i < r->experiment_count; i++) {
         char copied[64], other[64] = "";
         qg_run_copied(&r->study->runs[r->experiments[i].run], copied);
         for (size_t j = 0; j < i && strcmp(copied, other) != 0; j++)
             qg_run_copied(&r->study->runs[r->experiments[j].run], other);
         if (strcmp(copied, other) == 0) continue;
-        if (add_other(r, figures, copied, error)) return error->code;
+        if (add_other(r, figures, QG_FIGURE_MATRIX, copied, error)) return error->code;
     }
     return QG_OK;
 }
@@ -206,7 +210,7 @@ static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_erro
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
 {
     *figures = (qg_figures){0};
-    const size_t most = (size_t)results->study->run_count + results->experiment_count + 1;
+    const size_t most = (size_t)results->study->run_count + results->experiment_count + 2;
     figures->items = calloc(most, sizeof *figures->items);
     if (!figures->items) return qg_fail_memory(error, "figures", most * sizeof *figures->items);
     char *folder = qg_path_join(results->folder, "figures");
@@ -214,7 +218,7 @@ qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_err
     qg_status status = qg_folder_create(folder, error);
     free(folder);
     if (!status) status = draw_matrices(results, figures, error);
-    if (!status) status = add_other(results, figures, NULL, error);
+    if (!status) status = add_other(results, figures, QG_FIGURE_SCATTER, NULL, error);
     return status ? status : draw_curves(results, figures, error);
 }
 

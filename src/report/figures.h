@@ -45,7 +45,8 @@ bool qg_figure_shows(const qg_results *results, const qg_figure *figure, int run
  * nothing to draw. */
 int qg_figure_curves(const qg_results *results, qg_figure *figure, FILE *script);
 
-/* The transfer matrix of the kind of copy (text of qg_run_copied). */
+/* The transfer matrix of the kind of copy (text of qg_run_copied); NULL: the one of all pairs, in
+ * rows, and all kinds, controls too. */
 int qg_figure_matrix(const qg_results *results, const char *copied, qg_figure *figure,
                      FILE *script);
 int qg_figure_scatter(const qg_results *results, qg_figures *figures, qg_figure *figure,

@@ -212,7 +212,7 @@ def test_nothing_from_a_file_is_markup(reported):
 def test_figures(reported):
     folder, _, page = reported
     names = {path.stem for path in (folder / "figures").iterdir()}
-    assert {"matrix-first-1-free", "matrix-first-2-free", "similarity",
+    assert {"matrix", "matrix-first-1-free", "matrix-first-2-free", "similarity",
             "curves-minatar-breakout-to-minatar-freeway"} <= names
     assert "matrix-last-1-frozen" not in names  # one source, one target
     for name in names:
