@@ -10,7 +10,7 @@
 #include "base/team.h"
 #include "base/text.h"
 
-enum { OPTION_PRESET = 256, OPTION_SECONDS, OPTION_ISA };
+enum { OPTION_PRESET = 256, OPTION_SECONDS, OPTION_ISA, OPTION_SCREENS };
 enum { MAX_TIMES = 1 << 16 };
 
 static const char documentation[] =
@@ -21,7 +21,8 @@ static const char documentation[] =
     "Examples:\n"
     "  qgraft bench\n"
     "  qgraft bench update --preset nature --threads 1\n"
-    "  qgraft bench games replay --seconds 5 --json";
+    "  qgraft bench games replay --seconds 5 --json\n"
+    "  qgraft bench replay --screens 1M                7.5 GB in $TMPDIR or /tmp";
 
 static const struct argp_option argp_options[] = {
     {"preset", OPTION_PRESET, "NAME", 0,
@@ -30,6 +31,7 @@ static const struct argp_option argp_options[] = {
     {"seconds", OPTION_SECONDS, "S", 0, "time for one measurement (default 1.5)", 0},
     {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)",
      0},
+    {"screens", OPTION_SCREENS, "N", 0, "screens that the replay memory holds (default 100k)", 0},
     {"json", 'j', NULL, 0, "print JSON", 0},
     {0}};
 
@@ -42,7 +44,7 @@ enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
 typedef struct bench_arguments {
     bool wanted[SUBJECTS], some; /* subjects that were named */
-    const char *preset, *threads, *seconds, *isa;
+    const char *preset, *threads, *seconds, *isa, *screens;
     bool json;
 } bench_arguments;
 
@@ -70,6 +72,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_SECONDS:
         a->seconds = text;
+        break;
+    case OPTION_SCREENS:
+        a->screens = text;
         break;
     case OPTION_ISA:
         a->isa = text;
@@ -224,10 +229,14 @@ static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_erro
         return qg_fail(error, QG_ERROR_USAGE,
                        "--seconds: '%.40s' is not a number from 0.01 to 3600", a->seconds);
     bench->threads_given = a->threads;
-    const qg_status status =
+    int64_t screens = 100000;
+    qg_status status =
         a->threads ? qg_parse_count("--threads", a->threads, 1, QG_MAX_THREADS, &threads, error)
                    : QG_OK;
+    if (!status && a->screens)
+        status = qg_parse_count("--screens", a->screens, 1000, 100000000, &screens, error);
     bench->threads = (int)threads;
+    bench->screens = (int)screens;
     bench->figures = json_array();
     bench->skipped = json_array();
     return status;

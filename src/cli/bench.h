@@ -15,6 +15,7 @@ typedef struct bench_session {
     int threads;        /* the most that are used */
     bool threads_given; /* ... and no other number */
     double seconds;     /* for one measurement */
+    int screens;        /* that the replay memory holds */
     const char *isa;    /* instruction set of the network's kernels */
     bool json;
     json_t *figures;            /* [{subject, what, name, value, unit}] */

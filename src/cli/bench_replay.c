@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCREENS = 100000, BATCH = 32 };
+enum { BATCH = 32 };
 
 typedef struct replay_bench {
     qg_replay *replay;
     qg_minibatch minibatch;
     qg_random random;
+    int screens;   /* the ring holds */
     size_t screen; /* bytes of one */
     uint64_t sum;  /* of what was read, so that it is read */
 } replay_bench;
@@ -49,13 +50,13 @@ static qg_status fill(replay_bench *r, const qg_observation_shape *shape, double
     /* The first round meets pages that the system has not given yet; the second is the rule. */
     for (int round = 0; round < 2 && !status; round++) {
         const double begin = bench_clock();
-        for (int i = 0; i < SCREENS && !status; i++) {
+        for (int i = 0; i < r->screens && !status; i++) {
             const bool end = i % 1000 == 999;
             qg_replay_add_screen(r->replay, screens + (size_t)(i % 16) * r->screen, end);
             qg_replay_set_action(r->replay, i % 3, (float)(i % 7 == 0));
             if (i % 1000 == 0) status = bench_check(error);
         }
-        *seconds = (bench_clock() - begin) / SCREENS;
+        *seconds = (bench_clock() - begin) / r->screens;
     }
     free(screens);
     return status;
@@ -72,7 +73,7 @@ static qg_status measure(bench_session *b, replay_bench *r, const char *what,
     if (!status) status = bench_repeat(b, sample_and_read, r, &read, error);
     if (status) return status;
     bench_begin(b, "replay", what);
-    bench_figure(b, "memory", (double)qg_replay_bytes(r->replay) / SCREENS, "bytes/step");
+    bench_figure(b, "memory", (double)qg_replay_bytes(r->replay) / r->screens, "bytes/step");
     bench_figure(b, "add", add * 1e6, "us");
     bench_figure(b, "sample 32", drawn.median * 1e6, "us");
     bench_figure(b, "sample and read 32", read.median * 1e6, "us");
@@ -80,13 +81,16 @@ static qg_status measure(bench_session *b, replay_bench *r, const char *what,
     return QG_OK;
 }
 
-static qg_status measure_shape(bench_session *b, const char *folder, const char *what, int history,
+static qg_status measure_shape(bench_session *b, const char *folder, const char *game, int history,
                                const qg_observation_shape *shape, qg_error *error)
 {
-    char path[600];
+    char path[600], what[80];
     snprintf(path, sizeof path, "%s/replay.bin", folder);
-    replay_bench r = {.random = qg_random_stream(1, "bench"), .screen = qg_observation_size(shape)};
-    const qg_replay_plan plan = {.capacity = SCREENS, .history = history, .shape = *shape};
+    snprintf(what, sizeof what, "%s, %d screens", game, b->screens);
+    replay_bench r = {.random = qg_random_stream(1, "bench"),
+                      .screens = b->screens,
+                      .screen = qg_observation_size(shape)};
+    const qg_replay_plan plan = {.capacity = b->screens, .history = history, .shape = *shape};
     qg_status status = qg_replay_create(path, &plan, &r.replay, error);
     if (!status) status = measure(b, &r, what, shape, error);
     qg_minibatch_destroy(&r.minibatch);
@@ -100,9 +104,8 @@ qg_status bench_replay(bench_session *b, qg_error *error)
     char folder[512];
     qg_status status = bench_folder_create(folder, error);
     if (status) return status;
-    status = measure_shape(b, folder, "Atari, 100k screens", 4, &atari, error);
-    if (!status)
-        status = measure_shape(b, folder, "grid of 10 channels, 100k screens", 1, &grid, error);
+    status = measure_shape(b, folder, "Atari", 4, &atari, error);
+    if (!status) status = measure_shape(b, folder, "grid of 10 channels", 1, &grid, error);
     bench_folder_remove(folder);
     return status;
 }
