@@ -99,7 +99,8 @@ INLINE void add_product(const int panels, float x, const tile_row w, tile_row c)
             c[p][v] = vec_fma(all, w[p][v], c[p][v]);
 }
 
-/* A linear layer's weights come from beyond the second cache: they are fetched some k ahead. */
+/* A linear layer's weights come from beyond the second cache: they are fetched some k ahead. A tile
+ * that is narrower than it could be has no time for more loads. */
 enum { AHEAD = 64 * QG_PANEL };
 
 INLINE void multiply(const int rows, const int panels, const float *const *a, const run *runs,
@@ -112,7 +113,7 @@ INLINE void multiply(const int rows, const int panels, const float *const *a, co
         for (long k = r->offset; k < end; k++, b += QG_PANEL) {
             tile_row w;
 #pragma GCC unroll 2
-            for (int p = 0; p < panels; p++)
+            for (int p = 0; p < panels && panels == WIDE; p++)
                 __builtin_prefetch(b + (size_t)p * b_stride + AHEAD, 0, 2);
             load_panels(panels, b, b_stride, w);
 #pragma GCC unroll 12
