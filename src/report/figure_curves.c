@@ -108,7 +108,7 @@ static void write_axes(FILE *script, const qg_figure *figure, double last, doubl
             "\nset xrange [0:%.9g]; set x2range [0:%.9g]; set xtics nomirror; set x2tics\n"
             "set xlabel '%s'; set x2label 'epochs'; set ylabel 'score'\n"
             "set grid xtics ytics lc rgb '#dddddd' lt 1; set border lc rgb '#666666'\n"
-            "set key outside bottom center horizontal maxcols 2 Left reverse samplen 2.5\n"
+            "set key outside bottom center horizontal maxcols 2 Left reverse samplen 2.5 font ',10'\n"
             "set style fill transparent solid 0.12 noborder\n",
             last, epochs, unit);
 }
