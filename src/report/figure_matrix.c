@@ -60,7 +60,9 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         if (wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
         m->largest = fmax(m->largest, fabs(e->verdicts[QG_AREA].student.value));
         qg_run_copied(run, copied);
-        snprintf(pair, sizeof pair, "%s to %s", source, run->game);
+        const char *family =
+            strrchr(run->game, '/'); /* "minatar/breakout": the game's name will do */
+        snprintf(pair, sizeof pair, "%s to %s", source, family ? family + 1 : run->game);
         if (!wanted)
             add_effect(m, pair, copied, e);
         else if (strcmp(copied, wanted) == 0)
@@ -78,9 +80,10 @@ static void write_names(FILE *script, char axis, const names *n)
     }
 }
 
-static void write_cells(FILE *script, const matrix *m)
+/* Small: "+.54" instead of "+0.54", and no number where there is no room for one. */
+static void write_cells(FILE *script, const matrix *m, bool small)
 {
-    const bool narrow = m->columns.count > 12; /* no room for numbers */
+    const bool narrow = m->columns.count > 12;
     fputs("$cells << END\n", script);
     for (size_t row = 0; row < m->rows.count; row++)
         for (size_t column = 0; column < m->columns.count; column++) {
@@ -88,6 +91,8 @@ static void write_cells(FILE *script, const matrix *m)
             const double value = m->sum[row][column] / m->count[row][column];
             char number[16] = "";
             if (!narrow) snprintf(number, sizeof number, "%+.2f", value);
+            if (small && number[0] && number[1] == '0')
+                memmove(number + 1, number + 2, sizeof number - 2);
             fprintf(script, "%zu %zu %.6f \"%s%s\" %s\n", column, row, value, number,
                     m->decided[row][column] ? "*" : "",
                     fabs(value) > 0.6 * m->largest ? "0xffffff" : "0x000000");
@@ -113,7 +118,7 @@ static void describe(const matrix *m, qg_figure *figure)
 /* The commands, but for the axes' labels. Small: many cells and long names, in small letters. */
 static void write_matrix(FILE *script, const matrix *m, const qg_figure *figure, bool small)
 {
-    write_cells(script, m);
+    write_cells(script, m, small);
     if (small) { /* gnuplot would leave room for large letters */
         size_t longest = 0;
         for (size_t i = 0; i < m->rows.count; i++)
