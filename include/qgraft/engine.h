@@ -92,13 +92,6 @@ void qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_sta
 void qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
                       bool keep_gradient, float *q_values, float *td_errors);
 
-/* The same in two halves (without what may be NULL), so that the caller's thread can do something
- * else while the engine's others have begun. Until the end nothing else may use the engine, and
- * what `learning`, `batch` and `td_errors` point to must stay. */
-void qg_engine_update_begin(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
-                            float *td_errors);
-void qg_engine_update_end(qg_engine *engine);
-
 /* A loss on the outputs of one state: adds to gradient [actions] (zeros before) the direction in
  * which the outputs shall move, -dL/dq. `index`: of the state in the batch. */
 typedef void qg_loss(void *context, int index, const float *q_values, float *gradient);

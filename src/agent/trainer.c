@@ -199,33 +199,25 @@ static qg_status start_learning(qg_trainer *t, qg_error *error)
     return status;
 }
 
-/* Begins the update that is due after this step's action was chosen: *begun. */
-static qg_status begin_update(qg_trainer *t, bool *begun, qg_error *error)
+static qg_status learn(qg_trainer *t, qg_error *error)
 {
     const qg_settings *s = t->settings;
-    *begun = t->step > s->learn_start && t->step % s->update_every == 0 &&
-             qg_replay_can_sample(t->replay);
-    if (!*begun) return QG_OK;
+    if (t->step <= s->learn_start || t->step % s->update_every || !qg_replay_can_sample(t->replay))
+        return QG_OK;
     if (!t->validation.screens) {
         const qg_status status = start_learning(t, error);
         if (status) return status;
     }
     qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
     t->learning.dropout_draw = qg_random_u64(&t->dropout);
-    qg_engine_update_begin(t->engine, &t->learning, &t->minibatch.batch, t->td_errors);
-    return QG_OK;
-}
-
-static void end_update(qg_trainer *t)
-{
-    const int size = t->settings->minibatch;
-    qg_engine_update_end(t->engine);
+    qg_engine_update(t->engine, &t->learning, &t->minibatch.batch, false, NULL, t->td_errors);
     double sum = 0;
-    for (int i = 0; i < size; i++)
+    for (int i = 0; i < s->minibatch; i++)
         sum += (double)fabsf(t->td_errors[i]);
-    t->since.td_error_sum += sum / size;
+    t->since.td_error_sum += sum / s->minibatch;
     t->since.updates++;
     t->updates++;
+    return QG_OK;
 }
 
 static qg_status log_interval(qg_trainer *t, qg_error *error)
@@ -282,20 +274,15 @@ static qg_status play_action(qg_trainer *t, qg_error *error)
     return QG_OK;
 }
 
-/* The action is chosen before the update and played while the engine's threads are at it: neither
- * knows of the other. */
 static qg_status agent_step(qg_trainer *t, qg_error *error)
 {
-    bool updating;
     qg_replay_add_screen(t->replay, t->screen, t->end);
     if (!t->end) choose_action(t);
-    qg_status status = begin_update(t, &updating, error);
+    qg_status status = learn(t, error);
     if (status) return status;
-    status = t->end ? qg_trainer_begin_episode(t, error) : play_action(t, error);
-    if (updating) end_update(t);
     t->step++;
     if (t->step % t->settings->target_every == 0) qg_engine_update_target(t->engine);
-    return status;
+    return t->end ? qg_trainer_begin_episode(t, error) : play_action(t, error);
 }
 
 /* What is due between two steps: the evaluation and the files that belong to this step. What a

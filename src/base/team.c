@@ -97,27 +97,19 @@ static void forget_phases(qg_team *team)
     memset(team->at_phase, 0, (size_t)team->size * sizeof *team->at_phase);
 }
 
-void qg_team_start(qg_team *team, void (*work)(void *context, int member), void *context)
-{
-    forget_phases(team);
-    pthread_mutex_lock(&team->mutex);
-    team->work = work;
-    team->context = context;
-    team->runs++;
-    pthread_cond_broadcast(&team->wake);
-    pthread_mutex_unlock(&team->mutex);
-}
-
-void qg_team_join(qg_team *team)
-{
-    team->work(team->context, 0);
-    qg_team_barrier(team);
-}
-
 void qg_team_run(qg_team *team, void (*work)(void *context, int member), void *context)
 {
-    qg_team_start(team, work, context);
-    qg_team_join(team);
+    forget_phases(team);
+    if (team->size > 1) {
+        pthread_mutex_lock(&team->mutex);
+        team->work = work;
+        team->context = context;
+        team->runs++;
+        pthread_cond_broadcast(&team->wake);
+        pthread_mutex_unlock(&team->mutex);
+    }
+    work(context, 0);
+    qg_team_barrier(team);
 }
 
 static bool start_member(qg_team *team, int index)

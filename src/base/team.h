@@ -23,11 +23,6 @@ int qg_team_size(const qg_team *team);
 /* Every member runs `work(context, member)`, member 0 being the caller; returns when all have. */
 void qg_team_run(qg_team *team, void (*work)(void *context, int member), void *context);
 
-/* The same in two halves: the others begin, and the caller, who may do something else between,
- * joins them. */
-void qg_team_start(qg_team *team, void (*work)(void *context, int member), void *context);
-void qg_team_join(qg_team *team);
-
 /* Inside `work`: returns when every member has come here. Writes before it are seen behind it. */
 void qg_team_barrier(qg_team *team);
 

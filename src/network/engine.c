@@ -29,19 +29,6 @@ enum {
     LINEAR_BLOCK = 96, /* k of a linear layer's panel between two visits of RMSProp */
 };
 
-/* One update: by TD errors of `batch`, or by `loss` on `states`. */
-typedef struct update_job {
-    qg_engine *engine;
-    const qg_learning *learning;
-    qg_states states;
-    const qg_batch *batch;
-    qg_loss *loss;
-    void *context;
-    bool keep_gradient;
-    float *td_errors;
-    int lowest; /* the lowest layer that learns; layer_count: none does */
-} update_job;
-
 struct qg_engine {
     qg_architecture architecture;
     qg_plan plans[QG_MAX_LAYERS];
@@ -60,7 +47,6 @@ struct qg_engine {
     float **scratch;     /* one a thread: turned weights, weight gradients */
     float *q_next;       /* [max_batch][outputs of the last layer] */
     qg_profile *profile; /* NULL: no time is taken */
-    update_job update;   /* between its begin and its end */
 };
 
 /* ----------------------------------------------------------------- memory and parameters */
@@ -500,6 +486,19 @@ void qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_sta
 
 /* ------------------------------------------------------------------------------- learning */
 
+/* One update: by TD errors of `batch`, or by `loss` on `states`. */
+typedef struct update_job {
+    qg_engine *engine;
+    const qg_learning *learning;
+    qg_states states;
+    const qg_batch *batch;
+    qg_loss *loss;
+    void *context;
+    bool keep_gradient;
+    float *td_errors;
+    int lowest; /* the lowest layer that learns; layer_count: none does */
+} update_job;
+
 /* The gradient at the q-values: the TD error at the action that was taken. */
 static void td_gradient(const update_job *job)
 {
@@ -680,61 +679,42 @@ static void run_update(void *context, int member)
     backward_team(job, member);
 }
 
-static void start_update(const update_job *wanted)
+static void start_update(update_job *job)
 {
-    qg_engine *engine = wanted->engine;
-    update_job *job = &engine->update;
-    *job = *wanted;
+    qg_engine *engine = job->engine;
     assert(job->states.size >= 1 && job->states.size <= engine->max_batch);
     while (job->lowest < engine->architecture.layer_count && engine->frozen[job->lowest])
         job->lowest++;
     if (job->keep_gradient)
         memset(engine->parameters[QG_GRADIENT], 0, engine->parameter_count * sizeof(float));
     if (engine->profile) engine->profile->lap = seconds_now();
-    qg_team_start(engine->team, run_update, job);
-}
-
-static void start_learning(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
-                           bool keep_gradient, float *td_errors)
-{
-    assert(batch->next_states.size == batch->states.size);
-    start_update(&(update_job){.engine = engine,
-                               .learning = learning,
-                               .states = batch->states,
-                               .batch = batch,
-                               .keep_gradient = keep_gradient,
-                               .td_errors = td_errors});
+    qg_team_run(engine->team, run_update, job);
 }
 
 void qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
                       bool keep_gradient, float *q_values, float *td_errors)
 {
-    start_learning(engine, learning, batch, keep_gradient, td_errors);
-    qg_team_join(engine->team);
+    assert(batch->next_states.size == batch->states.size);
+    update_job job = {.engine = engine,
+                      .learning = learning,
+                      .states = batch->states,
+                      .batch = batch,
+                      .keep_gradient = keep_gradient,
+                      .td_errors = td_errors};
+    start_update(&job);
     if (q_values)
         copy_q(engine, engine->activations[engine->architecture.layer_count], batch->states.size,
                q_values);
 }
 
-void qg_engine_update_begin(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
-                            float *td_errors)
-{
-    start_learning(engine, learning, batch, false, td_errors);
-}
-
-void qg_engine_update_end(qg_engine *engine)
-{
-    qg_team_join(engine->team);
-}
-
 void qg_engine_descend(qg_engine *engine, const qg_learning *learning, const qg_states *states,
                        qg_loss *loss, void *context, bool keep_gradient)
 {
-    start_update(&(update_job){.engine = engine,
-                               .learning = learning,
-                               .states = *states,
-                               .loss = loss,
-                               .context = context,
-                               .keep_gradient = keep_gradient});
-    qg_team_join(engine->team);
+    update_job job = {.engine = engine,
+                      .learning = learning,
+                      .states = *states,
+                      .loss = loss,
+                      .context = context,
+                      .keep_gradient = keep_gradient};
+    start_update(&job);
 }
