@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -25,8 +25,6 @@ struct qg_team {
     atomic_int arrived;
     atomic_uint phase; /* barriers passed so far */
     bool quit;
-    int at_phase[QG_MAX_THREADS];     /* of each member in this run */
-    atomic_int given[QG_TEAM_PHASES]; /* pieces that were asked for, a phase */
     /* Between runs the members sleep; a run is announced under the mutex. */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
@@ -77,29 +75,8 @@ static void *member_main(void *argument)
     return NULL;
 }
 
-bool qg_team_take(qg_team *team, int who, int count, int pieces, int *begin, int *end)
-{
-    const int phase = team->at_phase[who];
-    assert(phase < QG_TEAM_PHASES);
-    const int piece = atomic_fetch_add_explicit(&team->given[phase], 1, memory_order_relaxed);
-    if (piece < pieces)
-        qg_team_share(count, piece, pieces, begin, end);
-    else
-        team->at_phase[who]++;
-    return piece < pieces;
-}
-
-/* All members have left the last run: nobody looks at its phases any more. */
-static void forget_phases(qg_team *team)
-{
-    for (int phase = 0; phase < team->at_phase[0]; phase++)
-        atomic_store_explicit(&team->given[phase], 0, memory_order_relaxed);
-    memset(team->at_phase, 0, (size_t)team->size * sizeof *team->at_phase);
-}
-
 void qg_team_run(qg_team *team, void (*work)(void *context, int member), void *context)
 {
-    forget_phases(team);
     if (team->size > 1) {
         pthread_mutex_lock(&team->mutex);
         team->work = work;

@@ -1,15 +1,12 @@
 /* A team of threads that work on one thing together, in phases.
  *
  * The team's members run the same function and meet at barriers. A barrier spins for a few
- * microseconds (phases of an update are about a millisecond) and then yields the core. The work of
- * a phase is handed out piece by piece, so that a member whose core has other work too does less of
- * it, and the others wait for no more than its last piece. */
+ * microseconds (phases of an update are about a millisecond) and then yields the core, so that a
+ * team on a machine with more work than cores loses its share and no more. */
 #ifndef QG_TEAM_H
 #define QG_TEAM_H
 
 #include <qgraft/error.h>
-
-#include <stdbool.h>
 
 typedef struct qg_team qg_team;
 
@@ -25,13 +22,6 @@ void qg_team_run(qg_team *team, void (*work)(void *context, int member), void *c
 
 /* Inside `work`: returns when every member has come here. Writes before it are seen behind it. */
 void qg_team_barrier(qg_team *team);
-
-/* Inside `work`: the next piece of a phase, items *begin ... *end - 1 of `count`, which are cut
- * into `pieces`. False: all of them are given away, and the member's next call is about the next
- * phase. Every member must go through the same phases (at most QG_TEAM_PHASES in a run) to the end.
- */
-enum { QG_TEAM_PHASES = 256 };
-bool qg_team_take(qg_team *team, int member, int count, int pieces, int *begin, int *end);
 
 /* The part of `count` items that `member` of `size` owns: *begin ... *end - 1, in order, sizes as
  * equal as they can be. */

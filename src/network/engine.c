@@ -20,10 +20,6 @@
 #include <time.h>
 
 enum {
-    /* A team's work is cut into pieces, some for each member: many where a piece has no cost of its
-     * own, few where each reads all images or turns weights. */
-    MANY_PIECES = 4,
-    FEW_PIECES = 2,
     IMAGE_GROUP = 2,   /* images that go through all convolutions together: their activations fit
                           the second cache */
     LINEAR_BLOCK = 96, /* k of a linear layer's panel between two visits of RMSProp */
@@ -362,46 +358,32 @@ static void forward_images(qg_engine *engine, const float *parameters, const qg_
     }
 }
 
-/* How many pieces `count` items become. */
-static int pieces_of(const qg_engine *engine, int count, int for_each)
-{
-    const int members = qg_team_size(engine->team);
-    const int pieces = members == 1 ? 1 : members * for_each;
-    return pieces < count ? pieces : count;
-}
-
 static void forward_linear(qg_engine *engine, const float *parameters, int layer, int images,
-                           int panel0, int panel1)
+                           int member, int members)
 {
-    engine->kernels->forward(&engine->plans[layer], engine->activations[layer], NULL,
-                             parameters + engine->weights_at[layer],
-                             parameters + engine->biases_at[layer], engine->activations[layer + 1],
-                             images, panel0, panel1);
+    const qg_plan *plan = &engine->plans[layer];
+    int begin, end;
+    qg_team_share(plan->panels, member, members, &begin, &end);
+    engine->kernels->forward(
+        plan, engine->activations[layer], NULL, parameters + engine->weights_at[layer],
+        parameters + engine->biases_at[layer], engine->activations[layer + 1], images, begin, end);
 }
 
 /* All of it, by every member of the team; ends with the q-values complete. */
 static void forward_team(qg_engine *engine, const float *parameters, const qg_states *states,
                          const qg_learning *learning, int member)
 {
-    qg_team *team = engine->team;
-    const int image_pieces = pieces_of(engine, states->size, MANY_PIECES);
+    const int members = qg_team_size(engine->team);
     int begin, end;
-    while (qg_team_take(team, member, states->size, image_pieces, &begin, &end))
-        forward_images(engine, parameters, states, begin, end, learning, member);
+    qg_team_share(states->size, member, members, &begin, &end);
+    forward_images(engine, parameters, states, begin, end, learning, member);
     for (int l = convolutions(engine); l < engine->architecture.layer_count; l++) {
-        const int panels = engine->plans[l].panels;
-        const int tiles = (panels + engine->kernels->panels - 1) / engine->kernels->panels;
-        const int pieces = pieces_of(engine, tiles, MANY_PIECES);
-        qg_team_barrier(team);
-        while (qg_team_take(team, member, panels, pieces, &begin, &end))
-            forward_linear(engine, parameters, l, states->size, begin, end);
+        qg_team_barrier(engine->team);
+        forward_linear(engine, parameters, l, states->size, member, members);
         const float p = learning ? dropout_of(engine, learning, l) : 0;
-        if (p > 0) {
-            qg_team_barrier(team);
-            while (qg_team_take(team, member, states->size, image_pieces, &begin, &end))
-                for (int i = begin; i < end; i++)
-                    drop(engine, l, i, learning->dropout_draw, p);
-        }
+        if (p > 0) qg_team_barrier(engine->team);
+        for (int i = begin; learning && p > 0 && i < end; i++)
+            drop(engine, l, i, learning->dropout_draw, p);
         lap(engine, member, QG_WORK_FORWARD, l);
     }
     qg_team_barrier(engine->team);
@@ -434,7 +416,7 @@ static void forward_one(qg_engine *engine, const float *parameters, const qg_sta
 {
     forward_images(engine, parameters, states, 0, 1, NULL, 0);
     for (int l = convolutions(engine); l < engine->architecture.layer_count; l++)
-        forward_linear(engine, parameters, l, 1, 0, engine->plans[l].panels);
+        forward_linear(engine, parameters, l, 1, 0, 1);
 }
 
 void qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states *states,
@@ -581,13 +563,15 @@ static void learn_block(const update_job *job, int l, int member, int tile0, int
     lap(engine, member, QG_WORK_RMSPROP, l);
 }
 
-/* A convolution's tiles all at once, since its gradients are sums over all images; a linear layer's
- * some k at a time. */
-static void learn_tiles(const update_job *job, int l, int member, int begin, int end)
+/* This member's part of layer `l`: a convolution's at once, since its gradients are sums over all
+ * images; a linear layer's tile by tile for some k. */
+static void learn_weights(const update_job *job, int l, int member, int members)
 {
     const qg_engine *engine = job->engine;
     const qg_plan *plan = &engine->plans[l];
     const bool linear = plan->pixels == 1;
+    int begin, end;
+    qg_team_share(plan->k_tile_count, member, members, &begin, &end);
     const int tiles = linear ? LINEAR_BLOCK / engine->kernels->rows : end - begin;
     const int panels = linear ? engine->kernels->panels : plan->panels;
     for (int tile = begin; tile < end; tile += tiles) {
@@ -598,60 +582,49 @@ static void learn_tiles(const update_job *job, int l, int member, int begin, int
     }
 }
 
-static void learn_biases(const update_job *job, int l, int member, int panel0, int panel1)
+static void learn_biases(const update_job *job, int l, int member, int members)
 {
-    const qg_engine *engine = job->engine;
-    float *gradient = engine->scratch[member];
-    engine->kernels->bias_gradient(&engine->plans[l], engine->gradients[l], gradient,
-                                   job->states.size, panel0, panel1);
-    apply(job, engine->biases_at[l] + (size_t)panel0 * QG_PANEL,
-          gradient + (size_t)panel0 * QG_PANEL, (size_t)(panel1 - panel0) * QG_PANEL, 0);
-}
-
-static void learn(const update_job *job, int l, int member)
-{
-    const qg_engine *engine = job->engine;
-    const qg_plan *plan = &engine->plans[l];
-    const int each = plan->pixels == 1 ? MANY_PIECES : FEW_PIECES;
+    const qg_plan *plan = &job->engine->plans[l];
     int begin, end;
-    int pieces = pieces_of(engine, plan->k_tile_count, each);
-    while (qg_team_take(engine->team, member, plan->k_tile_count, pieces, &begin, &end))
-        learn_tiles(job, l, member, begin, end);
-    pieces = pieces_of(engine, plan->panels, FEW_PIECES);
-    while (qg_team_take(engine->team, member, plan->panels, pieces, &begin, &end))
-        learn_biases(job, l, member, begin, end);
-    lap(engine, member, QG_WORK_WEIGHT_GRADIENT, l);
+    qg_team_share(plan->panels, member, members, &begin, &end);
+    float *gradient = job->engine->scratch[member];
+    job->engine->kernels->bias_gradient(plan, job->engine->gradients[l], gradient, job->states.size,
+                                        begin, end);
+    apply(job, job->engine->biases_at[l] + (size_t)begin * QG_PANEL,
+          gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL, 0);
+    lap(job->engine, member, QG_WORK_WEIGHT_GRADIENT, l);
 }
 
 /* The gradient of the layer's inputs becomes the gradient of the outputs below. */
-static void propagate(const update_job *job, int l, int member)
+static void propagate(const update_job *job, int l, int member, int members)
 {
     qg_engine *engine = job->engine;
     const qg_plan *plan = &engine->plans[l];
     const int side = engine->kernels->panels * QG_PANEL;
-    const int pixels = plan->in_rows * plan->in_columns;
-    const int items = (plan->in_channels + side - 1) / side * pixels;
-    const int pieces = pieces_of(engine, items, pixels == 1 ? MANY_PIECES : FEW_PIECES);
-    const float scale = 1 / (1 - dropout_of(engine, job->learning, l - 1));
+    const int groups = (plan->in_channels + side - 1) / side;
     int begin, end;
-    while (qg_team_take(engine->team, member, items, pieces, &begin, &end))
-        engine->kernels->input_gradient(plan, engine->gradients[l],
-                                        engine->parameters[QG_ONLINE] + engine->weights_at[l],
-                                        engine->activations[l], engine->gradients[l - 1], scale,
-                                        job->states.size, begin, end, engine->scratch[member]);
+    qg_team_share(groups * plan->in_rows * plan->in_columns, member, members, &begin, &end);
+    const float scale = 1 / (1 - dropout_of(engine, job->learning, l - 1));
+    engine->kernels->input_gradient(plan, engine->gradients[l],
+                                    engine->parameters[QG_ONLINE] + engine->weights_at[l],
+                                    engine->activations[l], engine->gradients[l - 1], scale,
+                                    job->states.size, begin, end, engine->scratch[member]);
 }
 
 static void backward_team(const update_job *job, int member)
 {
     qg_engine *engine = job->engine;
+    const int members = qg_team_size(engine->team);
     for (int l = engine->architecture.layer_count - 1; l >= job->lowest; l--) {
         /* The layer's weights are read before they change. */
         if (l > job->lowest) {
-            propagate(job, l, member);
+            propagate(job, l, member, members);
             qg_team_barrier(engine->team);
             lap(engine, member, QG_WORK_INPUT_GRADIENT, l);
         }
-        if (!engine->frozen[l]) learn(job, l, member);
+        if (engine->frozen[l]) continue;
+        learn_weights(job, l, member, members);
+        learn_biases(job, l, member, members);
     }
 }
 
