@@ -104,13 +104,14 @@ static void write_axes(FILE *script, const qg_figure *figure, double last, doubl
 {
     fputs("set title ", script);
     qg_figure_text(script, figure->title);
-    fprintf(script,
-            "\nset xrange [0:%.9g]; set x2range [0:%.9g]; set xtics nomirror; set x2tics\n"
-            "set xlabel '%s'; set x2label 'epochs'; set ylabel 'score'\n"
-            "set grid xtics ytics lc rgb '#dddddd' lt 1; set border lc rgb '#666666'\n"
-            "set key outside bottom center horizontal maxcols 2 Left reverse samplen 2.5 font ',10'\n"
-            "set style fill transparent solid 0.12 noborder\n",
-            last, epochs, unit);
+    fprintf(
+        script,
+        "\nset xrange [0:%.9g]; set x2range [0:%.9g]; set xtics nomirror; set x2tics\n"
+        "set xlabel '%s'; set x2label 'epochs'; set ylabel 'score'\n"
+        "set grid xtics ytics lc rgb '#dddddd' lt 1; set border lc rgb '#666666'\n"
+        "set key outside bottom center horizontal maxcols 2 Left reverse samplen 2.5 font ',10'\n"
+        "set style fill transparent solid 0.12 noborder\n",
+        last, epochs, unit);
 }
 
 static void write_plot(FILE *script, const qg_results *r, const line *lines, size_t count,
