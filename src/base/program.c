@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <spawn.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

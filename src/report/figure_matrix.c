@@ -49,9 +49,21 @@ static void add_effect(matrix *m, const char *row_name, const char *column_name,
     m->decided[row][column] = e->verdicts[QG_AREA].decision != QG_NOT_DECIDED;
 }
 
+/* The bytes of "minatar/" where the names of all games begin with it; 0: they do not. */
+static size_t family_size(const qg_results *r)
+{
+    const char *first = r->experiment_count ? r->study->runs[r->experiments[0].run].game : "";
+    const char *slash = strchr(first, '/');
+    const size_t size = slash ? (size_t)(slash - first) + 1 : 0;
+    for (size_t i = 0; i < r->experiment_count; i++)
+        if (strncmp(r->study->runs[r->experiments[i].run].game, first, size) != 0) return 0;
+    return size;
+}
+
 /* Of the copies of a kind: sources and targets. NULL: pairs of them, and all kinds. */
 static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
 {
+    const size_t family = family_size(r);
     for (size_t i = 0; i < r->experiment_count; i++) {
         const qg_experiment *e = &r->experiments[i];
         const qg_study_run *run = &r->study->runs[e->run];
@@ -60,9 +72,7 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         if (wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
         m->largest = fmax(m->largest, fabs(e->verdicts[QG_AREA].student.value));
         qg_run_copied(run, copied);
-        const char *family =
-            strrchr(run->game, '/'); /* "minatar/breakout": the game's name will do */
-        snprintf(pair, sizeof pair, "%s to %s", source, family ? family + 1 : run->game);
+        snprintf(pair, sizeof pair, "%s to %s", source, run->game + family);
         if (!wanted)
             add_effect(m, pair, copied, e);
         else if (strcmp(copied, wanted) == 0)
