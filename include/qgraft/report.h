@@ -1,8 +1,9 @@
 /* The report of a study: one page with figures, tables and verdicts.
  *
  * In the study's folder are written report.html (self-contained: it opens from disk, loads nothing
- * and runs no script), figures/NAME.svg and .png, metrics.csv, and random-scores.json (the scores
- * of random play that were measured for it). docs/studies.md says how to read them. */
+ * and runs no script), figures/NAME.svg and .png (older ones that the study no longer has are
+ * removed), metrics.csv, claims.csv, and random-scores.json (the scores of random play that were
+ * measured for it). docs/studies.md says how to read them. */
 #ifndef QGRAFT_REPORT_H
 #define QGRAFT_REPORT_H
 

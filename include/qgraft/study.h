@@ -117,6 +117,10 @@ typedef struct qg_study_claim {
     int of_count, than_count;
 } qg_study_claim;
 
+/* The words of a study file: "positive", ...; "area", ... */
+const char *qg_claim_kind_name(qg_claim_kind kind);
+const char *qg_claim_metric_name(qg_claim_metric metric);
+
 typedef struct qg_study {
     char name[QG_STUDY_NAME];
     char *question;  /* what it asks, one line; may be NULL */

@@ -10,7 +10,8 @@ enum { OPTION_PARTIAL = 256, OPTION_JSON };
 static const char documentation[] =
     "Writes the report of the study in the folder DIR: DIR/report.html (one file, opens from "
     "disk), "
-    "DIR/figures/*.svg and *.png, DIR/metrics.csv. It says of every experiment what the copied "
+    "DIR/figures/*.svg and *.png, DIR/metrics.csv and claims.csv. It says of every experiment what "
+    "the copied "
     "layers did, with intervals and a verdict, and holds the study's claims against it.\v"
     "Examples:\n"
     "  qgraft report runs/demo\n"

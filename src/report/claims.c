@@ -230,6 +230,22 @@ static qg_finding find_little(const qg_verdict *v, double margin)
     return low > margin || high < -margin ? QG_FAILS : QG_OPEN;
 }
 
+const char *qg_finding_name(qg_finding finding)
+{
+    static const char *const names[] = {
+        [QG_OPEN] = "not decided", [QG_HOLDS] = "holds", [QG_FAILS] = "does not hold"};
+    return names[finding];
+}
+
+const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *result)
+{
+    static const char *const within[] = {[QG_OPEN] = "the intervals meet the margin",
+                                         [QG_HOLDS] = "both intervals lie within the margin",
+                                         [QG_FAILS] = "both intervals lie beyond the margin"};
+    const bool little = claim->kind == QG_CLAIM_LITTLE && result->verdict.pairs > 1;
+    return little ? within[result->finding] : qg_reason_text(result->verdict.reason);
+}
+
 static qg_finding find(const qg_study_claim *claim, const qg_verdict *verdict)
 {
     if (claim->kind == QG_CLAIM_LITTLE) return find_little(verdict, claim->margin);

@@ -6,9 +6,11 @@
 #include "report/gnuplot.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { WIDTH = 624, FONT = 13 }; /* 6.5 inches at 96 dpi */
 
@@ -207,6 +209,28 @@ static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_erro
     return QG_OK;
 }
 
+static bool is_older(const qg_figures *figures, const char *file)
+{
+    static const char *const ours[] = {"curves", "matrix", "similarity"};
+    const char *ending = strrchr(file, '.');
+    char name[sizeof figures->items->name];
+    if (!ending || (strcmp(ending, ".png") != 0 && strcmp(ending, ".svg") != 0)) return false;
+    snprintf(name, sizeof name, "%.*s", (int)(ending - file), file);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strncmp(name, ours[i], strlen(ours[i])) == 0) return !name_taken(figures, name);
+    return false;
+}
+
+/* Figures of a report before this one, of groups that the study no longer has. */
+static void remove_older(const char *folder, const qg_figures *figures)
+{
+    DIR *stream = opendir(folder);
+    if (!stream) return;
+    for (const struct dirent *entry; (entry = readdir(stream));)
+        if (is_older(figures, entry->d_name)) unlinkat(dirfd(stream), entry->d_name, 0);
+    closedir(stream);
+}
+
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
 {
     *figures = (qg_figures){0};
@@ -216,10 +240,12 @@ qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_err
     char *folder = qg_path_join(results->folder, "figures");
     if (!folder) return qg_fail_memory(error, "a path", strlen(results->folder));
     qg_status status = qg_folder_create(folder, error);
-    free(folder);
     if (!status) status = draw_matrices(results, figures, error);
     if (!status) status = add_other(results, figures, QG_FIGURE_SCATTER, NULL, error);
-    return status ? status : draw_curves(results, figures, error);
+    if (!status) status = draw_curves(results, figures, error);
+    if (!status) remove_older(folder, figures);
+    free(folder);
+    return status;
 }
 
 void qg_figures_free(qg_figures *figures)

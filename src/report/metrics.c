@@ -1,5 +1,6 @@
-/* metrics.csv: rows `seed` (one run, one seed) and `pooled` (one run, all its seeds). Scores are in
- * the game's points, differences in units of reference - random. An empty cell: there is none. */
+/* metrics.csv: rows `seed` (one run, one seed) and `pooled` (one run, all its seeds); claims.csv: a
+ * row a claim. Scores are in the game's points, differences in units of reference - random. An
+ * empty cell: there is none. */
 #include "report/metrics.h"
 
 #include "base/file.h"
@@ -183,17 +184,50 @@ static void put_rows(FILE *out, const qg_results *r)
     }
 }
 
-qg_status qg_metrics_write(const qg_results *results, qg_error *error)
+static void put_claims(FILE *out, const qg_results *r)
 {
-    char *text = NULL, *path = qg_path_join(results->folder, "metrics.csv");
+    fputs("says,source,expect,metric,margin,finding,effect,low,high,bootstrap_low,bootstrap_high,"
+          "experiments,seeds,reason\n",
+          out);
+    for (int i = 0; i < r->study->claim_count; i++) {
+        const qg_study_claim *claim = &r->study->claims[i];
+        const qg_claim_result *result = &r->claims[i];
+        const qg_verdict *v = &result->verdict;
+        put_text(out, claim->says);
+        put_text(out, claim->source ? claim->source : "");
+        put_text(out, qg_claim_kind_name(claim->kind));
+        put_text(out, qg_claim_metric_name(claim->metric));
+        put_real(out, claim->kind == QG_CLAIM_LITTLE ? claim->margin : NAN);
+        put_text(out, qg_finding_name(result->finding));
+        put_real(out, v->student.value);
+        put_real(out, v->student.low);
+        put_real(out, v->student.high);
+        put_real(out, v->bootstrap.low);
+        put_real(out, v->bootstrap.high);
+        fprintf(out, "%zu,%zu,", result->experiments, v->pairs);
+        put_quoted(out, qg_claim_reason(claim, result));
+        fputc('\n', out);
+    }
+}
+
+static qg_status write_table(const qg_results *results, const char *name,
+                             void (*put)(FILE *, const qg_results *), qg_error *error)
+{
+    char *text = NULL, *path = qg_path_join(results->folder, name);
     size_t size = 0;
     FILE *out = path ? qg_text_stream(&text, &size) : NULL;
-    if (out) put_rows(out, results);
+    if (out) put(out, results);
     qg_status status = QG_OK;
-    if (!out || fclose(out) != 0) status = qg_fail_memory(error, "metrics.csv", size);
+    if (!out || fclose(out) != 0) status = qg_fail_memory(error, name, size);
     const qg_piece piece = {text, size};
     if (!status) status = qg_file_replace(path, &piece, 1, error);
     free(text);
     free(path);
     return status;
+}
+
+qg_status qg_metrics_write(const qg_results *results, qg_error *error)
+{
+    const qg_status status = write_table(results, "metrics.csv", put_rows, error);
+    return status ? status : write_table(results, "claims.csv", put_claims, error);
 }

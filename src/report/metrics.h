@@ -4,8 +4,9 @@
 
 #include "report/results.h"
 
-/* Writes FOLDER/metrics.csv, complete or not at all: a row for each run and seed, and a row for
- * each run over its seeds. docs/studies.md explains the columns. */
+/* Writes FOLDER/metrics.csv (a row for each run and seed, and a row for each run over its seeds)
+ * and FOLDER/claims.csv (a row for each claim), each complete or not at all. docs/studies.md
+ * explains the columns. */
 qg_status qg_metrics_write(const qg_results *results, qg_error *error);
 
 #endif

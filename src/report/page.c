@@ -140,11 +140,10 @@ static void put_warnings(FILE *out, const qg_warnings *warnings)
 
 static void put_finding(FILE *out, qg_finding finding)
 {
-    static const char *const words[] = {
-        [QG_OPEN] = "not decided", [QG_HOLDS] = "holds", [QG_FAILS] = "does not hold"};
     static const char *const looks[] = {
         [QG_OPEN] = "open", [QG_HOLDS] = "good", [QG_FAILS] = "bad"};
-    fprintf(out, "<td><span class=\"badge %s\">%s</span></td>", looks[finding], words[finding]);
+    fprintf(out, "<td><span class=\"badge %s\">%s</span></td>", looks[finding],
+            qg_finding_name(finding));
 }
 
 /* What was compared for it: "area of `of` against ...". */
@@ -168,14 +167,9 @@ static void put_test(FILE *out, const qg_study_claim *claim)
 /* How much the finding rests on, and why it is what it is. */
 static void put_base(FILE *out, const qg_study_claim *claim, const qg_claim_result *result)
 {
-    static const char *const within[] = {[QG_OPEN] = "the intervals meet the margin",
-                                         [QG_HOLDS] = "both intervals lie within the margin",
-                                         [QG_FAILS] = "both intervals lie beyond the margin"};
-    const bool little = claim->kind == QG_CLAIM_LITTLE && result->verdict.pairs > 1;
     qg_html_element(out, "td class=\"some\"", "%zu experiment%s, %zu seed%s: %s",
                     result->experiments, result->experiments == 1 ? "" : "s", result->verdict.pairs,
-                    result->verdict.pairs == 1 ? "" : "s",
-                    little ? within[result->finding] : qg_reason_text(result->verdict.reason));
+                    result->verdict.pairs == 1 ? "" : "s", qg_claim_reason(claim, result));
 }
 
 static void put_claims(FILE *out, const qg_results *r)

@@ -274,7 +274,8 @@ void qg_page_making(FILE *out, const qg_results *results)
     put_tasks(out, results);
     put_commands(out, results);
     put_study_file(out, results->study);
-    fputs("<p class=\"quiet\">All numbers: <a href=\"metrics.csv\">metrics.csv</a>. The curves: "
+    fputs("<p class=\"quiet\">All numbers: <a href=\"metrics.csv\">metrics.csv</a>, <a "
+          "href=\"claims.csv\">claims.csv</a>. The curves: "
           "runs/*/s*/evaluations.csv.</p>\n</section>\n",
           out);
 }

@@ -58,6 +58,10 @@ typedef struct qg_claim_result {
     size_t experiments; /* that it rests on, `of` and `than` together */
 } qg_claim_result;
 
+const char *qg_finding_name(qg_finding finding); /* "not decided", "holds", "does not hold" */
+/* Why the finding is what it is, in words. */
+const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *result);
+
 typedef struct qg_results {
     const qg_study *study;
     const char *folder;

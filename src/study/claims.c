@@ -12,21 +12,26 @@ static const char *const claim_keys[] = {"says",   "source", "expect", "metric",
 static const char *const filter_keys[] = {"game", "from",   "group", "name", "first",
                                           "last", "freeze", "self",  NULL};
 
-static const struct {
-    const char *name;
-    qg_claim_kind kind;
-} kinds[] = {{"positive", QG_CLAIM_POSITIVE},
-             {"negative", QG_CLAIM_NEGATIVE},
-             {"better", QG_CLAIM_BETTER},
-             {"worse", QG_CLAIM_WORSE},
-             {"little", QG_CLAIM_LITTLE}};
+static const char *const kinds[] = {[QG_CLAIM_POSITIVE] = "positive",
+                                    [QG_CLAIM_NEGATIVE] = "negative",
+                                    [QG_CLAIM_BETTER] = "better",
+                                    [QG_CLAIM_WORSE] = "worse",
+                                    [QG_CLAIM_LITTLE] = "little"};
 
-static const struct {
-    const char *name;
-    qg_claim_metric metric;
-} metrics[] = {{"area", QG_CLAIM_AREA},           {"early", QG_CLAIM_EARLY},
-               {"late", QG_CLAIM_LATE},           {"asymptote", QG_CLAIM_ASYMPTOTE},
-               {"jumpstart", QG_CLAIM_JUMPSTART}, {"maximum", QG_CLAIM_MAXIMUM}};
+static const char *const metrics[] = {
+    [QG_CLAIM_AREA] = "area",           [QG_CLAIM_EARLY] = "early",
+    [QG_CLAIM_LATE] = "late",           [QG_CLAIM_ASYMPTOTE] = "asymptote",
+    [QG_CLAIM_JUMPSTART] = "jumpstart", [QG_CLAIM_MAXIMUM] = "maximum"};
+
+const char *qg_claim_kind_name(qg_claim_kind kind)
+{
+    return kinds[kind];
+}
+
+const char *qg_claim_metric_name(qg_claim_metric metric)
+{
+    return metrics[metric];
+}
 
 /* The value of `key` of a run, as it would be written in a filter. */
 static void describe(const qg_study *study, const qg_study_run *run, const char *key,
@@ -98,20 +103,20 @@ static qg_status read_kind(const study_reader *reader, const qg_yaml *node, qg_s
     if (!status) status = qg_study_text(reader, node, "metric", &metric);
     if (status) return status;
     size_t k = 0, m = 0;
-    while (expect && k < sizeof kinds / sizeof *kinds && strcmp(kinds[k].name, expect) != 0)
+    while (expect && k < sizeof kinds / sizeof *kinds && strcmp(kinds[k], expect) != 0)
         k++;
     if (!expect || k == sizeof kinds / sizeof *kinds)
         return qg_study_fail(reader, node->line,
                              "expect: one of positive, negative, better, worse, little is needed");
-    while (m < sizeof metrics / sizeof *metrics && strcmp(metrics[m].name, metric) != 0)
+    while (m < sizeof metrics / sizeof *metrics && strcmp(metrics[m], metric) != 0)
         m++;
     if (m == sizeof metrics / sizeof *metrics)
         return qg_study_fail(reader, qg_yaml_get(node, "metric")->line,
                              "metric: '%.60s' is none of area, early, late, asymptote, jumpstart, "
                              "maximum",
                              metric);
-    claim->kind = kinds[k].kind;
-    claim->metric = metrics[m].metric;
+    claim->kind = (qg_claim_kind)k;
+    claim->metric = (qg_claim_metric)m;
     const bool compares = claim->kind == QG_CLAIM_BETTER || claim->kind == QG_CLAIM_WORSE;
     if (compares != (qg_yaml_get(node, "than") != NULL))
         return qg_study_fail(reader, node->line, "than: belongs to better and worse, and to both");

@@ -73,7 +73,8 @@ def study_files(folder):
 
 
 def report_files(folder):
-    return {p.name: p.read_bytes() for p in folder.rglob("metrics.csv")}
+    return {p.name: p.read_bytes() for p in folder.rglob("*.csv")
+            if p.name in {"metrics.csv", "claims.csv"}}
 
 
 def output(folder):

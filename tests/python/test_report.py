@@ -189,6 +189,20 @@ def test_summary_and_claims(reported):
     table = page[page.index('id="claims"'):page.index('id="overview"')]
     found = re.findall(r'badge \w+">([\w ]+)<', table)
     assert found == ["holds", "does not hold", "holds", "holds", "not decided"]
+    with open(reported[0] / "claims.csv", newline="") as file:
+        claims = list(csv.DictReader(file))
+    assert [row["finding"] for row in claims] == found
+    assert claims[0]["says"] == "The first <b>layer</b> helps" and claims[0]["source"] == "a paper"
+    assert [row["margin"] for row in claims] == ["", "", "", "0.2", ""]
+    assert claims[2]["expect"] == "worse" and claims[2]["metric"] == "area"
+    values = [numpy.mean([differences(row, [seed])["area"][0] for row in read_metrics(reported[0])
+                          if row["row"] == "pooled" and row["copied"] == "last 1"])
+              for seed in (1, 2, 3)]
+    half = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(values)
+    for row in claims[3:]:
+        assert number(row["effect"]) == pytest.approx(numpy.mean(values))
+        assert number(row["low"]) == pytest.approx(numpy.mean(values) - half)
+        assert (row["experiments"], row["seeds"]) == ("1", "3")
     assert answer["warnings"] == 0
 
 
@@ -206,7 +220,7 @@ def test_nothing_from_a_file_is_markup(reported):
     _, _, page = reported
     assert "<script" not in page and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
     assert "The first &lt;b&gt;layer&lt;/b&gt; helps" in page
-    assert not re.search(r'(src|href)="(?!data:|#|figures/|metrics\.csv)', page)
+    assert not re.search(r'(src|href)="(?!data:|#|figures/|(metrics|claims)\.csv)', page)
 
 
 def test_figures(reported):
@@ -222,6 +236,16 @@ def test_figures(reported):
             assert picture.width == 1950 and round(picture.info["dpi"][0]) == 300
     curves = (folder / "figures/curves-minatar-breakout-to-minatar-freeway.svg").read_text()
     assert "threshold" in curves and "epochs" in curves and "baseline" in curves
+
+
+def test_older_figures_are_removed(study):
+    (study / "figures").mkdir(exist_ok=True)
+    for name in ("curves-renamed.svg", "curves-renamed.png", "matrix-old.svg", "mine.png"):
+        (study / "figures" / name).touch()
+    qgraft("report", study)
+    names = {path.name for path in (study / "figures").iterdir()}
+    assert not [name for name in names if "renamed" in name or "old" in name]
+    assert {"mine.png", "matrix.svg", "matrix.png"} <= names
 
 
 def test_random_play_is_measured_once(study):
