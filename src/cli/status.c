@@ -9,24 +9,31 @@
 #include <string.h>
 
 static const char documentation[] =
-    "Shows every run of the study in FOLDER: running, failed and waiting ones first. Works while "
-    "the study runs, on any machine that sees the folder.\v"
+    "Shows the runs of the study in FOLDER: running, failed and waiting ones first; of a study "
+    "with "
+    "more than 40 runs, the waiting and finished ones only as numbers. Works while the study runs, "
+    "on any machine that sees the folder.\v"
     "Examples:\n"
     "  qgraft status runs/demo\n"
     "  qgraft status runs/demo --json | jq .counts";
 
 static const struct argp_option argp_options[] = {
-    {"json", 'j', NULL, 0, "print everything as JSON", 0}, {0}};
+    {"all", 'a', NULL, 0, "list every run", 0},
+    {"json", 'j', NULL, 0, "print everything as JSON", 0},
+    {0}};
 
 typedef struct status_arguments {
     const char *folder;
-    bool json;
+    bool all, json;
 } status_arguments;
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     status_arguments *a = state->input;
     switch (key) {
+    case 'a':
+        a->all = true;
+        break;
     case 'j':
         a->json = true;
         break;
@@ -53,6 +60,7 @@ typedef struct status_work {
 
 /* ------------------------------------------------------------------------------------- table */
 
+enum { MOST_ROWS = 40 };
 enum { COLUMN_SLURM = STUDY_COLUMNS - 1 }; /* before the message */
 
 typedef struct slurm_rows {
@@ -92,7 +100,18 @@ static void print_rows(const status_work *w, const study_rows *rows)
     cli_print_table(columns, STUDY_COLUMNS + 1, rows->count, slurm_cell, &with_slurm);
 }
 
-static int print_table(const status_work *w)
+/* The first rows, those of runs that neither wait nor are finished: they are sorted. */
+static size_t count_busy(const status_work *w, const study_rows *rows)
+{
+    size_t count = 0;
+    for (; count < rows->count; count++) {
+        const qg_task_state state = w->statuses[rows->tasks[count]].state;
+        if (state == QG_TASK_WAITING || state == QG_TASK_STALE || state == QG_TASK_FINISHED) break;
+    }
+    return count;
+}
+
+static int print_table(const status_work *w, bool all)
 {
     const qg_study *study = w->study;
     char text[160];
@@ -104,7 +123,11 @@ static int print_table(const status_work *w)
         return cli_fail(&error);
     }
     study_sort_rows(&rows);
-    print_rows(w, &rows);
+    const size_t count = rows.count;
+    if (!all && count > MOST_ROWS) rows.count = count_busy(w, &rows);
+    if (rows.count > 0) print_rows(w, &rows);
+    if (rows.count < count)
+        printf("%zu more wait or are finished: --all lists them\n", count - rows.count);
     study_count(study, w->statuses, &totals);
     study_format_totals(&totals, text, sizeof text);
     printf("%s: %s", study->name, text);
@@ -166,7 +189,7 @@ int cmd_status(int argc, char **argv)
     else if (arguments.json)
         code = print_json(&work, arguments.folder);
     else
-        code = print_table(&work);
+        code = print_table(&work, arguments.all);
     free(work.statuses);
     free(work.slurm);
     qg_study_free(work.study);

@@ -541,6 +541,21 @@ def test_status_table(undisturbed):
     assert re.match(r"br:1 +finished +100 %", lines[1])
 
 
+def test_status_of_many_runs(tmp_path):
+    """What needs nobody's attention is a number, unless it is asked for."""
+    folder = write(tmp_path, LONG.replace("seeds: [1]", "seeds: 41"))
+    process = subprocess.Popen(command("run", "study.yaml", "--out", "out", "--jobs", "1"),
+                               cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_until((folder / "out/runs/long/s1/checkpoint-A").exists)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    lines = qgraft(folder, "status", "out").stdout.splitlines()
+    assert re.match(r"long:1 +stopped +\d", lines[1])
+    assert lines[2:] == ["40 more wait or are finished: --all lists them",
+                         "long: 40 waiting, 1 stopped"]
+    assert len(qgraft(folder, "status", "out", "--all").stdout.splitlines()) == 1 + 41 + 1
+
+
 def test_live_table(tmp_path):
     """On a terminal of 60 columns and 10 lines nothing is longer or higher."""
     folder = write(tmp_path)
