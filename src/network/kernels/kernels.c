@@ -128,16 +128,13 @@ INLINE void multiply(const int rows, const int panels, const float *const *a, co
 /* A bit for each of the row's cells that is not empty. Inputs are not negative: their sum tells. */
 INLINE uint64_t full_cells(const float *row, int columns, int cell)
 {
+    const int rest = cell % LANES;
     uint64_t full = 0;
     for (int x = 0; x < columns; x++, row += cell) {
-        vec sum = vec_set(0);
-        float rest = 0;
-        int i = 0;
-        for (; i + LANES <= cell; i += LANES)
+        vec sum = rest ? vec_load_first(row + cell - rest, rest) : vec_set(0);
+        for (int i = 0; i + LANES <= cell; i += LANES)
             sum += vec_load(row + i);
-        for (; i < cell; i++)
-            rest += row[i];
-        full |= (uint64_t)(vec_any(sum) | (rest != 0)) << x;
+        full |= (uint64_t)vec_any(sum) << x;
     }
     return full;
 }
@@ -147,6 +144,7 @@ static bool find_cells(const qg_plan *plan, const float *in, uint64_t *windows)
     enum { SAMPLE = 8 }; /* rows */
     const int rows = (plan->rows - 1) * plan->stride + plan->kernel;
     const int columns = plan->columns - 1 + plan->cells, cell = plan->cell;
+    const int across = plan->columns;
     int empty = 0, seen = 0;
     for (int y = SAMPLE / 2; y < rows; y += SAMPLE, seen += columns)
         empty += columns - __builtin_popcountll(full_cells(in + y * plan->in_row, columns, cell));
@@ -156,10 +154,11 @@ static bool find_cells(const qg_plan *plan, const float *in, uint64_t *windows)
     for (int y = 0; y < rows && sparse; y++) {
         const uint64_t full = full_cells(in + y * plan->in_row, columns, cell);
         for (int ky = y % plan->stride; ky < plan->kernel && ky <= y; ky += plan->stride) {
-            const int row = (y - ky) / plan->stride;
+            const int row = (y - ky) / plan->stride, up = ky * plan->cells;
             if (row >= plan->rows) continue;
-            for (int x = 0; x < plan->columns; x++)
-                windows[row * plan->columns + x] |= (full >> x & mask) << (ky * plan->cells);
+            uint64_t *w = windows + row * across;
+            for (int x = 0; x < across; x++)
+                w[x] |= (full >> x & mask) << up;
         }
     }
     return sparse;

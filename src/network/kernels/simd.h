@@ -19,6 +19,10 @@ static inline vec vec_load(const float *p)
 {
     return _mm512_loadu_ps(p);
 }
+static inline vec vec_load_first(const float *p, int n) /* and zeros behind them; n < LANES */
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
 static inline void vec_store(float *p, vec v)
 {
     _mm512_storeu_ps(p, v);
@@ -66,6 +70,11 @@ static inline vec vec_load(const float *p)
 {
     return _mm256_loadu_ps(p);
 }
+static inline vec vec_load_first(const float *p, int n) /* and zeros behind them; n < LANES */
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
+}
 static inline void vec_store(float *p, vec v)
 {
     _mm256_storeu_ps(p, v);
@@ -112,6 +121,12 @@ static inline vec vec_load(const float *p)
 {
     vec v;
     memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline vec vec_load_first(const float *p, int n)
+{
+    vec v = {0};
+    memcpy(&v, p, (size_t)n * sizeof *p);
     return v;
 }
 static inline void vec_store(float *p, vec v)
