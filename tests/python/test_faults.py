@@ -2,7 +2,7 @@
 nothing half written has a final name, and the same command then makes what it would have made.
 
 Of the hundreds of calls of every command a sample fails; with QGRAFT_FAULTS=all (make soak) each in
-turn, of studies and reports some hundred."""
+turn."""
 
 import itertools
 import json
@@ -46,9 +46,9 @@ class Command:
     """A command of qgraft on a folder, the command of it that meets the faults, how many are tried
     and what it leaves."""
 
-    def __init__(self, words, leaves, meets=None, tries=10, before=None, most=10000):
+    def __init__(self, words, leaves, meets=None, tries=10, before=None):
         self.words, self.leaves, self.before = words, leaves, before
-        self.tries = most if ALL else tries
+        self.tries = 1000000 if ALL else tries
         self.meets = meets or words[0]
 
     def run(self, folder, **environment):
@@ -118,11 +118,11 @@ def make_command(name, made):
                                  run_files),
         "distill": lambda: Command(["distill", network, "--samples", 300, *out,
                                     *killing.words(LESSONS)], run_files),
-        "study": lambda: Command(run_study, study_files, before=write_study, tries=3, most=150),
-        "study's run": lambda: Command(run_study, study_files, "graft", 2, write_study, 150),
+        "study": lambda: Command(run_study, study_files, before=write_study, tries=3),
+        "study's run": lambda: Command(run_study, study_files, "graft", 2, write_study),
         "status": lambda: Command(["status", "study", "--json"], output, before=copy_study),
         "report": lambda: Command(["report", "study"], report_files, before=copy_study,
-                                  tries=3, most=50),
+                                  tries=3),
         "rollout": lambda: Command(["rollout", "minatar/breakout", "--random", 50, "--seed", 1,
                                     "--out", "play.safetensors"], output),
     }[name]()
