@@ -101,8 +101,8 @@ static qg_status write_kept(const char *path, const json_t *kept, qg_error *erro
 
 /* ---------------------------------------------------------------------------------- reference */
 
-/* The mean over seeds of the best evaluation of the game's first baseline; NaN: there is none. */
-static double find_reference(const qg_results *r, const char *game)
+/* The mean over seeds of what the game's first baseline reached; NaN: there is none. */
+static double baseline_level(const qg_results *r, const char *game, qg_measure measure)
 {
     for (int i = 0; i < r->study->run_count; i++) {
         const qg_study_run *run = &r->study->runs[i];
@@ -110,7 +110,7 @@ static double find_reference(const qg_results *r, const char *game)
         if (run->kind != QG_RUN_TRAIN || strcmp(run->game, game) != 0 || !result->shown) continue;
         double sum = 0;
         for (size_t s = 0; s < result->curves.seed_count; s++)
-            sum += result->levels[s].transfer[QG_MAXIMUM];
+            sum += result->levels[s].transfer[measure];
         if (result->curves.seed_count > 0) return sum / (double)result->curves.seed_count;
     }
     return NAN;
@@ -141,6 +141,22 @@ static void complete(const qg_study_game *given, double reference, qg_game_scale
             scale->reference, scale->random);
 }
 
+/* The best of many noisy evaluations is above random play even where nothing was learned. */
+static qg_status warn_unlearned(qg_results *r, int g, qg_error *error)
+{
+    const char *name = r->study->games[g].name;
+    const qg_scale *scale = &r->games[g].scale;
+    const double end = baseline_level(r, name, QG_ASYMPTOTE);
+    const double quarter = (scale->reference - scale->random) / 4;
+    if (r->games[g].problem[0] || r->games[g].reference_given || !(end < scale->random + quarter))
+        return QG_OK;
+    return qg_warn(&r->warnings, error,
+                   "%s: the baseline's last scores, %.4g in the mean, are nearer to random play "
+                   "(%.4g) than to its best evaluation (%.4g), from which effects are measured; "
+                   "if the game was not learned, they say little: train for longer",
+                   name, end, scale->random, scale->reference);
+}
+
 static qg_status find_scale(qg_results *r, int g, json_t *kept, const qg_results_options *options,
                             qg_error *error)
 {
@@ -161,8 +177,9 @@ static qg_status find_scale(qg_results *r, int g, json_t *kept, const qg_results
                        "study file: games: {%s: {random: ...}})",
                        given->name, inner.message, given->name);
     }
-    if (!status) complete(given, find_reference(r, given->name), game);
-    return status;
+    if (status) return status;
+    complete(given, baseline_level(r, given->name, QG_MAXIMUM), game);
+    return warn_unlearned(r, g, error);
 }
 
 qg_status qg_results_find_scales(qg_results *results, const qg_results_options *options,

@@ -238,6 +238,17 @@ def test_figures(reported):
     assert "threshold" in curves and "epochs" in curves and "baseline" in curves
 
 
+def test_a_game_that_nobody_has_learned(study):
+    for seed in (1, 2, 3):
+        scores = [0.5] * len(STEPS)
+        scores[4] = 9
+        write_curve(study / f"runs/minatar-breakout/s{seed}", scores)
+    answer = json.loads(qgraft("report", study, "--json").stdout)
+    page = (study / "report.html").read_text()
+    assert answer["warnings"] == 1
+    assert re.search(r"minatar/breakout: the baseline.*, 0\.5 in the mean, .*evaluation \(9\)", page)
+
+
 def test_older_figures_are_removed(study):
     (study / "figures").mkdir(exist_ok=True)
     for name in ("curves-renamed.svg", "curves-renamed.png", "matrix-old.svg", "mine.png"):
