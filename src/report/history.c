@@ -176,6 +176,7 @@ static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, q
                            (long long)reader->line);
         curve->steps[curve->count] = (int64_t)values[0];
         curve->scores[curve->count++] = values[1];
+        if (values[2] > 0) curve->episodes += values[2];
     }
     return QG_OK;
 }

@@ -24,6 +24,7 @@ typedef struct qg_curve {
     size_t count;
     int64_t *steps;
     double *scores;
+    double episodes; /* complete ones, of all evaluations together */
 } qg_curve;
 
 /* Reads FOLDER/evaluations.csv. A last line without newline (a killed process, or one that is just

@@ -157,6 +157,24 @@ static qg_status warn_unlearned(qg_results *r, int g, qg_error *error)
                    name, end, scale->random, scale->reference);
 }
 
+/* An evaluation without a complete episode scores the only, incomplete one. */
+static qg_status warn_short(qg_results *r, const char *game, qg_error *error)
+{
+    double episodes = 0, evaluations = 0;
+    for (int i = 0; i < r->study->run_count; i++)
+        for (size_t s = 0; s < r->runs[i].curves.seed_count; s++)
+            if (strcmp(r->study->runs[i].game, game) == 0) {
+                episodes += r->runs[i].read[s].episodes;
+                evaluations += (double)r->runs[i].read[s].count;
+            }
+    if (!(episodes < evaluations)) return QG_OK;
+    return qg_warn(
+        &r->warnings, error,
+        "%s: an evaluation holds %.2g complete episodes in the mean; where there is none, "
+        "the score is that of one that was cut off: set more eval_steps in the study file",
+        game, episodes / evaluations);
+}
+
 static qg_status find_scale(qg_results *r, int g, json_t *kept, const qg_results_options *options,
                             qg_error *error)
 {
@@ -179,7 +197,8 @@ static qg_status find_scale(qg_results *r, int g, json_t *kept, const qg_results
     }
     if (status) return status;
     complete(given, baseline_level(r, given->name, QG_MAXIMUM), game);
-    return warn_unlearned(r, g, error);
+    if (warn_unlearned(r, g, error)) return error->code;
+    return warn_short(r, given->name, error);
 }
 
 qg_status qg_results_find_scales(qg_results *results, const qg_results_options *options,

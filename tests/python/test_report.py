@@ -56,8 +56,8 @@ def synthetic(run, seed):
     return 10 * (1 - numpy.exp(-STEPS / 300)) + effect + spread + wave + seed / 4
 
 
-def write_curve(folder, scores):
-    rows = [f"{step},{score!r},9,1,0,3,," for step, score in zip(STEPS, map(float, scores))]
+def write_curve(folder, scores, episodes=9):
+    rows = [f"{step},{score!r},{episodes},1,0,3,," for step, score in zip(STEPS, map(float, scores))]
     (folder / "evaluations.csv").write_text(HEADER + "\n".join(rows) + "\n")
 
 
@@ -239,14 +239,25 @@ def test_figures(reported):
 
 
 def test_a_game_that_nobody_has_learned(study):
-    for seed in (1, 2, 3):
-        scores = [0.5] * len(STEPS)
-        scores[4] = 9
-        write_curve(study / f"runs/minatar-breakout/s{seed}", scores)
+    for run in (study / "runs").glob("minatar-breakout*"):
+        for seed in run.iterdir():
+            scores = [0.5] * len(STEPS)
+            scores[4] = 9
+            write_curve(seed, scores)
     answer = json.loads(qgraft("report", study, "--json").stdout)
     page = (study / "report.html").read_text()
     assert answer["warnings"] == 1
     assert re.search(r"minatar/breakout: the baseline.*, 0\.5 in the mean, .*evaluation \(9\)", page)
+
+
+def test_evaluations_without_an_episode(study):
+    for run in (study / "runs").iterdir():
+        for seed in run.iterdir():
+            write_curve(seed, synthetic(run.name, int(seed.name[1:])), int("freeway" in str(seed)))
+    answer = json.loads(qgraft("report", study, "--json").stdout)
+    page = (study / "report.html").read_text()
+    assert answer["warnings"] == 1  # of those onto Freeway all have one
+    assert "minatar/breakout: an evaluation holds 0 complete episodes" in page
 
 
 def test_older_figures_are_removed(study):
