@@ -244,6 +244,10 @@ int train_run(const train_arguments *arguments, const qg_train_options *options)
     if (!isnan(result.best_score))
         fprintf(stderr, "best score %.4g at step %" PRId64 ", last %.4g, ", result.best_score,
                 result.best_step, result.last_score);
-    fprintf(stderr, "%" PRId64 " steps in %.0f s\n", result.step, result.seconds);
+    if (result.begun_at > 0)
+        fprintf(stderr, "%" PRId64 " steps, %" PRId64 " of them in %.0f s\n", result.step,
+                result.step - result.begun_at, result.seconds);
+    else
+        fprintf(stderr, "%" PRId64 " steps in %.0f s\n", result.step, result.seconds);
     return 0;
 }
