@@ -9,9 +9,18 @@
 #include <stddef.h>
 #include <string.h>
 
+#if defined(QG_ISA_AVX512) || defined(QG_ISA_AVX2)
+#include <immintrin.h>
+/* The first n of 8 floats, and zeros; what lies behind them is not touched. */
+static inline __m256 load_first_8(const float *p, int n)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
+}
+#endif
+
 #if defined(QG_ISA_AVX512)
 
-#include <immintrin.h>
 #define ROWS 12
 enum { LANES = 16, WIDE = 2 };
 typedef __m512 vec;
@@ -21,7 +30,9 @@ static inline vec vec_load(const float *p)
 }
 static inline vec vec_load_first(const float *p, int n) /* and zeros behind them; n < LANES */
 {
-    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+    const __m512d low = _mm512_castpd256_pd512(_mm256_castps_pd(load_first_8(p, n)));
+    const __m256d high = _mm256_castps_pd(load_first_8(p + 8, n - 8));
+    return _mm512_castpd_ps(_mm512_insertf64x4(low, high, 1));
 }
 static inline void vec_store(float *p, vec v)
 {
@@ -62,7 +73,6 @@ static inline vec vec_normal(vec a)
 
 #elif defined(QG_ISA_AVX2)
 
-#include <immintrin.h>
 #define ROWS 6
 enum { LANES = 8, WIDE = 1 };
 typedef __m256 vec;
@@ -72,8 +82,7 @@ static inline vec vec_load(const float *p)
 }
 static inline vec vec_load_first(const float *p, int n) /* and zeros behind them; n < LANES */
 {
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
+    return load_first_8(p, n);
 }
 static inline void vec_store(float *p, vec v)
 {
