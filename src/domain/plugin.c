@@ -3,16 +3,15 @@
 #include <qgraft/plugin.h>
 
 #include "base/random.h"
+#include "base/shared_object.h"
 #include "domain/domain_class.h"
 
 #include <assert.h>
 #include <dlfcn.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 enum {
@@ -357,29 +356,6 @@ qg_status qg_plugin_create(qg_domain *domain, const qg_variant *variant,
 
 /* -------------------------------------------------------------------------------- loading */
 
-/* The dynamic linker's words without the path that they begin with. */
-static qg_status fail_link(const char *path, qg_error *error)
-{
-    const char *words = dlerror();
-    if (!words) words = "the dynamic linker does not say why";
-    const char *colon = strstr(words, ": ");
-    if (colon && words[0] != '/' && words[0] != '.') colon = NULL;
-    return qg_fail(error, QG_ERROR_DATA, "%s: not a plugin: %s", path, colon ? colon + 2 : words);
-}
-
-static qg_status open_object(const char *path, void **handle, qg_error *error)
-{
-    struct stat file;
-    if (stat(path, &file) != 0) return qg_fail_errno(error, "%s", path);
-    if (!S_ISREG(file.st_mode)) /* a FIFO would hang */
-        return qg_fail(error, QG_ERROR_DATA, "%s: not a file", path);
-    char *absolute = realpath(path, NULL); /* a bare name would be searched for elsewhere */
-    if (!absolute) return qg_fail_errno(error, "%s", path);
-    *handle = dlopen(absolute, RTLD_NOW | RTLD_LOCAL);
-    free(absolute);
-    return *handle ? QG_OK : fail_link(path, error);
-}
-
 static qg_status add_plugin(const char *path, void *handle, qg_error *error)
 {
     const qg_plugin *plugin = dlsym(handle, "qg_plugin_entry");
@@ -404,7 +380,7 @@ static qg_status add_plugin(const char *path, void *handle, qg_error *error)
 qg_status qg_plugin_load(const char *path, qg_error *error)
 {
     void *handle;
-    qg_status status = open_object(path, &handle, error);
+    qg_status status = qg_shared_object_open(path, &handle, error);
     if (status != QG_OK) return status;
     for (size_t i = 0; i < plugin_count; i++)
         if (plugins[i].handle == handle) {

@@ -129,3 +129,14 @@ def test_first_episode_is_ale_pys(tmp_path, game):
     assert ale.game_over(), "the first episode is longer than this test"
     assert len(differing) <= differing_bytes, differing
     assert step > 100
+
+
+def test_an_emulator_that_is_cut_off(tmp_path):
+    whole = open(os.path.join(ATARI, "libale_c.so"), "rb").read()
+    for part in (0.01, 0.3, 0.6, 0.9):
+        (tmp_path / "libale_c.so").write_bytes(whole[:int(len(whole) * part)])
+        result = subprocess.run([QGRAFT, "rollout", "pong", "--random", "5", "--seed", "1", "--out", "x"],
+                                capture_output=True, text=True, timeout=60,
+                                env={**os.environ, "QGRAFT_ATARI": str(tmp_path)})
+        assert result.returncode == 1 and "cut off" in result.stderr, result
+        assert "make atari" in result.stderr and result.stderr.count("\n") == 1

@@ -2,9 +2,9 @@
 #include "domain/atari/ale.h"
 
 #include "base/file.h"
+#include "base/shared_object.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,19 +51,11 @@ static qg_status find_functions(qg_ale *ale, const char *path, qg_error *error)
 
 static qg_status open_library(qg_ale *ale, const char *path, qg_error *error)
 {
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return qg_fail(error, QG_ERROR_IO, "no Atari emulator: %.200s: %s: " HOW_TO_MEND, path,
-                       strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return qg_fail(error, QG_ERROR_DATA, "%.200s: is not a file: " HOW_TO_MEND, path);
-    ale->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!ale->library) {
-        const char *reason = dlerror();
-        return qg_fail(error, QG_ERROR_DATA, "cannot load the Atari emulator: %.300s: " HOW_TO_MEND,
-                       reason ? reason : path);
-    }
-    const qg_status status = find_functions(ale, path, error);
+    qg_error inner;
+    qg_status status = qg_shared_object_open(path, &ale->library, &inner);
+    if (status != QG_OK)
+        return qg_fail(error, status, "no Atari emulator: %.400s: " HOW_TO_MEND, inner.message);
+    status = find_functions(ale, path, error);
     if (status != QG_OK) dlclose(ale->library);
     return status;
 }
