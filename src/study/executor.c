@@ -1,5 +1,7 @@
 #include "study/executor.h"
 
+#include <qgraft/agent.h>
+
 #include "study/process.h"
 #include "study/task_folder.h"
 
@@ -354,21 +356,41 @@ static void start_some(executor *e)
     }
 }
 
+/* Whether the folder of a task holds all of its run. A process may end with 0 before that: the
+ * emulator's code, or that of a plugin, can call exit. */
+static bool is_complete(const executor *e, int task, char *message, size_t size)
+{
+    qg_error error = {0};
+    qg_run_state state = {0};
+    char *folder = qg_task_path(e->study, task, e->folder, NULL);
+    if (!folder)
+        qg_fail_memory(&error, "a path", strlen(e->folder));
+    else if (!qg_run_look(folder, &state, &error) && !state.complete)
+        qg_fail(&error, QG_ERROR_DATA, "ended with exit code 0 before it was done: see log.txt");
+    free(folder);
+    snprintf(message, size, "%.*s", (int)size - 1, error.message);
+    return state.complete;
+}
+
+static qg_task_state judge(const executor *e, const worker *w, int how, char *message, size_t size)
+{
+    if (w->stalled)
+        snprintf(message, size, "ended: no progress for %.0f s", e->options->stall_seconds);
+    else if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
+        return is_complete(e, w->task, message, size) ? QG_TASK_FINISHED : QG_TASK_FAILED;
+    else if (WIFEXITED(how) && WEXITSTATUS(how) == STOPPED)
+        return QG_TASK_STOPPED;
+    else
+        qg_process_explain(&w->process, how, message, size);
+    return QG_TASK_FAILED;
+}
+
 static void end(executor *e, worker *w, int how)
 {
     char message[sizeof e->statuses->message] = "";
     const int task = w->task;
     const double seconds = seconds_of(w);
-    qg_task_state state = QG_TASK_FAILED;
-    if (w->stalled)
-        snprintf(message, sizeof message, "ended: no progress for %.0f s",
-                 e->options->stall_seconds);
-    else if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
-        state = QG_TASK_FINISHED;
-    else if (WIFEXITED(how) && WEXITSTATUS(how) == STOPPED)
-        state = QG_TASK_STOPPED;
-    else
-        qg_process_explain(&w->process, how, message, sizeof message);
+    const qg_task_state state = judge(e, w, how, message, sizeof message);
     note(e, task, state, seconds, message);
     qg_process_free(&w->process); /* only now may another process take the task over */
     *w = e->workers[--e->running];

@@ -155,12 +155,14 @@ def undisturbed_middle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bad_game(tmp_path_factory):
-    """The example's game, which aborts at once or hangs after a second of work, as BAD says."""
+    """The example's game, which aborts or exits at once, or hangs after a second of work, as BAD
+    says."""
     return compile_game(
         tmp_path_factory.mktemp("bad"), ("#include <stdio.h>", "#include <stdio.h>\n#include <time.h>"),
         ("    move(game, action, step);\n    observe(game, observation);",
          '    const char *bad = getenv("BAD");\n'
          "    if (bad && *bad == 'a') abort();\n"
+         "    if (bad && *bad == 'e') exit(0);\n"
          "    while (bad && *bad == 'h' && clock() > CLOCKS_PER_SEC) {\n    }\n"
          "    move(game, action, step);\n    observe(game, observation);"))
 
@@ -345,6 +347,14 @@ def test_failed_run(tmp_path, bad_game):
     run(folder, "--quiet", env=plugin)
     status = json.loads(qgraft(folder, "status", "out", "--json", env=plugin).stdout)
     assert status["counts"]["finished"] == 4
+
+
+def test_exit_inside_a_run(tmp_path, bad_game):
+    """With 0, but nothing is done."""
+    folder = write(tmp_path, FAILING)
+    result = run(folder, "--domain-plugin", bad_game, code=1, env={**os.environ, "BAD": "exit"})
+    assert "c:1 failed: ended with exit code 0 before it was done" in result.stderr
+    assert "base:1 finished" in result.stderr and "1 blocked" in result.stderr
 
 
 def test_stalled_run_is_ended(tmp_path, bad_game):
