@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct command {
     const char *name;
@@ -112,9 +113,27 @@ static void close_output(void)
     _Exit(1);
 }
 
+/* Where a file that is mapped into memory (the replay memory, a sample set) has lost its place on
+ * the disk, no call fails: the kernel sends SIGBUS. */
+static void say_lost_file(int number, siginfo_t *info, void *context)
+{
+    static const char words[] =
+        "qgraft: a file that is mapped into memory (replay.bin, samples) cannot be read or "
+        "written: "
+        "it was cut off, or its disk is full or fails: see to that, then try --resume\n";
+    (void)context;
+    if (info->si_code == BUS_ADRERR) {
+        (void)!write(STDERR_FILENO, words, sizeof words - 1);
+        _exit(1);
+    }
+    signal(number, SIG_DFL); /* another reason: the access is tried again and ends the process */
+}
+
 int main(int argc, char **argv)
 {
     atexit(close_output);
+    const struct sigaction lost = {.sa_sigaction = say_lost_file, .sa_flags = SA_SIGINFO};
+    sigaction(SIGBUS, &lost, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a write beyond a size limit is an error with a message */
     qg_error error;
     if (cli_take_plugins(&argc, argv, &error) != QG_OK) return cli_fail(&error);

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,21 @@ def test_a_folder_that_cannot_be_written(studied):
         for path in [study, *study.rglob("*")]:
             if path.is_dir():
                 path.chmod(0o755)
+
+
+def test_a_mapped_file_that_is_cut_off(tmp_path):
+    """As a disk that fails or a full one that copies what it overwrites does it: no call says so."""
+    words = ["train", "minatar/breakout", "--steps", "100M", "--out", "run", "--quiet",
+             *killing.words(SETTINGS)]
+    process = subprocess.Popen([QGRAFT, *map(str, words)], cwd=tmp_path, stderr=subprocess.PIPE,
+                               text=True)
+    rows, replay = tmp_path / "run/training.csv", tmp_path / "run/replay.bin"
+    while process.poll() is None and not (rows.exists() and rows.read_text().count("\n") > 3):
+        time.sleep(0.05)
+    os.truncate(replay, 0)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1 and error.count("\n") == 1, error
+    assert error.startswith("qgraft: ") and "replay.bin" in error and "--resume" in error
 
 
 # ---------------------------------------------------------------------------------------- clock
