@@ -118,9 +118,8 @@ static void close_output(void)
 static void say_lost_file(int number, siginfo_t *info, void *context)
 {
     static const char words[] =
-        "qgraft: a file that is mapped into memory (replay.bin, samples) cannot be read or "
-        "written: "
-        "it was cut off, or its disk is full or fails: see to that, then try --resume\n";
+        "qgraft: the replay memory or a sample set cannot be read or written: it was cut off, or "
+        "its disk is full or fails: see to that, then try --resume\n";
     (void)context;
     if (info->si_code == BUS_ADRERR) {
         (void)!write(STDERR_FILENO, words, sizeof words - 1);

@@ -218,7 +218,7 @@ def test_a_mapped_file_that_is_cut_off(tmp_path):
     os.truncate(replay, 0)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1 and error.count("\n") == 1, error
-    assert error.startswith("qgraft: ") and "replay.bin" in error and "--resume" in error
+    assert error.startswith("qgraft: ") and "replay memory" in error and "--resume" in error
 
 
 # ---------------------------------------------------------------------------------------- clock
