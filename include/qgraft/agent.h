@@ -84,6 +84,10 @@ typedef struct qg_run_state {
  * folder that is not there holds none. QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY. */
 qg_status qg_run_look(const char *folder, qg_run_state *state, qg_error *error);
 
+/* Removes the networks and all of the state of the run in `folder`, so that to resume it begins it
+ * anew. Nobody may be at it. */
+void qg_run_forget(const char *folder);
+
 /* What has just been played, for those who watch an evaluation. */
 typedef struct qg_moment {
     int64_t step, episode; /* steps played so far; number of the episode, from 1 */

@@ -9,7 +9,7 @@
  *     runs/ID/sSEED/   the run folder of a task, with task.json (its hash, how it went),
  *                      progress.json (now and then from the run) and log.txt (what it printed)
  *                      beside what the run writes
- *     stale/           run folders whose settings have been changed since
+ *     runs/stale/      run folders whose settings have been changed since
  *
  * All strings and arrays belong to the study. */
 #ifndef QGRAFT_STUDY_H

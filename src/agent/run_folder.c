@@ -79,7 +79,7 @@ static void remove_temporary(const char *folder)
 
 /* The files of a run that is overwritten. First those that say how far it has come: when this is
  * interrupted, nothing half removed must look complete or be gone on with. */
-static void remove_run(const char *folder)
+void qg_run_forget(const char *folder)
 {
     static const char *const patterns[] = {"process.yaml",
                                            "checkpoint-[AB]",
@@ -135,7 +135,7 @@ qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim,
     if (claim->overwrite && claim->resume)
         return qg_fail(error, QG_ERROR_USAGE, "to resume a run and to overwrite it are two things");
     qg_status status = qg_folder_create(claim->path, error);
-    if (!status) status = qg_folder_refuse_links(claim->path, error);
+    if (!status) status = qg_folder_refuse_links(claim->path, NULL, error);
     if (!status) status = qg_lock_folder(claim->path, &folder->lock, error);
     if (!status) status = examine(folder, claim, error);
     if (status) {
@@ -148,7 +148,7 @@ qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim,
 
 void qg_run_folder_clear(qg_run_folder *folder)
 {
-    if (folder->found) remove_run(folder->path);
+    if (folder->found) qg_run_forget(folder->path);
     folder->found = QG_FOUND_NOTHING;
 }
 

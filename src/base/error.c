@@ -2,6 +2,8 @@
 #define QG_ERROR_IMPLEMENTATION
 #include <qgraft/error.h>
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -11,8 +13,7 @@
 static void format_message(qg_error *error, const char *format, va_list arguments)
 {
     vsnprintf(error->message, sizeof error->message, format, arguments);
-    for (char *c = error->message; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    qg_text_make_safe(error->message);
 }
 
 qg_status qg_fail(qg_error *error, qg_status code, const char *format, ...)

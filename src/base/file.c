@@ -275,14 +275,16 @@ qg_status qg_folder_create(const char *path, qg_error *error)
     return result == 0 ? QG_OK : error->code;
 }
 
-qg_status qg_folder_refuse_links(const char *folder, qg_error *error)
+qg_status qg_folder_refuse_links(const char *folder, const char *allowed, qg_error *error)
 {
     qg_status status = QG_OK;
     DIR *directory = opendir(folder);
-    if (!directory) return qg_fail_errno(error, "%s: cannot read", folder);
+    if (!directory)
+        return errno == ENOENT ? QG_OK : qg_fail_errno(error, "%s: cannot read", folder);
     for (struct dirent *entry; !status && (entry = readdir(directory));) {
         struct stat found;
-        if (fstatat(dirfd(directory), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+        if (!(allowed && strcmp(entry->d_name, allowed) == 0) &&
+            fstatat(dirfd(directory), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISLNK(found.st_mode))
             status = qg_fail(error, QG_ERROR_DATA,
                              "%s/%s: a link, through which a run would write elsewhere; remove it",
@@ -329,7 +331,7 @@ static qg_status write_owner(int fd, const char *path, qg_error *error)
 
 static qg_status lock_file(const char *path, const char *folder, int *descriptor, qg_error *error)
 {
-    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0666);
     if (fd < 0) return qg_fail_errno(error, "%s: cannot open", path);
     int result;
     /* Somebody who only looks (qg_folder_is_locked) holds it for a moment: not worth a refusal. */

@@ -48,9 +48,10 @@ qg_status qg_file_append(int descriptor, const void *data, size_t size, const ch
 /* Creates the folder and its parents where they do not exist. */
 qg_status qg_folder_create(const char *path, qg_error *error);
 
-/* QG_ERROR_DATA when the folder holds a symbolic link: a file of that name would be written where
- * it leads. For folders in which only we make files. */
-qg_status qg_folder_refuse_links(const char *folder, qg_error *error);
+/* QG_ERROR_DATA when the folder holds a symbolic link, but for one called `allowed` (NULL: none): a
+ * file of that name would be written where it leads. For folders in which only we make files; one
+ * that is not there holds none. */
+qg_status qg_folder_refuse_links(const char *folder, const char *allowed, qg_error *error);
 
 /* "FOLDER/NAME" in malloc'ed memory, NULL when there is none. */
 char *qg_path_join(const char *folder, const char *name);

@@ -198,3 +198,27 @@ FILE *qg_text_stream(char **text, size_t *size)
     if (!stream) free(s);
     return stream;
 }
+
+size_t qg_text_character(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    if (c[0] < 0x80) return c[0] >= 0x20 && c[0] != 0x7f;
+    const size_t size = c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < size; i++)
+        if ((c[i] & 0xc0) != 0x80) return 0;                /* also at the text's end */
+    const bool excluded = (c[0] == 0xc2 && c[1] < 0xa0) ||  /* C1 */
+                          (c[0] == 0xe0 && c[1] < 0xa0) ||  /* longer than needed */
+                          (c[0] == 0xed && c[1] >= 0xa0) || /* half of a UTF-16 pair */
+                          (c[0] == 0xf0 && c[1] < 0x90) ||  /* longer than needed */
+                          (c[0] == 0xf4 && c[1] >= 0x90);   /* beyond U+10FFFF */
+    return size && !excluded ? size : 0;
+}
+
+void qg_text_make_safe(char *text)
+{
+    while (*text) {
+        const size_t size = qg_text_character(text);
+        if (!size) *text = '?';
+        text += size ? size : 1;
+    }
+}

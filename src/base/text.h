@@ -29,6 +29,13 @@ const char *qg_text_nearest(const char *word, const void *table, size_t count, s
 /* "noop,left,right": names separated by commas; what does not fit is cut off. */
 void qg_text_join(const char *const *names, int count, char *text, size_t size);
 
+/* Bytes of the character that `text` begins with; 0: it is no UTF-8, or a control character (C0,
+ * DEL and C1, of which terminals make commands). Not for the end of a text. */
+size_t qg_text_character(const char *text);
+
+/* Writes '?' over every byte that is not of such a character, also of one that was cut. */
+void qg_text_make_safe(char *text);
+
 /* A stream that makes a text: when it is closed, *text is malloc'ed and has a NUL behind its *size
  * bytes. Unlike open_memstream's, its fclose fails, and *text is NULL, when there was no memory for
  * any of what was written. NULL: no memory. */

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -80,12 +82,6 @@ bool cli_interrupted(void)
     return interrupted != 0;
 }
 
-static void make_safe(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
-}
-
 /* Columns that a text takes on a terminal; bytes that go on a UTF-8 character take none. */
 static size_t width(const char *text)
 {
@@ -128,15 +124,18 @@ void cli_print_table(const cli_column *columns, size_t column_count, size_t rows
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < column_count; c++) {
             cell(context, r, c, text, sizeof text);
-            make_safe(text);
+            qg_text_make_safe(text);
             print_cell(text, widths[c], columns[c].number, c + 1 == column_count);
         }
 }
 
 void cli_print_safe(const char *text)
 {
-    for (; *text; text++)
-        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+    while (*text) {
+        const size_t size = qg_text_character(text);
+        fwrite(size ? text : "?", 1, size ? size : 1, stdout);
+        text += size ? size : 1;
+    }
 }
 
 json_t *cli_real_to_json(double value)

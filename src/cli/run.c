@@ -128,8 +128,8 @@ static bool is_folder(const char *path)
 static qg_status parse_scale(const char *text, double *scale, qg_error *error)
 {
     *scale = 1;
-    if (!text || (qg_text_to_real(text, scale) && *scale > 0 && *scale <= 1000)) return QG_OK;
-    return qg_fail(error, QG_ERROR_USAGE, "--scale: '%.40s' is not a number above 0, at most 1000",
+    if (!text || (qg_text_to_real(text, scale) && *scale > 0 && *scale <= 1)) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE, "--scale: '%.40s' is not a number above 0, at most 1",
                    text);
 }
 
@@ -161,7 +161,7 @@ static qg_status parse_stall(const char *text, double *seconds, qg_error *error)
     char number[32] = "";
     const size_t length = text ? strlen(text) : 0;
     const char unit = length ? text[length - 1] : 's';
-    const bool named = strchr("smh", unit) != NULL;
+    const bool named = length && strchr("smh", unit) != NULL;
     *seconds = 1800;
     if (!text) return QG_OK;
     if (length < sizeof number) memcpy(number, text, length - named);

@@ -3,6 +3,8 @@
 #include "cli/progress.h"
 #include "cli/study_table.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +65,10 @@ static void print_lines(study_live *live, const qg_execution *now, int task)
 static void put_line(study_live *live, int width, const char *text)
 {
     int used = 0;
-    for (; *text && used < width; text++) {
-        const unsigned char c = (unsigned char)*text;
-        fputc(c < 0x20 || c == 0x7f ? '?' : c, stderr);
-        used += (c & 0xc0) != 0x80; /* bytes that go on a UTF-8 character take no room */
+    for (; *text && used < width; used++) {
+        const size_t size = qg_text_character(text);
+        fwrite(size ? text : "?", 1, size ? size : 1, stderr);
+        text += size ? size : 1;
     }
     fputs("\033[K\n", stderr);
     live->lines++;

@@ -250,13 +250,8 @@ static qg_status make_command(executor *e, int task, char ***command, qg_error *
     if (status) return status;
     snprintf(sign, sizeof sign, "%s/progress.json", e->study->tasks[task].folder);
     snprintf(threads, sizeof threads, "%d", e->study->threads);
-    const char *const more[] = {e->anew[task] ? "--overwrite" : "--resume",
-                                "--quiet",
-                                "--progress-file",
-                                sign,
-                                "--threads",
-                                threads,
-                                NULL};
+    const char *const more[] = {"--resume", "--quiet", "--progress-file", sign, "--threads",
+                                threads,    NULL};
     size_t count = 0;
     while (arguments[count])
         count++;
@@ -293,8 +288,8 @@ static qg_status start_process(executor *e, int task, qg_process *process, qg_er
     return process->pid ? QG_OK : error->code;
 }
 
-/* Whether the folder holds the finished run already: it came back from stale/, or another process
- * was there before. */
+/* Whether the folder holds the finished run already: it came back from runs/stale/, or another
+ * process was there before. */
 static bool is_done(executor *e, int task)
 {
     qg_error ignored;
@@ -302,13 +297,19 @@ static bool is_done(executor *e, int task)
            e->seen[task].state == QG_TASK_FINISHED;
 }
 
-/* A task that begins anew has done nothing yet. */
-static void forget_progress(executor *e, int task, const char *sign)
+/* A task that begins anew has done nothing yet. In its folder, too: killed from here on, it must
+ * not be taken for a finished one whose network is missing. */
+static qg_status forget_task(executor *e, int task, const char *sign, qg_error *error)
 {
+    char *folder = qg_task_path(e->study, task, e->folder, NULL);
+    if (!folder) return qg_fail_memory(error, "a path", strlen(e->folder));
+    qg_run_forget(folder);
+    free(folder);
     unlink(sign);
     e->seen[task].seconds = 0;
     e->statuses[task].step = 0;
     e->statuses[task].score = NAN;
+    return QG_OK;
 }
 
 /* Starts a task, or finds out that it runs elsewhere or is done. A folder that cannot be written is
@@ -319,8 +320,9 @@ static void start(executor *e, int task)
     worker *w = &e->workers[e->running];
     *w = (worker){.task = task, .process = {.log_file = -1}};
     qg_status status = open_process(e, task, &w->process, &problem);
-    if (!status && !is_done(e, task)) {
-        if (e->anew[task]) forget_progress(e, task, w->process.sign);
+    const bool done = !status && is_done(e, task);
+    if (!status && e->anew[task]) status = forget_task(e, task, w->process.sign, &problem);
+    if (!status && !done) {
         w->before = e->seen[task].seconds;
         note(e, task, QG_TASK_RUNNING, w->before, "");
         if (!e->problem.code) status = start_process(e, task, &w->process, &problem);

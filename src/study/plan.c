@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_TASKS = 100000 }; /* a file of a few bytes can ask for 10^12 */
+
 typedef struct planner {
     const study_reader *reader;
     int *first_task;          /* [runs]: tasks of a run stand together, in the order of its seeds */
@@ -126,6 +128,9 @@ static qg_status add_task(const planner *p, int run_index, uint64_t seed)
 {
     qg_study *const study = p->reader->study;
     const qg_study_run *const run = &study->runs[run_index];
+    if (study->task_count == MOST_TASKS)
+        return qg_study_fail(p->reader, run->line, "more than %d runs with their seeds",
+                             MOST_TASKS);
     qg_study_task *const task =
         qg_study_append(p->reader, &study->tasks, &study->task_count, sizeof *task);
     if (!task) return QG_ERROR_MEMORY;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_RUNS = 5000 };
+
 static const char *const run_keys[] = {"game",     "from",  "first",  "last",  "layers",
                                        "part",     "match", "freeze", "steps", "preset",
                                        "settings", "seeds", "name",   "group", NULL};
@@ -192,6 +194,8 @@ qg_status qg_study_add_run(const study_reader *reader, qg_study_run *run, int *i
         qg_study_free_run(run);
         return status;
     }
+    if (!status && study->run_count == MOST_RUNS)
+        status = qg_study_fail(reader, run->line, "more than %d runs", MOST_RUNS);
     qg_study_run *const place =
         status ? NULL : qg_study_append(reader, &study->runs, &study->run_count, sizeof *run);
     if (!place) {

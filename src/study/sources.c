@@ -183,7 +183,7 @@ static qg_status read_early(const source_reader *r, const qg_yaml *node, qg_stud
     qg_status status = qg_study_check_keys(reader, node, source->name, from_keys);
     if (!status) status = refer(r, qg_yaml_get(node, "from"), &other);
     if (!status) status = read_take(r, node, source);
-    if (!status) status = qg_study_count(reader, node, "at", 1, INT64_MAX, &at);
+    if (!status) status = qg_study_count(reader, node, "at", 1, INT64_C(1000000000000), &at);
     if (status) return status;
     const qg_yaml *const line = qg_yaml_get(node, "at");
     source->run = reader->study->sources[other].run;

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,13 +27,27 @@ static qg_status read_head(const char *folder, json_t **head, qg_error *error)
     return status;
 }
 
+/* Nothing in the folder leads elsewhere but `runs`, which may lie on another disk. */
+static qg_status refuse_links(const char *folder, qg_error *error)
+{
+    static const char *const names[] = {"figures", "slurm"};
+    qg_status status = qg_folder_refuse_links(folder, "runs", error);
+    for (size_t i = 0; i < sizeof names / sizeof *names && !status; i++) {
+        char *const path = qg_path_join(folder, names[i]);
+        status = path ? qg_folder_refuse_links(path, NULL, error)
+                      : qg_fail_memory(error, "a path", strlen(folder));
+        free(path);
+    }
+    return status;
+}
+
 static qg_status open_with_head(const char *folder, const json_t *head, qg_study **study,
                                 qg_error *error)
 {
     const char *const base = json_string_value(json_object_get(head, "base"));
     const char *const name = json_string_value(json_object_get(head, "study"));
     const json_t *const scale = json_object_get(head, "scale");
-    if (!base || !name || !json_is_number(scale) ||
+    if (!base || *base != '/' || !name || !json_is_number(scale) ||
         json_integer_value(json_object_get(head, "format")) != 1)
         return qg_fail(error, QG_ERROR_DATA, "%s/study.json: is not what this version writes",
                        folder);
@@ -50,6 +65,7 @@ qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error)
     json_t *head;
     *study = NULL;
     qg_status status = read_head(folder, &head, error);
+    if (!status) status = refuse_links(folder, error);
     if (!status && !head)
         status =
             qg_fail(error, QG_ERROR_USAGE,
@@ -103,15 +119,26 @@ static qg_status write_file(const char *folder, const char *name, const void *da
     return status;
 }
 
+static bool is_text(const char *path)
+{
+    for (size_t size; *path; path += size)
+        if (!(size = qg_text_character(path))) return false;
+    return true;
+}
+
 qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *error)
 {
     qg_status status = check_folder(study, folder, error);
+    if (!status) status = refuse_links(folder, error);
     if (!status) status = qg_folder_create(folder, error);
     if (status) return status;
     json_t *const head = json_pack("{s:i, s:s, s:f, s:s}", "format", 1, "study", study->name,
                                    "scale", study->scale, "base", study->base);
     char *const text = head ? qg_json_text(head, JSON_INDENT(2)) : NULL;
     json_decref(head);
+    if (!text && !is_text(study->base)) /* which JSON cannot hold */
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s: the name of the study file's folder is not UTF-8 text", study->base);
     if (!text) return qg_fail_memory(error, "study.json", 0);
     /* First what makes it this study's: killed before the second, the same command mends it. */
     status = write_file(folder, "study.json", text, strlen(text), error);

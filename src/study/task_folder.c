@@ -135,12 +135,13 @@ qg_status qg_study_look(const qg_study *study, const char *folder, qg_task_statu
 
 /* ------------------------------------------------------------------------------- prepare */
 
-/* "FOLDER/stale/ID-sSEED-HASH", the first digits of it. */
+/* "FOLDER/runs/stale/ID-sSEED-HASH", the first digits of it: on the disk of the runs. No run's
+ * folder is called so, even if its ID is "stale". */
 static char *stale_path(const qg_study *study, int task, const char *folder, const char *hash)
 {
     const qg_study_task *const t = &study->tasks[task];
     char *path;
-    return asprintf(&path, "%s/stale/%s-s%llu-%.16s", folder, study->runs[t->run].id,
+    return asprintf(&path, "%s/runs/stale/%s-s%llu-%.16s", folder, study->runs[t->run].id,
                     (unsigned long long)t->seed, hash) < 0
                ? NULL
                : path;
@@ -166,7 +167,7 @@ static qg_status move_away(const qg_study *study, int task, const char *folder,
     /* What the note calls a hash becomes part of a path: it is one, or it is not believed. */
     const bool is_hash = strlen(hash) == 64 && strspn(hash, "0123456789abcdef") == 64;
     char *const place = stale_path(study, task, folder, is_hash ? hash : "unknown");
-    char *const parent = qg_path_join(folder, "stale");
+    char *const parent = qg_path_join(folder, "runs/stale");
     qg_status status = place && parent ? qg_folder_create(parent, error)
                                        : qg_fail_memory(error, "a path", strlen(folder));
     if (!status) status = move_folder(run_folder, place, error);
@@ -198,22 +199,19 @@ static qg_status bring_back(const qg_study *study, int task, const char *folder,
     return status;
 }
 
-/* runs/ID and runs/ID/sSEED are no links: through one, a run would write outside the study's
- * folder. `runs` itself may be one, to another disk. */
-static qg_status refuse_links(const char *run_folder, qg_error *error)
+/* No folder in `runs`, and none in runs/ID, is a link: through one, a run would write outside the
+ * study's folder, or be moved there. */
+static qg_status refuse_links(const char *folder, const char *run_folder, qg_error *error)
 {
-    char *const path = strdup(run_folder);
-    if (!path) return qg_fail_memory(error, "a path", strlen(run_folder));
-    struct stat information;
-    qg_status status = QG_OK;
-    for (int i = 0; i < 2 && !status; i++) {
-        if (lstat(path, &information) == 0 && S_ISLNK(information.st_mode))
-            status =
-                qg_fail(error, QG_ERROR_DATA,
-                        "%s: a link, through which a run would write elsewhere; remove it", path);
-        *strrchr(path, '/') = '\0';
+    char *const runs = qg_path_join(folder, "runs"), *const parent = strdup(run_folder);
+    qg_status status = runs && parent ? QG_OK : qg_fail_memory(error, "a path", strlen(run_folder));
+    if (!status) status = qg_folder_refuse_links(runs, NULL, error);
+    if (!status) {
+        *strrchr(parent, '/') = '\0'; /* "FOLDER/runs/ID" */
+        status = qg_folder_refuse_links(parent, NULL, error);
     }
-    free(path);
+    free(parent);
+    free(runs);
     return status;
 }
 
@@ -242,7 +240,7 @@ static qg_status prepare(const qg_study *study, int task, const char *folder,
     else if (!status && there && !ours)
         status = move_away(study, task, folder, run_folder, hash, error);
     if (!status && !ours) status = bring_back(study, task, folder, run_folder, error);
-    if (!status) status = qg_folder_refuse_links(run_folder, error);
+    if (!status) status = qg_folder_refuse_links(run_folder, NULL, error);
     json_decref(note);
     return status;
 }
@@ -251,7 +249,7 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
 {
     char *const run_folder = qg_task_path(study, task, folder, NULL);
     if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
-    qg_status status = refuse_links(run_folder, error);
+    qg_status status = refuse_links(folder, run_folder, error);
     if (!status) status = prepare(study, task, folder, run_folder, error);
     free(run_folder);
     return status;

@@ -4,8 +4,8 @@
 
 #include <qgraft/study.h>
 
-/* Makes the folder of a task ready for its run: one with other settings is moved to stale/, one
- * with these settings comes back from there, otherwise it is created. QG_ERROR_BUSY: another
+/* Makes the folder of a task ready for its run: one with other settings is moved to runs/stale/,
+ * one with these settings comes back from there, otherwise it is created. QG_ERROR_BUSY: another
  * process works in it. QG_ERROR_DATA: it is a link. */
 qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error);
 

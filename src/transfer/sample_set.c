@@ -416,6 +416,18 @@ static qg_status reopen(const char *path, const char *temporary, const qg_sample
     return status;
 }
 
+/* Whether a checkpoint may name the file: none, or as qg_sample_set_create named it. */
+static bool is_temporary(const char *name, const char *path, bool keep)
+{
+    static const char mark[] = ".tmp-";
+    const size_t length = strlen(path);
+    if (!*name || !keep) return !*name;
+    if (strncmp(name, path, length) != 0 || strncmp(name + length, mark, sizeof mark - 1) != 0)
+        return false;
+    const char *number = name + length + sizeof mark - 1;
+    return *number && strspn(number, "0123456789") == strlen(number);
+}
+
 qg_status qg_sample_set_pass(qg_tape *tape, const char *path, const qg_sample_source *source,
                              bool keep, const volatile sig_atomic_t *stop, qg_sample_set **set,
                              qg_error *error)
@@ -433,8 +445,8 @@ qg_status qg_sample_set_pass(qg_tape *tape, const char *path, const qg_sample_so
     qg_tape_pass_text(tape, temporary, sizeof temporary);
     QG_TAPE_PASS(tape, added);
     QG_TAPE_PASS(tape, crc);
-    qg_tape_require(tape, added >= 0 && added <= source->count &&
-                              (!*temporary || strncmp(temporary, path, strlen(path)) == 0));
+    qg_tape_require(tape,
+                    added >= 0 && added <= source->count && is_temporary(temporary, path, keep));
     if (!tape->reading || !tape->good) return QG_OK;
     if (keep && access(path, F_OK) == 0) return qg_sample_set_open(path, source, stop, set, error);
     return reopen(path, temporary, source, added, crc, stop, set, error);

@@ -52,7 +52,8 @@ static void use(const qg_study *study, const char *folder)
     free(states);
 }
 
-/* The first byte says which file the rest is. stale/one-s1- is there for a hash that begins with
+/* The first byte says which file the rest is. runs/stale/one-s1- is there for a hash that begins
+ * with
  * "/../", which would lead through it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -64,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(mkdir(scratch_path("study/runs"), 0755) == 0 &&
           mkdir(scratch_path("study/runs/one"), 0755) == 0 &&
           mkdir(scratch_path("study/runs/one/s1"), 0755) == 0 &&
-          mkdir(scratch_path("study/stale"), 0755) == 0 &&
-          mkdir(scratch_path("study/stale/one-s1-"), 0755) == 0);
+          mkdir(scratch_path("study/runs/stale"), 0755) == 0 &&
+          mkdir(scratch_path("study/runs/stale/one-s1-"), 0755) == 0);
     scratch_write(scratch_path(names[data[0] % (sizeof names / sizeof *names)]), data + 1,
                   size - 1);
     qg_study *study;

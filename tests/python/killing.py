@@ -114,7 +114,7 @@ def records(path):
 def content(folder):
     """Every file of a run, or of a study's runs, but what tells of the machine: name -> content."""
     if (folder / "runs").exists():
-        assert not (folder / "stale").exists()
+        assert not (folder / "runs/stale").exists()
         return {f"{run.parent.name}/{run.name}/{name}": data
                 for run in folder.glob("runs/*/s*") for name, data in content(run).items()}
     files = {}

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -128,6 +129,57 @@ def test_links_are_not_written_through(studied, link, tmp_path):
     assert "link" in result.stderr or "link" in qgraft(tmp_path, "status", "study").stdout
 
 
+@pytest.mark.parametrize("link", ["lock", "study.json", "study.yaml", "report.html", "metrics.csv",
+                                  "figures", "figures/curves.svg", "slurm", "runs/stale"])
+def test_links_in_a_study_folder(studied, link, tmp_path):
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    shutil.copytree(studied, study)
+    elsewhere.mkdir()
+    (elsewhere / "matrix.png").write_text("mine")
+    place = study / link
+    place.parent.mkdir(exist_ok=True)
+    target = elsewhere / "matrix.png" if place.suffix or link == "lock" else elsewhere
+    if place.exists():
+        target.write_bytes(place.read_bytes())  # what it leads to looks right
+        place.unlink()
+    before = everything(elsewhere)
+    place.symlink_to(target)
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(STUDY.replace("steps: 400", "steps: 300"))
+    for words in (["run", study], ["run", changed, "--out", study], ["report", study]):
+        if link == "runs/stale" and words[1] == study:
+            continue  # nothing is moved there
+        assert "link" in qgraft(tmp_path, *words, "--quiet", code=1).stderr
+    assert everything(elsewhere) == before
+
+
+def test_runs_may_lie_on_another_disk(studied, tmp_path):
+    """And come back from runs/stale there."""
+    study = tmp_path / "study"
+    shutil.copytree(studied, study)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as disk:
+        shutil.move(study / "runs", disk)
+        (study / "runs").symlink_to(Path(disk) / "runs")
+        for text in (STUDY.replace("steps: 400", "steps: 300"), STUDY):
+            (tmp_path / "study.yaml").write_text(text)
+            qgraft(tmp_path, "run", "study.yaml", "--out", study, "--quiet")
+        assert len(os.listdir(study / "runs/stale")) == 3
+        shutil.copytree(study / "runs", tmp_path / "back/runs")
+        shutil.rmtree(tmp_path / "back/runs/stale")
+        assert study_files(tmp_path / "back") == study_files(studied)
+
+
+def test_a_base_is_no_option(studied, tmp_path):
+    """A source's path below it becomes an argument of a run that begins in the study's folder."""
+    study = tmp_path / "study"
+    shutil.copytree(studied, study)
+    head = json.loads((study / "study.json").read_text())
+    for base in ("--domain-plugin=x", "", "relative"):
+        (study / "study.json").write_text(json.dumps({**head, "base": base}))
+        for command in ("run", "status", "report"):
+            assert "study.json" in qgraft(study, command, ".", code=1).stderr
+
+
 def test_a_link_in_a_run_folder(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/training.csv").symlink_to(tmp_path / "mine")
@@ -139,14 +191,106 @@ def test_hash_of_a_note_is_no_path(studied, tmp_path):
     study = tmp_path / "home/study"
     shutil.copytree(studied, study)
     note = study / "runs/first/s1/task.json"
-    note.write_text(json.dumps({**json.loads(note.read_text()), "hash": "/../../../x"}))
-    (study / "stale/first-s1-").mkdir(parents=True)
+    note.write_text(json.dumps({**json.loads(note.read_text()), "hash": "/../../../../x"}))
+    (study / "runs/stale/first-s1-").mkdir(parents=True)
     qgraft(tmp_path, "run", study, "--quiet")
     assert os.listdir(tmp_path) == ["home"] and os.listdir(tmp_path / "home") == ["study"]
-    assert (study / "stale/first-s1-unknown").is_dir()
+    assert (study / "runs/stale/first-s1-unknown").is_dir()
+
+
+# -------------------------------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize("seeds, rates", [(10000, 20), (1, 2000)])
+def test_a_study_of_billions(seeds, rates, tmp_path):
+    settings = {"learning_rate": [i / 1e4 for i in range(1, rates + 1)]}
+    games = ("breakout", "asterix", "freeway")
+    (tmp_path / "study.yaml").write_text(json.dumps(
+        {"study": "a", "seeds": seeds, "steps": 300,
+         "runs": [{"game": f"minatar/{game}", "settings": settings} for game in games]}))
+    assert "more than" in qgraft(tmp_path, "run", "study.yaml", "--plan", code=2).stderr
+
+
+def test_steps_that_no_integer_holds(tmp_path):
+    (tmp_path / "study.yaml").write_text(STUDY.replace(
+        "  br: {game: minatar/breakout}", "  br: {game: minatar/breakout}\n"
+        "  early: {from: br, at: 9223372036854775807}"))
+    assert "study.yaml:" in qgraft(tmp_path, "run", "study.yaml", "--plan", code=2).stderr
+
+
+# ---------------------------------------------------------------------------------------- words
+
+
+def test_a_failure_in_half_a_character(trained, tmp_path):
+    """The message of a run is cut to what task.json holds, and that is JSON."""
+    with safe_open(trained / "best.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    for name in ("even", "odd"):  # one of them is cut in the middle
+        network = tmp_path / f"{name}.safetensors"
+        save_file(load_file(trained / "best.safetensors"), network,
+                  {**metadata, "actions": "é" * 200 if name == "even" else "x" + "é" * 200})
+        (tmp_path / f"{name}.yaml").write_text(
+            f"study: {name}\nseeds: [1]\nsteps: 300\nsettings: {json.dumps(SETTINGS)}\n"
+            f"sources: {{a: {{file: {network}}}}}\n"
+            "runs: [{game: minatar/breakout, from: a, last: 1}, {game: minatar/breakout}]\n")
+        result = subprocess.run([QGRAFT, "run", f"{name}.yaml", "--out", name, "--quiet"],
+                                cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 1 and not result.stderr, result.stderr
+        tasks = json.loads(qgraft(tmp_path, "status", name, "--json").stdout)["tasks"]
+        assert [t["state"] for t in tasks] == ["failed", "finished"]
+        assert "é" * 50 in tasks[0]["message"], tasks
+
+
+def test_terminal_commands_in_a_message(studied, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(studied, study)
+    note = study / "runs/first/s1/task.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "state": "failed",
+                                "message": "a\x9b31m\x1b[31m\x7fé"}))
+    text = qgraft(tmp_path, "status", study).stdout
+    assert "a??31m?[31m?é" in text
+
+
+# -------------------------------------------------------------------------------------- parents
+
+
+def test_closed_descriptors(tmp_path):
+    """A table must not get the words that are meant for stderr."""
+    line = [QGRAFT, "train", "minatar/breakout", "--steps", "100M", "--out", "run",
+            *killing.words(SETTINGS)]
+    process = subprocess.Popen(["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *line],
+                               cwd=tmp_path)
+    while process.poll() is None and not (tmp_path / "run/training.csv").exists():
+        time.sleep(0.05)
+    files = [os.readlink(f"/proc/{process.pid}/fd/{i}") for i in range(3)]
+    process.kill()
+    process.wait()
+    assert files == ["/dev/null"] * 3
+
+
+def test_children_that_a_parent_ignores(studied, tmp_path):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    code = ("import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+            "os.execv(sys.argv[1], sys.argv[1:])")
+    subprocess.run([sys.executable, "-c", code, QGRAFT, "run", "study.yaml", "--out", "study",
+                    "--quiet"], cwd=tmp_path, check=True, timeout=60)
+    assert study_files(tmp_path / "study") == study_files(studied)
 
 
 # -------------------------------------------------------------------------------------- folders
+
+
+@pytest.mark.parametrize("call", range(10, 24, 2))
+def test_a_lost_network_is_made_again_after_a_kill(call, studied, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(studied, study)
+    (study / "runs/br/s1/best.safetensors").unlink()
+    shutil.rmtree(study / "runs/first")
+    subprocess.run([QGRAFT, "run", study, "--quiet"], capture_output=True, timeout=60,
+                   env={**os.environ, "LD_PRELOAD": str(killing.SHIM), "KILL_AT": str(call),
+                        "KILL_AT_WHEN": "before"})
+    qgraft(tmp_path, "run", study, "--quiet")
+    assert study_files(study) == study_files(studied)
 
 
 @pytest.mark.parametrize("kind", ["train", "distill"])
