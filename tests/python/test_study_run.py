@@ -518,8 +518,9 @@ def test_what_cannot_fit_is_refused(tmp_path):
 @pytest.mark.parametrize("words", [
     [], ["study.yaml", "more.yaml"], ["nothing.yaml"], ["study.yaml", "--jobs", "0"],
     ["study.yaml", "--jobs", "x"], ["study.yaml", "--threads", "0"], ["study.yaml", "--scale", "0"],
-    ["study.yaml", "--scale", "-1"], ["study.yaml", "--scale", "nan"],
-    ["study.yaml", "--stall", "0"], ["study.yaml", "--stall", "5 apples"],
+    ["study.yaml", "--scale", "-1"], ["study.yaml", "--scale", "2"],
+    ["study.yaml", "--scale", "nan"], ["study.yaml", "--stall", "0"],
+    ["study.yaml", "--stall", "5 apples"], ["study.yaml", "--stall", ""],
     ["study.yaml", "--stall", "m"], ["study.yaml", "--only", "br:1"], ["study.yaml", "--nonsense"],
     [".", ], [".", "--only", "br:1"]])
 def test_odd_options(tmp_path, words):
