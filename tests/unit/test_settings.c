@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -339,6 +340,34 @@ static void test_nearest(void **state)
     free(word);
 }
 
+/* Against Jansson, which takes text only when it is UTF-8: all first bytes, and of the others those
+ * at the borders of what is allowed. */
+static void test_characters(void **state)
+{
+    (void)state;
+    static const unsigned char borders[] = {0,    0x20, 0x7f, 0x80, 0x8f, 0x90,
+                                            0x9f, 0xa0, 0xbf, 0xc0, 0xff};
+    enum { BORDERS = sizeof borders };
+    for (int first = 1; first < 256; first++)
+        for (int rest = 0; rest < BORDERS * BORDERS * BORDERS; rest++) {
+            const char text[5] = {(char)first, (char)borders[rest % BORDERS],
+                                  (char)borders[rest / BORDERS % BORDERS],
+                                  (char)borders[rest / BORDERS / BORDERS], '\0'};
+            size_t expected = 0;
+            for (size_t size = 1; size <= strlen(text) && !expected; size++) {
+                json_t *value = json_stringn(text, size);
+                if (value) expected = size;
+                json_decref(value);
+            }
+            const bool control =
+                first < 0x20 || first == 0x7f || (first == 0xc2 && (unsigned char)text[1] < 0xa0);
+            assert_int_equal(qg_text_character(text), control ? 0 : expected);
+        }
+    char text[] = "a\033\xc2\x9b\xc3\xa9\xff\xe2\x82";
+    qg_text_make_safe(text);
+    assert_string_equal(text, "a???\xc3\xa9???");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_yaml_mutations),
         cmocka_unit_test(test_yaml_floods),
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_characters),
     };
     return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
 }
