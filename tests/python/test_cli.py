@@ -52,6 +52,48 @@ def test_unknown_words():
     assert "\x1b" not in refusal("\x1b[31m")
 
 
+ODD = ["", "-1", "nan", "9" * 30, "x" * 5000, b"\xff\xfe", "%s%n", "/"]
+TINY = ["--set", "learn_start=50", "--set", "replay=200", "--set", "eval_every=50", "--set",
+        "eval_steps=30", "--set", "validation_size=10", "--quiet", "--overwrite", "--out", "out"]
+NETWORK = "network/best.safetensors"
+COMMANDS = {
+    "games": [], "status": ["study"], "inspect": [NETWORK], "report": ["study", "--quiet"],
+    "similarity": ["minatar/breakout", "minatar/asterix", "--frames", 20],
+    "train": ["minatar/breakout", "--steps", 60, *TINY],
+    "graft": [NETWORK, "--to", "minatar/breakout", "--first", 1, "--steps", 60, *TINY],
+    "distill": [NETWORK, "--samples", 60, "--quiet", "--overwrite", "--out", "out"],
+    "evaluate": [NETWORK, "--steps", 20], "play": [NETWORK, "--steps", 20, "--no-draw"],
+    "run": ["study.yaml", "--out", "study", "--quiet"],
+    "submit": ["study.yaml", "--out", "study", "--dry-run", "--partition", "any"],
+    "bench": ["act", "--seconds", 0.01],
+    "rollout": ["minatar/breakout", "--random", 5, "--seed", 1, "--out", "x.safetensors"],
+    "update": ["--online", NETWORK, "--target", NETWORK, "--batch", NETWORK, "--out", "y"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A network and a study."""
+    folder = tmp_path_factory.mktemp("odd")
+    qgraft("train", "minatar/breakout", "--steps", 60, *TINY[:-1], "network", cwd=folder)
+    (folder / "study.yaml").write_text(json.dumps(
+        {"study": "a", "seeds": [1], "steps": 60, "runs": [{"game": "minatar/breakout"}],
+         "settings": dict(w.split("=") for w in TINY[1:10:2])}))
+    qgraft("run", "study.yaml", "--out", "study", "--quiet", cwd=folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_odd_words(folder, command):
+    """No option and no argument ends a command by a signal or leaves it without a message."""
+    words = [command, *map(str, COMMANDS[command])]
+    options = re.findall(r" (--[a-z-]+)(?:=[A-Z]|,)", qgraft(command, "--help").stdout)
+    for odd in ODD:
+        for line in [[*words, option, odd] for option in options] + [[*words, odd], [command, odd]]:
+            result = subprocess.run([QGRAFT, *line], cwd=folder, capture_output=True, timeout=60)
+            assert result.returncode in (0, 1, 2), (line, result)
+            assert result.returncode == 0 or result.stderr.startswith(b"qgraft"), (line, result)
+
+
 def test_output_that_cannot_be_written_is_an_error():
     with open("/dev/full", "w") as full:
         result = subprocess.run([QGRAFT, "games"], stdout=full, stderr=subprocess.PIPE, text=True)
