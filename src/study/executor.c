@@ -2,6 +2,7 @@
 
 #include <qgraft/agent.h>
 
+#include "base/text.h"
 #include "study/process.h"
 #include "study/task_folder.h"
 
@@ -393,6 +394,7 @@ static void end(executor *e, worker *w, int how)
     const int task = w->task;
     const double seconds = seconds_of(w);
     const qg_task_state state = judge(e, w, how, message, sizeof message);
+    qg_text_make_safe(message); /* it may come from a log, and the cut may go through a character */
     note(e, task, state, seconds, message);
     qg_process_free(&w->process); /* only now may another process take the task over */
     *w = e->workers[--e->running];

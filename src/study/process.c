@@ -133,10 +133,8 @@ static bool find_message(const qg_process *process, char *message, size_t size)
         if (next) *next++ = 0;
         if (strncmp(line, mark, sizeof mark - 1) == 0) found = line + sizeof mark - 1;
     }
-    if (!found) return false;
-    snprintf(message, size, "%s", found);
-    qg_text_make_safe(message); /* also where the cut went through a character */
-    return true;
+    if (found) snprintf(message, size, "%s", found);
+    return found != NULL;
 }
 
 void qg_process_explain(const qg_process *process, int how, char *message, size_t size)
