@@ -8,6 +8,7 @@
 
 #include <qgraft/distillation.h>
 
+#include "agent/tape.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "scratch.h"
@@ -15,6 +16,7 @@
 
 #include <fcntl.h>
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 
 static qg_error error;
@@ -254,6 +256,46 @@ static qg_status open_again(const char *path, const qg_sample_source *source)
     return status;
 }
 
+/* Whether a checkpoint that names the file `temporary` is believed. */
+static bool is_believed(const char *path, const char *temporary, bool keep)
+{
+    const qg_sample_source source = source_of(1, 1);
+    char name[4096];
+    int64_t added = 0;
+    uint32_t crc = 0;
+    qg_tape tape = qg_tape_to_write();
+    snprintf(name, sizeof name, "%s", temporary);
+    qg_tape_pass_text(&tape, name, sizeof name);
+    QG_TAPE_PASS(&tape, added);
+    QG_TAPE_PASS(&tape, crc);
+    tape = qg_tape_to_read(tape.bytes, tape.size);
+    qg_sample_set *set = NULL; /* none of the files is there */
+    const bool opened = qg_sample_set_pass(&tape, path, &source, keep, NULL, &set, &error) == QG_OK;
+    assert_true(!opened || !tape.good);
+    const bool good = tape.good;
+    qg_tape_free(&tape);
+    return good;
+}
+
+static void test_a_checkpoint_names_no_other_file(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"",         "/../victim", "-1/../../victim", ".tmp-",
+                                         ".tmp-1/x", ".tmp-x",     "victim"};
+    char path[PATH_MAX], name[PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s", scratch_path("set"));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(name, sizeof name, "%s%s", path, others[i]);
+        assert_false(is_believed(path, name, true));
+        assert_false(is_believed(path, name, false));
+    }
+    snprintf(name, sizeof name, "%s.tmp-%d", path, 123);
+    assert_true(is_believed(path, name, true));
+    assert_false(is_believed(path, name, false));
+    assert_true(is_believed(path, "", false));
+    assert_false(is_believed(path, scratch_path("victim"), true));
+}
+
 static void test_other_sources_are_refused(void **state)
 {
     (void)state;
@@ -456,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_held_out),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_a_set_that_is_not_finished_is_gone),
+        cmocka_unit_test(test_a_checkpoint_names_no_other_file),
         cmocka_unit_test(test_other_sources_are_refused),
         cmocka_unit_test(test_damage_is_found),
         cmocka_unit_test(test_a_disk_that_is_too_small),
