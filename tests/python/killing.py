@@ -20,7 +20,8 @@ from pathlib import Path
 
 QGRAFT = os.environ.get("QGRAFT")
 ATARI = os.environ.get("QGRAFT_ATARI")
-SHIM = Path(QGRAFT or "").resolve().parents[2] / "tests/kill_at.so" if QGRAFT else None
+TOOLS = Path(QGRAFT or "").resolve().parents[2] / "tests"
+SHIM = TOOLS / "kill_at.so"
 
 # Short runs in which everything happens: evaluations, rows, a ring that comes round, targets.
 SMALL = {"learn_start": 1000, "replay": 3000, "update_every": 8, "minibatch": 16,
@@ -179,11 +180,58 @@ def kill_once(case, folder, whole, rng):
     return None if code == 0 else kind
 
 
+def cut_power(case, folder, whole, rng):
+    """Runs until a random call, and takes from the folder what a loss of power may: what was written
+    or renamed, but not synced. True, or None when the run ended before."""
+    folder.mkdir(exist_ok=True)
+    number = 1 + int(0.6 * rng.random() ** 2 * whole.calls)
+    with tempfile.TemporaryDirectory(prefix="qgraft-disk-") as name:
+        result = call(command(case, folder), {
+            "LD_PRELOAD": f"{SHIM}:{TOOLS / 'power_cut.so'}", "KILL_AT": str(number),
+            "KILL_AT_WHEN": rng.choice(("before", "middle", "after")),
+            "POWER_DISK": name, "POWER_FOLDER": str(folder)})
+        assert result.returncode in (0, -9) and "damaged" not in result.stderr, result.stderr
+        if result.returncode == -9:
+            lose(folder, Path(name), rng)
+    return result.returncode == -9 or None
+
+
+def lose(folder, disk, rng):
+    """Leaves the entries that were synced, each with what was synced of it, or, of files that are
+    written in place, for a random half of their pages what was written."""
+    entries = dict(reversed(line.split(" ", 1)) for line in
+                   (disk / "folder").read_text().splitlines())
+    pages = rng.random() < 0.5
+    files = {}
+    for name, key in entries.items():
+        path, synced = folder / name, disk / key
+        files[name] = synced.read_bytes() if synced.exists() else b""
+        in_place = path.suffix in (".csv", ".bin") or name.startswith(("events.out", "samples"))
+        if pages and in_place and path.exists() and path.stat().st_ino == int(key.split("-")[0]):
+            files[name] = mix(files[name], path.read_bytes(), rng)
+    for path in folder.iterdir():
+        path.unlink()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def mix(synced, written, rng):
+    """The size is that of either."""
+    size = rng.choice((len(synced), len(written)))
+    parts = [rng.choice((synced, written))[at:at + 4096].ljust(4096, b"\0")
+             for at in range(0, size, 4096)]
+    return b"".join(parts)[:size]
+
+
 def check(case, folder, whole, rng, most):
     """Kills the case up to `most` times, lets it end, compares. The kinds of kills, counted."""
     kinds = collections.Counter()
+    loses = case[0] != "run" and "FOLDER.samples" not in case  # all lies in the run's folder
     for _ in range(most):
-        kind = kill_once(case, folder, whole, rng)
+        if loses and rng.random() < 0.3:
+            kind = cut_power(case, folder, whole, rng) and "power"
+        else:
+            kind = kill_once(case, folder, whole, rng)
         if not kind:
             break
         kinds[kind] += 1
@@ -215,11 +263,11 @@ def soak(seconds, seed):
             runs[n] += 1
             remove(root / n)
             spent[n] += time.monotonic() - begin
-    print(f"{'what':14}{'runs':>6}{'kills':>7}  of them at a time, before, in, after a call")
+    print(f"{'what':14}{'runs':>6}{'kills':>7}  of them at a time, before, in, after a call, power cuts")
     for n in todo:
         k = kills[n]
         print(f"{n:14}{runs[n]:6}{sum(k.values()):7}  " +
-              ", ".join(str(k[w]) for w in ("at a time", "before", "middle", "after")))
+              ", ".join(str(k[w]) for w in ("at a time", "before", "middle", "after", "power")))
     print(f"{'all':14}{sum(runs.values()):6}{sum(sum(k.values()) for k in kills.values()):7}  "
           "every file as without a kill")
 
