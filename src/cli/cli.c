@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -140,7 +141,7 @@ void cli_print_safe(const char *text)
 
 json_t *cli_real_to_json(double value)
 {
-    return value == value ? json_real(value) : json_null();
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 int cli_print_json(json_t *value)

@@ -111,7 +111,9 @@ static void put_line(cli_canvas *canvas, const char *text, int columns)
 
 static colour colour_at(const qg_picture *picture, int y, int x)
 {
-    const uint8_t *rgb = picture->palette[picture->pixels[y * picture->width + x]];
+    const uint8_t index = picture->pixels[y * picture->width + x];
+    if (index >= picture->colors) return black; /* a plugin's */
+    const uint8_t *rgb = picture->palette[index];
     return (colour){rgb[0], rgb[1], rgb[2]};
 }
 

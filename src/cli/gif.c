@@ -165,6 +165,9 @@ static bool write_row(cli_gif *gif, const uint8_t *pixels, int columns)
 
 qg_status cli_gif_add(cli_gif *gif, const qg_picture *picture, qg_error *error)
 {
+    if (picture->height != gif->height || picture->width != gif->width)
+        return qg_fail(error, QG_ERROR_DATA, "%s: the game's picture has changed its size",
+                       gif->path);
     const area a = find_change(gif, picture->pixels);
     const int columns = a.right - a.left + 1, rows = a.bottom - a.top + 1;
     bool done = write_delay(gif) &&

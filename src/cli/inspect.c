@@ -123,9 +123,9 @@ static void print_tensors(const qg_tensors *tensors)
 
 static void print_metadata(const qg_tensors *tensors)
 {
-    const char *key = qg_tensors_metadata_key(tensors, 0);
-    if (key) putchar('\n');
-    for (size_t i = 0; (key = qg_tensors_metadata_key(tensors, i)); i++) {
+    const char *key = NULL;
+    if (qg_tensors_next_key(tensors, NULL)) putchar('\n');
+    while ((key = qg_tensors_next_key(tensors, key))) {
         cli_print_safe(key);
         fputs(": ", stdout);
         cli_print_safe(qg_tensors_metadata(tensors, key));
@@ -269,8 +269,8 @@ static int print_json(const qg_tensors *tensors, const qg_network *network)
     int failed = 0;
     for (size_t i = 0; i < qg_tensors_count(tensors); i++)
         failed |= json_array_append_new(list, tensor_to_json(qg_tensors_at(tensors, i)));
-    const char *key;
-    for (size_t i = 0; (key = qg_tensors_metadata_key(tensors, i)); i++)
+    const char *key = NULL;
+    while ((key = qg_tensors_next_key(tensors, key)))
         failed |=
             json_object_set_new(metadata, key, json_string(qg_tensors_metadata(tensors, key)));
     for (int i = 0; network && i < network->architecture.layer_count; i++)

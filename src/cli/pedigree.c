@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "network/safetensors.h"
 
 #include <dirent.h>
@@ -169,7 +170,9 @@ typedef struct pedigree {
 
 static void set_text(char *text, size_t size, const char *value)
 {
-    if (value) snprintf(text, size, "%s", value);
+    if (!value) return;
+    snprintf(text, size, "%s", value);
+    qg_text_make_safe(text); /* the cut may go through a character */
 }
 
 /* "parent_KEY" of the first parent, "parent_2_KEY" of the second. */
@@ -192,7 +195,9 @@ static void describe(const qg_tensors *file, ancestor *a)
     set_text(a->copied, sizeof a->copied, qg_tensors_metadata(file, "copied"));
     set_text(a->learning, sizeof a->learning, qg_tensors_metadata(file, "copied_layers_are"));
     const char *format = qg_tensors_metadata(file, "imported_format");
-    if (format) snprintf(a->copied, sizeof a->copied, "imported: %s", format);
+    if (!format) return;
+    snprintf(a->copied, sizeof a->copied, "imported: %s", format);
+    qg_text_make_safe(a->copied);
 }
 
 static qg_status add_parent(pedigree *p, int child, const qg_tensors *file, int parent,

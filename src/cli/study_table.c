@@ -113,8 +113,14 @@ json_t *study_to_json(const qg_study *study, const char *folder, const qg_task_s
     for (int state = 0; state <= QG_TASK_BLOCKED; state++)
         json_object_set_new(counts, qg_task_state_name((qg_task_state)state),
                             json_integer(totals.tasks[state]));
+    int failed = 0;
     for (int t = 0; t < study->task_count; t++)
-        json_array_append_new(tasks, task_to_json(study, t, &statuses[t]));
+        failed |= json_array_append_new(tasks, task_to_json(study, t, &statuses[t]));
+    if (failed) {
+        json_decref(tasks);
+        json_decref(counts);
+        return NULL;
+    }
     return json_pack("{s:s, s:s, s:f, s:o, s:f, s:o}", "study", study->name, "folder", folder,
                      "scale", study->scale, "counts", counts, "rate", totals.rate, "tasks", tasks);
 }

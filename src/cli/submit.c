@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "study/estimate.h"
 #include "study/executor.h"
+#include "study/lost_networks.h"
 #include "study/slurm.h"
 
 #include <inttypes.h>
@@ -208,6 +209,26 @@ static qg_status open_study(const submit_arguments *a, submission *s, qg_error *
     return s->folder ? QG_OK : qg_fail_memory(error, "a path", 4096);
 }
 
+/* A finished run whose network is lost must be run again. */
+static qg_status find_lost(submission *s, qg_error *error)
+{
+    const size_t count = (size_t)s->study->task_count + 1;
+    qg_task_state *states = calloc(count, sizeof *states);
+    bool *anew = calloc(count, sizeof *anew);
+    if (states && anew) {
+        for (int t = 0; t < s->study->task_count; t++)
+            states[t] =
+                s->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
+        qg_study_find_lost(s->study, s->folder, states, anew);
+        for (int t = 0; t < s->study->task_count; t++)
+            if (anew[t]) s->statuses[t].state = QG_TASK_WAITING;
+    }
+    const bool good = states && anew;
+    free(states);
+    free(anew);
+    return good ? QG_OK : qg_fail_memory(error, "tasks", count * sizeof *states);
+}
+
 static qg_status make_plan(submit_arguments *a, submission *s, qg_error *error)
 {
     const size_t count = (size_t)s->study->task_count + 1;
@@ -220,6 +241,7 @@ static qg_status make_plan(submit_arguments *a, submission *s, qg_error *error)
     a->slurm.loads = s->loads;
     a->slurm.more = a->more;
     qg_status status = qg_study_look(s->study, s->folder, s->statuses, error);
+    if (!status) status = find_lost(s, error);
     if (!status) status = qg_study_estimate(s->study, NULL, s->loads, error);
     return status
                ? status

@@ -406,11 +406,10 @@ const char *qg_tensors_metadata(const qg_tensors *tensors, const char *key)
     return json_string_value(json_object_get(tensors->metadata, key));
 }
 
-const char *qg_tensors_metadata_key(const qg_tensors *tensors, size_t index)
+const char *qg_tensors_next_key(const qg_tensors *tensors, const char *key)
 {
-    void *iterator = json_object_iter(tensors->metadata);
-    while (iterator && index-- > 0)
-        iterator = json_object_iter_next(tensors->metadata, iterator);
+    void *iterator = key ? json_object_iter_next(tensors->metadata, json_object_key_to_iter(key))
+                         : json_object_iter(tensors->metadata);
     return iterator ? json_object_iter_key(iterator) : NULL;
 }
 

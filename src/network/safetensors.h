@@ -54,8 +54,9 @@ size_t qg_dtype_size(qg_dtype dtype);      /* bytes of a value */
 
 const char *qg_tensors_metadata(const qg_tensors *tensors, const char *key); /* NULL: none */
 
-/* All metadata keys in order: key number `index`, or NULL behind the last. */
-const char *qg_tensors_metadata_key(const qg_tensors *tensors, size_t index);
+/* All metadata keys in order: the one behind `key`, which is one that this gave; NULL: the first,
+ * and behind the last. */
+const char *qg_tensors_next_key(const qg_tensors *tensors, const char *key);
 
 /* Adds a tensor; the name (UTF-8, no control characters) is copied, the data borrowed until the
  * save. QG_ERROR_MEMORY is the only failure: a name that is there already or is "__metadata__", and

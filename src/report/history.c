@@ -160,6 +160,8 @@ static qg_status read_row(csv_reader *reader, int columns, double *values, bool 
 
 /* --------------------------------------------------------------------------------- curves */
 
+#define LARGEST_SCORE 1e100 /* the square of its errors has a double */
+
 static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, qg_error *error)
 {
     curve->steps = calloc(rows + 1, sizeof *curve->steps);
@@ -174,6 +176,9 @@ static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, q
         if (isnan(values[1]))
             return qg_fail(error, QG_ERROR_DATA, "%s:%lld: there is no score", reader->path,
                            (long long)reader->line);
+        if (fabs(values[1]) > LARGEST_SCORE)
+            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: %g is no score", reader->path,
+                           (long long)reader->line, values[1]);
         curve->steps[curve->count] = (int64_t)values[0];
         curve->scores[curve->count++] = values[1];
         if (values[2] > 0) curve->episodes += values[2];

@@ -54,18 +54,25 @@ static double squared_error(const double *values, size_t count)
 qg_estimate qg_student_over_tasks(const qg_tasks *tasks)
 {
     const double count = (double)tasks->task_count;
-    double means = 0, errors = 0, shares = 0;
+    double means = 0, errors = 0, largest = 0;
     for (size_t t = 0; t < tasks->task_count; t++) {
         assert(tasks->counts[t] > 0);
         const double error = squared_error(tasks->values[t], tasks->counts[t]);
         means += mean(tasks->values[t], tasks->counts[t]);
         errors += error;
-        shares += error * error / (double)(tasks->counts[t] - 1);
+        largest = fmax(largest, error);
     }
     const double effect = means / count;
-    if (isnan(errors)) return (qg_estimate){effect, (double)NAN, (double)NAN};
+    if (!isfinite(errors) || !isfinite(effect))
+        return (qg_estimate){effect, (double)NAN, (double)NAN};
     if (errors == 0) return (qg_estimate){effect, effect, effect};
-    const double degrees = errors * errors / shares + 1e-9; /* not one less by rounding */
+    double shares = 0; /* of the largest error: squares of small and large ones have no double */
+    for (size_t t = 0; t < tasks->task_count; t++) {
+        const double error = squared_error(tasks->values[t], tasks->counts[t]) / largest;
+        shares += error * error / (double)(tasks->counts[t] - 1);
+    }
+    const double sum = errors / largest;
+    const double degrees = sum * sum / shares + 1e-9; /* not one less by rounding */
     const double reach = qg_student_quantile((size_t)degrees, QG_CONFIDENCE) * sqrt(errors) / count;
     return (qg_estimate){effect, effect - reach, effect + reach};
 }

@@ -3,6 +3,7 @@
 #include <qgraft/agent.h>
 
 #include "base/text.h"
+#include "study/lost_networks.h"
 #include "study/process.h"
 #include "study/task_folder.h"
 
@@ -38,7 +39,7 @@ typedef struct executor {
     qg_task_status *statuses; /* the same with what this execution knows better */
     qg_load *left;            /* what is left of each task's load, for the forecast */
     double *urgency;
-    bool *anew;      /* finished, but a network that another task begins from is missing */
+    bool *anew;      /* begins anew: a network that another task begins from is not there */
     worker *workers; /* [task_count], the first `running` */
     int running, failed;
     double looked; /* seconds of the monotonic clock */
@@ -58,40 +59,6 @@ static bool is_stopping(const executor *e)
 }
 
 /* ------------------------------------------------------------------------------- the states */
-
-/* Which of a task's parents does not have the network that it begins from; -1: all have. The
- * networks stand behind the command's name; those of files have no parent. */
-static int find_missing(const executor *e, int t)
-{
-    const qg_study_task *task = &e->study->tasks[t];
-    const qg_study_run *run = &e->study->runs[task->run];
-    const int *sources = run->kind == QG_RUN_DISTILL ? run->teachers : &run->source;
-    char **arguments;
-    qg_error ignored; /* what cannot be named now fails when the task is started */
-    int missing = -1, parent = 0;
-    if (task->parent_count == 0 || qg_task_command(e->study, t, e->folder, &arguments, &ignored))
-        return -1;
-    for (int i = 0; parent < task->parent_count && missing < 0; i++) {
-        if (e->study->sources[sources[i]].run < 0) continue;
-        const int maker = task->parents[parent++];
-        if (e->states[maker] == QG_TASK_FINISHED && access(arguments[1 + i], F_OK) != 0)
-            missing = maker;
-    }
-    qg_arguments_free(arguments);
-    return missing;
-}
-
-/* Finished tasks without a network that is still needed begin anew. */
-static void find_lost_networks(executor *e)
-{
-    for (int t = e->study->task_count - 1; t >= 0; t--) {
-        int missing;
-        while (e->states[t] == QG_TASK_WAITING && (missing = find_missing(e, t)) >= 0) {
-            e->states[missing] = QG_TASK_WAITING;
-            e->anew[missing] = true;
-        }
-    }
-}
 
 /* What waits for a task that failed never starts. */
 static void block(executor *e)
@@ -321,6 +288,7 @@ static void start(executor *e, int task)
     worker *w = &e->workers[e->running];
     *w = (worker){.task = task, .process = {.log_file = -1}};
     qg_status status = open_process(e, task, &w->process, &problem);
+    if (!status && qg_study_has_passed(e->study, task, e->folder)) e->anew[task] = true;
     const bool done = !status && is_done(e, task);
     if (!status && e->anew[task]) status = forget_task(e, task, w->process.sign, &problem);
     if (!status && !done) {
@@ -471,8 +439,9 @@ static qg_status choose(executor *e, int only, qg_error *error)
         const int parent = task->parents[p];
         if (e->states[parent] == QG_TASK_FINISHED || e->states[only] == QG_TASK_FINISHED) continue;
         name_task(e->study, parent, other, sizeof other);
-        return qg_fail(error, QG_ERROR_USAGE, "%s begins from %s, which is not finished", name,
-                       other);
+        return qg_fail(error, QG_ERROR_USAGE, "%s begins from %s, %s", name, other,
+                       e->anew[parent] ? "whose network is lost: run that first"
+                                       : "which is not finished");
     }
     for (int t = 0; t < e->study->task_count; t++)
         if (t != only && e->states[t] != QG_TASK_FINISHED) e->states[t] = QG_TASK_STOPPED;
@@ -516,7 +485,7 @@ qg_status qg_study_execute(const qg_study *study, const char *folder,
     qg_status status = create(&e, error);
     if (!status) status = look(&e, true, error);
     if (!status) {
-        find_lost_networks(&e);
+        qg_study_find_lost(study, folder, e.states, e.anew);
         if (options->only >= 0) status = choose(&e, options->only, error);
     }
     if (!status) status = work(&e, error);

@@ -119,10 +119,19 @@ double qg_process_silence(qg_process *process)
     return now - process->moved;
 }
 
-/* The last line of the process's own part of the log that begins with "qgraft: ". */
+/* What stands behind "qgraft: " or "qgraft COMMAND: " at the line's begin; NULL: neither does. */
+static char *message_of(char *line)
+{
+    static const char name[] = "qgraft";
+    char *rest = line + sizeof name - 1;
+    if (strncmp(line, name, sizeof name - 1) != 0) return NULL;
+    if (*rest == ' ') rest += 1 + strspn(rest + 1, "abcdefghijklmnopqrstuvwxyz");
+    return strncmp(rest, ": ", 2) == 0 ? rest + 2 : NULL;
+}
+
+/* The last message in the process's own part of the log. */
 static bool find_message(const qg_process *process, char *message, size_t size)
 {
-    static const char mark[] = "qgraft: ";
     char tail[8192], *found = NULL;
     const off_t end = lseek(process->log_file, 0, SEEK_END), most = (off_t)sizeof tail - 1;
     const off_t begin = end - process->begun > most ? end - most : process->begun;
@@ -131,7 +140,8 @@ static bool find_message(const qg_process *process, char *message, size_t size)
     for (char *line = tail, *next; line; line = next) {
         next = strchr(line, '\n');
         if (next) *next++ = 0;
-        if (strncmp(line, mark, sizeof mark - 1) == 0) found = line + sizeof mark - 1;
+        char *words = message_of(line);
+        if (words) found = words;
     }
     if (found) snprintf(message, size, "%s", found);
     return found != NULL;

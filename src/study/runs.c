@@ -270,7 +270,12 @@ static qg_status read_from(const study_reader *reader, const qg_yaml *mapping, q
         if (run->source == QG_SOURCE_NONE)
             return qg_study_fail(reader, qg_yaml_get(mapping, "from")->line,
                                  "from: '%.60s' is not among the sources, and not 'random'", from);
-        return read_choice(reader, mapping, run);
+        status = read_choice(reader, mapping, run);
+        if (status || run->source != QG_SOURCE_RANDOM || run->freeze) return status;
+        return qg_study_fail(
+            reader, mapping->line,
+            "from: random layers that are not frozen are those of a fresh network; "
+            "'freeze: true' makes them a control");
     }
     static const char *const others[] = {"first", "last", "layers", "part", "match", "freeze"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

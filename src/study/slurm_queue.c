@@ -191,8 +191,10 @@ static void fill_state(const qg_study *study, int run, const row *found, qg_slur
     for (int t = 0; t < study->task_count; t++)
         if (study->tasks[t].run == run && states[t].index == found->index) {
             snprintf(states[t].name, sizeof states[t].name, "%s", found->state);
+            qg_text_make_safe(states[t].name);
             if (strcmp(found->reason, "None") != 0)
                 snprintf(states[t].why, sizeof states[t].why, "%s", found->reason);
+            qg_text_make_safe(states[t].why);
         }
 }
 

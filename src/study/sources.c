@@ -11,7 +11,10 @@ typedef struct source_reader {
     const study_reader *study;
     const qg_yaml *sources; /* the mapping of all */
     bool *open;             /* [sources->count]: being read, so that a cycle is found */
+    int *depth;             /* how many of them are */
 } source_reader;
+
+enum { MOST_GENERATIONS = 64 }; /* of sources that are made of others */
 
 static const char *const train_keys[] = {"game",  "steps", "preset", "settings",
                                          "seeds", "take",  NULL};
@@ -275,7 +278,12 @@ static qg_status read_source(const source_reader *r, size_t number)
     if (node->kind != QG_YAML_MAPPING)
         return qg_study_fail(reader, node->line, "%s: `key: value` pairs are needed", node->key);
     snprintf(source.name, sizeof source.name, "%s", node->key);
+    if (*r->depth == MOST_GENERATIONS)
+        return qg_study_fail(reader, node->key_line,
+                             "sources: '%s' is one of more than %d generations", node->key,
+                             MOST_GENERATIONS);
     r->open[number] = true;
+    ++*r->depth;
     if (qg_yaml_get(node, "distill"))
         status = read_distilled(r, node, &source);
     else if (qg_yaml_get(node, "from"))
@@ -289,6 +297,7 @@ static qg_status read_source(const source_reader *r, size_t number)
                                "%s: 'game', 'distill', 'from' or 'file' says where it comes from",
                                node->key);
     r->open[number] = false;
+    --*r->depth;
     qg_study *const study = reader->study;
     qg_study_source *const place =
         qg_study_append(reader, &study->sources, &study->source_count, sizeof source);
@@ -305,7 +314,8 @@ qg_status qg_study_read_sources(const study_reader *reader)
     if (!sources) return QG_OK;
     if (sources->kind != QG_YAML_MAPPING)
         return qg_study_fail(reader, sources->line, "sources: `name: {...}` pairs are needed");
-    source_reader r = {reader, sources, calloc(sources->count + 1, 1)};
+    int depth = 0;
+    source_reader r = {reader, sources, calloc(sources->count + 1, 1), &depth};
     if (!r.open) return qg_fail_memory(reader->error, "a study", sources->count);
     qg_status status = QG_OK;
     for (size_t i = 0; i < sources->count && !status; i++)

@@ -47,8 +47,10 @@ static qg_status open_with_head(const char *folder, const json_t *head, qg_study
     const char *const base = json_string_value(json_object_get(head, "base"));
     const char *const name = json_string_value(json_object_get(head, "study"));
     const json_t *const scale = json_object_get(head, "scale");
+    char id[QG_STUDY_NAME] = "";
     if (!base || *base != '/' || !name || !json_is_number(scale) ||
-        json_integer_value(json_object_get(head, "format")) != 1)
+        json_integer_value(json_object_get(head, "format")) != 1 || !qg_study_append_id(id, name) ||
+        strcmp(id, name) != 0)
         return qg_fail(error, QG_ERROR_DATA, "%s/study.json: is not what this version writes",
                        folder);
     char *const path = qg_path_join(folder, "study.yaml");

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -43,6 +44,13 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+/* What fits of it, fit to be printed. */
+static void copy_text(const json_t *object, const char *key, char *text, size_t size)
+{
+    snprintf(text, size, "%s", text_of(object, key));
+    qg_text_make_safe(text);
+}
+
 static double real_of(const json_t *object, const char *key, double otherwise)
 {
     const json_t *const value = json_object_get(object, key);
@@ -77,7 +85,7 @@ static qg_status look_at_progress(const char *run_folder, qg_task_status *status
     const int64_t steps = count_of(progress, "steps");
     if (steps > 0) status->steps = steps;
     status->score = real_of(progress, "score", NAN);
-    snprintf(status->phase, sizeof status->phase, "%s", text_of(progress, "phase"));
+    copy_text(progress, "phase", status->phase, sizeof status->phase);
     if (status->state == QG_TASK_RUNNING) status->rate = real_of(progress, "rate", 0);
     json_decref(progress);
     return QG_OK;
@@ -94,9 +102,9 @@ static qg_status look_at_task(const qg_study *study, int task, const char *run_f
     if (status->state != QG_TASK_STALE && status->state != QG_TASK_WAITING) {
         read = look_at_progress(run_folder, status, error);
         status->seconds = real_of(note, "seconds", 0);
-        snprintf(status->host, sizeof status->host, "%s", text_of(note, "host"));
+        copy_text(note, "host", status->host, sizeof status->host);
         if (status->state == QG_TASK_FAILED)
-            snprintf(status->message, sizeof status->message, "%s", text_of(note, "message"));
+            copy_text(note, "message", status->message, sizeof status->message);
     }
     json_decref(note);
     return read;
@@ -199,19 +207,20 @@ static qg_status bring_back(const qg_study *study, int task, const char *folder,
     return status;
 }
 
-/* No folder in `runs`, and none in runs/ID, is a link: through one, a run would write outside the
+/* No folder in `runs`, runs/stale and runs/ID is a link: through one, a run would write outside the
  * study's folder, or be moved there. */
 static qg_status refuse_links(const char *folder, const char *run_folder, qg_error *error)
 {
-    char *const runs = qg_path_join(folder, "runs"), *const parent = strdup(run_folder);
-    qg_status status = runs && parent ? QG_OK : qg_fail_memory(error, "a path", strlen(run_folder));
-    if (!status) status = qg_folder_refuse_links(runs, NULL, error);
-    if (!status) {
-        *strrchr(parent, '/') = '\0'; /* "FOLDER/runs/ID" */
-        status = qg_folder_refuse_links(parent, NULL, error);
+    char *const paths[] = {qg_path_join(folder, "runs"), qg_path_join(folder, "runs/stale"),
+                           strdup(run_folder)};
+    qg_status status = QG_OK;
+    if (paths[2]) *strrchr(paths[2], '/') = '\0'; /* "FOLDER/runs/ID" */
+    for (int i = 0; i < 3; i++) {
+        if (!status)
+            status = paths[i] ? qg_folder_refuse_links(paths[i], NULL, error)
+                              : qg_fail_memory(error, "a path", strlen(run_folder));
+        free(paths[i]);
     }
-    free(parent);
-    free(runs);
     return status;
 }
 

@@ -31,8 +31,8 @@ static void check_accepted(const qg_tensors *tensors)
         assert(status == QG_OK || t->dtype == QG_F32);
         (void)status;
     }
-    const char *key;
-    for (size_t i = 0; (key = qg_tensors_metadata_key(tensors, i)) != NULL; i++)
+    const char *key = NULL;
+    while ((key = qg_tensors_next_key(tensors, key)) != NULL)
         assert(qg_tensors_metadata(tensors, key));
 }
 

@@ -197,10 +197,11 @@ def cut_power(case, folder, whole, rng):
 
 
 def lose(folder, disk, rng):
-    """Leaves the entries that were synced, each with what was synced of it, or, of files that are
-    written in place, for a random half of their pages what was written."""
-    entries = dict(reversed(line.split(" ", 1)) for line in
-                   (disk / "folder").read_text().splitlines())
+    """Leaves the entries that were synced, or those after one of the changes since, each with what was
+    synced of it, or, of files that are written in place, for a random half of their pages what was
+    written."""
+    state = rng.choice(sorted(disk.glob("folder-*")))
+    entries = dict(reversed(line.split(" ", 1)) for line in state.read_text().splitlines())
     pages = rng.random() < 0.5
     files = {}
     for name, key in entries.items():

@@ -4,6 +4,7 @@ elsewhere, folders that were copied or cannot be written, a clock that goes back
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,21 @@ def test_links_in_a_study_folder(studied, link, tmp_path):
     assert everything(elsewhere) == before
 
 
+def test_a_link_that_would_come_back(studied, tmp_path):
+    """From runs/stale, to the place of a run."""
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    shutil.copytree(studied, study)
+    run = study / "runs/first/s1"
+    name = f"first-s1-{json.loads((run / 'task.json').read_text())['hash'][:16]}"
+    shutil.move(run, elsewhere)
+    (elsewhere / "best.safetensors").unlink()
+    before = everything(elsewhere)
+    (study / "runs/stale").mkdir()
+    (study / "runs/stale" / name).symlink_to(elsewhere)
+    assert "link" in qgraft(tmp_path, "run", study, "--quiet", code=1).stderr
+    assert everything(elsewhere) == before
+
+
 def test_runs_may_lie_on_another_disk(studied, tmp_path):
     """And come back from runs/stale there."""
     study = tmp_path / "study"
@@ -174,8 +190,9 @@ def test_a_base_is_no_option(studied, tmp_path):
     study = tmp_path / "study"
     shutil.copytree(studied, study)
     head = json.loads((study / "study.json").read_text())
-    for base in ("--domain-plugin=x", "", "relative"):
-        (study / "study.json").write_text(json.dumps({**head, "base": base}))
+    for change in ({"base": "--domain-plugin=x"}, {"base": ""}, {"base": "relative"},
+                   {"study": "small\x1b[31m"}, {"study": "a/b"}, {"study": ""}):
+        (study / "study.json").write_text(json.dumps({**head, **change}))
         for command in ("run", "status", "report"):
             assert "study.json" in qgraft(study, command, ".", code=1).stderr
 
@@ -209,6 +226,47 @@ def test_a_study_of_billions(seeds, rates, tmp_path):
         {"study": "a", "seeds": seeds, "steps": 300,
          "runs": [{"game": f"minatar/{game}", "settings": settings} for game in games]}))
     assert "more than" in qgraft(tmp_path, "run", "study.yaml", "--plan", code=2).stderr
+
+
+def test_a_long_chain_of_sources(tmp_path):
+    text = "".join(f"  s{i}: {{from: s{i + 1}}}\n" for i in range(9000))
+    (tmp_path / "study.yaml").write_text(f"study: a\nsources:\n{text}"
+                                         "runs: [{game: minatar/breakout}]\n")
+    assert "generations" in qgraft(tmp_path, "run", "study.yaml", "--plan", code=2).stderr
+
+
+@pytest.mark.parametrize("score", ["1e80", "1e308", "-1e308", "1e-100", "1e-308"])
+def test_scores_that_have_no_square(score, studied, tmp_path):
+    study = tmp_path / "study"
+    text = STUDY.replace("seeds: [1]", "seeds: [1, 2]")
+    (tmp_path / "study.yaml").write_text(text)
+    qgraft(tmp_path, "run", "study.yaml", "--out", study, "--quiet")
+    for seed, value in ((1, score), (2, "0")):
+        table = study / f"runs/base/s{seed}/evaluations.csv"
+        head, *rows = table.read_text().splitlines()
+        rows = [",".join([row.split(",")[0], value, *row.split(",")[2:]]) for row in rows]
+        table.write_text("\n".join([head, *rows]) + "\n")
+    large = "e308" in score
+    result = qgraft(tmp_path, "report", study, "--quiet", code=large)
+    assert ("evaluations.csv:2: " in result.stderr) == large
+
+
+def test_metadata_of_many_keys(tmp_path):
+    path = tmp_path / "many.safetensors"
+    save_file({}, path, {f"key {i}": "x" for i in range(100000)})
+    text = subprocess.run([QGRAFT, "inspect", path], capture_output=True, timeout=20, check=True)
+    assert text.stdout.count(b"\n") > 100000
+    subprocess.run([QGRAFT, "inspect", path, "--json"], capture_output=True, timeout=20, check=True)
+
+
+def test_metadata_that_json_does_not_hold(trained, tmp_path):
+    path = tmp_path / "network.safetensors"
+    with safe_open(trained / "best.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    save_file(load_file(trained / "best.safetensors"), path,
+              {**metadata, "score": "1e999", "copied": "é" * 400, "copied_layers_are": "é" * 10})
+    json.loads(qgraft(tmp_path, "inspect", path, "--pedigree", "--json").stdout)
+    json.loads(qgraft(tmp_path, "inspect", path, "--json").stdout)
 
 
 def test_steps_that_no_integer_holds(tmp_path):
@@ -249,6 +307,11 @@ def test_terminal_commands_in_a_message(studied, tmp_path):
                                 "message": "a\x9b31m\x1b[31m\x7fé"}))
     text = qgraft(tmp_path, "status", study).stdout
     assert "a??31m?[31m?é" in text
+    for message in ("é" * 1000, "x" + "é" * 1000):
+        note.write_text(json.dumps({**json.loads(note.read_text()), "message": message,
+                                    "host": message}))
+        tasks = json.loads(qgraft(tmp_path, "status", study, "--json").stdout)["tasks"]
+        assert len(tasks) == 3 and "é" * 100 in tasks[2]["message"] + tasks[1]["message"]
 
 
 # -------------------------------------------------------------------------------------- parents
@@ -278,6 +341,40 @@ def test_children_that_a_parent_ignores(studied, tmp_path):
 
 
 # -------------------------------------------------------------------------------------- folders
+
+
+def test_a_lost_network_is_submitted(studied, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(studied, study)
+    shutil.rmtree(study / "runs/first")
+    words = "submit", study, "--dry-run", "--partition", "any"
+    assert "/br" not in qgraft(tmp_path, *words).stdout
+    (study / "runs/br/s1/best.safetensors").unlink()
+    assert "/br" in qgraft(tmp_path, *words).stdout
+    only = qgraft(tmp_path, "run", study, "--only", "first:1", code=2).stderr
+    assert "whose network is lost" in only
+    qgraft(tmp_path, "run", study, "--only", "br:1", "--quiet")
+    qgraft(tmp_path, "run", study, "--only", "first:1", "--quiet")
+    assert study_files(study) == study_files(studied)
+
+
+def test_a_step_that_is_needed_later(tmp_path):
+    """Of a run that is stopped behind it: it begins anew."""
+    before = STUDY.replace("steps: 400", "steps: 30000")
+    after = before.replace("  br: {game: minatar/breakout}", "  br: {game: minatar/breakout}\n"
+                           "  early: {from: br, at: 300}") + (
+        "  - {name: early, game: minatar/asterix, from: early, first: 1, steps: 30000}\n")
+    (tmp_path / "study.yaml").write_text(before)
+    words = [QGRAFT, "run", "study.yaml", "--out", "study", "--quiet", "--jobs", "1"]
+    process = subprocess.Popen(words, cwd=tmp_path)
+    rows = tmp_path / "study/runs/br/s1/evaluations.csv"
+    while process.poll() is None and not (rows.exists() and rows.read_text().count("\n") > 4):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    (tmp_path / "study.yaml").write_text(after)
+    qgraft(tmp_path, *words[1:])
+    assert (tmp_path / "study/runs/br/s1/step-300.safetensors").exists()
 
 
 @pytest.mark.parametrize("call", range(10, 24, 2))

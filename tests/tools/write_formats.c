@@ -64,8 +64,8 @@ static void print_table(const char *path)
     qg_tensors *tensors;
     check(qg_tensors_load(path, &tensors, &error));
     json_t *metadata = json_object(), *rows = json_array();
-    const char *key;
-    for (size_t i = 0; (key = qg_tensors_metadata_key(tensors, i)) != NULL; i++)
+    const char *key = NULL;
+    while ((key = qg_tensors_next_key(tensors, key)) != NULL)
         json_object_set_new(metadata, key, json_string(qg_tensors_metadata(tensors, key)));
     for (size_t i = 0; i < qg_tensors_count(tensors); i++) {
         const qg_tensor *tensor = qg_tensors_at(tensors, i);
