@@ -160,7 +160,8 @@ static void test_mean(void **state)
     const double values[] = {1, 2, 6};
     const double reach = 4.302652729911275 * sqrt(7.0 / 3); /* t with 2 degrees, 0.975 */
     assert_estimate(qg_mean_of(values, 3), 3, 3 - reach, 3 + reach);
-    for (int exponent = -160; exponent <= 150; exponent += 10) { /* squares of squares have no double */
+    for (int exponent = -150; exponent <= 150;
+         exponent += 10) { /* squares of squares have no double */
         const double scale = pow(10, exponent);
         const double scaled[] = {values[0] * scale, values[1] * scale, values[2] * scale};
         const qg_estimate e = qg_mean_of(scaled, 3);
