@@ -160,12 +160,12 @@ static void test_mean(void **state)
     const double values[] = {1, 2, 6};
     const double reach = 4.302652729911275 * sqrt(7.0 / 3); /* t with 2 degrees, 0.975 */
     assert_estimate(qg_mean_of(values, 3), 3, 3 - reach, 3 + reach);
-    for (int exponent = -150; exponent <= 150;
-         exponent += 10) { /* squares of squares have no double */
-        const double scale = pow(10, exponent);
-        const double scaled[] = {values[0] * scale, values[1] * scale, values[2] * scale};
+    /* Squares of squares have no double. */
+    for (int exponent = -150; exponent <= 150; exponent += 10) {
+        const double unit = pow(10, exponent);
+        const double scaled[] = {values[0] * unit, values[1] * unit, values[2] * unit};
         const qg_estimate e = qg_mean_of(scaled, 3);
-        assert_true(fabs((e.high - e.value) / scale - reach) < 1e-6 * reach);
+        assert_true(fabs((e.high - e.value) / unit - reach) < 1e-6 * reach);
     }
     const qg_estimate one = qg_mean_of(values, 1);
     assert_true(one.value == 1 && isnan(one.low) && isnan(one.high));
