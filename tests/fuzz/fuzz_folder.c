@@ -6,6 +6,7 @@
 #include "study/task_folder.h"
 
 #include <dirent.h>
+#include <limits.h>
 
 static const char text[] = "study: small\nseeds: 1\nsteps: 100\nruns:\n"
                            "  - game: minatar/breakout\n    name: one\n";
@@ -58,7 +59,9 @@ static void use(const qg_study *study, const char *folder)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) return 0;
-    const char *folder = scratch_path("study");
+    char folder[PATH_MAX]; /* scratch_path serves a few calls only */
+    snprintf(folder, sizeof folder, "%s", scratch_path("study"));
+    const size_t name = data[0] % (sizeof names / sizeof *names);
     qg_error error;
     nftw(folder, scratch_remove, 16, FTW_DEPTH | FTW_PHYS);
     CHECK(mkdir(folder, 0755) == 0 && qg_study_save(small, folder, &error) == QG_OK);
@@ -67,11 +70,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
           mkdir(scratch_path("study/runs/one/s1"), 0755) == 0 &&
           mkdir(scratch_path("study/runs/stale"), 0755) == 0 &&
           mkdir(scratch_path("study/runs/stale/one-s1-"), 0755) == 0);
-    scratch_write(scratch_path(names[data[0] % (sizeof names / sizeof *names)]), data + 1,
-                  size - 1);
+    scratch_write(scratch_path(names[name]), data + 1, size - 1);
     qg_study *study;
     const qg_status status = qg_study_open(folder, &study, &error);
     check_said(status, &error);
+    CHECK(name == 0 || status == QG_OK); /* its own head is good */
     if (status == QG_OK) use(study, folder);
     qg_study_free(study);
     check_neighbours();
