@@ -327,28 +327,32 @@ static void start_some(executor *e)
     }
 }
 
-/* Whether the folder of a task holds all of its run. A process may end with 0 before that: the
- * emulator's code, or that of a plugin, can call exit. */
-static bool is_complete(const executor *e, int task, char *message, size_t size)
+/* A process that ended with 0: its task is finished if its folder holds all of the run. The
+ * emulator's code, or that of a plugin, can call exit before. Not to be able to look is a problem
+ * of the executor, not of the task. */
+static qg_task_state judge_good_end(executor *e, int task, char *message, size_t size)
 {
-    qg_error error = {0};
+    qg_error problem;
     qg_run_state state = {0};
     char *folder = qg_task_path(e->study, task, e->folder, NULL);
-    if (!folder)
-        qg_fail_memory(&error, "a path", strlen(e->folder));
-    else if (!qg_run_look(folder, &state, &error) && !state.complete)
-        qg_fail(&error, QG_ERROR_DATA, "ended with exit code 0 before it was done: see log.txt");
+    const qg_status status = folder ? qg_run_look(folder, &state, &problem)
+                                    : qg_fail_memory(&problem, "a path", strlen(e->folder));
     free(folder);
-    snprintf(message, size, "%.*s", (int)size - 1, error.message);
-    return state.complete;
+    if (status) {
+        if (!e->problem.code) e->problem = problem;
+        return QG_TASK_STOPPED;
+    }
+    if (!state.complete)
+        snprintf(message, size, "ended with exit code 0 before it was done: see log.txt");
+    return state.complete ? QG_TASK_FINISHED : QG_TASK_FAILED;
 }
 
-static qg_task_state judge(const executor *e, const worker *w, int how, char *message, size_t size)
+static qg_task_state judge(executor *e, const worker *w, int how, char *message, size_t size)
 {
     if (w->stalled)
         snprintf(message, size, "ended: no progress for %.0f s", e->options->stall_seconds);
     else if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
-        return is_complete(e, w->task, message, size) ? QG_TASK_FINISHED : QG_TASK_FAILED;
+        return judge_good_end(e, w->task, message, size);
     else if (WIFEXITED(how) && WEXITSTATUS(how) == STOPPED)
         return QG_TASK_STOPPED;
     else
