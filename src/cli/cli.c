@@ -130,13 +130,17 @@ void cli_print_table(const cli_column *columns, size_t column_count, size_t rows
         }
 }
 
+const char *cli_put_character(FILE *out, const char *text)
+{
+    const size_t size = qg_text_character(text);
+    fwrite(size ? text : "?", 1, size ? size : 1, out);
+    return text + (size ? size : 1);
+}
+
 void cli_print_safe(const char *text)
 {
-    while (*text) {
-        const size_t size = qg_text_character(text);
-        fwrite(size ? text : "?", 1, size ? size : 1, stdout);
-        text += size ? size : 1;
-    }
+    while (*text)
+        text = cli_put_character(stdout, text);
 }
 
 json_t *cli_real_to_json(double value)

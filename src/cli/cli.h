@@ -64,6 +64,10 @@ typedef void cli_cell(const void *context, size_t row, size_t column, char *text
 void cli_print_table(const cli_column *columns, size_t column_count, size_t rows, cli_cell *cell,
                      const void *context);
 
+/* Writes the character that `text` begins with, '?' for a byte that is none or a control character;
+ * what stands behind it. */
+const char *cli_put_character(FILE *out, const char *text);
+
 /* `text` with control characters replaced by '?', to stdout. */
 void cli_print_safe(const char *text);
 

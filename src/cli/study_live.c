@@ -3,8 +3,6 @@
 #include "cli/progress.h"
 #include "cli/study_table.h"
 
-#include "base/text.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,11 +63,8 @@ static void print_lines(study_live *live, const qg_execution *now, int task)
 static void put_line(study_live *live, int width, const char *text)
 {
     int used = 0;
-    for (; *text && used < width; used++) {
-        const size_t size = qg_text_character(text);
-        fwrite(size ? text : "?", 1, size ? size : 1, stderr);
-        text += size ? size : 1;
-    }
+    for (; *text && used < width; used++)
+        text = cli_put_character(stderr, text);
     fputs("\033[K\n", stderr);
     live->lines++;
 }

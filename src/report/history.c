@@ -177,8 +177,10 @@ static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, q
             return qg_fail(error, QG_ERROR_DATA, "%s:%lld: there is no score", reader->path,
                            (long long)reader->line);
         if (fabs(values[1]) > LARGEST_SCORE)
-            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: %g is no score", reader->path,
-                           (long long)reader->line, values[1]);
+            return qg_fail(
+                error, QG_ERROR_DATA,
+                "%s:%lld: %g is no score: remove the run's folder and run the study again",
+                reader->path, (long long)reader->line, values[1]);
         curve->steps[curve->count] = (int64_t)values[0];
         curve->scores[curve->count++] = values[1];
         if (values[2] > 0) curve->episodes += values[2];
