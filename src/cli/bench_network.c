@@ -4,7 +4,7 @@
 #include "cli/bench.h"
 
 #include "base/random.h"
-#include "network/profile.h"
+#include "network/stopwatch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,26 +191,27 @@ static void report_work(bench_session *b, const char *name, double flops, double
  * RMSProp reads and writes the weights and both moments;
  * what lies in the caches can be faster than the memory. */
 static void report_layers(bench_session *b, const char *preset, const char *screens,
-                          const qg_architecture *a, const qg_profile *profile, const machine *m)
+                          const qg_architecture *a, const qg_stopwatch *stopwatch, const machine *m)
 {
     char what[96];
     double convert = 0, loss = 0;
     for (int l = 0; l < a->layer_count; l++) {
         const double flops = 2 * BATCH * layer_products(a, l);
         const double bytes = 24.0 * (double)qg_layer_weights(&a->layers[l]);
-        const double rmsprop = profile->seconds[QG_WORK_RMSPROP][l];
+        const double rmsprop = stopwatch->seconds[QG_WORK_RMSPROP][l];
         snprintf(what, sizeof what, "%s, %s, layer %d (%s %d)", preset, screens, l + 1,
                  a->layers[l].kind == QG_CONV ? "conv" : "linear", a->layers[l].outputs);
         bench_begin(b, "update", what);
-        report_work(b, "forward", 2 * flops, profile->seconds[QG_WORK_FORWARD][l], m);
+        report_work(b, "forward", 2 * flops, stopwatch->seconds[QG_WORK_FORWARD][l], m);
         if (l > 0)
-            report_work(b, "to the inputs", flops, profile->seconds[QG_WORK_INPUT_GRADIENT][l], m);
-        report_work(b, "to the weights", flops, profile->seconds[QG_WORK_WEIGHT_GRADIENT][l], m);
+            report_work(b, "to the inputs", flops, stopwatch->seconds[QG_WORK_INPUT_GRADIENT][l],
+                        m);
+        report_work(b, "to the weights", flops, stopwatch->seconds[QG_WORK_WEIGHT_GRADIENT][l], m);
         bench_figure(b, "RMSProp", rmsprop * 1e3, "ms");
         bench_figure(b, "RMSProp / memory", 100 * bytes / rmsprop / m->bytes, "%");
         bench_end(b);
-        convert += profile->seconds[QG_WORK_CONVERT][l];
-        loss += profile->seconds[QG_WORK_LOSS][l];
+        convert += stopwatch->seconds[QG_WORK_CONVERT][l];
+        loss += stopwatch->seconds[QG_WORK_LOSS][l];
     }
     snprintf(what, sizeof what, "%s, %s, the rest", preset, screens);
     bench_begin(b, "update", what);
@@ -220,20 +221,20 @@ static void report_layers(bench_session *b, const char *preset, const char *scre
 }
 
 /* The least time of every piece of work: another update's for each. */
-static qg_status profile_update(const bench_session *b, network_bench *n, qg_profile *least,
-                                qg_error *error)
+static qg_status time_update(const bench_session *b, network_bench *n, qg_stopwatch *least,
+                             qg_error *error)
 {
     qg_status status = QG_OK;
     const double end = bench_clock() + b->seconds;
     for (int round = 0; !status && (round < 5 || bench_clock() < end); round++) {
-        qg_profile profile = {0};
-        qg_engine_profile(n->engine, &profile);
+        qg_stopwatch stopwatch = {0};
+        qg_engine_time(n->engine, &stopwatch);
         do_update(n);
-        qg_engine_profile(n->engine, NULL);
+        qg_engine_time(n->engine, NULL);
         for (int work = 0; work < QG_WORKS; work++)
             for (int l = 0; l < QG_MAX_LAYERS; l++)
-                if (round == 0 || profile.seconds[work][l] < least->seconds[work][l])
-                    least->seconds[work][l] = profile.seconds[work][l];
+                if (round == 0 || stopwatch.seconds[work][l] < least->seconds[work][l])
+                    least->seconds[work][l] = stopwatch.seconds[work][l];
         status = bench_check(error);
     }
     return status;
@@ -246,9 +247,9 @@ static qg_status measure_screens(bench_session *b, network_bench *n, const char 
 {
     char what[64];
     bench_times times = {0};
-    qg_profile profile = {0};
+    qg_stopwatch stopwatch = {0};
     qg_status status = bench_repeat(b, do_update, n, &times, error);
-    if (!status) status = profile_update(b, n, &profile, error);
+    if (!status) status = time_update(b, n, &stopwatch, error);
     if (status) return status;
     snprintf(what, sizeof what, "%s, %s, batch %d, threads %d", preset, screens, BATCH, threads);
     bench_begin(b, "update", what);
@@ -256,7 +257,7 @@ static qg_status measure_screens(bench_session *b, network_bench *n, const char 
     bench_figure(b, "median", times.median * 1e3, "ms");
     report_flops(b, update_flops(&n->architecture), times.minimum, m);
     bench_end(b);
-    report_layers(b, preset, screens, &n->architecture, &profile, m);
+    report_layers(b, preset, screens, &n->architecture, &stopwatch, m);
     return QG_OK;
 }
 

@@ -8,8 +8,8 @@
 #include "base/random.h"
 #include "base/team.h"
 #include "network/kernels/kernels.h"
-#include "network/plan.h"
-#include "network/profile.h"
+#include "network/geometry.h"
+#include "network/stopwatch.h"
 
 #include <assert.h>
 #include <math.h>
@@ -38,11 +38,11 @@ struct qg_engine {
     float *parameters[QG_PARAMETER_SETS];
     float *activations[QG_MAX_LAYERS + 1]; /* inputs of layer i; the last: the q-values */
     float *gradients[QG_MAX_LAYERS];       /* of the outputs of layer i */
-    uint64_t *windows;   /* [max_batch][pixels] of the first layer: see find_cells */
-    bool *sparse;        /* [max_batch] has the image an empty cell? */
-    float **scratch;     /* one a thread: turned weights, weight gradients */
-    float *q_next;       /* [max_batch][outputs of the last layer] */
-    qg_profile *profile; /* NULL: no time is taken */
+    uint64_t *windows;       /* [max_batch][pixels] of the first layer: see find_cells */
+    bool *sparse;            /* [max_batch] has the image an empty cell? */
+    float **scratch;         /* one a thread: turned weights, weight gradients */
+    float *q_next;           /* [max_batch][outputs of the last layer] */
+    qg_stopwatch *stopwatch; /* NULL: no time is taken */
 };
 
 /* ----------------------------------------------------------------- memory and parameters */
@@ -194,19 +194,19 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-void qg_engine_profile(qg_engine *engine, qg_profile *profile)
+void qg_engine_time(qg_engine *engine, qg_stopwatch *stopwatch)
 {
-    engine->profile = profile;
+    engine->stopwatch = stopwatch;
 }
 
 /* The time since the last lap went into `work` for layer `l`. */
 static void lap(const qg_engine *engine, int member, qg_work work, int l)
 {
-    qg_profile *profile = engine->profile;
-    if (!profile || member != 0) return;
+    qg_stopwatch *stopwatch = engine->stopwatch;
+    if (!stopwatch || member != 0) return;
     const double now = seconds_now();
-    profile->seconds[work][l] += now - profile->lap;
-    profile->lap = now;
+    stopwatch->seconds[work][l] += now - stopwatch->lap;
+    stopwatch->lap = now;
 }
 
 /* Copies one layer between PyTorch's order and the kernels'. */
@@ -660,7 +660,7 @@ static void start_update(update_job *job)
         job->lowest++;
     if (job->keep_gradient)
         memset(engine->parameters[QG_GRADIENT], 0, engine->parameter_count * sizeof(float));
-    if (engine->profile) engine->profile->lap = seconds_now();
+    if (engine->stopwatch) engine->stopwatch->lap = seconds_now();
     qg_team_run(engine->team, run_update, job);
 }
 

@@ -9,7 +9,7 @@
 #include <qgraft/statistics.h>
 #include <qgraft/study.h>
 
-#include "report/history.h"
+#include "report/run_history.h"
 #include "report/run_facts.h"
 
 #define QG_REPORT_SEED 1 /* of every bootstrap of a report: the same results, the same numbers */

@@ -4,7 +4,7 @@
 #include <qgraft/statistics.h>
 
 #include "report/bootstrap.h"
-#include "report/student.h"
+#include "report/t_distribution.h"
 
 #include <assert.h>
 #include <math.h>

@@ -44,21 +44,21 @@ qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, uin
 int64_t qg_study_scaled(const qg_study *study, int64_t count);
 
 /* One of the combinations of a mapping's lists: a mapping whose fields hold one value each. Its
- * items are borrowed from the tree, so nothing but qg_variant_free may free it. */
-typedef struct qg_variant {
+ * items are borrowed from the tree, so nothing but qg_run_variant_free may free it. */
+typedef struct qg_run_variant {
     qg_yaml mapping;
     const char *multiplied[16]; /* the keys that had several values; of settings their names */
     int multiplied_count;
-} qg_variant;
+} qg_run_variant;
 
 /* How many combinations the lists in `mapping` make; a list stands for itself in `seeds` and in a
  * `network` of layers. QG_ERROR_USAGE for an empty list or too many combinations. */
-qg_status qg_variant_total(const study_reader *reader, const qg_yaml *mapping, int64_t *total);
+qg_status qg_run_variant_total(const study_reader *reader, const qg_yaml *mapping, int64_t *total);
 
 /* Combination number `index`, the last key changing first. */
-qg_status qg_variant_make(const study_reader *reader, const qg_yaml *mapping, int64_t index,
-                          qg_variant *variant);
-void qg_variant_free(qg_variant *variant);
+qg_status qg_run_variant_make(const study_reader *reader, const qg_yaml *mapping, int64_t index,
+                              qg_run_variant *variant);
+void qg_run_variant_free(qg_run_variant *variant);
 
 /* Adds a cleared element behind the last one of an array, whose pointer `array` points to; NULL: no
  * memory (reader->error says so). The array's room doubles when *count is a power of two. */

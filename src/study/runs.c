@@ -286,7 +286,7 @@ static qg_status read_from(const study_reader *reader, const qg_yaml *mapping, q
 }
 
 /* "minatar-asterix-from-breakout-first2-frozen", and what else has several values. */
-static bool name_run(const qg_study *study, const qg_variant *variant, qg_study_run *run)
+static bool name_run(const qg_study *study, const qg_run_variant *variant, qg_study_run *run)
 {
     char text[160] = "";
     bool fits = qg_study_append_id(run->id, run->game);
@@ -349,7 +349,7 @@ static qg_status read_group(const study_reader *reader, const qg_yaml *mapping, 
     return QG_OK;
 }
 
-static qg_status set_name(const study_reader *reader, const qg_variant *variant, int64_t total,
+static qg_status set_name(const study_reader *reader, const qg_run_variant *variant, int64_t total,
                           qg_study_run *run)
 {
     const qg_yaml *const mapping = &variant->mapping;
@@ -371,8 +371,8 @@ static qg_status set_name(const study_reader *reader, const qg_variant *variant,
     return QG_OK;
 }
 
-static qg_status read_variant(const study_reader *reader, const qg_variant *variant, int64_t total,
-                              int line)
+static qg_status read_variant(const study_reader *reader, const qg_run_variant *variant,
+                              int64_t total, int line)
 {
     const qg_study *const study = reader->study;
     const qg_yaml *const mapping = &variant->mapping;
@@ -399,13 +399,13 @@ static qg_status read_item(const study_reader *reader, const qg_yaml *item)
 {
     int64_t total = 0;
     qg_status status = qg_study_check_keys(reader, item, "runs", run_keys);
-    if (!status) status = qg_variant_total(reader, item, &total);
+    if (!status) status = qg_run_variant_total(reader, item, &total);
     for (int64_t i = 0; i < total && !status; i++) {
-        qg_variant variant;
-        status = qg_variant_make(reader, item, i, &variant);
+        qg_run_variant variant;
+        status = qg_run_variant_make(reader, item, i, &variant);
         if (status) break;
         status = read_variant(reader, &variant, total, item->line);
-        qg_variant_free(&variant);
+        qg_run_variant_free(&variant);
     }
     return status;
 }

@@ -19,14 +19,14 @@ static bool holds_settings(const qg_yaml *item)
     return item->kind == QG_YAML_MAPPING && strcmp(item->key, "settings") == 0;
 }
 
-qg_status qg_variant_total(const study_reader *reader, const qg_yaml *mapping, int64_t *total)
+qg_status qg_run_variant_total(const study_reader *reader, const qg_yaml *mapping, int64_t *total)
 {
     int64_t product = 1;
     for (size_t i = 0; i < mapping->count; i++) {
         const qg_yaml *const item = &mapping->items[i];
         int64_t factor = 1;
         if (holds_settings(item)) {
-            const qg_status status = qg_variant_total(reader, item, &factor);
+            const qg_status status = qg_run_variant_total(reader, item, &factor);
             if (status) return status;
         } else if (multiplies(item)) {
             factor = (int64_t)item->count;
@@ -43,7 +43,7 @@ qg_status qg_variant_total(const study_reader *reader, const qg_yaml *mapping, i
 }
 
 static qg_status choose(const study_reader *reader, const qg_yaml *from, qg_yaml *to,
-                        int64_t *index, qg_variant *variant)
+                        int64_t *index, qg_run_variant *variant)
 {
     *to = *from;
     to->items = NULL;
@@ -73,19 +73,19 @@ static qg_status choose(const study_reader *reader, const qg_yaml *from, qg_yaml
     return QG_OK;
 }
 
-qg_status qg_variant_make(const study_reader *reader, const qg_yaml *mapping, int64_t index,
-                          qg_variant *variant)
+qg_status qg_run_variant_make(const study_reader *reader, const qg_yaml *mapping, int64_t index,
+                              qg_run_variant *variant)
 {
-    *variant = (qg_variant){0};
+    *variant = (qg_run_variant){0};
     const qg_status status = choose(reader, mapping, &variant->mapping, &index, variant);
-    if (status) qg_variant_free(variant);
+    if (status) qg_run_variant_free(variant);
     return status;
 }
 
-void qg_variant_free(qg_variant *variant)
+void qg_run_variant_free(qg_run_variant *variant)
 {
     const qg_yaml *const settings = qg_yaml_get(&variant->mapping, "settings");
     if (settings && settings->kind == QG_YAML_MAPPING) free(settings->items);
     free(variant->mapping.items);
-    *variant = (qg_variant){0};
+    *variant = (qg_run_variant){0};
 }

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "transfer/distillation_folder.h"
 #include "transfer/lesson.h"
-#include "transfer/play.h"
+#include "transfer/teacher_play.h"
 #include "transfer/student.h"
 #include "transfer/teacher.h"
 

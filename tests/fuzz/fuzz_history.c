@@ -2,7 +2,7 @@
  * result of a distillation that is complete. */
 #include "fuzz.h"
 
-#include "report/history.h"
+#include "report/run_history.h"
 #include "transfer/distillation_folder.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Student's interval for the mean over tasks of the tasks' means. */
-#ifndef QG_STUDENT_H
-#define QG_STUDENT_H
+#ifndef QG_T_DISTRIBUTION_H
+#define QG_T_DISTRIBUTION_H
 
 #include <qgraft/statistics.h>
 

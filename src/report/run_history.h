@@ -1,6 +1,6 @@
 /* What a run wrote while it went on: its CSV files as curves, and what was wrong with them. */
-#ifndef QG_REPORT_HISTORY_H
-#define QG_REPORT_HISTORY_H
+#ifndef QG_RUN_HISTORY_H
+#define QG_RUN_HISTORY_H
 
 #include <qgraft/error.h>
 

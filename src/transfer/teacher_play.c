@@ -1,4 +1,4 @@
-#include "transfer/play.h"
+#include "transfer/teacher_play.h"
 
 #include "agent/checkpoint.h"
 #include "agent/policy.h"

@@ -1,5 +1,5 @@
 /* Student's distribution for whole degrees of freedom, and the intervals that stand on it. */
-#include "report/student.h"
+#include "report/t_distribution.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "network/plan.h"
+#include "network/geometry.h"
 
 #include <stdlib.h>
 

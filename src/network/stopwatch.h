@@ -1,6 +1,6 @@
 /* Where an engine spends its time: a stopwatch that its first thread carries while one is given. */
-#ifndef QG_PROFILE_H
-#define QG_PROFILE_H
+#ifndef QG_STOPWATCH_H
+#define QG_STOPWATCH_H
 
 #include <qgraft/engine.h>
 
@@ -15,12 +15,12 @@ typedef enum qg_work {
 } qg_work;
 
 /* Seconds, waits at the barriers among them. */
-typedef struct qg_profile {
+typedef struct qg_stopwatch {
     double seconds[QG_WORKS][QG_MAX_LAYERS];
     double lap; /* when the last piece of work ended, by the monotonic clock */
-} qg_profile;
+} qg_stopwatch;
 
-/* From now on the engine adds to *profile (the caller's, zeroed), until NULL is given. */
-void qg_engine_profile(qg_engine *engine, qg_profile *profile);
+/* From now on the engine adds to *stopwatch (the caller's, zeroed), until NULL is given. */
+void qg_engine_time(qg_engine *engine, qg_stopwatch *stopwatch);
 
 #endif

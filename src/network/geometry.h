@@ -1,6 +1,6 @@
 /* From an architecture to the geometry that the kernels see. */
-#ifndef QG_PLAN_H
-#define QG_PLAN_H
+#ifndef QG_GEOMETRY_H
+#define QG_GEOMETRY_H
 
 #include <qgraft/network.h>
 

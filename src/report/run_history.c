@@ -1,6 +1,6 @@
 /* The files come from other processes, which may have been killed in the middle of a line, and from
  * people, who may have touched them: nothing in them is believed before it was looked at. */
-#include "report/history.h"
+#include "report/run_history.h"
 
 #include "agent/run_folder.h"
 #include "base/file.h"

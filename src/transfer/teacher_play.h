@@ -1,6 +1,6 @@
 /* The play of a teacher, in which its samples come about. */
-#ifndef QG_PLAY_H
-#define QG_PLAY_H
+#ifndef QG_TEACHER_PLAY_H
+#define QG_TEACHER_PLAY_H
 
 #include "agent/history.h"
 #include "agent/tape.h"
