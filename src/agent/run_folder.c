@@ -2,6 +2,7 @@
 
 #include "agent/checkpoint.h"
 #include "agent/run_yaml.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -13,13 +14,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-static double wall_time(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ------------------------------------------------------------------------- what is there */
 
@@ -131,7 +125,7 @@ static qg_status examine(qg_run_folder *folder, const qg_run_claim *claim, qg_er
 
 qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error)
 {
-    *folder = (qg_run_folder){.path = claim->path, .lock = {-1}, .started = wall_time()};
+    *folder = (qg_run_folder){.path = claim->path, .lock = {-1}, .started = qg_clock_wall()};
     if (claim->overwrite && claim->resume)
         return qg_fail(error, QG_ERROR_USAGE, "to resume a run and to overwrite it are two things");
     qg_status status = qg_folder_create(claim->path, error);
@@ -263,7 +257,7 @@ qg_status qg_run_folder_scalar(const qg_run_folder *folder, int64_t step, const 
                                double value, qg_error *error)
 {
     if (isnan(value)) return QG_OK;
-    return qg_events_scalar(folder->events, step, wall_time(), tag, (float)value, error);
+    return qg_events_scalar(folder->events, step, qg_clock_wall(), tag, (float)value, error);
 }
 
 qg_status qg_evaluation_write(qg_csv *csv, const qg_evaluation_row *row, qg_error *error)

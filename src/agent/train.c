@@ -2,6 +2,7 @@
 #include "agent/trainer.h"
 
 #include "agent/run_yaml.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <math.h>

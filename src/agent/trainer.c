@@ -6,6 +6,7 @@
 #include "agent/trainer.h"
 
 #include "agent/policy.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -13,15 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-double qg_clock_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ------------------------------------------------------------------------------ progress */
 

@@ -48,8 +48,6 @@ typedef struct qg_trainer {
     bool without_checkpoints; /* the domain cannot be saved */
 } qg_trainer;
 
-double qg_clock_seconds(void); /* monotonic */
-
 /* Trains from where it is to the last step. QG_STOPPED leaves it between two steps. */
 qg_status qg_trainer_run(qg_trainer *trainer, qg_error *error);
 

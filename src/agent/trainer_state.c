@@ -1,6 +1,8 @@
 /* What a checkpoint of a training holds: all that the steps to come depend on. */
 #include "agent/trainer.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

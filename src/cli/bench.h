@@ -8,6 +8,8 @@
 
 #include <qgraft/agent.h>
 
+#include "base/clock.h"
+
 #include <stdint.h>
 
 typedef struct bench_session {
@@ -35,8 +37,6 @@ void bench_begin(bench_session *bench, const char *subject, const char *what);
 void bench_figure(bench_session *bench, const char *name, double value, const char *unit);
 void bench_end(bench_session *bench);
 void bench_skip(bench_session *bench, const char *what, const qg_error *reason);
-
-double bench_clock(void); /* seconds of the monotonic clock */
 
 /* QG_STOPPED after Ctrl-C. */
 qg_status bench_check(qg_error *error);

@@ -36,12 +36,12 @@ static qg_status measure_grid(bench_session *b, const char *name, qg_error *erro
     status = screen ? qg_domain_reset(domain, 0, screen, error)
                     : qg_fail_memory(error, "a screen", qg_observation_size(&domain->shape));
     qg_random random = qg_random_stream(1, "bench");
-    const double begin = bench_clock();
+    const double begin = qg_clock_seconds();
     double now = begin, least = 0;
     int64_t steps = 0;
     while (!status && now < begin + b->seconds / 3) {
         status = play_block(domain, &random, GRID_BLOCK, screen, error);
-        const double after = bench_clock();
+        const double after = qg_clock_seconds();
         if (steps == 0 || after - now < least) least = after - now;
         steps += GRID_BLOCK;
         now = after;
@@ -114,13 +114,14 @@ static qg_status measure_pair(bench_session *b, qg_domain *domain, const bare_ga
     double full = 0, alone = 0;
     int blocks = 0;
     qg_status status = qg_domain_reset(domain, 0, screen, error);
-    const double begin = bench_clock();
-    while (!status && blocks < MAX_BLOCKS && (blocks < 3 || bench_clock() < begin + b->seconds)) {
-        const double t0 = bench_clock();
+    const double begin = qg_clock_seconds();
+    while (!status && blocks < MAX_BLOCKS &&
+           (blocks < 3 || qg_clock_seconds() < begin + b->seconds)) {
+        const double t0 = qg_clock_seconds();
         status = play_block(domain, &mine, ATARI_BLOCK, screen, error);
-        const double t1 = bench_clock();
+        const double t1 = qg_clock_seconds();
         play_bare_block(bare, domain->game->action_count, &theirs);
-        const double t2 = bench_clock();
+        const double t2 = qg_clock_seconds();
         full += t1 - t0;
         alone += t2 - t1;
         ratios[blocks++] = (t1 - t0) / (t2 - t1);

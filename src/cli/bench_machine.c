@@ -59,9 +59,9 @@ qg_status bench_fma_peak(const char *isa, int threads, double *flops, qg_error *
     const qg_status status = qg_team_create(threads, &team, error);
     if (status) return status;
     for (int round = 0; round < FMA_ROUNDS; round++) {
-        const double begin = bench_clock();
+        const double begin = qg_clock_seconds();
         qg_team_run(team, run_fma_loop, &loop);
-        const double seconds = bench_clock() - begin;
+        const double seconds = qg_clock_seconds() - begin;
         const double speed = 2.0 * loop.lanes * CHAINS * FMA_STEPS * threads / seconds;
         if (speed > *flops) *flops = speed;
     }
@@ -109,9 +109,9 @@ qg_status bench_bandwidth(int threads, double *bytes, qg_error *error)
         for (size_t i = 0; i < 3 * (size_t)TRIAD; i++) /* zero pages would be one page */
             memory[i] = 1;
         for (int round = 0; round < TRIAD_ROUNDS; round++) {
-            const double begin = bench_clock();
+            const double begin = qg_clock_seconds();
             qg_team_run(team, run_triad, &t);
-            const double speed = 3.0 * (double)size / (bench_clock() - begin);
+            const double speed = 3.0 * (double)size / (qg_clock_seconds() - begin);
             if (speed > *bytes) *bytes = speed;
         }
     }

@@ -225,8 +225,8 @@ static qg_status time_update(const bench_session *b, network_bench *n, qg_stopwa
                              qg_error *error)
 {
     qg_status status = QG_OK;
-    const double end = bench_clock() + b->seconds;
-    for (int round = 0; !status && (round < 5 || bench_clock() < end); round++) {
+    const double end = qg_clock_seconds() + b->seconds;
+    for (int round = 0; !status && (round < 5 || qg_clock_seconds() < end); round++) {
         qg_stopwatch stopwatch = {0};
         qg_engine_time(n->engine, &stopwatch);
         do_update(n);

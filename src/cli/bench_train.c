@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 typedef struct train_bench {
-    double end; /* by bench_clock; 0: learning has not begun */
+    double end; /* by qg_clock_seconds; 0: learning has not begun */
     double seconds;
     int64_t learn_start;
     volatile sig_atomic_t stop;
@@ -17,8 +17,8 @@ typedef struct train_bench {
 static void look(void *context, const qg_progress *progress)
 {
     train_bench *t = context;
-    if (t->end == 0 && progress->step > t->learn_start) t->end = bench_clock() + t->seconds;
-    t->stop = cli_interrupted() || (t->end > 0 && bench_clock() > t->end);
+    if (t->end == 0 && progress->step > t->learn_start) t->end = qg_clock_seconds() + t->seconds;
+    t->stop = cli_interrupted() || (t->end > 0 && qg_clock_seconds() > t->end);
 }
 
 /* The preset's settings but for: learning begins at once, the policy is as it is for most of a run

@@ -4,7 +4,6 @@
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/team.h"
@@ -124,13 +123,6 @@ void bench_skip(bench_session *bench, const char *what, const qg_error *reason)
 
 /* --------------------------------------------------------------------------- measurement */
 
-double bench_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 qg_status bench_check(qg_error *error)
 {
     return cli_interrupted() ? qg_fail(error, QG_STOPPED, "stopped") : QG_OK;
@@ -150,10 +142,10 @@ qg_status bench_repeat(const bench_session *bench, void (*work)(void *context), 
     int count = 0;
     qg_status status = QG_OK;
     work(context);
-    for (double now = bench_clock(), end = now + bench->seconds;
+    for (double now = qg_clock_seconds(), end = now + bench->seconds;
          !status && count < MAX_TIMES && (count < 5 || now < end); count++) {
         work(context);
-        const double after = bench_clock();
+        const double after = qg_clock_seconds();
         sum += all[count] = after - now;
         now = after;
         status = bench_check(error);

@@ -3,11 +3,10 @@
 #include "cli/gif.h"
 #include "cli/player.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <time.h>
 
 enum { OPTION_EPISODES = 256, OPTION_FPS, OPTION_GIF, OPTION_RANDOM, OPTION_NO_DRAW };
 
@@ -72,8 +71,8 @@ typedef struct play_watcher {
     double fps;
     bool draws;
     cli_canvas canvas;
-    cli_gif *gif;         /* NULL: none */
-    struct timespec next; /* when the next picture is due */
+    cli_gif *gif; /* NULL: none */
+    double next;  /* when the next picture is due */
     qg_moment last;
 } play_watcher;
 
@@ -96,20 +95,12 @@ static void draw(play_watcher *w, const qg_domain *domain, const qg_picture *pic
 /* Until the next picture is due; Ctrl-C ends it. Time that was lost is not made up for. */
 static void keep_time(play_watcher *w)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (w->next.tv_sec < now.tv_sec ||
-        (w->next.tv_sec == now.tv_sec && w->next.tv_nsec < now.tv_nsec))
+    const double now = qg_clock_seconds();
+    if (w->next < now)
         w->next = now;
     else
-        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &w->next, NULL);
-    const double period = 1 / w->fps;
-    w->next.tv_sec += (time_t)period;
-    w->next.tv_nsec += (long)(1e9 * (period - floor(period)));
-    if (w->next.tv_nsec >= 1000000000) {
-        w->next.tv_sec++;
-        w->next.tv_nsec -= 1000000000;
-    }
+        qg_clock_sleep_until(w->next);
+    w->next += 1 / w->fps;
 }
 
 static void print_episode(const qg_moment *m)

@@ -1,5 +1,6 @@
 #include "cli/study_live.h"
 
+#include "base/clock.h"
 #include "cli/progress.h"
 #include "cli/study_table.h"
 
@@ -7,15 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
-
-static double clock_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* "3 finished, 2 running; 52100 steps/s; ETA 3:10" */
 static void format_summary(const qg_execution *now, char *text, size_t size)
@@ -50,9 +43,9 @@ static void print_lines(study_live *live, const qg_execution *now, int task)
 {
     char summary[640];
     if (task >= 0) print_change(now, task);
-    if (live->drawn <= 0) live->drawn = clock_seconds(); /* the first summary comes later */
-    if (clock_seconds() - live->drawn < 60) return;
-    live->drawn = clock_seconds();
+    if (live->drawn <= 0) live->drawn = qg_clock_seconds(); /* the first summary comes later */
+    if (qg_clock_seconds() - live->drawn < 60) return;
+    live->drawn = qg_clock_seconds();
     format_summary(now, summary, sizeof summary);
     fprintf(stderr, "%s\n", summary);
 }

@@ -2,6 +2,7 @@
 
 #include <qgraft/agent.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "study/lost_networks.h"
 #include "study/process.h"
@@ -101,7 +102,7 @@ static const worker *find_worker(const executor *e, int task)
 
 static double seconds_of(const worker *w)
 {
-    return w->before + qg_process_clock() - w->process.started;
+    return w->before + qg_clock_seconds() - w->process.started;
 }
 
 /* The state of a task that this execution does not run itself. */
@@ -129,7 +130,7 @@ static qg_status look(executor *e, bool begin, qg_error *error)
     for (int t = 0; t < e->study->task_count; t++)
         e->statuses[t].state = e->states[t];
     weigh(e);
-    e->looked = qg_process_clock();
+    e->looked = qg_clock_seconds();
     return QG_OK;
 }
 
@@ -420,7 +421,7 @@ static qg_status work(executor *e, qg_error *error)
         if (e->running == 0 && (is_stopping(e) || !is_waiting_for_others(e))) break;
         watch(e);
         nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* ends early on a signal */
-        if (qg_process_clock() - e->looked < 1) continue;
+        if (qg_clock_seconds() - e->looked < 1) continue;
         qg_error problem;
         if (look(e, false, &problem) && !e->problem.code) e->problem = problem;
         tell(e, -1);

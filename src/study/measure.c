@@ -1,7 +1,7 @@
 #include "study/measure.h"
 
+#include "base/clock.h"
 #include "base/random.h"
-#include "study/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,12 +80,12 @@ static qg_status measure_steps(qg_domain *domain, double budget, double *seconds
     qg_step step = {.end = true};
     int steps = 0;
     qg_status status = QG_OK;
-    const double begin = qg_process_clock();
+    const double begin = qg_clock_seconds();
     do
         for (int i = 0; i < 16 && !status; i++, steps++)
             status = play_step(domain, &random, &step, screen, error);
-    while (!status && qg_process_clock() - begin < budget);
-    *seconds = (qg_process_clock() - begin) / fmax(1, steps);
+    while (!status && qg_clock_seconds() - begin < budget);
+    *seconds = (qg_clock_seconds() - begin) / fmax(1, steps);
     free(screen);
     return status;
 }
@@ -99,11 +99,11 @@ static void measure_learning(qg_engine *engine, const qg_settings *s, const rand
     qg_states state = b->batch.states;
     state.size = 1;
     t->update = t->act = INFINITY;
-    for (double begin = qg_process_clock(), now = begin; now - begin < budget;) {
+    for (double begin = qg_clock_seconds(), now = begin; now - begin < budget;) {
         qg_engine_update(engine, &learning, &b->batch, false, NULL, NULL);
-        const double updated = qg_process_clock();
+        const double updated = qg_clock_seconds();
         qg_engine_forward(engine, QG_ONLINE, &state, q_values);
-        const double acted = qg_process_clock();
+        const double acted = qg_clock_seconds();
         t->update = fmin(t->update, updated - now);
         t->act = fmin(t->act, acted - updated);
         now = acted;
@@ -175,11 +175,11 @@ static _Noreturn void find(const qg_study_run *run, int threads, bool measure, i
 /* All of what comes within PATIENCE; false: it crashed or hangs. */
 static bool receive(int in, finding *f)
 {
-    const double begin = qg_process_clock();
+    const double begin = qg_clock_seconds();
     size_t done = 0;
     while (done < sizeof *f) {
         struct pollfd wait = {.fd = in, .events = POLLIN};
-        const double left = PATIENCE - (qg_process_clock() - begin);
+        const double left = PATIENCE - (qg_clock_seconds() - begin);
         if (left <= 0) return false;
         if (poll(&wait, 1, (int)ceil(left * 1000)) <= 0) continue;
         const ssize_t n = read(in, (uint8_t *)f + done, sizeof *f - done);

@@ -1,5 +1,6 @@
 #include "study/process.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -14,13 +15,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-double qg_process_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ---------------------------------------------------------------------------------- start */
 
@@ -78,7 +72,7 @@ qg_status qg_process_start(qg_process *process, const char *program, const char 
     if (status) return status;
     if (fstat(process->log_file, &file) == 0) process->begun = file.st_size;
     const pid_t parent = getpid();
-    process->started = process->moved = qg_process_clock();
+    process->started = process->moved = qg_clock_seconds();
     process->pid = fork();
     if (process->pid == 0) become(program, folder, arguments, process->log_file, parent);
     if (process->pid > 0) return QG_OK;
@@ -99,7 +93,7 @@ bool qg_process_ended(qg_process *process, int *how)
 
 void qg_process_end(qg_process *process, double grace)
 {
-    const double now = qg_process_clock();
+    const double now = qg_clock_seconds();
     if (process->asked <= 0) {
         process->asked = now;
         kill(process->pid, SIGTERM);
@@ -110,7 +104,7 @@ void qg_process_end(qg_process *process, double grace)
 double qg_process_silence(qg_process *process)
 {
     struct stat file;
-    const double now = qg_process_clock();
+    const double now = qg_clock_seconds();
     if (stat(process->sign, &file) == 0 && (file.st_mtim.tv_sec != process->touched.tv_sec ||
                                             file.st_mtim.tv_nsec != process->touched.tv_nsec)) {
         process->touched = file.st_mtim;

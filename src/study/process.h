@@ -19,9 +19,6 @@ typedef struct qg_process {
     struct timespec touched;      /* when the progress was written last */
 } qg_process;
 
-/* Seconds of the monotonic clock. */
-double qg_process_clock(void);
-
 /* Opens `log`, to which stdout and stderr go, and locks it, so that one process at a time watches
  * over a run: QG_ERROR_BUSY when another one does, or its run has outlived it. `sign` is a file
  * that the run writes while it works. Both paths become the process's, whatever comes. QG_ERROR_IO.

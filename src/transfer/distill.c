@@ -1,4 +1,5 @@
 /* A distillation: its folder, its parts, and how it begins, goes on and ends. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "transfer/distiller.h"
 
@@ -154,7 +155,7 @@ static qg_status prepare(qg_distiller *d, qg_error *error)
 static qg_status write_process(qg_distiller *d, const char *state, qg_error *error)
 {
     const qg_train_options options = {.threads = d->options->threads};
-    const double seconds = qg_distiller_clock() - d->started;
+    const double seconds = qg_clock_seconds() - d->started;
     const qg_train_result result = {.step = d->samples,
                                     .seconds = seconds,
                                     .learning_steps_per_second =
@@ -248,7 +249,7 @@ qg_status qg_distill(const qg_distillation_options *options, qg_distillation_res
     d->dropout = qg_random_stream(options->seed, "dropout");
     d->best = NAN;
     d->folder.run.lock.descriptor = -1;
-    d->started = d->checkpoint_clock = qg_distiller_clock();
+    d->started = d->checkpoint_clock = qg_clock_seconds();
     d->progress.kl = d->progress.agreement = NAN;
     qg_status status = prepare(d, error);
     if (!status && d->begun)
@@ -258,7 +259,7 @@ qg_status qg_distill(const qg_distillation_options *options, qg_distillation_res
     status = end(d, status, error);
     result->samples = d->samples;
     result->updates = d->updates;
-    result->seconds = qg_distiller_clock() - d->started;
+    result->seconds = qg_clock_seconds() - d->started;
     close_all(d);
     return status;
 }

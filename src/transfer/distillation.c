@@ -3,21 +3,14 @@
  * actions. */
 #include "transfer/distiller.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* -------------------------------------------------------------------------------- progress */
-
-double qg_distiller_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 void qg_distiller_report(qg_distiller *d, qg_distillation_phase phase, int64_t done, int64_t total)
 {
@@ -25,7 +18,7 @@ void qg_distiller_report(qg_distiller *d, qg_distillation_phase phase, int64_t d
     d->progress.phase = phase;
     d->progress.done = done;
     d->progress.total = total;
-    d->progress.seconds = qg_distiller_clock() - d->started;
+    d->progress.seconds = qg_clock_seconds() - d->started;
     d->options->progress(d->options->context, &d->progress);
 }
 

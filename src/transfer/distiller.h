@@ -83,6 +83,4 @@ qg_status qg_distiller_checkpoint(qg_distiller *d, qg_error *error);
 /* Goes on from the newest checkpoint that can be used; *found: there was one. */
 qg_status qg_distiller_resume(qg_distiller *d, bool *found, qg_error *error);
 
-double qg_distiller_clock(void); /* monotonic */
-
 #endif

@@ -1,5 +1,6 @@
 /* What a checkpoint of a distillation holds: all that the samples, steps and lessons to come depend
  * on. */
+#include "base/clock.h"
 #include "transfer/distiller.h"
 
 #include <stdio.h>
@@ -99,7 +100,7 @@ static qg_status pass(qg_distiller *d, qg_tape *tape, qg_error *error)
 bool qg_distiller_checkpoint_due(const qg_distiller *d)
 {
     const double minutes = d->options->checkpoint_minutes;
-    return qg_distiller_clock() - d->checkpoint_clock >= 60 * (minutes > 0 ? minutes : 10);
+    return qg_clock_seconds() - d->checkpoint_clock >= 60 * (minutes > 0 ? minutes : 10);
 }
 
 qg_status qg_distiller_checkpoint(qg_distiller *d, qg_error *error)
@@ -109,7 +110,7 @@ qg_status qg_distiller_checkpoint(qg_distiller *d, qg_error *error)
     qg_status status = pass(d, &tape, error);
     if (!status) status = qg_checkpoint_write(&d->checkpoints, &tape, d->samples, error);
     qg_tape_free(&tape);
-    d->checkpoint_clock = qg_distiller_clock();
+    d->checkpoint_clock = qg_clock_seconds();
     if (status == QG_ERROR_USAGE) { /* a plugin's game that cannot be saved */
         d->without_checkpoints = true;
         snprintf(d->result->warning, sizeof d->result->warning,
