@@ -52,6 +52,11 @@ typedef enum qg_measure {
 
 const char *qg_measure_name(qg_measure measure); /* "zero_shot", "jumpstart", ... */
 
+/* What each seed of a run reached by itself, in the game's points: levels [seed]. QG_ERROR_DATA as
+ * of qg_pairs_measure. */
+qg_status qg_levels_measure(const qg_curves *curves, double (*levels)[QG_MEASURES],
+                            qg_error *error);
+
 /* A transfer and its baseline with the same seed. */
 typedef struct qg_pair {
     uint64_t seed;

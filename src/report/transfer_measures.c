@@ -138,6 +138,14 @@ static qg_status check_curves(const qg_curves *curves, const char *name, qg_erro
     return QG_OK;
 }
 
+qg_status qg_levels_measure(const qg_curves *curves, double (*levels)[QG_MEASURES], qg_error *error)
+{
+    const qg_status status = check_curves(curves, "the run", error);
+    for (size_t s = 0; s < curves->seed_count && !status; s++)
+        measure(curves->steps, curves->scores[s], curves->point_count, levels[s]);
+    return status;
+}
+
 static qg_status check_input(const qg_curves *baseline, const qg_curves *transfer,
                              const qg_scale *scale, qg_error *error)
 {

@@ -58,6 +58,9 @@ static void test_measures(void **state)
     assert_near(b[QG_ASYMPTOTE], 10);
     assert_near(b[QG_MAXIMUM], 10);
     assert_near(b[QG_AREA], 6); /* (20 + 1) / 2, (1 + 10) / 2 nine times */
+    double alone[1][QG_MEASURES];
+    assert_int_equal(qg_levels_measure(&baseline, alone, &error), 0);
+    assert_memory_equal(alone[0], b, sizeof alone[0]);
     assert_near(d[QG_ZERO_SHOT], -20 / 4.0);
     assert_near(d[QG_JUMPSTART], 5 / 4.0);
     assert_near(d[QG_MAXIMUM], -4 / 4.0);
