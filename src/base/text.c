@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,15 @@ void qg_text_join(const char *const *names, int count, char *text, size_t size)
         const size_t used = strlen(text);
         snprintf(text + used, size - used, "%s%s", i ? "," : "", names[i]);
     }
+}
+
+void qg_text_add(char *text, size_t size, const char *format, ...)
+{
+    const size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + used, size - used, format, arguments);
+    va_end(arguments);
 }
 
 /* ---- A stream that makes a text ---- */

@@ -29,6 +29,10 @@ const char *qg_text_nearest(const char *word, const void *table, size_t count, s
 /* "noop,left,right": names separated by commas; what does not fit is cut off. */
 void qg_text_join(const char *const *names, int count, char *text, size_t size);
 
+/* Adds to a text of `size` bytes; what does not fit is cut off. */
+void qg_text_add(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Bytes of the character that `text` begins with; 0: it is no UTF-8, or a control character (C0,
  * DEL and C1, of which terminals make commands). Not for the end of a text. */
 size_t qg_text_character(const char *text);

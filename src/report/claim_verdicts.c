@@ -3,7 +3,7 @@
  * Experiments of a study share baselines and sources, so they are no independent draws: only the
  * seeds are. For each seed the mean over the experiments is taken, and the verdict is over these.
  */
-#include "report/results.h"
+#include "report/stages.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -70,17 +70,6 @@ static qg_status judge(const differences *d, qg_verdict *verdict, qg_error *erro
 }
 
 /* -------------------------------------------------------------------------------- the study */
-
-bool qg_results_copied(const qg_results *results, const qg_experiment *experiment)
-{
-    return !experiment->problem[0] && results->study->runs[experiment->run].source >= 0;
-}
-
-bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment)
-{
-    return qg_results_copied(results, experiment) &&
-           (!experiment->control || results->only_controls);
-}
 
 /* An experiment with fewer seeds than others would take its missing seeds from all of them. */
 static size_t most_pairs(const qg_results *r)

@@ -1,5 +1,7 @@
 /* The reward histories of a group of runs on one game: mean over seeds and its interval. */
-#include "report/figures.h"
+#include "report/figure_parts.h"
+
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,15 +1,14 @@
-/* All experiments at one look: the matrix of sources and targets for a kind of copy, the one of all
- * pairs and all kinds, and measured transfer over the similarity of the two games. */
-#include "report/figures.h"
-#include "report/spearman.h"
+/* All experiments at one look: the matrix of sources and targets for a kind of copy, and the one of
+ * all pairs and all kinds. */
+#include "report/figure_parts.h"
+
+#include "base/text.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_NAMES = 64 };
-
-/* -------------------------------------------------------------------------------- the matrix */
 
 typedef struct names {
     char items[MOST_NAMES][QG_STUDY_NAME + QG_DOMAIN_NAME + 8];
@@ -179,64 +178,4 @@ int qg_figure_matrix(const qg_results *r, const char *copied, qg_figure *figure,
     }
     free(m);
     return height;
-}
-
-/* --------------------------------------------------------------------------- the scatter plot */
-
-static size_t write_points(const qg_results *r, FILE *script, double *grades, double *effects)
-{
-    size_t count = 0;
-    fputs("$points << END\n", script);
-    for (size_t i = 0; i < r->experiment_count; i++) {
-        const qg_experiment *e = &r->experiments[i];
-        const qg_study_run *run = &r->study->runs[e->run];
-        if (!qg_results_copied(r, e) || !e->has_similarity) continue;
-        const qg_estimate *effect = &e->verdicts[QG_AREA].student;
-        grades[count] = e->similarity.grade;
-        effects[count++] = effect->value;
-        const bool interval = isfinite(effect->low);
-        /* A little to the side, so that experiments with the same two games do not hide each other.
-         */
-        fprintf(script, "%.6f %.9g %.9g %.9g %u %d\n",
-                e->similarity.grade + 0.004 * ((double)(i % 7) - 3), effect->value,
-                interval ? effect->low : effect->value, interval ? effect->high : effect->value,
-                qg_figure_colour(run), run->freeze ? 6 : 7);
-    }
-    fputs("END\n", script);
-    return count;
-}
-
-int qg_figure_scatter(const qg_results *r, qg_figures *figures, qg_figure *figure, FILE *script)
-{
-    double *grades = calloc(2 * r->experiment_count + 1, sizeof *grades);
-    if (!grades) return 0;
-    const size_t count = write_points(r, script, grades, grades + r->experiment_count);
-    const double rho = qg_spearman(grades, grades + r->experiment_count, count);
-    free(grades);
-    figures->spearman = rho;
-    figures->spearman_count = count;
-    if (count < 3) return 0;
-    snprintf(figure->title, sizeof figure->title, "Similarity and measured transfer");
-    snprintf(
-        figure->caption, sizeof figure->caption,
-        "One point an experiment, with Student's 95 %% interval: full with free layers, hollow "
-        "with frozen ones; colours as in the curves.");
-    if (isnan(rho))
-        snprintf(figure->alt, sizeof figure->alt,
-                 "Scatter plot of %zu experiments; a rank correlation is not defined.", count);
-    else
-        snprintf(figure->alt, sizeof figure->alt,
-                 "Scatter plot of %zu experiments: Spearman's rho is %.2f.", count, rho);
-    fputs("set title ", script);
-    qg_figure_text(script, figure->title);
-    fputs("\nset key off; set xrange [-0.03:1.03]; set xtics 0.2\n"
-          "set xlabel 'similarity of the two games (grade, 1: alike)'\n"
-          "set ylabel 'difference of the normalised area'\n"
-          "set grid lc rgb '#dddddd' lt 1; set border lc rgb '#666666'\n"
-          "set offsets graph 0, graph 0, graph 0.06, graph 0.06; "
-          "set xzeroaxis lc rgb '#000000' lt 1 lw 1\n"
-          "plot $points using 1:2:3:4:5 with yerrorbars lc rgb variable pt 0 lw 1.5, "
-          "'' using 1:2:6:5 with points pt variable lc rgb variable ps 1\n",
-          script);
-    return 400;
 }

@@ -1,13 +1,13 @@
-/* Which figures there are, their files and the one rule of colours. */
+/* Which figures there are, and their files. */
 #include "report/figures.h"
 
 #include "base/file.h"
 #include "base/text.h"
+#include "report/figure_parts.h"
 #include "report/gnuplot.h"
 
 #include <ctype.h>
 #include <dirent.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,37 +15,6 @@
 enum { WIDTH = 624, FONT = 13 }; /* 6.5 inches at 96 dpi */
 
 static const double finer = 300.0 / 96;
-
-/* ------------------------------------------------------------------------------ looks, text */
-
-unsigned qg_figure_colour(const qg_study_run *run)
-{
-    static const unsigned by_layers[] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7, 0x56b4e9};
-    const int layers = run->choice.first + run->choice.last;
-    if (run->kind != QG_RUN_GRAFT) return 0x000000;
-    if (run->source == QG_SOURCE_RANDOM) return 0x888888;
-    if (layers == 0) return 0xd55e00; /* a part, or single layers */
-    return by_layers[layers < 5 ? layers - 1 : 4];
-}
-
-void qg_figure_text(FILE *script, const char *text)
-{
-    fputc('\'', script);
-    for (; *text; text++) {
-        if (*text == '\'') fputc('\'', script);
-        fputc((unsigned char)*text < 0x20 ? '?' : *text, script);
-    }
-    fputc('\'', script);
-}
-
-void qg_text_add(char *text, size_t size, const char *format, ...)
-{
-    const size_t used = strlen(text);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text + used, size - used, format, arguments);
-    va_end(arguments);
-}
 
 /* ---------------------------------------------------------------------------------- drawing */
 
@@ -145,51 +114,19 @@ static qg_status add_other(const qg_results *r, qg_figures *figures, qg_figure_k
 
 /* ------------------------------------------------------------------------------ which there are */
 
-static bool same_figure(const qg_study_run *a, const qg_study_run *b)
-{
-    return strcmp(a->group, b->group) == 0 && strcmp(a->game, b->game) == 0;
-}
-
-static bool is_baseline(const qg_study *study, int run)
-{
-    for (int i = 0; i < study->run_count; i++)
-        if (study->runs[i].listed && study->runs[i].kind == QG_RUN_GRAFT &&
-            study->runs[i].baseline == run)
-            return true;
-    return false;
-}
-
-/* Whether a run has a figure of its own group: listed grafts, and trainings that are nobody's
- * baseline. */
-static bool leads(const qg_results *r, int run)
-{
-    const qg_study_run *it = &r->study->runs[run];
-    return it->listed && r->runs[run].shown &&
-           (it->kind == QG_RUN_GRAFT || !is_baseline(r->study, run));
-}
-
-bool qg_figure_shows(const qg_results *r, const qg_figure *figure, int run)
-{
-    const qg_study_run *runs = r->study->runs, *first = &runs[figure->run];
-    if (leads(r, run)) return same_figure(&runs[run], first);
-    for (int i = 0; i < r->study->run_count; i++)
-        if (leads(r, i) && runs[i].kind == QG_RUN_GRAFT && runs[i].baseline == run &&
-            same_figure(&runs[i], first))
-            return true;
-    return false;
-}
-
 static bool is_first(const qg_results *r, int run)
 {
     for (int i = 0; i < run; i++)
-        if (leads(r, i) && same_figure(&r->study->runs[i], &r->study->runs[run])) return false;
+        if (qg_figure_leads(r, i) && qg_figure_is_shared(&r->study->runs[i], &r->study->runs[run]))
+            return false;
     return true;
 }
 
 static qg_status draw_curves(const qg_results *r, qg_figures *figures, qg_error *error)
 {
     for (int i = 0; i < r->study->run_count; i++)
-        if (leads(r, i) && is_first(r, i) && add_curves(r, figures, i, error)) return error->code;
+        if (qg_figure_leads(r, i) && is_first(r, i) && add_curves(r, figures, i, error))
+            return error->code;
     return QG_OK;
 }
 

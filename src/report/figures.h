@@ -8,8 +8,6 @@
 
 #include "report/results.h"
 
-#include <stdio.h>
-
 typedef enum qg_figure_kind {
     QG_FIGURE_CURVES,
     QG_FIGURE_MATRIX,
@@ -35,31 +33,5 @@ typedef struct qg_figures {
  * caller frees the figures, also after a failure. */
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error);
 void qg_figures_free(qg_figures *figures);
-
-/* Whether a run is drawn in the figure of curves. */
-bool qg_figure_shows(const qg_results *results, const qg_figure *figure, int run);
-
-/* ------------------------------------------------ one file each; they write gnuplot's commands */
-
-/* Both fill the figure but for its name and drawing, and give the height that it needs; 0: there is
- * nothing to draw. */
-int qg_figure_curves(const qg_results *results, qg_figure *figure, FILE *script);
-
-/* The transfer matrix of the kind of copy (text of qg_run_copied); NULL: the one of all pairs, in
- * rows, and all kinds, controls too. */
-int qg_figure_matrix(const qg_results *results, const char *copied, qg_figure *figure,
-                     FILE *script);
-int qg_figure_scatter(const qg_results *results, qg_figures *figures, qg_figure *figure,
-                      FILE *script);
-
-/* A colour of the fixed rule (0xRRGGBB) for a graft. */
-unsigned qg_figure_colour(const qg_study_run *run);
-
-/* 'text' between quotes, as gnuplot reads it. */
-void qg_figure_text(FILE *script, const char *text);
-
-/* Adds to a text of `size` bytes; what does not fit is cut off. */
-void qg_text_add(char *text, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -99,7 +99,7 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
 {
     const qg_run_result *result = &r->runs[run];
     const qg_experiment *e = qg_results_experiment(r, run);
-    const qg_pair *levels = &result->levels[seed], *pair = find_pair(e, result->seeds[seed]);
+    const qg_pair *pair = find_pair(e, result->seeds[seed]);
     const qg_scale none = {NAN, NAN, NAN};
     const qg_scale *scale = e && pair ? &e->game->scale : &none;
     const size_t points = e && pair ? e->point_count : result->curves.point_count;
@@ -107,7 +107,7 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     fprintf(out, "%" PRIu64 ",1,%" PRId64 ",", result->seeds[seed],
             result->curves.steps[points - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
-        put_real(out, (pair ? pair : levels)->transfer[m]);
+        put_real(out, pair ? pair->transfer[m] : result->levels[seed][m]);
         put_real(out, pair ? pair->baseline[m] : NAN);
         put_real(out, pair ? pair->difference[m] : NAN);
         put_empty(out, 2);
@@ -125,22 +125,6 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     fputs(",\n", out);
 }
 
-static double mean_of(const qg_experiment *e, int measure, bool transfer)
-{
-    double sum = 0;
-    for (size_t i = 0; i < e->pair_count; i++)
-        sum += transfer ? e->pairs[i].transfer[measure] : e->pairs[i].baseline[measure];
-    return sum / (double)e->pair_count;
-}
-
-static double mean_ratio(const qg_experiment *e)
-{
-    double sum = 0;
-    for (size_t i = 0; i < e->pair_count; i++)
-        sum += e->pairs[i].area_ratio;
-    return sum / (double)e->pair_count;
-}
-
 static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
 {
     const qg_verdict *area = &e->verdicts[QG_AREA];
@@ -148,15 +132,15 @@ static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
     fprintf(out, ",%zu,%" PRId64 ",", e->pair_count,
             r->runs[e->run].curves.steps[e->point_count - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
-        put_real(out, mean_of(e, m, true));
-        put_real(out, mean_of(e, m, false));
+        put_real(out, qg_experiment_level(e, (qg_measure)m, true));
+        put_real(out, qg_experiment_level(e, (qg_measure)m, false));
         put_real(out, e->verdicts[m].student.value);
         put_real(out, e->verdicts[m].student.low);
         put_real(out, e->verdicts[m].student.high);
     }
     put_real(out, area->bootstrap.low);
     put_real(out, area->bootstrap.high);
-    put_real(out, mean_ratio(e));
+    put_real(out, qg_experiment_ratio(e));
     put_real(out, e->game->scale.threshold);
     put_real(out, e->times.transfer_median);
     put_real(out, e->times.baseline_median);

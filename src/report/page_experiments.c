@@ -1,6 +1,7 @@
 /* One experiment after the other: what was copied, what it did, and how sure that is. */
-#include "report/page.h"
+#include "report/page_parts.h"
 
+#include "report/figure_parts.h"
 #include "study/task_folder.h"
 
 #include <inttypes.h>
@@ -22,15 +23,6 @@ static const char *const measure_titles[] = {
 
 /* --------------------------------------------------------------------------------- measures */
 
-/* Mean over the pairs of the transfer's or the baseline's score. */
-static double mean_level(const qg_experiment *e, qg_measure measure, bool transfer)
-{
-    double sum = 0;
-    for (size_t i = 0; i < e->pair_count; i++)
-        sum += transfer ? e->pairs[i].transfer[measure] : e->pairs[i].baseline[measure];
-    return sum / (double)e->pair_count;
-}
-
 static void put_level(FILE *out, double value)
 {
     if (isfinite(value))
@@ -49,8 +41,8 @@ static void put_measures(FILE *out, const qg_experiment *e)
         const qg_measure m = order[i];
         fputs("<tr>", out);
         qg_html_element(out, "td", "%s", measure_titles[m]);
-        put_level(out, mean_level(e, m, false));
-        put_level(out, mean_level(e, m, true));
+        put_level(out, qg_experiment_level(e, m, false));
+        put_level(out, qg_experiment_level(e, m, true));
         qg_page_difference(out, e->verdicts[m].student.value);
         qg_page_interval(out, &e->verdicts[m].student);
         fputs("</tr>\n", out);
@@ -80,10 +72,7 @@ static void put_crossovers(FILE *out, const qg_experiment *e)
 
 static void put_ratio(FILE *out, const qg_experiment *e)
 {
-    double sum = 0;
-    for (size_t i = 0; i < e->pair_count; i++)
-        sum += e->pairs[i].area_ratio;
-    const double ratio = sum / (double)e->pair_count;
+    const double ratio = qg_experiment_ratio(e);
     if (isfinite(ratio))
         qg_html_element(
             out, "li", "Transfer ratio (area T - area B) / area B: %+.3f, mean over seeds.", ratio);
@@ -186,10 +175,23 @@ static void put_similarity(FILE *out, const qg_experiment *e)
                     s->same_family ? "the same" : "another", s->visual);
 }
 
+/* "first 2 frozen of breakout onto minatar/freeway". */
+static void format_title(const qg_results *results, const qg_experiment *experiment, char text[320])
+{
+    const qg_study_run *run = &results->study->runs[experiment->run];
+    char copied[64];
+    qg_run_copied(run, copied);
+    if (run->source == QG_SOURCE_RANDOM)
+        snprintf(text, 320, "control: %s, random layers on %s", copied, run->game);
+    else
+        snprintf(text, 320, "%s of %s onto %s", copied, qg_run_source(results->study, run),
+                 run->game);
+}
+
 static void put_experiment(FILE *out, const qg_results *r, const qg_experiment *e)
 {
     char title[320];
-    qg_page_title(r, e, title);
+    format_title(r, e, title);
     fprintf(out, "<article id=\"run-%d\">", e->run);
     qg_html_element(out, "h4", "%s", title);
     qg_html_element(out, "p class=\"quiet\"", "Run %s", r->study->runs[e->run].id);

@@ -1,5 +1,5 @@
 /* How everything was made: scales, sources, settings, runs, machines, commands, the study file. */
-#include "report/page.h"
+#include "report/page_parts.h"
 
 #include "base/text.h"
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "report/metrics.h"
 #include "report/page.h"
+#include "report/stages.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -104,21 +105,27 @@ static qg_status write_all(const qg_results *r, const qg_report_options *options
     return status;
 }
 
+static qg_status find_results(qg_results *r, const qg_report_options *options, qg_error *error)
+{
+    qg_status status = qg_results_read(r, error);
+    if (!status) status = qg_results_find_scales(r, options, error);
+    if (!status) status = qg_results_compare(r, error);
+    if (!status) status = qg_results_judge(r, error);
+    return status ? status : qg_results_find_similarities(r, options, error);
+}
+
 qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,
                           qg_error *error)
 {
-    const qg_results_options take = {.partial = options->partial,
-                                     .progress = options->progress,
-                                     .context = options->context,
-                                     .stop = options->stop};
     qg_study *study = NULL;
-    qg_results *results = NULL;
+    qg_results results = {.folder = folder, .partial = options->partial};
     qg_status status = qg_study_open(folder, &study, error);
-    if (!status) status = qg_results_create(study, folder, &take, &results, error);
-    if (!status) status = write_all(results, options, report, error);
+    results.study = study;
+    if (!status) status = find_results(&results, options, error);
+    if (!status) status = write_all(&results, options, report, error);
     if (status && options->stop && *options->stop) /* gnuplot feels Ctrl-C, too */
         status = qg_fail(error, QG_STOPPED, "stopped before the report was written");
-    qg_results_free(results);
+    qg_results_free(&results);
     qg_study_free(study);
     return status;
 }

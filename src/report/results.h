@@ -23,13 +23,13 @@ typedef struct qg_game_scale {
 
 /* The curves of a run's seeds, at the steps that all of them have. */
 typedef struct qg_run_result {
-    bool shown;        /* listed, or the baseline of one that is */
-    qg_curve *read;    /* [curves.seed_count] as they are in the files */
-    uint64_t *seeds;   /* [curves.seed_count] */
-    double **scores;   /* [curves.seed_count], into `read` */
-    qg_curves curves;  /* a view of the above; seed_count 0: nothing could be read */
-    qg_pair *levels;   /* [curves.seed_count] its measures, in `transfer`; the rest is void */
-    qg_estimate *band; /* [curves.point_count] mean over seeds */
+    bool shown;                    /* listed, or the baseline of one that is */
+    qg_curve *read;                /* [curves.seed_count] as they are in the files */
+    uint64_t *seeds;               /* [curves.seed_count] */
+    double **scores;               /* [curves.seed_count], into `read` */
+    qg_curves curves;              /* a view of the above; seed_count 0: nothing could be read */
+    double (*levels)[QG_MEASURES]; /* [curves.seed_count] what each seed reached */
+    qg_estimate *band;             /* [curves.point_count] mean over seeds */
 } qg_run_result;
 
 /* A listed graft. */
@@ -58,10 +58,6 @@ typedef struct qg_claim_result {
     size_t experiments; /* that it rests on, `of` and `than` together */
 } qg_claim_result;
 
-const char *qg_finding_name(qg_finding finding); /* "not decided", "holds", "does not hold" */
-/* Why the finding is what it is, in words. */
-const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *result);
-
 typedef struct qg_results {
     const qg_study *study;
     const char *folder;
@@ -82,29 +78,7 @@ typedef struct qg_results {
     qg_warnings warnings;
 } qg_results;
 
-typedef struct qg_results_options {
-    bool partial; /* take what there is of a study that is not finished */
-    /* Says what takes a while; NULL: nobody listens. */
-    void (*progress)(void *context, const char *what);
-    void *context;
-    const volatile sig_atomic_t *stop; /* may be NULL */
-} qg_results_options;
-
-/* Reads the folder of `study` (both outlive the results) and compares. Random scores that the study
- * does not give are measured once and kept in FOLDER/random-scores.json. QG_ERROR_USAGE: the study
- * is not finished and `partial` is not set (the message says what is missing). The caller frees
- * *results, which is NULL after a failure. */
-qg_status qg_results_create(const qg_study *study, const char *folder,
-                            const qg_results_options *options, qg_results **results,
-                            qg_error *error);
-void qg_results_free(qg_results *results); /* NULL is allowed */
-
-/* Fills `games` from the study, the baselines' curves and random play (src/report/scales.c). */
-qg_status qg_results_find_scales(qg_results *results, const qg_results_options *options,
-                                 qg_error *error);
-
-/* Holds the claims against the experiments, and pools these (src/report/claims.c). */
-qg_status qg_results_judge(qg_results *results, qg_error *error);
+void qg_results_free(qg_results *results); /* all but the study; zero bytes are allowed */
 
 /* Whether the experiment was compared, and its layers were copied and not random ones. */
 bool qg_results_copied(const qg_results *results, const qg_experiment *experiment);
@@ -116,10 +90,19 @@ bool qg_results_pooled(const qg_results *results, const qg_experiment *experimen
 /* The experiment of a run, NULL when it is none. */
 const qg_experiment *qg_results_experiment(const qg_results *results, int run);
 
+/* Means over the pairs: of what the transfers, or the baselines, reached; of their area ratio. */
+double qg_experiment_level(const qg_experiment *experiment, qg_measure measure, bool transfer);
+double qg_experiment_ratio(const qg_experiment *experiment);
+
 /* What was copied, for titles and tables: "first 2 frozen", "last 1 free"; "" for other runs. */
 void qg_run_copied(const qg_study_run *run, char text[64]);
 
 /* Where layers come from: the source's name, "random", or "" for no graft. */
 const char *qg_run_source(const qg_study *study, const qg_study_run *run);
+
+const char *qg_finding_name(qg_finding finding); /* "not decided", "holds", "does not hold" */
+
+/* Why the finding is what it is, in words. */
+const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *result);
 
 #endif

@@ -1,6 +1,6 @@
 /* The scores between which a game's are normalised: those of the study file, otherwise random play
  * that is measured once and kept, and the best that the baseline reached. */
-#include "report/results.h"
+#include "report/stages.h"
 
 #include <qgraft/agent.h>
 
@@ -18,7 +18,7 @@
 /* -------------------------------------------------------------------------------- random play */
 
 static qg_status play_randomly(const char *game, const qg_settings *settings,
-                               const qg_results_options *options, double *score, qg_error *error)
+                               const qg_report_options *options, double *score, qg_error *error)
 {
     const qg_domain_options domain_options = {
         .seed = QG_REPORT_SEED, .frame_skip = settings->frame_skip, .sticky = settings->sticky};
@@ -57,7 +57,7 @@ static bool find_kept(const json_t *kept, const char *game, const json_t *how, d
 }
 
 static qg_status find_random(const char *game, const qg_settings *settings, json_t *kept,
-                             const qg_results_options *options, double *score, qg_error *error)
+                             const qg_report_options *options, double *score, qg_error *error)
 {
     json_t *how = describe(settings);
     qg_status status = how ? QG_OK : qg_fail_memory(error, "random scores", 256);
@@ -110,7 +110,7 @@ static double baseline_level(const qg_results *r, const char *game, qg_measure m
         if (run->kind != QG_RUN_TRAIN || strcmp(run->game, game) != 0 || !result->shown) continue;
         double sum = 0;
         for (size_t s = 0; s < result->curves.seed_count; s++)
-            sum += result->levels[s].transfer[measure];
+            sum += result->levels[s][measure];
         if (result->curves.seed_count > 0) return sum / (double)result->curves.seed_count;
     }
     return NAN;
@@ -175,7 +175,7 @@ static qg_status warn_short(qg_results *r, const char *game, qg_error *error)
         game, episodes / evaluations);
 }
 
-static qg_status find_scale(qg_results *r, int g, json_t *kept, const qg_results_options *options,
+static qg_status find_scale(qg_results *r, int g, json_t *kept, const qg_report_options *options,
                             qg_error *error)
 {
     const qg_study_game *given = &r->study->games[g];
@@ -201,7 +201,7 @@ static qg_status find_scale(qg_results *r, int g, json_t *kept, const qg_results
     return warn_short(r, given->name, error);
 }
 
-qg_status qg_results_find_scales(qg_results *results, const qg_results_options *options,
+qg_status qg_results_find_scales(qg_results *results, const qg_report_options *options,
                                  qg_error *error)
 {
     results->games = calloc((size_t)results->study->game_count + 1, sizeof *results->games);

@@ -1,0 +1,56 @@
+/* The one rule of colours, which runs a figure shows, and texts for gnuplot. */
+#include "report/figure_parts.h"
+
+#include <string.h>
+
+unsigned qg_figure_colour(const qg_study_run *run)
+{
+    static const unsigned by_layers[] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7, 0x56b4e9};
+    const int layers = run->choice.first + run->choice.last;
+    if (run->kind != QG_RUN_GRAFT) return 0x000000;
+    if (run->source == QG_SOURCE_RANDOM) return 0x888888;
+    if (layers == 0) return 0xd55e00; /* a part, or single layers */
+    return by_layers[layers < 5 ? layers - 1 : 4];
+}
+
+void qg_figure_text(FILE *script, const char *text)
+{
+    fputc('\'', script);
+    for (; *text; text++) {
+        if (*text == '\'') fputc('\'', script);
+        fputc((unsigned char)*text < 0x20 ? '?' : *text, script);
+    }
+    fputc('\'', script);
+}
+
+bool qg_figure_is_shared(const qg_study_run *a, const qg_study_run *b)
+{
+    return strcmp(a->group, b->group) == 0 && strcmp(a->game, b->game) == 0;
+}
+
+static bool is_baseline(const qg_study *study, int run)
+{
+    for (int i = 0; i < study->run_count; i++)
+        if (study->runs[i].listed && study->runs[i].kind == QG_RUN_GRAFT &&
+            study->runs[i].baseline == run)
+            return true;
+    return false;
+}
+
+bool qg_figure_leads(const qg_results *r, int run)
+{
+    const qg_study_run *it = &r->study->runs[run];
+    return it->listed && r->runs[run].shown &&
+           (it->kind == QG_RUN_GRAFT || !is_baseline(r->study, run));
+}
+
+bool qg_figure_shows(const qg_results *r, const qg_figure *figure, int run)
+{
+    const qg_study_run *runs = r->study->runs, *first = &runs[figure->run];
+    if (qg_figure_leads(r, run)) return qg_figure_is_shared(&runs[run], first);
+    for (int i = 0; i < r->study->run_count; i++)
+        if (qg_figure_leads(r, i) && runs[i].kind == QG_RUN_GRAFT && runs[i].baseline == run &&
+            qg_figure_is_shared(&runs[i], first))
+            return true;
+    return false;
+}

@@ -1,0 +1,47 @@
+/* What the sections of the page are made of. */
+#include "report/page_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+void qg_page_decision(FILE *out, qg_decision decision)
+{
+    static const char *const looks[] = {
+        [QG_NOT_DECIDED] = "open", [QG_POSITIVE] = "good", [QG_NEGATIVE] = "bad"};
+    fprintf(out, "<span class=\"badge %s\">%s</span>", looks[decision], qg_decision_name(decision));
+}
+
+void qg_page_difference(FILE *out, double value)
+{
+    if (isfinite(value))
+        fprintf(out, "<td class=\"number\">%+.3f</td>", value);
+    else
+        fputs("<td class=\"number\">&ndash;</td>", out);
+}
+
+void qg_page_interval(FILE *out, const qg_estimate *estimate)
+{
+    if (isfinite(estimate->low) && isfinite(estimate->high))
+        fprintf(out, "<td class=\"number\">%+.3f to %+.3f</td>", estimate->low, estimate->high);
+    else
+        fputs("<td class=\"number\">&ndash;</td>", out);
+}
+
+void qg_page_table(FILE *out, const char *caption, const char *headers)
+{
+    if (caption) qg_html_element(out, "p class=\"quiet\"", "%s", caption);
+    fputs("<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>", out);
+    for (const char *header = headers; *header;) {
+        const bool number = *header == '#';
+        const size_t length = strcspn(header += number, "|");
+        qg_html_element(out, number ? "th scope=\"col\" class=\"number\"" : "th scope=\"col\"",
+                        "%.*s", (int)length, header);
+        header += length + (header[length] == '|');
+    }
+    fputs("</tr></thead><tbody>\n", out);
+}
+
+void qg_page_end_table(FILE *out)
+{
+    fputs("</tbody></table></div>\n", out);
+}

@@ -1,0 +1,30 @@
+/* How results come about: each stage fills its part of them from those before it. */
+#ifndef QG_REPORT_STAGES_H
+#define QG_REPORT_STAGES_H
+
+#include <qgraft/report.h>
+
+#include "report/results.h"
+
+/* 1. What the folders hold: statuses, facts, trainings, runs. QG_ERROR_USAGE: the study is not
+ * finished and the results are not to be partial (the message says what is missing). */
+qg_status qg_results_read(qg_results *results, qg_error *error);
+
+/* 2. Between which scores those of each game are normalised. */
+qg_status qg_results_find_scales(qg_results *results, const qg_report_options *options,
+                                 qg_error *error);
+
+/* 3. The experiments: pairs, verdicts. */
+qg_status qg_results_compare(qg_results *results, qg_error *error);
+
+/* 4. All experiments together, and the claims held against them. */
+qg_status qg_results_judge(qg_results *results, qg_error *error);
+
+/* 5. How alike the two games of each experiment are. */
+qg_status qg_results_find_similarities(qg_results *results, const qg_report_options *options,
+                                       qg_error *error);
+
+/* Room for `count` things of `size` bytes, zeroed, and one more; NULL: no memory. */
+void *qg_results_memory(size_t count, size_t size, qg_error *error);
+
+#endif
