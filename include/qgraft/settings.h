@@ -76,6 +76,9 @@ const qg_setting *qg_settings_table(size_t *count);
 void qg_setting_format(const qg_settings *settings, const qg_setting *setting, char *text,
                        size_t size);
 
+/* Whether all values are the same; the preset's name is none. */
+bool qg_settings_equal(const qg_settings *a, const qg_settings *b);
+
 /* Fills all of `settings`. Presets: "dqn3" (the paper's DQN) and "grid" (games on small grids);
  * QG_ERROR_USAGE names them for another one. */
 qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error);

@@ -306,6 +306,17 @@ void qg_setting_format(const qg_settings *settings, const qg_setting *setting, c
     }
 }
 
+bool qg_settings_equal(const qg_settings *a, const qg_settings *b)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        char x[sizeof a->network], y[sizeof b->network];
+        qg_setting_format(a, &table[i], x, sizeof x);
+        qg_setting_format(b, &table[i], y, sizeof y);
+        if (strcmp(x, y) != 0 && strcmp(table[i].name, "preset") != 0) return false;
+    }
+    return true;
+}
+
 qg_status qg_settings_check(const qg_settings *s, qg_error *error)
 {
     const struct {

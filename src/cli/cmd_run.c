@@ -113,7 +113,7 @@ typedef struct run_work {
     char *folder;
     qg_task_status *statuses; /* [task_count], as found */
     qg_load *loads;           /* [task_count] */
-    qg_machine machine;
+    qg_capacity capacity;
     qg_limits limits;
     int only;
     double stall_seconds;
@@ -195,12 +195,12 @@ static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
     if (!status && a->jobs) status = qg_parse_count("--jobs", a->jobs, 1, 4096, &jobs, error);
     if (status) return status;
     w->study->threads = (int)threads;
-    qg_machine machine;
-    qg_machine_look(w->folder, &machine);
-    w->machine = machine;
-    const int most = machine.cores / (int)threads;
+    qg_capacity capacity;
+    qg_capacity_look(w->folder, &capacity);
+    w->capacity = capacity;
+    const int most = capacity.cores / (int)threads;
     w->limits.jobs = jobs ? (int)jobs : most > 1 ? most : 1;
-    w->limits.memory = jobs ? INFINITY : machine.memory;
+    w->limits.memory = jobs ? INFINITY : capacity.memory;
     return QG_OK;
 }
 
@@ -242,7 +242,7 @@ static int plan(const run_arguments *a, const run_work *w)
                     .limits = w->limits};
     if (forecast(w, &p.forecast, &error)) return cli_fail(&error);
     const int code = study_plan_print(&p, a->json);
-    if (qg_study_fits(w->study, w->statuses, w->loads, &w->machine, &error))
+    if (qg_study_fits(w->study, w->statuses, w->loads, &w->capacity, &error))
         return cli_fail(&error);
     return code;
 }
@@ -345,7 +345,7 @@ static int run(const run_arguments *a, run_work *w)
     if (!status) status = weigh(w, &error);
     if (status) return cli_fail(&error);
     if (a->plan) return plan(a, w);
-    status = qg_study_fits(w->study, w->statuses, w->loads, &w->machine, &error);
+    status = qg_study_fits(w->study, w->statuses, w->loads, &w->capacity, &error);
     if (!status && w->only < 0) status = qg_study_hold(w->study, w->folder, &lock, &error);
     const int code = status ? cli_fail(&error) : execute(a, w);
     qg_unlock_folder(&lock);

@@ -42,16 +42,16 @@ static double free_disk(const char *path)
     return (double)disk.f_bavail * (double)disk.f_frsize;
 }
 
-void qg_machine_look(const char *folder, qg_machine *machine)
+void qg_capacity_look(const char *folder, qg_capacity *capacity)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
     const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
     const long cores = known ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
-    machine->cores = cores < 1 ? 1 : (int)cores;
-    machine->memory =
+    capacity->cores = cores < 1 ? 1 : (int)cores;
+    capacity->memory =
         fmin((double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), group_memory());
-    machine->disk = free_disk(folder);
+    capacity->disk = free_disk(folder);
 }
 
 /* ------------------------------------------------------------------------------- the loads */
@@ -202,20 +202,20 @@ qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuse
 }
 
 qg_status qg_study_fits(const qg_study *study, const qg_task_status *statuses, const qg_load *loads,
-                        const qg_machine *machine, qg_error *error)
+                        const qg_capacity *capacity, qg_error *error)
 {
     for (int t = 0; t < study->task_count; t++) {
-        const bool memory = loads[t].memory > machine->memory;
+        const bool memory = loads[t].memory > capacity->memory;
         const bool begun = statuses[t].state == QG_TASK_STOPPED ||
                            statuses[t].state == QG_TASK_RUNNING; /* has its room on the disk */
-        const bool disk = loads[t].disk > machine->disk && !begun;
+        const bool disk = loads[t].disk > capacity->disk && !begun;
         if (statuses[t].state == QG_TASK_FINISHED || (!memory && !disk)) continue;
         return qg_fail(
             error, QG_ERROR_USAGE,
             "%s: a run of it needs %.2f GB of %s, there are %.2f GB: shrink it with "
             "--scale, or set a smaller '%s'",
             study->runs[study->tasks[t].run].id, (memory ? loads[t].memory : loads[t].disk) * 1e-9,
-            memory ? "memory" : "disk", (memory ? machine->memory : machine->disk) * 1e-9,
+            memory ? "memory" : "disk", (memory ? capacity->memory : capacity->disk) * 1e-9,
             study->runs[study->tasks[t].run].kind == QG_RUN_DISTILL ? "samples" : "replay");
     }
     return QG_OK;

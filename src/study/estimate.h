@@ -5,14 +5,14 @@
 
 #include "study/schedule.h"
 
-/* What there is for the runs. */
-typedef struct qg_machine {
+/* What this machine has for the runs. */
+typedef struct qg_capacity {
     int cores;     /* that this process may use */
     double memory; /* bytes, of the machine or of the group that this process belongs to */
     double disk;   /* bytes that are free where the folder is or will be */
-} qg_machine;
+} qg_capacity;
 
-void qg_machine_look(const char *folder, qg_machine *machine);
+void qg_capacity_look(const char *folder, qg_capacity *capacity);
 
 /* loads [task_count] of whole tasks. Runs that are not finished with every seed by `statuses` are
  * measured: their games are played and their networks learn for a fraction of a second; others get
@@ -24,6 +24,6 @@ qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuse
 /* Whether each task that is not finished fits into the machine by itself; QG_ERROR_USAGE names the
  * first that does not, by how much, and the way out. */
 qg_status qg_study_fits(const qg_study *study, const qg_task_status *statuses, const qg_load *loads,
-                        const qg_machine *machine, qg_error *error);
+                        const qg_capacity *capacity, qg_error *error);
 
 #endif

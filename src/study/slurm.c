@@ -27,32 +27,6 @@ __attribute__((format(printf, 1, 2))) static char *format_text(const char *forma
     return length < 0 ? NULL : text;
 }
 
-/* --------------------------------------------------------------------------- names and seeds */
-
-static int compare_seeds(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-uint64_t *qg_slurm_seeds(const qg_study *study, int *count)
-{
-    uint64_t *seeds = malloc(((size_t)study->task_count + 1) * sizeof *seeds);
-    if (!seeds) return NULL;
-    for (int t = 0; t < study->task_count; t++)
-        seeds[t] = study->tasks[t].seed;
-    qsort(seeds, (size_t)study->task_count, sizeof *seeds, compare_seeds);
-    *count = 0;
-    for (int t = 0; t < study->task_count; t++)
-        if (*count == 0 || seeds[*count - 1] != seeds[t]) seeds[(*count)++] = seeds[t];
-    return seeds;
-}
-
-char *qg_slurm_name(const qg_study *study, int run)
-{
-    return format_text("%s/%s", study->name, run < 0 ? "report" : study->runs[run].id);
-}
-
 char *qg_slurm_quote(const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -78,7 +78,7 @@ qg_status qg_slurm_states(const qg_study *study, const char *folder, bool *submi
  * it. The caller then ends at once: Slurm is about to kill it. */
 qg_status qg_slurm_requeue(qg_error *error);
 
-/* ------------------------------------------------------------------ for Slurm's own two files */
+/* ------------------------------------------------------------------ for Slurm's own files */
 
 /* Runs a command on `input` (NULL: nothing) and takes what it prints; *output is the caller's to
  * free. Any code but 0 is a failure with the command's messages in one line. */
@@ -92,9 +92,12 @@ uint64_t *qg_slurm_seeds(const qg_study *study, int *count);
 char *qg_slurm_name(const qg_study *study, int run);
 
 /* slurm.json: the number of the array of each run [run_count], 0 where it has none, and behind them
- * that of the report. */
+ * that of the report. Read, *numbers is the caller's to free; NULL where the study was never
+ * submitted. */
 qg_status qg_slurm_write_numbers(const qg_study *study, const char *folder, const int64_t *numbers,
                                  qg_error *error);
+qg_status qg_slurm_read_numbers(const qg_study *study, const char *folder, int64_t **numbers,
+                                qg_error *error);
 
 /* QG_ERROR_BUSY, with the numbers, while jobs of an earlier submission wait or run. */
 qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error);

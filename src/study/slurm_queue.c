@@ -4,124 +4,12 @@
  * Slurm forgets a job some minutes after its end; the study's folder does not. */
 #include "study/slurm.h"
 
-#include "base/file.h"
-#include "base/json_text.h"
-#include "base/program.h"
 #include "base/text.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
-#define RECORD_LIMIT ((size_t)1 << 24)
-
-/* --------------------------------------------------------------------------------- commands */
-
-/* "sbatch: error: a\nsbatch: error: b\n" to "a; b". */
-static void join_messages(const char *command, char *messages, char *line, size_t size)
-{
-    char prefix[64];
-    snprintf(prefix, sizeof prefix, "%s: error: ", command);
-    snprintf(line, size, "failed without a word");
-    size_t used = 0;
-    for (char *next; (next = strsep(&messages, "\n")) && used < size;) {
-        const size_t length = strlen(prefix);
-        if (strncmp(next, prefix, length) == 0) next += length;
-        if (*next)
-            used += (size_t)snprintf(line + used, size - used, "%s%s", used ? "; " : "", next);
-    }
-}
-
-qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error)
-{
-    char line[400];
-    qg_program_result result;
-    *output = NULL;
-    const qg_status status = qg_program_run(arguments, input, &result, error);
-    if (status == QG_ERROR_IO && errno == ENOENT)
-        return qg_fail(error, QG_ERROR_IO,
-                       "%s, a command of Slurm, is not installed here: call qgraft on a machine "
-                       "from which jobs are submitted",
-                       arguments[0]);
-    if (status) return status;
-    if (result.code) {
-        join_messages(arguments[0], result.messages, line, sizeof line);
-        qg_program_result_free(&result);
-        return qg_fail(error, QG_ERROR_IO, "%s: %s", arguments[0], line);
-    }
-    *output = result.output;
-    free(result.messages);
-    return QG_OK;
-}
-
-/* ---------------------------------------------------------------- the numbers of a submission */
-
-static json_t *numbers_to_json(const qg_study *study, const int64_t *numbers)
-{
-    char when[32] = "";
-    const time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc)) strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    json_t *arrays = json_object();
-    for (int r = 0; r < study->run_count; r++)
-        if (numbers[r]) json_object_set_new(arrays, study->runs[r].id, json_integer(numbers[r]));
-    return json_pack("{s:s, s:s, s:o, s:I}", "study", study->name, "submitted", when, "arrays",
-                     arrays, "report", (json_int_t)numbers[study->run_count]);
-}
-
-qg_status qg_slurm_write_numbers(const qg_study *study, const char *folder, const int64_t *numbers,
-                                 qg_error *error)
-{
-    json_t *root = numbers_to_json(study, numbers);
-    char *text = root ? qg_json_text(root, JSON_INDENT(2)) : NULL;
-    char *path = qg_path_join(folder, "slurm.json");
-    const qg_piece pieces[] = {{text, text ? strlen(text) : 0}, {"\n", 1}};
-    const qg_status status = text && path ? qg_file_replace(path, pieces, 2, error)
-                                          : qg_fail_memory(error, "slurm.json", 0);
-    free(path);
-    free(text);
-    json_decref(root);
-    return status;
-}
-
-static qg_status parse_numbers(const qg_study *study, const json_t *root, const char *path,
-                               int64_t *numbers, qg_error *error)
-{
-    json_t *arrays = json_object_get(root, "arrays"), *report = json_object_get(root, "report");
-    if (!json_is_object(arrays) || !json_is_integer(report))
-        return qg_fail(error, QG_ERROR_DATA, "%s: not what 'qgraft submit' writes", path);
-    for (int r = 0; r < study->run_count; r++)
-        numbers[r] = json_integer_value(json_object_get(arrays, study->runs[r].id));
-    numbers[study->run_count] = json_integer_value(report);
-    return QG_OK;
-}
-
-/* *numbers [run_count + 1] is the caller's to free; NULL where the study was never submitted. */
-static qg_status read_numbers(const qg_study *study, const char *folder, int64_t **numbers,
-                              qg_error *error)
-{
-    *numbers = NULL;
-    char *path = qg_path_join(folder, "slurm.json");
-    if (!path) return qg_fail_memory(error, "slurm.json", 0);
-    json_t *root;
-    qg_status status = qg_json_read_object(path, RECORD_LIMIT, &root, error);
-    const size_t count = (size_t)study->run_count + 1;
-    if (root) *numbers = calloc(count, sizeof **numbers);
-    if (root && !*numbers) status = qg_fail_memory(error, "job numbers", count * 8);
-    if (root && !status) status = parse_numbers(study, root, path, *numbers, error);
-    if (status) {
-        free(*numbers);
-        *numbers = NULL;
-    }
-    json_decref(root);
-    free(path);
-    return status;
-}
 
 /* -------------------------------------------------------------------------------- the queue */
 
@@ -219,7 +107,7 @@ qg_status qg_slurm_states(const qg_study *study, const char *folder, bool *submi
 {
     int64_t *numbers;
     char *text = NULL;
-    qg_status status = read_numbers(study, folder, &numbers, error);
+    qg_status status = qg_slurm_read_numbers(study, folder, &numbers, error);
     *submitted = numbers != NULL;
     if (status || !numbers) return status;
     status = place_tasks(study, numbers, states, error);
@@ -240,7 +128,7 @@ qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_erro
 {
     int64_t *numbers, last = 0;
     char *text = NULL, busy[300] = "";
-    qg_status status = read_numbers(study, folder, &numbers, error);
+    qg_status status = qg_slurm_read_numbers(study, folder, &numbers, error);
     if (status || !numbers) return status;
     status = list_jobs(study, numbers, false, &text, error);
     char *rest = text;

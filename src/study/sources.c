@@ -23,23 +23,6 @@ static const char *const distill_keys[] = {"distill",  "temperature", "samples",
 static const char *const from_keys[] = {"from", "at", "take", NULL};
 static const char *const file_keys[] = {"file", NULL};
 
-int qg_study_find_source(const qg_study *study, const char *name)
-{
-    for (int i = 0; i < study->source_count; i++)
-        if (strcmp(study->sources[i].name, name) == 0) return i;
-    return -1;
-}
-
-const char *qg_source_game(const qg_study *study, const qg_study_source *source)
-{
-    return source->run >= 0 ? study->runs[source->run].game : source->file_game;
-}
-
-const char *qg_source_network(const qg_study *study, const qg_study_source *source)
-{
-    return source->run >= 0 ? study->runs[source->run].settings.network : source->file_network;
-}
-
 static qg_status read_source(const source_reader *r, size_t number);
 
 /* The source that `node` names, read first if it stands further down. */

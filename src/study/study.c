@@ -1,7 +1,39 @@
-/* The end of a study, and its parts by name. */
+/* The parts of a study by name, and its end. */
 #include "study/reader.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+bool qg_study_append_id(char id[QG_STUDY_NAME], const char *text)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strlen(id);
+    if (!*text || (!length && (*text == '.' || *text == '-'))) return false;
+    for (const char *c = text; *c; c++) {
+        if (length + 1 == QG_STUDY_NAME) return false;
+        id[length++] = strchr(allowed, *c) ? *c : '-';
+    }
+    id[length] = '\0';
+    return true;
+}
+
+int qg_study_find_source(const qg_study *study, const char *name)
+{
+    for (int i = 0; i < study->source_count; i++)
+        if (strcmp(study->sources[i].name, name) == 0) return i;
+    return -1;
+}
+
+const char *qg_source_game(const qg_study *study, const qg_study_source *source)
+{
+    return source->run >= 0 ? study->runs[source->run].game : source->file_game;
+}
+
+const char *qg_source_network(const qg_study *study, const qg_study_source *source)
+{
+    return source->run >= 0 ? study->runs[source->run].settings.network : source->file_network;
+}
 
 void qg_study_free_source(qg_study_source *source)
 {

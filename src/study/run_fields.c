@@ -1,0 +1,84 @@
+/* What all runs have, listed ones and those made for a source: game, budget, settings, seeds. */
+#include "study/reader.h"
+
+#include "agent/settings_yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *qg_study_preset_for(const char *game)
+{
+    const qg_game *found;
+    char name[QG_DOMAIN_NAME];
+    qg_error error;
+    return qg_domain_resolve(game, &found, name, &error) ? "dqn3" : qg_settings_preset_for(found);
+}
+
+qg_status qg_study_game_and_steps(const study_reader *reader, const qg_yaml *mapping,
+                                  qg_study_run *run)
+{
+    const char *name = NULL;
+    const qg_game *game;
+    qg_status status = qg_study_text(reader, mapping, "game", &name);
+    if (status) return status;
+    if (!name) return qg_study_fail(reader, mapping->line, "game: is missing");
+    if (qg_domain_resolve(name, &game, run->game, reader->error))
+        return qg_study_locate(reader, qg_yaml_get(mapping, "game")->line);
+    run->steps = game->grid ? 1000000 : 25000000; /* as `qgraft train` */
+    status = qg_study_count(reader, reader->root, "steps", 1, INT64_C(1000000000000), &run->steps);
+    if (!status)
+        status = qg_study_count(reader, mapping, "steps", 1, INT64_C(1000000000000), &run->steps);
+    run->steps = qg_study_scaled(reader->study, run->steps);
+    return status;
+}
+
+/* Budgets shrink; what the agent is (memory, minibatch, target network) stays. */
+static void scale_settings(const qg_study *study, qg_settings *s)
+{
+    const int64_t least = s->minibatch > s->validation_size ? s->minibatch : s->validation_size;
+    int64_t *const budgets[] = {&s->eval_every, &s->eval_steps, &s->epsilon_steps, &s->log_every,
+                                &s->learn_start};
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
+        if (*budgets[i] > 0) *budgets[i] = qg_study_scaled(study, *budgets[i]);
+    if (s->learn_start < least) s->learn_start = least; /* the first minibatch needs them */
+}
+
+static qg_status apply(const study_reader *reader, const qg_yaml *mapping, qg_settings *settings)
+{
+    const qg_yaml *const node = qg_yaml_get(mapping, "settings");
+    return node ? qg_settings_apply_yaml(settings, reader->name, node, reader->error) : QG_OK;
+}
+
+qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, const char *game,
+                            const char *network, qg_settings *settings)
+{
+    const qg_yaml *place = qg_yaml_get(mapping, "preset");
+    const char *preset = qg_study_preset_for(game);
+    if (!place) place = qg_yaml_get(reader->root, "preset");
+    qg_status status = qg_study_text(reader, reader->root, "preset", &preset);
+    if (!status) status = qg_study_text(reader, mapping, "preset", &preset);
+    if (status) return status;
+    if (qg_settings_preset(settings, preset, reader->error))
+        return qg_study_locate(reader, place ? place->line : mapping->line);
+    if (network && qg_settings_set_value(settings, "network", network, reader->error))
+        return qg_study_locate(reader, mapping->line);
+    status = apply(reader, reader->root, settings);
+    if (!status) status = apply(reader, mapping, settings);
+    if (status) return status;
+    if (reader->study->scale != 1) scale_settings(reader->study, settings);
+    return qg_settings_check(settings, reader->error) ? qg_study_locate(reader, mapping->line)
+                                                      : QG_OK;
+}
+
+qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run)
+{
+    const qg_study *const study = reader->study;
+    const qg_status status = qg_study_seeds(reader, mapping, &run->seeds, &run->seed_count);
+    if (status || run->seeds) return status;
+    const size_t bytes = (size_t)study->seed_count * sizeof *run->seeds;
+    run->seeds = malloc(bytes);
+    if (!run->seeds) return qg_fail_memory(reader->error, "seeds", bytes);
+    memcpy(run->seeds, study->seeds, bytes);
+    run->seed_count = study->seed_count;
+    return QG_OK;
+}
