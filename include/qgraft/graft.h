@@ -12,13 +12,57 @@
 extern "C" {
 #endif
 
-/* Which layers: exactly one of the four ways. */
+/* ------------------------------------------------------------------------- the choice of layers */
+
+typedef enum qg_graft_way {
+    QG_CHOOSE_NONE,   /* nothing is copied: what zero bytes mean */
+    QG_CHOOSE_FIRST,  /* the first `count` weighted layers */
+    QG_CHOOSE_LAST,   /* the last `count` weighted layers */
+    QG_CHOOSE_LAYERS, /* the layers of the target in the set `layers` */
+    QG_CHOOSE_PART,   /* the part of a split network called `part` */
+} qg_graft_way;
+
+/* Which layers are copied and whether they learn. Holds no pointer: copied like a number. */
 typedef struct qg_graft_choice {
-    int first, last;            /* > 0: the first or last n weighted layers */
-    bool layers[QG_MAX_LAYERS]; /* some true: these layers of the target, counted from 0 */
-    const char *part;           /* a part of a split network by name */
-    bool match_index;           /* the last layer's rows by position, not by action meaning */
+    qg_graft_way way;
+    union {
+        int count;       /* from 1 */
+        uint32_t layers; /* bit l: weighted layer l, from 0 */
+        char part[QG_PART_NAME];
+    };
+    bool frozen; /* the copied layers do not learn */
+    /* How rows of the last layer are paired: by the meaning of their actions, or by position. */
+    enum { QG_MATCH_MEANING, QG_MATCH_INDEX } match;
 } qg_graft_choice;
+
+#define QG_GRAFT_CHOICE_TEXT 64 /* bytes of a choice as text, with the NUL */
+
+/* "first", "last", "layers", "part"; "" for QG_CHOOSE_NONE. */
+const char *qg_graft_way_name(qg_graft_way way);
+
+/* What belongs to the way: "3", "1,3" (layers are counted from 1 in texts), "decision". */
+void qg_graft_choice_what(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
+
+/* For titles and tables: "first 3", "layers 1 3", "decision". */
+void qg_graft_choice_label(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
+
+/* The whole choice: "first 3", "last 1 frozen", "layers 1,3 index", "part decision frozen". Equal
+ * choices have equal texts. */
+void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
+
+/* Reads what qg_graft_choice_format writes. QG_ERROR_USAGE. */
+qg_status qg_graft_choice_parse(const char *text, qg_graft_choice *choice, qg_error *error);
+
+/* Sets one thing of a choice, as options and files name it: `first`, `last` (a number), `layers`
+ * ("1,3"), `part` (a name), each of which is the way from then on; `freeze` (true or false),
+ * `match` (meaning or index). QG_ERROR_USAGE: a wrong value (the message begins with "KEY: ") or
+ * another key. */
+qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const char *value,
+                              qg_error *error);
+
+bool qg_graft_choice_equal(const qg_graft_choice *a, const qg_graft_choice *b);
+
+/* ------------------------------------------------------------------------------------- grafting */
 
 /* What happened to a layer of the target. */
 typedef struct qg_grafted_layer {

@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 #define QG_MAX_LAYERS        16
+#define QG_PART_NAME         16 /* bytes of the name of a part, 1 to 15 small letters, with the NUL */
 #define QG_ARCHITECTURE_TEXT 1024 /* bytes of an architecture as text, with the final NUL */
 
 typedef enum qg_layer_kind { QG_CONV, QG_LINEAR } qg_layer_kind;
@@ -26,8 +27,8 @@ typedef enum qg_layer_kind { QG_CONV, QG_LINEAR } qg_layer_kind;
  * [outputs][in_channels * in_height * in_width], channel-major (linear); biases [outputs]. */
 typedef struct qg_layer {
     qg_layer_kind kind;
-    char name[12]; /* conv1, conv2, ..., fc1, fc2, ... */
-    char part[16]; /* of a split network: "perception", "decision"; empty: none */
+    char name[12];           /* conv1, conv2, ..., fc1, fc2, ... */
+    char part[QG_PART_NAME]; /* of a split network: "perception", "decision"; empty: none */
     int in_channels, in_height, in_width;
     int outputs;                 /* channels (conv) or units (linear) */
     int out_height, out_width;   /* 1, 1 for a linear layer */

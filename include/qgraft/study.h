@@ -57,7 +57,6 @@ typedef struct qg_study_run {
     int64_t steps;                 /* agent steps; of a distillation, samples of a teacher */
     int source;                    /* grafts: an index into `sources`, or QG_SOURCE_RANDOM */
     qg_graft_choice choice;        /* grafts */
-    bool freeze;                   /* grafts */
     int teachers[QG_MAX_TEACHERS]; /* distillations: indices into `sources` */
     int teacher_count;
     char temperature[64];        /* distillations, for qg_temperatures_parse */

@@ -56,22 +56,31 @@ static const struct argp_option argp_options[] = {
 
 typedef struct graft_arguments {
     train_arguments train;
-    const char *source, *first, *last, *layers, *part, *reinit;
-    const char *epsilon_start, *learn_start;
-    bool freeze, match_index, dry_run;
+    qg_graft_choice choice;
+    unsigned ways; /* bit w: an option for the qg_graft_way w was given */
+    const char *source, *reinit, *epsilon_start, *learn_start;
+    bool dry_run;
 } graft_arguments;
 
 static void check_complete(const graft_arguments *a, struct argp_state *state)
 {
-    const int ways = !!a->first + !!a->last + !!a->layers + !!a->part;
     if (!a->source)
         argp_error(state, "name the source: a .safetensors file, or 'random'");
     else if (!a->train.domain)
         argp_error(state, "--to is missing: the domain to train on");
-    else if (ways != 1)
+    else if (!a->ways || (a->ways & (a->ways - 1)))
         argp_error(state, "one of --first, --last, --layers and --part is needed");
-    else if (strcmp(a->source, "random") == 0 && !a->freeze)
+    else if (strcmp(a->source, "random") == 0 && !a->choice.frozen)
         argp_error(state, "'random' without --freeze is what 'qgraft train' does");
+}
+
+static void set_choice(graft_arguments *a, const char *key, const char *value,
+                       struct argp_state *state)
+{
+    qg_error error;
+    if (qg_graft_choice_set(&a->choice, key, value, &error))
+        argp_error(state, "--%s", error.message);
+    a->ways |= 1u << a->choice.way;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -85,24 +94,22 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->train.domain = text;
         break;
     case OPTION_FIRST:
-        a->first = text;
+        set_choice(a, "first", text, state);
         break;
     case OPTION_LAST:
-        a->last = text;
+        set_choice(a, "last", text, state);
         break;
     case OPTION_LAYERS:
-        a->layers = text;
+        set_choice(a, "layers", text, state);
         break;
     case OPTION_PART:
-        a->part = text;
+        set_choice(a, "part", text, state);
         break;
     case OPTION_FREEZE:
-        a->freeze = true;
+        a->choice.frozen = true;
         break;
     case OPTION_MATCH:
-        a->match_index = strcmp(text, "index") == 0;
-        if (!a->match_index && strcmp(text, "meaning") != 0)
-            argp_error(state, "--match is 'meaning' or 'index', not '%.60s'", text);
+        set_choice(a, "match", text, state);
         break;
     case OPTION_REINIT:
         a->reinit = text;
@@ -146,37 +153,6 @@ static bool is_random(const graft_arguments *a)
     return strcmp(a->source, "random") == 0;
 }
 
-/* "1,3" to layers counted from 0. */
-static qg_status parse_layers(const char *text, bool layers[QG_MAX_LAYERS], qg_error *error)
-{
-    for (const char *c = text;; c++) {
-        char *end;
-        const long layer = strtol(c, &end, 10);
-        if (end == c || (*end && *end != ',') || layer < 1 || layer > QG_MAX_LAYERS)
-            return qg_fail(error, QG_ERROR_USAGE,
-                           "--layers: '%.60s' is not a list of layers counted from 1, as 1,3",
-                           text);
-        layers[layer - 1] = true;
-        c = end;
-        if (!*c) return QG_OK;
-    }
-}
-
-static qg_status parse_choice(const graft_arguments *a, qg_graft_choice *choice, qg_error *error)
-{
-    int64_t first = 0, last = 0;
-    qg_status status = QG_OK;
-    if (a->first) status = qg_parse_count("--first", a->first, 1, QG_MAX_LAYERS, &first, error);
-    if (!status && a->last)
-        status = qg_parse_count("--last", a->last, 1, QG_MAX_LAYERS, &last, error);
-    if (!status && a->layers) status = parse_layers(a->layers, choice->layers, error);
-    choice->first = (int)first;
-    choice->last = (int)last;
-    choice->part = a->part;
-    choice->match_index = a->match_index;
-    return status;
-}
-
 /* The settings: those of training, with the source's architecture unless another is set. */
 static qg_status resolve_settings(const graft_arguments *a, graft_work *w, qg_error *error)
 {
@@ -218,14 +194,11 @@ static qg_status make_fresh(const graft_arguments *a, graft_work *w, qg_error *e
  * baseline by the freezing alone. */
 static qg_status graft(const graft_arguments *a, graft_work *w, qg_error *error)
 {
-    qg_graft_choice choice = {0};
-    qg_status status = parse_choice(a, &choice, error);
-    if (!status)
-        status = qg_graft(is_random(a) ? &w->network : &w->source,
-                          is_random(a) ? w->actions : w->info.actions, &w->network, w->actions,
-                          &choice, w->grafted, error);
+    const qg_status status = qg_graft(is_random(a) ? &w->network : &w->source,
+                                      is_random(a) ? w->actions : w->info.actions, &w->network,
+                                      w->actions, &a->choice, w->grafted, error);
     for (int l = 0; l < w->network.architecture.layer_count && !status; l++)
-        w->options.frozen[l] = a->freeze && w->grafted[l].source >= 0;
+        w->options.frozen[l] = a->choice.frozen && w->grafted[l].source >= 0;
     w->options.initial = &w->network;
     return status;
 }
@@ -252,7 +225,7 @@ static qg_status write_pedigree(const graft_arguments *a, graft_work *w, qg_erro
     }
     add_note(w, "parent_file", a->source);
     add_note(w, "copied", w->copied);
-    add_note(w, "copied_layers_are", a->freeze ? "frozen" : "free");
+    add_note(w, "copied_layers_are", a->choice.frozen ? "frozen" : "free");
     if (a->reinit) add_note(w, "reinit_seed", a->reinit);
     if (is_random(a)) return QG_OK;
     const qg_status status = qg_sha256_file(a->source, w->sha256, error);
@@ -357,19 +330,13 @@ static int print_plan(const graft_arguments *a, const graft_work *w)
 
 static qg_status prepare(const graft_arguments *a, graft_work *w, qg_error *error)
 {
-    char prefix[64]; /* of the default folder: graft-first3-frozen- */
-    snprintf(prefix, sizeof prefix, "graft%s-%s%.20s%s-", is_random(a) ? "-random" : "",
-             a->first    ? "first"
-             : a->last   ? "last"
-             : a->layers ? "layers"
-                         : "",
-             a->first    ? a->first
-             : a->last   ? a->last
-             : a->layers ? a->layers
-                         : a->part,
-             a->freeze ? "-frozen" : "");
+    char prefix[96], what[QG_GRAFT_CHOICE_TEXT]; /* of the default folder: graft-first3-frozen- */
+    qg_graft_choice_what(&a->choice, what);
+    snprintf(prefix, sizeof prefix, "graft%s-%s%s%s-", is_random(a) ? "-random" : "",
+             a->choice.way == QG_CHOOSE_PART ? "" : qg_graft_way_name(a->choice.way), what,
+             a->choice.frozen ? "-frozen" : "");
     for (char *c = prefix; *c; c++)
-        if (*c == '/' || *c == ',' || *c == '.') *c = '-';
+        if (*c == ',') *c = '-';
     qg_status status = QG_OK;
     if (!is_random(a)) status = qg_network_load(a->source, &w->source, &w->info, error);
     if (!status) status = resolve_settings(a, w, error);

@@ -24,33 +24,16 @@ static int first_task(const qg_study *study, int run)
 
 /* ----------------------------------------------------------------------------- what a run is */
 
-static void describe_layers(const qg_study_run *run, char *text, size_t size)
-{
-    const qg_graft_choice *c = &run->choice;
-    size_t used = 0;
-    if (c->first)
-        snprintf(text, size, "first %d", c->first);
-    else if (c->last)
-        snprintf(text, size, "last %d", c->last);
-    else if (c->part)
-        snprintf(text, size, "%s", c->part);
-    else {
-        used = (size_t)snprintf(text, size, "layers");
-        for (int l = 0; l < QG_MAX_LAYERS && used < size; l++)
-            if (c->layers[l]) used += (size_t)snprintf(text + used, size - used, " %d", l + 1);
-    }
-}
-
 static void describe(const qg_study *study, const qg_study_run *run, char *text, size_t size)
 {
-    char layers[80];
+    char layers[QG_GRAFT_CHOICE_TEXT];
     if (run->kind == QG_RUN_TRAIN)
         snprintf(text, size, "train %s", run->game);
     else if (run->kind == QG_RUN_GRAFT) {
-        describe_layers(run, layers, sizeof layers);
+        qg_graft_choice_label(&run->choice, layers);
         snprintf(text, size, "%s of %s%s to %s", layers,
                  run->source >= 0 ? study->sources[run->source].name : "a random network",
-                 run->freeze ? ", frozen," : "", run->game);
+                 run->choice.frozen ? ", frozen," : "", run->game);
     } else
         snprintf(text, size, "distill %s%s at %s", study->sources[run->teachers[0]].name,
                  run->teacher_count > 1 ? " and others" : "", run->temperature);

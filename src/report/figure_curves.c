@@ -22,8 +22,8 @@ static void choose_looks(const qg_study_run *run, line *lines, size_t known)
 {
     static const unsigned spare[] = {0xd55e00, 0x56b4e9, 0xcc79a7, 0x009e73, 0xe69f00, 0x0072b2};
     line *it = &lines[known];
-    it->frozen = run->kind == QG_RUN_GRAFT && run->freeze;
-    it->dots = run->kind == QG_RUN_GRAFT && run->choice.last > 0;
+    it->frozen = run->choice.frozen;
+    it->dots = run->choice.way == QG_CHOOSE_LAST;
     it->colour = qg_figure_colour(run);
     for (size_t i = 0, next = 0; i < known && next < sizeof spare / sizeof *spare; i++)
         if (lines[i].colour == it->colour && lines[i].frozen == it->frozen &&

@@ -22,7 +22,7 @@ static size_t write_points(const qg_results *r, FILE *script, double *grades, do
         fprintf(script, "%.6f %.9g %.9g %.9g %u %d\n",
                 e->similarity.grade + 0.004 * ((double)(i % 7) - 3), effect->value,
                 interval ? effect->low : effect->value, interval ? effect->high : effect->value,
-                qg_figure_colour(run), run->freeze ? 6 : 7);
+                qg_figure_colour(run), run->choice.frozen ? 6 : 7);
     }
     fputs("END\n", script);
     return count;

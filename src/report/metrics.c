@@ -83,7 +83,7 @@ static void put_run(FILE *out, const qg_results *r, int index, const char *row)
     put_text(out, qg_run_source(r->study, run));
     put_text(out, e ? e->source_game : "");
     put_text(out, copied);
-    put_text(out, run->kind == QG_RUN_GRAFT ? (run->freeze ? "true" : "false") : "");
+    put_text(out, run->kind == QG_RUN_GRAFT ? (run->choice.frozen ? "true" : "false") : "");
     put_text(out, run->group);
 }
 

@@ -13,22 +13,10 @@ const char *qg_run_source(const qg_study *study, const qg_study_run *run)
 
 void qg_run_copied(const qg_study_run *run, char text[64])
 {
-    const qg_graft_choice *choice = &run->choice;
-    const char *how = run->freeze ? "frozen" : "free";
     text[0] = '\0';
     if (run->kind != QG_RUN_GRAFT) return;
-    if (choice->first > 0) {
-        snprintf(text, 64, "first %d %s", choice->first, how);
-    } else if (choice->last > 0) {
-        snprintf(text, 64, "last %d %s", choice->last, how);
-    } else if (choice->part) {
-        snprintf(text, 64, "%.40s %s", choice->part, how);
-    } else {
-        size_t used = (size_t)snprintf(text, 64, "layers");
-        for (int l = 0; l < QG_MAX_LAYERS && used < 48; l++)
-            if (choice->layers[l]) used += (size_t)snprintf(text + used, 64 - used, " %d", l + 1);
-        snprintf(text + used, 64 - used, " %s", how);
-    }
+    qg_graft_choice_label(&run->choice, text);
+    strcat(text, run->choice.frozen ? " frozen" : " free");
 }
 
 const qg_experiment *qg_results_experiment(const qg_results *results, int run)

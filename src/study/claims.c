@@ -44,9 +44,12 @@ static void describe(const qg_study *study, const qg_study_run *run, const char 
         snprintf(text, QG_STUDY_NAME, "%s", source ? source->name : "random");
     if (strcmp(key, "group") == 0) snprintf(text, QG_STUDY_NAME, "%s", run->group);
     if (strcmp(key, "name") == 0) snprintf(text, QG_STUDY_NAME, "%s", run->id);
-    if (strcmp(key, "first") == 0) snprintf(text, QG_STUDY_NAME, "%d", run->choice.first);
-    if (strcmp(key, "last") == 0) snprintf(text, QG_STUDY_NAME, "%d", run->choice.last);
-    if (strcmp(key, "freeze") == 0) snprintf(text, QG_STUDY_NAME, run->freeze ? "true" : "false");
+    if (strcmp(key, "first") == 0 || strcmp(key, "last") == 0) {
+        const bool way = strcmp(key, qg_graft_way_name(run->choice.way)) == 0;
+        snprintf(text, QG_STUDY_NAME, "%d", way ? run->choice.count : 0);
+    }
+    if (strcmp(key, "freeze") == 0)
+        snprintf(text, QG_STUDY_NAME, run->choice.frozen ? "true" : "false");
     if (strcmp(key, "self") == 0) snprintf(text, QG_STUDY_NAME, self ? "true" : "false");
 }
 

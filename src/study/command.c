@@ -81,20 +81,13 @@ static void add_settings(arguments *a, const qg_study_run *run, const char *pres
     }
 }
 
-static void add_choice(arguments *a, const qg_study_run *run)
+static void add_choice(arguments *a, const qg_graft_choice *choice)
 {
-    const qg_graft_choice *const c = &run->choice;
-    if (c->first) add(a, "--first=%d", c->first);
-    if (c->last) add(a, "--last=%d", c->last);
-    if (c->part) add(a, "--part=%s", c->part);
-    char layers[4 * QG_MAX_LAYERS] = "";
-    for (int l = 0; l < QG_MAX_LAYERS; l++)
-        if (c->layers[l])
-            snprintf(layers + strlen(layers), sizeof layers - strlen(layers), "%s%d",
-                     *layers ? "," : "", l + 1);
-    if (*layers) add(a, "--layers=%s", layers);
-    if (c->match_index) add(a, "--match=index");
-    if (run->freeze) add(a, "--freeze");
+    char what[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_choice_what(choice, what);
+    add(a, "--%s=%s", qg_graft_way_name(choice->way), what);
+    if (choice->match == QG_MATCH_INDEX) add(a, "--match=index");
+    if (choice->frozen) add(a, "--freeze");
 }
 
 static void add_graft(arguments *a, const qg_study *study, const qg_study_task *task,
@@ -109,7 +102,7 @@ static void add_graft(arguments *a, const qg_study *study, const qg_study_task *
         add_network(a, study, task, folder, run->source, &parent);
     add(a, "--to");
     add(a, "%s", run->game);
-    add_choice(a, run);
+    add_choice(a, &run->choice);
 }
 
 static void add_distill(arguments *a, const qg_study *study, const qg_study_task *task,

@@ -96,11 +96,9 @@ static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
     for (int i = 0; i < source_count; i++)
         describe_source(out, p, task, sources[i], &parent);
     if (run->kind == QG_RUN_GRAFT) {
-        fprintf(out, "first %d last %d part %s index %d freeze %d layers", run->choice.first,
-                run->choice.last, run->choice.part ? run->choice.part : "-",
-                run->choice.match_index, run->freeze);
-        for (int l = 0; l < QG_MAX_LAYERS; l++)
-            if (run->choice.layers[l]) fprintf(out, " %d", l + 1);
+        char choice[QG_GRAFT_CHOICE_TEXT];
+        qg_graft_choice_format(&run->choice, choice);
+        fprintf(out, "copies %s", choice);
     }
     if (run->kind == QG_RUN_DISTILL)
         fprintf(out, "temperature %s order %d epsilon %.17g", run->temperature, (int)run->order,

@@ -6,20 +6,14 @@
 
 enum { MOST_RUNS = 5000 };
 
-static bool same_choice(const qg_graft_choice *a, const qg_graft_choice *b)
-{
-    return a->first == b->first && a->last == b->last && a->match_index == b->match_index &&
-           memcmp(a->layers, b->layers, sizeof a->layers) == 0 && !a->part == !b->part &&
-           (!a->part || strcmp(a->part, b->part) == 0);
-}
-
 static bool same_run(const qg_study_run *a, const qg_study_run *b)
 {
     return a->kind == b->kind && strcmp(a->game, b->game) == 0 && a->steps == b->steps &&
-           a->source == b->source && a->freeze == b->freeze && a->order == b->order &&
-           a->epsilon == b->epsilon && a->teacher_count == b->teacher_count &&
+           a->source == b->source && a->order == b->order && a->epsilon == b->epsilon &&
+           a->teacher_count == b->teacher_count &&
            memcmp(a->teachers, b->teachers, sizeof a->teachers) == 0 &&
-           strcmp(a->temperature, b->temperature) == 0 && same_choice(&a->choice, &b->choice) &&
+           strcmp(a->temperature, b->temperature) == 0 &&
+           qg_graft_choice_equal(&a->choice, &b->choice) &&
            qg_settings_equal(&a->settings, &b->settings);
 }
 

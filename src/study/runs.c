@@ -9,52 +9,26 @@ static const char *const run_keys[] = {"game",     "from",  "first",  "last",  "
                                        "part",     "match", "freeze", "steps", "preset",
                                        "settings", "seeds", "name",   "group", NULL};
 
-/* "1,3": those layers. */
-static qg_status read_layers(const study_reader *reader, const qg_yaml *mapping,
+static const char *const choice_keys[] = {"first", "last", "layers", "part", "match", "freeze"};
+enum { CHOICE_WAYS = 4, CHOICE_KEYS = 6 }; /* the ways come first */
+
+static qg_status read_choice(const study_reader *reader, const qg_yaml *mapping,
                              qg_graft_choice *choice)
 {
-    const char *text = NULL;
-    const qg_status status = qg_study_text(reader, mapping, "layers", &text);
-    if (status || !text) return status;
-    for (const char *c = text;;) {
-        char *end;
-        const long layer = strtol(c, &end, 10);
-        if (end == c || layer < 1 || layer > QG_MAX_LAYERS || (*end && *end != ','))
-            return qg_study_fail(reader, qg_yaml_get(mapping, "layers")->line,
-                                 "layers: '%.60s' is not of the form \"1,3\", from 1 to %d", text,
-                                 QG_MAX_LAYERS);
-        choice->layers[layer - 1] = true;
-        if (!*end) return QG_OK;
-        c = end + 1;
-    }
-}
-
-static qg_status read_choice(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run)
-{
-    int64_t first = 0, last = 0;
-    const char *part = NULL, *match = "meaning";
     int ways = 0;
-    static const char *const keys[] = {"first", "last", "layers", "part"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        ways += qg_yaml_get(mapping, keys[i]) != NULL;
+    for (size_t i = 0; i < CHOICE_WAYS; i++)
+        ways += qg_yaml_get(mapping, choice_keys[i]) != NULL;
     if (ways != 1)
         return qg_study_fail(reader, mapping->line,
                              "from: exactly one of first, last, layers, part says what is copied");
-    qg_status status = qg_study_count(reader, mapping, "first", 1, QG_MAX_LAYERS, &first);
-    if (!status) status = qg_study_count(reader, mapping, "last", 1, QG_MAX_LAYERS, &last);
-    if (!status) status = read_layers(reader, mapping, &run->choice);
-    if (!status) status = qg_study_text(reader, mapping, "part", &part);
-    if (!status) status = qg_study_text(reader, mapping, "match", &match);
-    if (!status) status = qg_study_boolean(reader, mapping, "freeze", &run->freeze);
-    if (status) return status;
-    if (strcmp(match, "meaning") != 0 && strcmp(match, "index") != 0)
-        return qg_study_fail(reader, qg_yaml_get(mapping, "match")->line,
-                             "match: 'meaning' or 'index', not '%.60s'", match);
-    run->choice.first = (int)first;
-    run->choice.last = (int)last;
-    run->choice.match_index = *match == 'i';
-    if (part && !(run->choice.part = strdup(part)))
-        return qg_fail_memory(reader->error, "a study", strlen(part));
+    for (size_t i = 0; i < CHOICE_KEYS; i++) {
+        const char *const key = choice_keys[i];
+        const char *value = NULL;
+        const qg_status status = qg_study_text(reader, mapping, key, &value);
+        if (status) return status;
+        if (value && qg_graft_choice_set(choice, key, value, reader->error))
+            return qg_study_locate(reader, qg_yaml_get(mapping, key)->line);
+    }
     return QG_OK;
 }
 
@@ -70,18 +44,17 @@ static qg_status read_from(const study_reader *reader, const qg_yaml *mapping, q
         if (run->source == QG_SOURCE_NONE)
             return qg_study_fail(reader, qg_yaml_get(mapping, "from")->line,
                                  "from: '%.60s' is not among the sources, and not 'random'", from);
-        status = read_choice(reader, mapping, run);
-        if (status || run->source != QG_SOURCE_RANDOM || run->freeze) return status;
+        status = read_choice(reader, mapping, &run->choice);
+        if (status || run->source != QG_SOURCE_RANDOM || run->choice.frozen) return status;
         return qg_study_fail(
             reader, mapping->line,
             "from: random layers that are not frozen are those of a fresh network; "
             "'freeze: true' makes them a control");
     }
-    static const char *const others[] = {"first", "last", "layers", "part", "match", "freeze"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (qg_yaml_get(mapping, others[i]))
-            return qg_study_fail(reader, qg_yaml_get(mapping, others[i])->key_line,
-                                 "%s: means nothing without 'from'", others[i]);
+    for (size_t i = 0; i < CHOICE_KEYS; i++)
+        if (qg_yaml_get(mapping, choice_keys[i]))
+            return qg_study_fail(reader, qg_yaml_get(mapping, choice_keys[i])->key_line,
+                                 "%s: means nothing without 'from'", choice_keys[i]);
     return QG_OK;
 }
 
@@ -93,16 +66,13 @@ static bool name_run(const qg_study *study, const qg_run_variant *variant, qg_st
     if (run->kind == QG_RUN_GRAFT) {
         const qg_graft_choice *const choice = &run->choice;
         const char *const from = run->source < 0 ? "random" : study->sources[run->source].name;
-        const qg_yaml *const layers = qg_yaml_get(&variant->mapping, "layers");
-        if (choice->first || choice->last)
-            snprintf(text, sizeof text, "-from-%s-%s%d", from, choice->first ? "first" : "last",
-                     choice->first + choice->last);
-        else
-            snprintf(text, sizeof text, "-from-%s-%s%s", from, choice->part ? "" : "layers",
-                     choice->part ? choice->part : layers->text);
-        fits = fits && qg_study_append_id(run->id, text);
-        if (run->freeze) fits = fits && qg_study_append_id(run->id, "-frozen");
-        if (choice->match_index) fits = fits && qg_study_append_id(run->id, "-index");
+        char what[QG_GRAFT_CHOICE_TEXT];
+        qg_graft_choice_what(choice, what);
+        snprintf(text, sizeof text, "-from-%s-%s", from,
+                 choice->way == QG_CHOOSE_PART ? "" : qg_graft_way_name(choice->way));
+        fits = fits && qg_study_append_id(run->id, text) && qg_study_append_id(run->id, what);
+        if (choice->frozen) fits = fits && qg_study_append_id(run->id, "-frozen");
+        if (choice->match == QG_MATCH_INDEX) fits = fits && qg_study_append_id(run->id, "-index");
     }
     static const char *const shown[] = {"game", "from",   "first", "last", "layers",
                                         "part", "freeze", "match", "group"};

@@ -46,7 +46,6 @@ void qg_study_free_run(qg_study_run *run)
 {
     free(run->seeds);
     free(run->snapshots);
-    free((char *)run->choice.part);
 }
 
 void qg_study_free(qg_study *study)

@@ -12,36 +12,68 @@ static int count_part(const qg_architecture *a, const char *part)
     return count;
 }
 
+static qg_status check_part(const qg_architecture *source, const qg_architecture *target,
+                            const char *part, qg_error *error)
+{
+    const int from = count_part(source, part), to = count_part(target, part);
+    if (from == 0 || to == 0)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the %s network has no part '%.60s': parts are those of a split network "
+                       "(--set network=grid-split:32)",
+                       to == 0 ? "new" : "source", part);
+    if (from != to)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the part '%.60s' has %d layers in the source and %d in the target", part,
+                       from, to);
+    return QG_OK;
+}
+
 /* That every layer that is asked for is there. */
 static qg_status check_choice(const qg_architecture *source, const qg_architecture *target,
                               const qg_graft_choice *choice, qg_error *error)
 {
     const int most =
         source->layer_count < target->layer_count ? source->layer_count : target->layer_count;
-    if (choice->first > most || choice->last > most || choice->first < 0 || choice->last < 0)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "%s %d: the networks have %d and %d weighted layers; 1 to %d can be copied",
-                       choice->first ? "--first" : "--last",
-                       choice->first ? choice->first : choice->last, source->layer_count,
-                       target->layer_count, most);
-    for (int l = most; l < QG_MAX_LAYERS; l++)
-        if (choice->layers[l])
-            return qg_fail(error, QG_ERROR_USAGE,
-                           "--layers %d: the networks have %d and %d weighted layers; 1 to %d can "
-                           "be copied",
-                           l + 1, source->layer_count, target->layer_count, most);
-    if (!choice->part) return QG_OK;
-    const int from = count_part(source, choice->part), to = count_part(target, choice->part);
-    if (from == 0 || to == 0)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "the %s network has no part '%.60s': parts are those of a split network "
-                       "(--set network=grid-split:32)",
-                       to == 0 ? "new" : "source", choice->part);
-    if (from != to)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "the part '%.60s' has %d layers in the source and %d in the target",
-                       choice->part, from, to);
-    return QG_OK;
+    int wrong = 0; /* the number that is out of range */
+    if (choice->way == QG_CHOOSE_NONE || (choice->way == QG_CHOOSE_LAYERS && !choice->layers))
+        return qg_fail(error, QG_ERROR_USAGE, "no layer to copy is named");
+    if (choice->way == QG_CHOOSE_PART) return check_part(source, target, choice->part, error);
+    if (choice->way != QG_CHOOSE_LAYERS) {
+        if (choice->count >= 1 && choice->count <= most) return QG_OK;
+        wrong = choice->count;
+    } else {
+        for (wrong = most; wrong < 32 && !(choice->layers >> wrong & 1);)
+            wrong++;
+        if (wrong++ == 32) return QG_OK;
+    }
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "--%s %d: the networks have %d and %d weighted layers; 1 to %d can be copied",
+                   qg_graft_way_name(choice->way), wrong, source->layer_count, target->layer_count,
+                   most);
+}
+
+/* The source's layer that layer t of the target is copied from, -1: none; `next` is the number of
+ * source layers that have been looked through for a part. */
+static int find_source(const qg_architecture *source, const qg_architecture *target,
+                       const qg_graft_choice *choice, int t, int *next)
+{
+    const int from_end = target->layer_count - t; /* 1: the last layer */
+    switch (choice->way) {
+    case QG_CHOOSE_NONE:
+        break;
+    case QG_CHOOSE_FIRST:
+        return t < choice->count ? t : -1;
+    case QG_CHOOSE_LAST:
+        return from_end <= choice->count ? source->layer_count - from_end : -1;
+    case QG_CHOOSE_LAYERS:
+        return choice->layers >> t & 1 ? t : -1;
+    case QG_CHOOSE_PART:
+        if (strcmp(target->layers[t].part, choice->part) != 0) return -1;
+        while (strcmp(source->layers[*next].part, choice->part) != 0)
+            ++*next;
+        return (*next)++;
+    }
+    return -1;
 }
 
 /* Pairs layers of the target with layers of the source: grafted[target].source. */
@@ -51,22 +83,10 @@ static qg_status pair_layers(const qg_architecture *source, const qg_architectur
 {
     const qg_status status = check_choice(source, target, choice, error);
     if (status) return status;
-    int next = 0, copied = 0; /* next: layer of the source's part */
-    for (int t = 0; t < target->layer_count; t++) {
-        int s = -1;
-        if (t < choice->first || choice->layers[t]) s = t;
-        if (t >= target->layer_count - choice->last)
-            s = source->layer_count - (target->layer_count - t);
-        if (choice->part && strcmp(target->layers[t].part, choice->part) == 0) {
-            while (strcmp(source->layers[next].part, choice->part) != 0)
-                next++;
-            s = next++;
-        }
-        grafted[t] = (qg_grafted_layer){s, 0};
-        copied += s >= 0;
-    }
-    if (copied) return QG_OK;
-    return qg_fail(error, QG_ERROR_USAGE, "no layer to copy is named");
+    int next = 0;
+    for (int t = 0; t < target->layer_count; t++)
+        grafted[t] = (qg_grafted_layer){find_source(source, target, choice, t, &next), 0};
+    return QG_OK;
 }
 
 /* "conv 16x10x3x3" or "linear 128x256". */
@@ -123,15 +143,16 @@ static qg_status copy_by_meaning(const qg_network *source, int s, const char *so
 }
 
 static qg_status copy_layer(const qg_network *source, const char *source_actions,
-                            qg_network *target, int t, const char *target_actions, bool match_index,
-                            qg_grafted_layer *grafted, qg_error *error)
+                            qg_network *target, int t, const char *target_actions,
+                            const qg_graft_choice *choice, qg_grafted_layer *grafted,
+                            qg_error *error)
 {
     const int s = grafted->source;
     const qg_layer *from = &source->architecture.layers[s];
     const qg_layer *to = &target->architecture.layers[t];
     const bool last =
         s + 1 == source->architecture.layer_count && t + 1 == target->architecture.layer_count;
-    const bool by_meaning = last && !match_index;
+    const bool by_meaning = last && choice->match == QG_MATCH_MEANING;
     const bool fits = from->kind == to->kind && qg_layer_fan_in(from) == qg_layer_fan_in(to) &&
                       from->in_channels == to->in_channels && from->kernel == to->kernel;
     if (!fits || (!by_meaning && from->outputs != to->outputs)) {
@@ -160,7 +181,7 @@ qg_status qg_graft(const qg_network *source, const char *source_actions, qg_netw
         pair_layers(&source->architecture, &target->architecture, choice, grafted, error);
     for (int t = 0; t < target->architecture.layer_count && !status; t++)
         if (grafted[t].source >= 0)
-            status = copy_layer(source, source_actions, target, t, target_actions,
-                                choice->match_index, &grafted[t], error);
+            status = copy_layer(source, source_actions, target, t, target_actions, choice,
+                                &grafted[t], error);
     return status;
 }

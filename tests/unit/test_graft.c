@@ -12,6 +12,8 @@
 static const char small[] = "[{\"conv\": 4, \"kernel\": 3}, {\"linear\": 6}]";
 static const char deep[] = "[{\"conv\": 4, \"kernel\": 3}, {\"linear\": 9}, {\"linear\": 6}]";
 
+#define CHOOSE(which, n) ((qg_graft_choice){QG_CHOOSE_##which, .count = n})
+
 static qg_error error;
 
 /* A network whose every parameter is `value` + 1000 * layer + place. */
@@ -85,26 +87,97 @@ static void refuses(const char *from, const char *to, const qg_graft_choice *cho
     qg_network_free(&target);
 }
 
+/* -------------------------------------------------------------------------------- choices */
+
+static void test_choices_as_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *label, *what;
+    } cases[] = {
+        {"first 1", "first 1", "1"},
+        {"last 16 frozen", "last 16", "16"},
+        {"layers 1,3 frozen index", "layers 1 3", "1,3"},
+        {"layers 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16 frozen index",
+         "layers 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16"},
+        {"part decision index", "decision", "decision"},
+        {"part abcdefghijklmno", "abcdefghijklmno", "abcdefghijklmno"},
+    };
+    const size_t count = sizeof cases / sizeof *cases;
+    for (size_t i = 0; i < count; i++) {
+        qg_graft_choice choice, other;
+        char text[QG_GRAFT_CHOICE_TEXT];
+        if (qg_graft_choice_parse(cases[i].text, &choice, &error)) fail_msg("%s", error.message);
+        qg_graft_choice_format(&choice, text);
+        assert_string_equal(text, cases[i].text);
+        qg_graft_choice_label(&choice, text);
+        assert_string_equal(text, cases[i].label);
+        qg_graft_choice_what(&choice, text);
+        assert_string_equal(text, cases[i].what);
+        for (size_t j = 0; j < count; j++) {
+            qg_graft_choice_parse(cases[j].text, &other, &error);
+            assert_int_equal(qg_graft_choice_equal(&choice, &other), i == j);
+        }
+    }
+    qg_graft_choice a, b;
+    assert_int_equal(qg_graft_choice_parse(" layers  3,1,1  index frozen ", &a, &error), QG_OK);
+    assert_int_equal(qg_graft_choice_parse("layers 1,3 frozen index", &b, &error), QG_OK);
+    assert_true(qg_graft_choice_equal(&a, &b));
+    assert_true(qg_graft_choice_equal(&(qg_graft_choice){0}, &(qg_graft_choice){0}));
+}
+
+static void test_choices_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "'' is no choice of layers"},
+        {"first", "'first' is no choice of layers"},
+        {"freeze yes", "is no choice of layers"},
+        {"first 3 thawed", "'first 3 thawed' is no choice of layers"},
+        {"first 3                                                                 frozen",
+         "is no choice of layers"},
+        {"middle 3", "'middle' says nothing about layers"},
+        {"first 0", "first: '0' is not a whole number from 1 to 16"},
+        {"last 17", "last: '17' is not a whole number"},
+        {"layers 1,17", "layers: '1,17' is not of the form \"1,3\", from 1 to 16"},
+        {"layers 1,", "layers: '1,'"},
+        {"layers 1;2", "layers: '1;2'"},
+        {"part abcdefghijklmnop", "cannot be the name of a part: 1 to 15 small letters"},
+        {"part ../x", "cannot be the name"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_graft_choice choice;
+        assert_int_equal(qg_graft_choice_parse(cases[i][0], &choice, &error), QG_ERROR_USAGE);
+        if (!strstr(error.message, cases[i][1]))
+            fail_msg("'%s' lacks '%s'", error.message, cases[i][1]);
+    }
+    qg_graft_choice choice = {0};
+    assert_int_equal(qg_graft_choice_set(&choice, "freeze", "perhaps", &error), QG_ERROR_USAGE);
+    assert_int_equal(qg_graft_choice_set(&choice, "match", "name", &error), QG_ERROR_USAGE);
+    assert_string_equal(error.message, "match: 'meaning' or 'index', not 'name'");
+}
+
 /* -------------------------------------------------------------------------------- pairing */
 
 static void test_first_and_last(void **state)
 {
     (void)state;
-    pairs(small, small, &(qg_graft_choice){.first = 1}, (int[]){0, -1, -1});
-    pairs(small, small, &(qg_graft_choice){.first = 3}, (int[]){0, 1, 2});
-    pairs(small, small, &(qg_graft_choice){.last = 1}, (int[]){-1, -1, 2});
-    pairs(small, small, &(qg_graft_choice){.last = 3}, (int[]){0, 1, 2});
-    pairs(small, small, &(qg_graft_choice){.layers = {true, false, true}}, (int[]){0, -1, 2});
+    pairs(small, small, &CHOOSE(FIRST, 1), (int[]){0, -1, -1});
+    pairs(small, small, &CHOOSE(FIRST, 3), (int[]){0, 1, 2});
+    pairs(small, small, &CHOOSE(LAST, 1), (int[]){-1, -1, 2});
+    pairs(small, small, &CHOOSE(LAST, 3), (int[]){0, 1, 2});
+    pairs(small, small, &(qg_graft_choice){QG_CHOOSE_LAYERS, .layers = 1 << 0 | 1 << 2},
+          (int[]){0, -1, 2});
 }
 
 static void test_different_depths(void **state)
 {
     (void)state;
-    pairs(small, deep, &(qg_graft_choice){.first = 1}, (int[]){0, -1, -1, -1});
-    pairs(small, deep, &(qg_graft_choice){.last = 1}, (int[]){-1, -1, -1, 2});
-    pairs(deep, small, &(qg_graft_choice){.last = 1}, (int[]){-1, -1, 3});
-    pairs(deep, small, &(qg_graft_choice){.first = 1}, (int[]){0, -1, -1});
-    pairs("[{\"linear\": 6}]", "[{\"linear\": 72}, {\"linear\": 6}]", &(qg_graft_choice){.last = 1},
+    pairs(small, deep, &CHOOSE(FIRST, 1), (int[]){0, -1, -1, -1});
+    pairs(small, deep, &CHOOSE(LAST, 1), (int[]){-1, -1, -1, 2});
+    pairs(deep, small, &CHOOSE(LAST, 1), (int[]){-1, -1, 3});
+    pairs(deep, small, &CHOOSE(FIRST, 1), (int[]){0, -1, -1});
+    pairs("[{\"linear\": 6}]", "[{\"linear\": 72}, {\"linear\": 6}]", &CHOOSE(LAST, 1),
           (int[]){-1, -1, 1});
 }
 
@@ -116,12 +189,13 @@ static void test_parts(void **state)
     static const char there[] = "[{\"conv\": 4, \"kernel\": 3, \"part\": \"eye\"}, "
                                 "{\"linear\": 5, \"part\": \"eye\"}, "
                                 "{\"linear\": 7, \"part\": \"hand\"}]";
-    const qg_graft_choice eye = {.part = "eye"}, hand = {.part = "hand"};
+    const qg_graft_choice eye = {QG_CHOOSE_PART, .part = "eye"};
+    const qg_graft_choice hand = {QG_CHOOSE_PART, .part = "hand"};
     pairs(here, there, &eye, (int[]){0, 1, -1, -1});
     pairs(there, there, &hand, (int[]){-1, -1, 2, 3});
     refuses(there, here, &hand, "the new network has no part 'hand'");
     refuses(small, there, &eye, "the source network has no part 'eye'");
-    refuses(small, small, &(qg_graft_choice){.part = ""}, "no part ''");
+    refuses(small, small, &(qg_graft_choice){QG_CHOOSE_PART, .part = ""}, "no part ''");
     refuses(
         "[{\"linear\": 5, \"part\": \"eye\"}, {\"linear\": 5, \"part\": \"eye\"}]", there, &eye,
         "the part 'eye' has 3 layers in the source and 2 in the target"); /* with the last one */
@@ -135,7 +209,7 @@ static void test_rows_by_meaning(void **state)
     qg_network source = make(small, 3, 0.5f), target = make(small, 4, 0.25f);
     qg_network before = make(small, 4, 0.25f);
     qg_grafted_layer grafted[QG_MAX_LAYERS];
-    const qg_graft_choice choice = {.last = 1};
+    const qg_graft_choice choice = {QG_CHOOSE_LAST, .count = 1};
     assert_int_equal(qg_graft(&source, "noop,left,right", &target, "right,fire,noop,leftfire",
                               &choice, grafted, &error),
                      QG_OK);
@@ -154,7 +228,7 @@ static void test_no_common_action(void **state)
     (void)state;
     qg_network source = make(small, 3, 0.5f), target = make(small, 3, 0.25f);
     qg_grafted_layer grafted[QG_MAX_LAYERS];
-    qg_graft_choice choice = {.last = 2};
+    qg_graft_choice choice = {QG_CHOOSE_LAST, .count = 2};
     assert_int_equal(
         qg_graft(&source, "up,down,fire", &target, "noop,left,right", &choice, grafted, &error),
         QG_ERROR_USAGE);
@@ -162,7 +236,7 @@ static void test_no_common_action(void **state)
     assert_int_equal(qg_graft(&source, "", &target, "noop,left,right", &choice, grafted, &error),
                      QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "(unknown)"));
-    choice.match_index = true;
+    choice.match = QG_MATCH_INDEX;
     assert_int_equal(qg_graft(&source, "", &target, "noop,left,right", &choice, grafted, &error),
                      QG_OK);
     assert_int_equal(grafted[2].rows, 3);
@@ -176,25 +250,27 @@ static void test_no_common_action(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    refuses(small, deep, &(qg_graft_choice){.first = 4}, "--first 4: the networks have 3 and 4");
-    refuses(small, deep, &(qg_graft_choice){.last = 4}, "1 to 3 can be copied");
-    refuses(small, small, &(qg_graft_choice){.first = -1}, "--first -1");
-    refuses(small, small, &(qg_graft_choice){.layers = {true, [5] = true}}, "--layers 6");
+    refuses(small, deep, &CHOOSE(FIRST, 4), "--first 4: the networks have 3 and 4");
+    refuses(small, deep, &CHOOSE(LAST, 4), "1 to 3 can be copied");
+    refuses(small, small, &CHOOSE(FIRST, -1), "--first -1");
+    refuses(small, small, &(qg_graft_choice){QG_CHOOSE_LAYERS, .layers = 1 << 0 | 1 << 5},
+            "--layers 6");
     refuses(small, small, &(qg_graft_choice){0}, "no layer to copy is named");
-    refuses(small, deep, &(qg_graft_choice){.first = 2},
+    refuses(small, deep, &CHOOSE(FIRST, 2),
             "fc1 of the source (linear 6x64) does not fit fc1 of the target (linear 9x64)");
-    refuses(deep, small, &(qg_graft_choice){.last = 2},
+    refuses(deep, small, &CHOOSE(LAST, 2),
             "fc2 of the source (linear 6x9) does not fit fc1 of the target (linear 6x64)");
-    refuses(small, "[{\"conv\": 4, \"kernel\": 2}, {\"linear\": 6}]",
-            &(qg_graft_choice){.first = 1},
+    refuses(small, "[{\"conv\": 4, \"kernel\": 2}, {\"linear\": 6}]", &CHOOSE(FIRST, 1),
             "conv1 of the source (conv 4x2x3x3) does not fit conv1 of the target (conv 4x2x2x2)");
-    refuses(small, small, &(qg_graft_choice){.last = 1, .match_index = true},
+    refuses(small, small, &(qg_graft_choice){QG_CHOOSE_LAST, .count = 1, .match = QG_MATCH_INDEX},
             "the numbers of actions differ");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choices_as_text),
+        cmocka_unit_test(test_choices_that_are_none),
         cmocka_unit_test(test_first_and_last),
         cmocka_unit_test(test_different_depths),
         cmocka_unit_test(test_parts),
