@@ -2,6 +2,7 @@
 
 #include "report/gnuplot.h"
 #include "base/text.h"
+#include "transfer/similarity_json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -230,18 +231,6 @@ static json_t *profile_to_json(const qg_profile *p)
                      "moving", a->moving);
 }
 
-static json_t *pair_to_json(const similarity_results *r, int a, int b)
-{
-    const qg_similarity *s = &r->pairs[a][b];
-    return json_pack("{s:[s, s], s:s, s:f, s:f, s:b, s:b, s:f, s:f, s:f, s:f, s:f}", "games",
-                     r->profiles[a].domain, r->profiles[b].domain, "class",
-                     qg_closeness_name(s->closeness), "grade", s->grade, "actions", s->actions,
-                     "same_actions", s->same_actions, "same_family", s->same_family, "visual",
-                     s->visual, "colour_distance", s->colour_distance, "size_distance",
-                     s->size_distance, "aspect_distance", s->aspect_distance, "motion_distance",
-                     s->motion_distance);
-}
-
 static json_t *networks_to_json(const similarity_results *r)
 {
     json_t *layers = json_array();
@@ -266,7 +255,10 @@ int similarity_print_json(const similarity_results *r)
         json_t *row = json_array();
         for (int b = 0; b < r->count; b++) {
             json_array_append_new(row, json_real(r->pairs[a][b].grade));
-            if (b > a) json_array_append_new(pairs, pair_to_json(r, a, b));
+            if (b > a) {
+                const char *const domains[] = {r->profiles[a].domain, r->profiles[b].domain};
+                json_array_append_new(pairs, qg_similarity_to_json(domains, &r->pairs[a][b]));
+            }
         }
         json_array_append_new(grades, row);
     }

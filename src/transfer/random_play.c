@@ -4,14 +4,25 @@
 
 #include <stdlib.h>
 
-static qg_status play(qg_domain *domain, int64_t steps, uint32_t seed, uint8_t *observation,
-                      qg_random_play_visit *visit, void *context, qg_error *error)
+/* QG_STOPPED when it is to end. */
+static qg_status watch_step(const qg_play_watch *watch, int64_t step, qg_error *error)
+{
+    if (!watch) return QG_OK;
+    if (watch->progress && step % 256 == 0) watch->progress(watch->context, step);
+    return watch->stop && *watch->stop ? qg_fail(error, QG_STOPPED, "stopped during random play")
+                                       : QG_OK;
+}
+
+static qg_status play(qg_domain *domain, int64_t steps, uint32_t seed, const qg_play_watch *watch,
+                      uint8_t *observation, qg_random_play_visit *visit, void *context,
+                      qg_error *error)
 {
     qg_random random = qg_random_stream(seed, "rollout");
     const uint64_t actions = (uint64_t)domain->game->action_count;
     bool ended = true;
     for (int64_t i = 0; i < steps; i++) {
-        qg_status status = QG_OK;
+        qg_status status = watch_step(watch, i, error);
+        if (status) return status;
         if (ended) {
             status = qg_domain_reset(domain, 0, observation, error);
             if (!status) status = visit(context, domain, -1, observation, error);
@@ -27,7 +38,7 @@ static qg_status play(qg_domain *domain, int64_t steps, uint32_t seed, uint8_t *
     return QG_OK;
 }
 
-qg_status qg_random_play(const char *name, int64_t steps, uint32_t seed,
+qg_status qg_random_play(const char *name, int64_t steps, uint32_t seed, const qg_play_watch *watch,
                          qg_random_play_visit *visit, void *context, qg_error *error)
 {
     const qg_domain_options options = {.seed = seed, .sticky = -1};
@@ -36,7 +47,7 @@ qg_status qg_random_play(const char *name, int64_t steps, uint32_t seed,
     if (status) return status;
     const size_t size = qg_observation_size(&domain->shape);
     uint8_t *observation = malloc(size);
-    status = observation ? play(domain, steps, seed, observation, visit, context, error)
+    status = observation ? play(domain, steps, seed, watch, observation, visit, context, error)
                          : qg_fail_memory(error, "a screen", size);
     free(observation);
     qg_domain_close(domain);

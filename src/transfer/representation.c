@@ -259,7 +259,7 @@ qg_status qg_representation_compare(const char *const domains[2],
         status = qg_fail(error, QG_ERROR_USAGE, "%s gives the networks %d screens, %s gives %d",
                          domains[0], samples[0].parts, domains[1], samples[1].parts);
     for (int side = 0; side < 2 && !status; side++)
-        status = qg_random_play(domains[side], frames, seed, visit, &samples[side], error);
+        status = qg_random_play(domains[side], frames, seed, NULL, visit, &samples[side], error);
     if (!status) {
         *r = (qg_representation){.layer_count = a->layer_count,
                                  .states = {samples[0].taken, samples[1].taken}};

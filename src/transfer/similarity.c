@@ -1,7 +1,7 @@
 /* Profiles of domains, and what follows from two of them. */
 #include <qgraft/similarity.h>
 
-#include "transfer/random_play.h"
+#include "transfer/profile.h"
 #include "transfer/visual.h"
 
 #include <assert.h>
@@ -80,19 +80,25 @@ static qg_status record(void *context, qg_domain *domain, int64_t step, const ui
     return QG_OK;
 }
 
-qg_status qg_profile_create(const char *domain, int64_t frames, uint32_t seed, qg_profile *profile,
-                            qg_error *error)
+qg_status qg_profile_play(const char *domain, int64_t frames, uint32_t seed,
+                          const qg_play_watch *watch, qg_profile *profile, qg_error *error)
 {
     assert(2 <= frames && frames <= QG_SIMILARITY_MOST_FRAMES);
     *profile = (qg_profile){.frames = frames};
     qg_status status = qg_domain_resolve(domain, &profile->game, profile->domain, error);
     if (status) return status;
     recording r = {.frames = frames};
-    status = qg_random_play(profile->domain, frames, seed, record, &r, error);
+    status = qg_random_play(profile->domain, frames, seed, watch, record, &r, error);
     if (!status) status = qg_appearance_measure(&r.film, &profile->appearance, error);
     free(r.pixels);
     free(r.begins);
     return status;
+}
+
+qg_status qg_profile_create(const char *domain, int64_t frames, uint32_t seed, qg_profile *profile,
+                            qg_error *error)
+{
+    return qg_profile_play(domain, frames, seed, NULL, profile, error);
 }
 
 void qg_profile_free(qg_profile *profile)

@@ -1,0 +1,13 @@
+/* Profiles of domains, made under the eyes of somebody. */
+#ifndef QG_PROFILE_H
+#define QG_PROFILE_H
+
+#include <qgraft/similarity.h>
+
+#include "transfer/random_play.h"
+
+/* qg_profile_create; `watch` may be NULL. */
+qg_status qg_profile_play(const char *domain, int64_t frames, uint32_t seed,
+                          const qg_play_watch *watch, qg_profile *profile, qg_error *error);
+
+#endif

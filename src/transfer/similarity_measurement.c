@@ -1,0 +1,144 @@
+/* How alike two games are, as a file. */
+#include <qgraft/measurement.h>
+
+#include "agent/run_yaml.h"
+#include "base/text.h"
+#include "transfer/measurement_folder.h"
+#include "transfer/profile.h"
+#include "transfer/similarity_json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char file_name[] = "similarity.json";
+
+/* ------------------------------------------------------------------------------------- JSON */
+
+json_t *qg_similarity_to_json(const char *const domains[2], const qg_similarity *s)
+{
+    return json_pack("{s:[s, s], s:s, s:f, s:f, s:b, s:b, s:f, s:f, s:f, s:f, s:f}", "games",
+                     domains[0], domains[1], "class", qg_closeness_name(s->closeness), "grade",
+                     s->grade, "actions", s->actions, "same_actions", s->same_actions,
+                     "same_family", s->same_family, "visual", s->visual, "colour_distance",
+                     s->colour_distance, "size_distance", s->size_distance, "aspect_distance",
+                     s->aspect_distance, "motion_distance", s->motion_distance);
+}
+
+static bool read_class(const json_t *json, qg_closeness *closeness)
+{
+    const char *name = json_string_value(json_object_get(json, "class"));
+    for (*closeness = QG_IN_DOMAIN; name && *closeness <= QG_FAR; ++*closeness)
+        if (strcmp(name, qg_closeness_name(*closeness)) == 0) return true;
+    return false;
+}
+
+/* The first key whose value is not what it should be; NULL: all are. */
+static const char *read_json(const json_t *json, qg_similarity *s)
+{
+    const struct {
+        const char *key;
+        double *value;
+    } shares[] = {{"grade", &s->grade},
+                  {"actions", &s->actions},
+                  {"visual", &s->visual},
+                  {"colour_distance", &s->colour_distance},
+                  {"size_distance", &s->size_distance},
+                  {"aspect_distance", &s->aspect_distance},
+                  {"motion_distance", &s->motion_distance}};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (!qg_measurement_real(json, shares[i].key, shares[i].value) || *shares[i].value < 0 ||
+            *shares[i].value > 1)
+            return shares[i].key;
+    const json_t *actions = json_object_get(json, "same_actions");
+    const json_t *family = json_object_get(json, "same_family");
+    s->same_actions = json_is_true(actions);
+    s->same_family = json_is_true(family);
+    if (!json_is_boolean(actions)) return "same_actions";
+    if (!json_is_boolean(family)) return "same_family";
+    return read_class(json, &s->closeness) ? NULL : "class";
+}
+
+/* -------------------------------------------------------------------------------- measuring */
+
+typedef struct pair {
+    char domains[2][QG_DOMAIN_NAME]; /* normalised */
+    int64_t frames, played;          /* of each; of those before */
+    uint32_t seed;
+    const qg_measurement_options *options;
+} pair;
+
+static void show(void *context, int64_t step)
+{
+    const pair *p = context;
+    if (p->options->progress)
+        p->options->progress(p->options->context, p->played + step, 2 * p->frames);
+}
+
+static qg_status measure(void *context, json_t **result, qg_error *error)
+{
+    pair *p = context;
+    const qg_play_watch watch = {show, p, p->options->stop};
+    qg_profile profiles[2] = {0};
+    qg_status status = QG_OK;
+    for (int i = 0; i < 2 && !status; i++, p->played += p->frames)
+        status = qg_profile_play(p->domains[i], p->frames, p->seed, &watch, &profiles[i], error);
+    if (!status) {
+        qg_similarity similarity;
+        qg_similarity_compare(&profiles[0], &profiles[1], &similarity);
+        *result =
+            qg_similarity_to_json((const char *const[]){p->domains[0], p->domains[1]}, &similarity);
+        if (!*result || json_object_set_new(*result, "frames", json_integer(p->frames)) ||
+            json_object_set_new(*result, "seed", json_integer(p->seed)))
+            status = qg_fail_memory(error, file_name, 512);
+    }
+    qg_profile_free(&profiles[0]);
+    qg_profile_free(&profiles[1]);
+    return status;
+}
+
+/* The text of run.yaml in *text, NULL after a failure. */
+static qg_status describe(const pair *p, char **text, qg_error *error)
+{
+    size_t size = 0;
+    *text = NULL;
+    FILE *out = qg_text_stream(text, &size);
+    if (!out) return qg_fail_memory(error, "run.yaml", 512);
+    fprintf(out, "# How alike two games are; the same values give the same file.\n");
+    fprintf(out, "qgraft: %s\nmeasured: similarity\ndomains: [", QG_VERSION);
+    qg_yaml_string(out, p->domains[0]);
+    fputs(", ", out);
+    qg_yaml_string(out, p->domains[1]);
+    fprintf(out, "]\nseed: %" PRIu32 "\nframes: %" PRId64 "\n", p->seed, p->frames);
+    return fclose(out) == 0 ? QG_OK : qg_fail_memory(error, "run.yaml", size);
+}
+
+qg_status qg_similarity_measure(const char *const domains[2], int64_t frames, uint32_t seed,
+                                const qg_measurement_options *options, bool *was_complete,
+                                qg_error *error)
+{
+    pair p = {.frames = frames, .seed = seed, .options = options};
+    char *run = NULL;
+    qg_status status = QG_OK;
+    for (int i = 0; i < 2 && !status; i++) {
+        const qg_game *game;
+        status = qg_domain_resolve(domains[i], &game, p.domains[i], error);
+    }
+    if (!status) status = describe(&p, &run, error);
+    if (!status)
+        status = qg_measurement_do(options, run, file_name, measure, &p, was_complete, error);
+    free(run);
+    return status;
+}
+
+qg_status qg_similarity_read(const char *folder, qg_similarity *similarity, qg_error *error)
+{
+    json_t *json;
+    qg_status status = qg_measurement_read(folder, file_name, &json, error);
+    const char *wrong = status ? NULL : read_json(json, similarity);
+    if (wrong)
+        status = qg_fail(error, QG_ERROR_DATA, "%s/%s: '%s' is not what it should be", folder,
+                         file_name, wrong);
+    json_decref(json);
+    return status;
+}
