@@ -1,8 +1,13 @@
-/* Feeds the readers of run.yaml and process.yaml: those that go on with a run, and the report's. */
+/* Feeds the readers of run.yaml and process.yaml (those that go on with a run, and the report's) and
+ * of what measurements found. */
 #include "fuzz.h"
+
+#include <qgraft/measurement.h>
 
 #include "agent/run_yaml.h"
 #include "report/run_facts.h"
+
+#include <math.h>
 
 static const char ours[] = "# One run of qgraft; the same values give the same files.\n"
                            "qgraft: 0.1.0\ninstruction_set: avx2\n"
@@ -14,6 +19,19 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc, (void)argv;
     make_scratch();
     return 0;
+}
+
+static void read_measurements(void)
+{
+    qg_error error;
+    qg_similarity similarity;
+    double score;
+    qg_status status = qg_random_score_read(scratch, &score, &error);
+    check_said(status, &error);
+    CHECK(status || isfinite(score));
+    status = qg_similarity_read(scratch, &similarity, &error);
+    check_said(status, &error);
+    CHECK(status || (similarity.grade >= 0 && similarity.grade <= 1));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -32,5 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     scratch_write(scratch_path("process.yaml"), data, size);
     check_said(qg_run_look(scratch, &state, &error), &error);
     qg_run_facts_read(scratch, &facts);
+    scratch_write(scratch_path("random-score.json"), data, size);
+    scratch_write(scratch_path("similarity.json"), data, size);
+    read_measurements();
     return 0;
 }
