@@ -16,7 +16,7 @@ lint: NEEDS := lint
 test-slurm: NEEDS := slurm
 
 all: configure ## build the program (build/release/src/cli/qgraft)
-	@ninja -C $(BUILD)/release --quiet
+	@ninja -C $(BUILD)/release --quiet products
 
 configure:
 	@scripts/install-deps.sh build $(NEEDS)
@@ -38,6 +38,7 @@ test-slurm: all ## studies on a real Slurm, started for the test
 
 soak: all ## kill and resume runs for SECONDS (default 600); let every call fail; valgrind
 	@scripts/install-deps.sh test atari soak
+	@ninja -C $(BUILD)/release --quiet test-tools
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"
 	@QGRAFT_ATARI="$(TEST_ATARI)" scripts/soak.sh $(BUILD)/release $(BUILD)/venv/bin/python $(SECONDS)

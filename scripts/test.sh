@@ -12,12 +12,17 @@ part() {
     echo "== $1 ($((SECONDS - began)) s)"
 }
 
-build() { # NAME MESON_OPTION...
-    [[ -f $root/$1/build.ninja ]] || meson setup "$root/$1" "${@:2}" >"$root/$1.setup" 2>&1 || {
-        cat "$root/$1.setup"
+build() { # NAME TARGETS MESON_OPTION...
+    local folder=$root/$1 targets
+    read -r -a targets <<<"$2"
+    [[ -f $folder/build.ninja ]] || meson setup "$folder" "${@:3}" >"$folder.setup" 2>&1 || {
+        cat "$folder.setup"
         exit 1
     }
-    ninja -C "$root/$1" --quiet
+    # A folder configured before the tests' packages were there looks for them again.
+    grep -q '^build unit-tests:' "$folder/build.ninja" ||
+        meson setup --reconfigure "$folder" >"$folder.setup"
+    ninja -C "$folder" --quiet "${targets[@]}"
 }
 
 # ThreadSanitizer of GCC 12 cannot map its shadow where the kernel randomises many address bits.
@@ -28,15 +33,15 @@ fi
 sanitized=(--buildtype=debugoptimized -Doptimization=1 -Dc_args=-fno-sanitize-recover=all)
 
 part "unit tests, release"
-build release
+build release "products unit-tests test-tools"
 meson test -C "$root/release" --no-rebuild --print-errorlogs
 
 part "unit tests, address and undefined-behaviour sanitizers"
-build asan "${sanitized[@]}" -Db_sanitize=address,undefined
+build asan unit-tests "${sanitized[@]}" -Db_sanitize=address,undefined
 meson test -C "$root/asan" --no-rebuild --print-errorlogs --suite unit --timeout-multiplier 5
 
 part "threaded tests, thread sanitizer"
-build tsan "${sanitized[@]}" -Db_sanitize=thread
+build tsan threaded-tests "${sanitized[@]}" -Db_sanitize=thread
 "${fixed_addresses[@]}" meson test -C "$root/tsan" --no-rebuild --print-errorlogs --suite threads \
     --timeout-multiplier 10
 
