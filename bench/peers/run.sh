@@ -15,7 +15,7 @@ if [[ ! -x $qgraft ]]; then
     echo "run.sh: $qgraft is missing: run make, or set QGRAFT" >&2
     exit 1
 fi
-scripts/install-deps.sh peers
+scripts/packages.sh check build peers
 mkdir -p build
 scripts/test-venv.sh "$venv" bench/peers
 
