@@ -2,6 +2,7 @@
 # name what is missing and the command that installs it.
 BUILD  := build
 QGRAFT := $(BUILD)/release/src/cli/qgraft
+PREFIX := /usr/local
 
 # The emulator and the ROMs for the tests: QGRAFT_ATARI, or the place of `make atari` if it is
 # complete, or a copy in the build folder.
@@ -29,8 +30,8 @@ setup-%:
 check-%:
 	@scripts/packages.sh check build $*
 
-install: all ## install the program, the library and its headers
-	@meson install -C $(BUILD)/release --no-rebuild
+install: all ## install the program, the library and its headers: PREFIX (default /usr/local), DESTDIR
+	@scripts/install.sh $(BUILD)/release "$(PREFIX)"
 
 demo: setup-demo ## run a small study on the built-in games and write its report; installs what it needs
 	@$(MAKE) --no-print-directory all
