@@ -8,8 +8,11 @@ it then needs):
 
 A hash that changes is a result that changes: the commit that records it says why. The hashes do not
 depend on the instruction set, the number of threads, the folder or a stop in between, which is tested
-here too. Every command is short, but learns: it explores less and less, has updates, several copies
-to the target, evaluations and episodes."""
+here too. They do depend on the C library's exp and log in the tables of a distillation, whose last
+digit is another one on a processor without FMA.
+
+Every command is short, but learns: it explores less and less, has updates, several copies to the
+target, evaluations and episodes."""
 
 import csv
 import functools
@@ -18,6 +21,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,7 +118,7 @@ CASES = {
     "atari-last-frozen": "graft atari-breakout/last.safetensors --to space_invaders --last 1 "
                          "--freeze --steps 700 --threads 1 --set eval_steps=400",
     "atari-first-free": "graft atari-invaders/best.safetensors --to breakout --first 2 --steps 700 "
-                        "--threads 1",
+                        "--threads 2",
     "atari-distill": "distill atari-invaders/best.safetensors --samples 400 --threads 1 "
                      "--temperature 0.002 --set log_every=50 --set eval_every=200 "
                      "--set eval_steps=300 --set minibatch=8 --set eval_epsilon=0.3",
@@ -266,11 +270,8 @@ def test_another_seed_is_seen(root, name):
 
 
 @pytest.mark.parametrize("name, words", [
-    *(pytest.param(name, words, marks=marks(name), id=f"{name}{words.replace(' ', '-')}")
-      for name, words in (("regularised", "--threads 2"), ("regularised", "--isa avx2"),
-                          ("tiny", "--isa portable"), ("distill-tiny", "--isa portable"),
-                          ("first-frozen", "--threads 2"), ("distill-two", "--threads 2"),
-                          ("atari-first-free", "--threads 2"))),
+    ("regularised", "--threads 2"), ("first-frozen", "--threads 2"), ("distill-two", "--threads 2"),
+    ("regularised", "--isa avx2"), ("tiny", "--isa portable"), ("distill-tiny", "--isa portable"),
 ])
 def test_another_way(root, name, words):
     """More threads and another instruction set give the same bits. (The portable one is slow.)"""
@@ -282,25 +283,33 @@ def test_another_way(root, name, words):
     assert hashes(root, out) == golden(name)
 
 
+def stop(root, words, table):
+    """Runs a command until its table has two rows, and stops it. A busy machine may be too late
+    for that: then again."""
+    for _ in range(20):
+        shutil.rmtree(table.parent, ignore_errors=True)
+        process = subprocess.Popen([QGRAFT, *words], cwd=root, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and (not table.exists() or table.read_bytes().count(b"\n") < 3):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        stderr = process.communicate(timeout=60)[1]
+        if process.returncode != 0:
+            break
+    assert process.returncode == 130 and "--resume" in stderr, stderr
+
+
 @pytest.mark.parametrize("name, table", [("breakout", "training.csv"),
                                          ("last-frozen", "training.csv"),
                                          ("distill-two", "distillation.csv")])
 def test_stopped_and_resumed(root, name, table):
     """Stopped in the middle, and gone on with, a run ends as if nobody had stopped it."""
     made(root, name)
-    words, table = command(name, f"{name}-stopped"), root / f"{name}-stopped" / table
-    process = subprocess.Popen([QGRAFT, *words], cwd=root, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not table.exists() or table.read_bytes().count(b"\n") < 3:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
-    stderr = process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and "--resume" in stderr, stderr
-    step = int(re.search(r"step: (\d+)", (table.parent / "process.yaml").read_text())[1])
-    begun = json.loads(call(root, [*words, "--resume", "--json"]))["begun_at"]
-    assert begun == step > 0
-    assert hashes(root, f"{name}-stopped") == golden(name)
+    folder = f"{name}-stopped"
+    words = command(name, folder)
+    stop(root, words, root / folder / table)
+    step = int(re.search(r"step: (\d+)", (root / folder / "process.yaml").read_text())[1])
+    assert json.loads(call(root, [*words, "--resume", "--json"]))["begun_at"] == step > 0
+    assert hashes(root, folder) == golden(name)
 
 
 # ---- Recording ----
