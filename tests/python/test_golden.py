@@ -12,7 +12,7 @@ here too. They do depend on the C library's exp and log in the tables of a disti
 digit is another one on a processor without FMA.
 
 Every command is short, but learns: it explores less and less, has updates, several copies to the
-target, evaluations and episodes."""
+target, evaluations and episodes. With QGRAFT_GOLDEN=all (make soak) studies/demo.yaml is run, too."""
 
 import csv
 import functools
@@ -35,6 +35,7 @@ import test_update
 
 QGRAFT = os.environ.get("QGRAFT")
 EMULATOR = os.environ.get("QGRAFT_ATARI")
+ALL = os.environ.get("QGRAFT_GOLDEN") == "all"
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden.json"
 pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
@@ -97,6 +98,7 @@ CASES = {
     "from-distilled": "graft distill-two/last.safetensors --to minatar/seaquest --last 2 --freeze",
     # ---- Studies ----
     "study": "run small.yaml",
+    "demo": "run demo.yaml",
     # ---- Questions ----
     "evaluate": "evaluate first-free/best.safetensors --steps 3k --seed 6",
     "evaluate-noop": "evaluate seaquest/last.safetensors --steps 3k --epsilon 0.3 --noop-max 9 "
@@ -204,6 +206,7 @@ def made(root, name):
 def prepare(root):
     """The inputs of the cases that no case makes."""
     (root / "small.yaml").write_text(json.dumps(STUDY))  # JSON is YAML
+    shutil.copy(HERE.parents[1] / "studies/demo.yaml", root)
     for kind in ("grid", "nature"):
         test_update.Files(root, kind, 9, moments=True)
         for file in ("online", "target", "batch"):
@@ -221,7 +224,7 @@ def golden(name):
 def marks(name):
     if is_atari(name):
         return pytest.mark.skipif(not EMULATOR, reason="QGRAFT_ATARI does not name the emulator")
-    return ()
+    return pytest.mark.skipif(name == "demo" and not ALL, reason="minutes long: make soak")
 
 
 def cases(names):
