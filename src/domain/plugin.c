@@ -134,10 +134,10 @@ static qg_status check_plugin(const char *path, const qg_plugin *plugin, qg_erro
 /* ---------------------------------------------------------------------------- the methods */
 
 /* What the library keeps of a game beside its own state. */
-typedef struct progress {
+typedef struct plugin_progress {
     int32_t last; /* the action that was played last */
     qg_random random;
-} progress;
+} plugin_progress;
 
 typedef struct own_game {
     const qg_plugin *plugin;
@@ -146,7 +146,7 @@ typedef struct own_game {
     double sticky;
     int frame_skip;
     bool break_on_life;
-    progress progress;
+    plugin_progress progress;
 } own_game;
 
 /* The plugin's error under the name of its game. */
@@ -191,7 +191,7 @@ static qg_status reset(void *object, int noops, uint8_t *observation, qg_error *
 static qg_status play_frame(own_game *game, int action, qg_step *sum, uint8_t *observation,
                             qg_error *error)
 {
-    progress *p = &game->progress;
+    plugin_progress *p = &game->progress;
     if (game->sticky > 0 && qg_random_uniform(&p->random) < game->sticky) action = p->last;
     p->last = action;
     qg_step frame = {0};
@@ -222,11 +222,11 @@ static qg_status step(void *object, int action, qg_step *result, uint8_t *observ
 }
 
 /* A saved state: this header, the plugin's bytes, the CRC-32 of both. */
-typedef struct saved_header {
+typedef struct plugin_header {
     char magic[8];
     char name[QG_DOMAIN_NAME];
-    progress progress;
-} saved_header;
+    plugin_progress progress;
+} plugin_header;
 
 static const char saved_magic[8] = "QGPLUG1";
 
@@ -241,7 +241,7 @@ static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *err
     const qg_status status = game->plugin->methods.save(game->self, &bare, &bare_size, &inner);
     if (status != QG_OK) return blame(game->name, status, &inner, error);
 
-    saved_header header = {.progress = game->progress};
+    plugin_header header = {.progress = game->progress};
     uint32_t crc;
     const size_t total = sizeof header + bare_size + sizeof crc;
     uint8_t *data = malloc(total);
@@ -264,7 +264,7 @@ static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *err
 static qg_status restore(void *object, const uint8_t *state, size_t size, qg_error *error)
 {
     own_game *game = object;
-    saved_header header;
+    plugin_header header;
     uint32_t crc;
     if (!game->plugin->methods.restore)
         return qg_fail(error, QG_ERROR_USAGE, "%s: its plugin cannot restore a game", game->name);

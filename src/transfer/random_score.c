@@ -11,21 +11,21 @@
 
 static const char file_name[] = "random-score.json";
 
-typedef struct player {
+typedef struct random_player {
     char domain[QG_DOMAIN_NAME]; /* normalised */
     const qg_settings *settings;
     int64_t steps;
     uint32_t seed;
     const qg_measurement_options *options;
-} player;
+} random_player;
 
 static void show(void *context, int64_t step)
 {
-    const player *p = context;
+    const random_player *p = context;
     if (p->options->progress) p->options->progress(p->options->context, step, p->steps);
 }
 
-static qg_status play(const player *p, qg_evaluation *evaluation, qg_error *error)
+static qg_status play(const random_player *p, qg_evaluation *evaluation, qg_error *error)
 {
     const qg_domain_options domain_options = {
         .seed = p->seed, .frame_skip = p->settings->frame_skip, .sticky = p->settings->sticky};
@@ -47,7 +47,7 @@ static qg_status play(const player *p, qg_evaluation *evaluation, qg_error *erro
 
 static qg_status measure(void *context, json_t **result, qg_error *error)
 {
-    const player *p = context;
+    const random_player *p = context;
     qg_evaluation e;
     const qg_status status = play(p, &e, error);
     if (status) return status;
@@ -59,7 +59,7 @@ static qg_status measure(void *context, json_t **result, qg_error *error)
 }
 
 /* The text of run.yaml in *text, NULL after a failure. */
-static qg_status describe(const player *p, char **text, qg_error *error)
+static qg_status describe(const random_player *p, char **text, qg_error *error)
 {
     size_t size = 0;
     *text = NULL;
@@ -78,7 +78,7 @@ qg_status qg_random_score_measure(const char *domain, const qg_settings *setting
                                   uint32_t seed, const qg_measurement_options *options,
                                   bool *was_complete, qg_error *error)
 {
-    player p = {.settings = settings, .steps = steps, .seed = seed, .options = options};
+    random_player p = {.settings = settings, .steps = steps, .seed = seed, .options = options};
     const qg_game *game;
     char *run = NULL;
     qg_status status = qg_domain_resolve(domain, &game, p.domain, error);

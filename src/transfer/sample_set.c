@@ -21,19 +21,19 @@ enum { WRITE_BACK = 4 << 20 }; /* bytes that are started on their way to the dis
 
 enum { HEADER = 512, VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
 
-typedef struct header {
+typedef struct samples_header {
     char magic[16];
     uint32_t version, byte_order;
     uint64_t record; /* bytes of a sample */
     qg_sample_source source;
     uint32_t data_crc;   /* of all records */
     uint32_t header_crc; /* of everything before it */
-} header;
+} samples_header;
 
 static const char magic[16] = "qgraft samples\n";
 
 _Static_assert(sizeof(qg_sample_source) == 248, "no padding in what files hold");
-_Static_assert(sizeof(header) == 288, "no padding in what files hold");
+_Static_assert(sizeof(samples_header) == 288, "no padding in what files hold");
 
 struct qg_sample_set {
     qg_sample_source source;
@@ -200,20 +200,20 @@ int64_t qg_sample_set_added(const qg_sample_set *set)
     return set->added;
 }
 
-static uint32_t crc_of_header(const header *h)
+static uint32_t crc_of_header(const samples_header *h)
 {
-    return (uint32_t)crc32_z(0, (const uint8_t *)h, offsetof(header, header_crc));
+    return (uint32_t)crc32_z(0, (const uint8_t *)h, offsetof(samples_header, header_crc));
 }
 
 qg_status qg_sample_set_finish(qg_sample_set *set, qg_error *error)
 {
     assert(set->added == set->source.count);
     if (!set->temporary) return QG_OK; /* needed by this run only */
-    header h = {.version = VERSION,
-                .byte_order = BYTE_ORDER_MARK,
-                .record = set->record,
-                .source = set->source,
-                .data_crc = set->crc};
+    samples_header h = {.version = VERSION,
+                        .byte_order = BYTE_ORDER_MARK,
+                        .record = set->record,
+                        .source = set->source,
+                        .data_crc = set->crc};
     memcpy(h.magic, magic, sizeof magic);
     h.header_crc = crc_of_header(&h);
     memcpy(set->map, &h, sizeof h);
@@ -293,7 +293,7 @@ static qg_status compare(const char *path, const qg_sample_source *has,
 }
 
 /* The header, checked against itself: the sum over it makes sure that it is one of ours. */
-static qg_status read_header(const char *path, int file, header *h, qg_error *error)
+static qg_status read_header(const char *path, int file, samples_header *h, qg_error *error)
 {
     ssize_t got;
     do
@@ -350,7 +350,7 @@ static qg_status check_size(const qg_sample_set *set, int file, qg_error *error)
 static qg_status open_complete(qg_sample_set *set, int file, const volatile sig_atomic_t *stop,
                                qg_error *error)
 {
-    header h;
+    samples_header h;
     qg_status status = read_header(set->path, file, &h, error);
     if (!status) status = compare(set->path, &h.source, &set->source, error);
     if (!status) status = check_size(set, file, error);

@@ -152,17 +152,17 @@ static double moving_share(const survey *s)
 
 /* --------------------------------------------------------------------------- distributions */
 
-typedef struct entry {
+typedef struct weighted_value {
     double value, weight;
-} entry;
+} weighted_value;
 
 static int by_value(const void *a, const void *b)
 {
-    const double x = ((const entry *)a)->value, y = ((const entry *)b)->value;
+    const double x = ((const weighted_value *)a)->value, y = ((const weighted_value *)b)->value;
     return (x > y) - (x < y);
 }
 
-static qg_status make_distribution(entry *entries, size_t count, qg_distribution *d,
+static qg_status make_distribution(weighted_value *entries, size_t count, qg_distribution *d,
                                    qg_error *error)
 {
     qsort(entries, count, sizeof *entries, by_value);
@@ -181,17 +181,17 @@ static qg_status make_distribution(entry *entries, size_t count, qg_distribution
     return QG_OK;
 }
 
-static size_t list_sizes(const survey *s, entry *entries)
+static size_t list_sizes(const survey *s, weighted_value *entries)
 {
     size_t count = 0;
     for (size_t area = 1; area <= s->pixels; area++)
         if (s->areas[area])
             entries[count++] =
-                (entry){log((double)area / (double)s->pixels), (double)s->areas[area]};
+                (weighted_value){log((double)area / (double)s->pixels), (double)s->areas[area]};
     return count;
 }
 
-static size_t list_aspects(const survey *s, entry *entries)
+static size_t list_aspects(const survey *s, weighted_value *entries)
 {
     const int height = s->film->height, width = s->film->width;
     size_t count = 0;
@@ -200,7 +200,7 @@ static size_t list_aspects(const survey *s, entry *entries)
             const uint64_t seen = s->boxes[h * (width + 1) + w];
             if (seen) /* both products are exact: equal aspects are equal numbers */
                 entries[count++] =
-                    (entry){log((double)(w * height) / (double)(h * width)), (double)seen};
+                    (weighted_value){log((double)(w * height) / (double)(h * width)), (double)seen};
         }
     return count;
 }
@@ -213,7 +213,7 @@ qg_status qg_appearance_measure(const qg_film *film, qg_appearance *appearance, 
     uint64_t all[256] = {0};
     qg_status status = survey_create(film, &s, error);
     if (!status) status = find_background(&s, all, error);
-    entry *entries = malloc(s.pixels * sizeof *entries);
+    weighted_value *entries = malloc(s.pixels * sizeof *entries);
     if (!status && !entries)
         status = qg_fail_memory(error, "the objects of a screen", s.pixels * sizeof *entries);
     if (!status) {
