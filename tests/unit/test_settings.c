@@ -1,8 +1,6 @@
 /* Settings: presets, text, ranges, YAML in both directions, and files written in bad faith. */
 #include <qgraft/settings.h>
 
-#include "base/text.h"
-
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,39 +20,6 @@ static qg_settings preset(const char *name)
     return settings;
 }
 
-static void test_counts(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        int64_t value;
-    } good[] = {{"0", 0},           {"250k", 250000},
-                {"25M", 25000000},  {"1e6", 1000000},
-                {"2G", 2000000000}, {"0.25M", 250000},
-                {"1.5e3", 1500},    {"1000e-3", 1},
-                {"-3", -3},         {"9223372036854775807", INT64_MAX},
-                {"0e1000", 0}};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        int64_t value = -1;
-        if (!qg_text_to_count(good[i].text, &value)) fail_msg("%s", good[i].text);
-        assert_int_equal(value, good[i].value);
-    }
-    static const char *const bad[] = {"",     "k",
-                                      "1.5",  "1k5",
-                                      "1e",   "e6",
-                                      "0x10", "1 k",
-                                      " 1",   "1e-1",
-                                      "nan",  "1..2",
-                                      "--1",  "9223372036854775808",
-                                      "1e19", "10GG",
-                                      "1e+",  ".",
-                                      "1K",   "1e99999999999999999999"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        int64_t value;
-        if (qg_text_to_count(bad[i], &value)) fail_msg("'%s' was taken", bad[i]);
-    }
-}
-
 static void test_parse_count_names_the_range(void **state)
 {
     (void)state;
@@ -65,23 +30,6 @@ static void test_parse_count_names_the_range(void **state)
     assert_int_equal(qg_parse_count("steps", "-1", 0, 10, &value, &error), QG_ERROR_USAGE);
     assert_string_equal(error.message, "steps: '-1' is not a whole number from 0 to 10");
     assert_int_equal(value, 25000000);
-}
-
-static void test_reals(void **state)
-{
-    (void)state;
-    double value;
-    assert_true(qg_text_to_real("0.00025", &value) && value == 0.00025);
-    assert_true(qg_text_to_real("-1e-3", &value) && value == -1e-3);
-    static const char *const bad[] = {"", "nan", "inf", "1e999", "0x1p3", "1,5", "1 ", "+-1", "e"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (qg_text_to_real(bad[i], &value)) fail_msg("'%s' was taken", bad[i]);
-    static const double numbers[] = {0.1, 1.0 / 3, 1e-300, 0.00025, 1, 123456789.125};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        char text[32];
-        qg_text_from_real(numbers[i], text);
-        assert_true(qg_text_to_real(text, &value) && value == numbers[i]);
-    }
 }
 
 /* The paper's numbers, one by one: the preset is a claim of faithfulness. */
@@ -323,57 +271,10 @@ static void test_yaml_floods(void **state)
     free(large);
 }
 
-static void test_nearest(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"train", "rollout", "games"};
-    assert_string_equal(qg_text_nearest("trian", names, 3, sizeof *names), "train");
-    assert_string_equal(qg_text_nearest("Games", names, 3, sizeof *names), "games");
-    assert_string_equal(qg_text_nearest("rolout", names, 3, sizeof *names), "rollout");
-    assert_null(qg_text_nearest("xyz", names, 3, sizeof *names));
-    assert_null(qg_text_nearest("", names, 3, sizeof *names));
-    char *word = malloc(100001);
-    assert_non_null(word);
-    memset(word, 'a', 100000);
-    word[100000] = '\0';
-    assert_null(qg_text_nearest(word, names, 3, sizeof *names));
-    free(word);
-}
-
-/* Against Jansson, which takes text only when it is UTF-8: all first bytes, and of the others those
- * at the borders of what is allowed. */
-static void test_characters(void **state)
-{
-    (void)state;
-    static const unsigned char borders[] = {0,    0x20, 0x7f, 0x80, 0x8f, 0x90,
-                                            0x9f, 0xa0, 0xbf, 0xc0, 0xff};
-    enum { BORDERS = sizeof borders };
-    for (int first = 1; first < 256; first++)
-        for (int rest = 0; rest < BORDERS * BORDERS * BORDERS; rest++) {
-            const char text[5] = {(char)first, (char)borders[rest % BORDERS],
-                                  (char)borders[rest / BORDERS % BORDERS],
-                                  (char)borders[rest / BORDERS / BORDERS], '\0'};
-            size_t expected = 0;
-            for (size_t size = 1; size <= strlen(text) && !expected; size++) {
-                json_t *value = json_stringn(text, size);
-                if (value) expected = size;
-                json_decref(value);
-            }
-            const bool control =
-                first < 0x20 || first == 0x7f || (first == 0xc2 && (unsigned char)text[1] < 0xa0);
-            assert_int_equal(qg_text_character(text), control ? 0 : expected);
-        }
-    char text[] = "a\033\xc2\x9b\xc3\xa9\xff\xe2\x82";
-    qg_text_make_safe(text);
-    assert_string_equal(text, "a???\xc3\xa9???");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
         cmocka_unit_test(test_parse_count_names_the_range),
-        cmocka_unit_test(test_reals),
         cmocka_unit_test(test_preset_dqn3),
         cmocka_unit_test(test_presets_lie_within_the_table),
         cmocka_unit_test(test_set),
@@ -383,8 +284,6 @@ int main(void)
         cmocka_unit_test(test_yaml_refusals),
         cmocka_unit_test(test_yaml_mutations),
         cmocka_unit_test(test_yaml_floods),
-        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_characters),
     };
     return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
 }
