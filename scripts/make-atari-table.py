@@ -219,7 +219,6 @@ def write_games(folder, path):
         else:
             lines.append(f"static const int {name}[] = {{{', '.join(map(str, values))}}};")
     lines += ["", "const qg_game qg_atari_games[QG_ATARI_GAMES] = {", *rows, "};", ""]
-    lines += [f"const size_t qg_atari_game_count = QG_ATARI_GAMES;", ""]
     lines += ["const qg_atari_detail qg_atari_details[QG_ATARI_GAMES] = {", *details, "};"]
     path.write_text("\n".join(lines) + "\n")
     print(f"{len(games)} games; not playable: {', '.join(unplayable)}")

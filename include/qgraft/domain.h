@@ -36,6 +36,12 @@ typedef struct qg_game {
     bool grid;  /* small screens of bits (max 1) instead of grey values: other settings suit it */
 } qg_game;
 
+/* The settings behind the colon of a domain's name. One that was not given holds the game's
+ * default: of a mode or difficulty the first (0 where it has none), of the level 1. */
+typedef struct qg_variant {
+    int mode, difficulty, level;
+} qg_variant;
+
 /* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max. */
 typedef struct qg_observation_shape {
     int height, width, channels;
@@ -84,14 +90,14 @@ typedef struct qg_domain_class {
 struct qg_domain {
     const qg_domain_class *methods;
     void *self;
-    const qg_game *game;       /* borrowed from qg_games */
+    const qg_game *game;       /* borrowed: there until the process ends */
     char name[QG_DOMAIN_NAME]; /* normalised: the game, then what differs from its defaults */
     qg_observation_shape shape;
 };
 
-/* Every playable game, [*count]: the built-in ones, Atari's (both in alphabetical order), those of
- * plugins as they were loaded; static storage. */
-const qg_game *qg_games(size_t *count);
+/* The game at `index` (0 ...) of all that are listed: the built-in ones, Atari's (both in
+ * alphabetical order), those of plugins as they were loaded. NULL behind the last. */
+const qg_game *qg_game_at(size_t index);
 
 /* Opens the domain `name`. The caller owns *domain and closes it; it is NULL after a failure. The
  * first call to it is qg_domain_reset. Fails with QG_ERROR_USAGE and a message that names what is
@@ -102,8 +108,8 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
                          qg_error *error);
 void qg_domain_close(qg_domain *domain); /* NULL is allowed */
 
-/* The game of `name` (borrowed from qg_games) and its normalised name, without opening it: for
- * checks before a run. Fails as qg_domain_open does for a name. */
+/* The game of `name` (there until the process ends) and its normalised name, without opening it:
+ * for checks before a run. Fails as qg_domain_open does for a name. */
 qg_status qg_domain_resolve(const char *name, const qg_game **game, char normalised[QG_DOMAIN_NAME],
                             qg_error *error);
 

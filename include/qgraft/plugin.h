@@ -16,12 +16,6 @@ extern "C" {
 
 #define QG_PLUGIN_VERSION 1 /* grows when anything changes that a plugin sees */
 
-/* What stands behind the colon of a domain's name; a mode or difficulty that was not given holds
- * the game's default (0 where it has none), the level 1. Already checked against the game. */
-typedef struct qg_variant {
-    int mode, difficulty, level;
-} qg_variant;
-
 typedef struct qg_plugin {
     int32_t version; /* QG_PLUGIN_VERSION; the first member in every version */
 
@@ -38,10 +32,10 @@ typedef struct qg_plugin {
     qg_observation_shape shape;
 
     /* Makes a new game, at the start of an episode, in *self; the library ends it with
-     * methods.destroy. All chance comes from `seed`: the same seed, variant and calls give the same
-     * screens, rewards and ends. Several games may be open at once, each used by one thread.
-     * A failure here or in a method returns something else than QG_OK and may write one line to
-     * error->message. */
+     * methods.destroy. `variant` is checked against the game already. All chance comes from `seed`:
+     * the same seed, variant and calls give the same screens, rewards and ends. Several games may
+     * be open at once, each used by one thread. A failure here or in a method returns something
+     * else than QG_OK and may write one line to error->message. */
     qg_status (*create)(uint32_t seed, const qg_variant *variant, void **self, qg_error *error);
 
     /* As in domain.h, but that `step` plays one frame and that the bytes of `save` are bare: the
@@ -57,7 +51,7 @@ __attribute__((visibility("default")))
 #endif
 extern const qg_plugin qg_plugin_entry;
 
-/* Opens the shared object `path` and adds its game to qg_games. It stays open until the process
+/* Opens the shared object `path` and adds its game to the list. It stays open until the process
  * ends; to load it again does nothing. Call it before other threads use domains. QG_ERROR_IO: the
  * file cannot be read; QG_ERROR_DATA: it is no shared object, lacks a symbol, is of another version
  * or describes what is not possible; QG_ERROR_USAGE: its game's name is taken. After a failure

@@ -161,12 +161,10 @@ static qg_status measure_atari(bench_session *b, const char *name, qg_error *err
 
 qg_status bench_games(bench_session *b, qg_error *error)
 {
-    size_t count;
-    const qg_game *games = qg_games(&count);
+    const qg_game *game;
     qg_status status = QG_OK;
-    for (size_t i = 0; i < count && !status; i++)
-        if (strncmp(games[i].name, "minatar/", 8) == 0)
-            status = measure_grid(b, games[i].name, error);
+    for (size_t i = 0; (game = qg_game_at(i)) && !status; i++)
+        if (strncmp(game->name, "minatar/", 8) == 0) status = measure_grid(b, game->name, error);
     if (!status) status = measure_atari(b, "breakout", error);
     return status ? status : measure_atari(b, "space_invaders", error);
 }

@@ -186,14 +186,14 @@ static bool matches(const qg_game *game, const char *filter)
 /* Pointers to the games that match; a name that is matched exactly stands alone. */
 static size_t select_games(const char *filter, const qg_game **selected)
 {
-    size_t all, count = 0;
-    const qg_game *games = qg_games(&all);
-    for (size_t i = 0; i < all; i++) {
-        if (filter && strcmp(games[i].name, filter) == 0) {
-            selected[0] = &games[i];
+    size_t count = 0;
+    const qg_game *game;
+    for (size_t i = 0; (game = qg_game_at(i)); i++) {
+        if (filter && strcmp(game->name, filter) == 0) {
+            selected[0] = game;
             return 1;
         }
-        if (matches(&games[i], filter)) selected[count++] = &games[i];
+        if (matches(game, filter)) selected[count++] = game;
     }
     return count;
 }
@@ -203,8 +203,9 @@ int cmd_games(int argc, char **argv)
     games_options options = {0};
     const struct argp argp = {argp_options, parse_option, "[FILTER]", documentation, 0, 0, 0};
     cli_parse(&argp, argc, argv, &options);
-    size_t all;
-    qg_games(&all);
+    size_t all = 0;
+    while (qg_game_at(all))
+        all++;
     const qg_game **selected = calloc(all + 1, sizeof *selected);
     if (!selected) {
         qg_error error;

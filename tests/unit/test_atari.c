@@ -222,7 +222,7 @@ static void the_catalogue_is_the_emulators(void **state)
         "noop",     "fire",     "up",          "right",      "left",          "down",
         "upright",  "upleft",   "downright",   "downleft",   "upfire",        "rightfire",
         "leftfire", "downfire", "uprightfire", "upleftfire", "downrightfire", "downleftfire"};
-    for (size_t i = 0; i < qg_atari_game_count; i++) {
+    for (size_t i = 0; i < QG_ATARI_GAMES; i++) {
         const qg_game *game = &qg_atari_games[i];
         if (!is_checked(game->name)) continue;
         void *emulator = open_emulator(game->name, 1);

@@ -5,6 +5,7 @@
 #include "domain/atari/catalogue.h"
 #include "domain/atari/rom.h"
 #include "domain/atari/screen.h"
+#include "domain/provider.h"
 
 #include "base/file.h"
 
@@ -269,11 +270,6 @@ static void destroy(void *object)
     free(self);
 }
 
-static int by_name(const void *name, const void *game)
-{
-    return strcmp(name, ((const qg_game *)game)->name);
-}
-
 static void find_codes(atari *self)
 {
     for (int i = 0; i < self->game->action_count; i++) {
@@ -380,8 +376,13 @@ static qg_status prepare(atari *self, const qg_variant *variant, const qg_domain
     return QG_OK;
 }
 
-qg_status qg_atari_create(qg_domain *domain, const qg_variant *variant,
-                          const qg_domain_options *options, qg_error *error)
+static const qg_game *game_at(size_t index)
+{
+    return index < QG_ATARI_GAMES ? &qg_atari_games[index] : NULL;
+}
+
+static qg_status create(qg_domain *domain, const qg_variant *variant,
+                        const qg_domain_options *options, qg_error *error)
 {
     static const qg_domain_class class = {.destroy = destroy,
                                           .reset = reset,
@@ -390,14 +391,11 @@ qg_status qg_atari_create(qg_domain *domain, const qg_variant *variant,
                                           .restore = restore,
                                           .picture = picture,
                                           .ram = ram};
-    const qg_game *const own = bsearch(domain->game->name, qg_atari_games, QG_ATARI_GAMES,
-                                       sizeof *qg_atari_games, by_name);
-    assert(own);
     atari *self = calloc(1, sizeof *self);
     if (!self) return qg_fail_memory(error, "an Atari game", sizeof *self);
     self->name = domain->name;
-    self->game = own;
-    self->detail = &qg_atari_details[own - qg_atari_games];
+    self->game = domain->game;
+    self->detail = &qg_atari_details[domain->game - qg_atari_games];
     const qg_status status = prepare(self, variant, options, error);
     if (status != QG_OK) {
         destroy(self);
@@ -408,3 +406,5 @@ qg_status qg_atari_create(qg_domain *domain, const qg_variant *variant,
     domain->shape = (qg_observation_shape){QG_SCREEN_SIDE, QG_SCREEN_SIDE, 1, 255};
     return QG_OK;
 }
+
+const qg_domain_provider qg_atari_provider = {.prefix = "", .game = game_at, .create = create};

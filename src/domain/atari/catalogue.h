@@ -1,15 +1,17 @@
-/* What the emulator's side knows of each game beyond the public catalogue (domain_class.h): the
+/* What the emulator's side knows of each game beyond what all see of it (qg_game): the
  * checksum of its ROM and the palette of its screen. */
 #ifndef QG_ATARI_CATALOGUE_H
 #define QG_ATARI_CATALOGUE_H
 
-#include "domain/domain_class.h"
+#include <qgraft/domain.h>
 
 #define QG_ATARI_GAMES 106
 
 /* RGB of the palette indices 0 ... 255. Ten European games use the PAL palette, all others NTSC. */
 extern const uint8_t qg_atari_ntsc[256][3];
 extern const uint8_t qg_atari_pal[256][3];
+
+extern const qg_game qg_atari_games[QG_ATARI_GAMES]; /* in alphabetical order */
 
 typedef struct qg_atari_detail {
     char md5[33];                /* of the ROM, lower-case hexadecimal */

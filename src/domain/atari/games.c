@@ -1179,8 +1179,6 @@ const qg_game qg_atari_games[QG_ATARI_GAMES] = {
      .levels = 1},
 };
 
-const size_t qg_atari_game_count = QG_ATARI_GAMES;
-
 const qg_atari_detail qg_atari_details[QG_ATARI_GAMES] = {
     {"4b27f5397c442d25f0c418ccdacf1926", qg_atari_pal},  /* adventure */
     {"35be55426c1fec32dfb503b4f0651572", qg_atari_pal},  /* air_raid */

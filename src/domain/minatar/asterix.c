@@ -163,8 +163,16 @@ static bool valid(const void *state, bool ended)
            qg_minatar_within(game->ramp_timer, -1, RAMP_INTERVAL);
 }
 
+static const char *const actions[] = {"noop", "left", "up", "right", "down"};
+
 const qg_minatar_rules qg_minatar_asterix = {
-    .name = "asterix",
+    .game = {.name = QG_MINATAR_PREFIX "asterix",
+             .family = "collect and avoid",
+             .family_source = QG_MINATAR_SOURCE,
+             .actions = actions,
+             .action_count = sizeof actions / sizeof *actions,
+             .levels = 1 + RAMPS,
+             .grid = true},
     .channels = CHANNELS,
     .state_size = sizeof(asterix),
     .reset = reset,

@@ -133,8 +133,16 @@ static bool valid(const void *state, bool ended)
            qg_minatar_within(game->strike, 0, 1);
 }
 
+static const char *const actions[] = {"noop", "left", "right"};
+
 const qg_minatar_rules qg_minatar_breakout = {
-    .name = "breakout",
+    .game = {.name = QG_MINATAR_PREFIX "breakout",
+             .family = "paddle and ball",
+             .family_source = QG_MINATAR_SOURCE,
+             .actions = actions,
+             .action_count = sizeof actions / sizeof *actions,
+             .levels = 1,
+             .grid = true},
     .channels = CHANNELS,
     .state_size = sizeof(breakout),
     .reset = reset,

@@ -115,8 +115,16 @@ static bool valid(const void *state, bool ended)
            qg_minatar_within(game->end_timer, ended ? -1 : 0, TIME_LIMIT);
 }
 
+static const char *const actions[] = {"noop", "up", "down"};
+
 const qg_minatar_rules qg_minatar_freeway = {
-    .name = "freeway",
+    .game = {.name = QG_MINATAR_PREFIX "freeway",
+             .family = "road crossing",
+             .family_source = QG_MINATAR_SOURCE,
+             .actions = actions,
+             .action_count = sizeof actions / sizeof *actions,
+             .levels = 1,
+             .grid = true},
     .channels = CHANNELS,
     .state_size = sizeof(freeway),
     .reset = reset,

@@ -2,77 +2,24 @@
  * draws) behind qgraft's interface, and the list of its games. */
 #include "domain/minatar/minatar.h"
 
-#include "domain/domain_class.h"
+#include "domain/provider.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-#define FAMILY_SOURCE  "MinAtar: Young and Tian 2019, after the Atari game"
 #define DEFAULT_STICKY 0.1
 
-/* The minimal action sets: names for the catalogue, codes for the games. */
-static const char *const asterix_actions[] = {"noop", "left", "up", "right", "down"};
-static const char *const breakout_actions[] = {"noop", "left", "right"};
-static const char *const freeway_actions[] = {"noop", "up", "down"};
-static const char *const seaquest_actions[] = {"noop", "left", "up", "right", "down", "fire"};
-static const char *const invaders_actions[] = {"noop", "left", "right", "fire"};
+static const qg_minatar_rules *const games[] = {&qg_minatar_asterix, &qg_minatar_breakout,
+                                                &qg_minatar_freeway, &qg_minatar_seaquest,
+                                                &qg_minatar_space_invaders};
+enum { GAMES = sizeof games / sizeof *games };
 
-/* A level is a number of ramps, plus 1: how fast the game is when an episode begins. */
-const qg_game qg_minatar_games[5] = {
-    {.name = "minatar/asterix",
-     .family = "collect and avoid",
-     .family_source = FAMILY_SOURCE,
-     .actions = asterix_actions,
-     .action_count = 5,
-     .levels = 10,
-     .grid = true},
-    {.name = "minatar/breakout",
-     .family = "paddle and ball",
-     .family_source = FAMILY_SOURCE,
-     .actions = breakout_actions,
-     .action_count = 3,
-     .levels = 1,
-     .grid = true},
-    {.name = "minatar/freeway",
-     .family = "road crossing",
-     .family_source = FAMILY_SOURCE,
-     .actions = freeway_actions,
-     .action_count = 3,
-     .levels = 1,
-     .grid = true},
-    {.name = "minatar/seaquest",
-     .family = "submarine shooter",
-     .family_source = FAMILY_SOURCE,
-     .actions = seaquest_actions,
-     .action_count = 6,
-     .levels = 20,
-     .grid = true},
-    {.name = "minatar/space_invaders",
-     .family = "fixed shooter",
-     .family_source = FAMILY_SOURCE,
-     .actions = invaders_actions,
-     .action_count = 4,
-     .levels = 7,
-     .grid = true},
-};
-
-/* In the order of qg_minatar_games. */
-static const struct {
-    const qg_minatar_rules *rules;
-    uint8_t codes[QG_MINATAR_CODES]; /* of the action indices */
-} games[5] = {
-    {&qg_minatar_asterix,
-     {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_UP, QG_MINATAR_RIGHT, QG_MINATAR_DOWN}},
-    {&qg_minatar_breakout, {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_RIGHT}},
-    {&qg_minatar_freeway, {QG_MINATAR_NONE, QG_MINATAR_UP, QG_MINATAR_DOWN}},
-    {&qg_minatar_seaquest,
-     {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_UP, QG_MINATAR_RIGHT, QG_MINATAR_DOWN,
-      QG_MINATAR_FIRE}},
-    {&qg_minatar_space_invaders,
-     {QG_MINATAR_NONE, QG_MINATAR_LEFT, QG_MINATAR_RIGHT, QG_MINATAR_FIRE}},
-};
+/* What the games call the action codes. */
+static const char *const code_names[QG_MINATAR_CODES] = {
+    [QG_MINATAR_NONE] = "noop",   [QG_MINATAR_LEFT] = "left", [QG_MINATAR_UP] = "up",
+    [QG_MINATAR_RIGHT] = "right", [QG_MINATAR_DOWN] = "down", [QG_MINATAR_FIRE] = "fire"};
 
 /* All that an episode's future depends on, beside the game's own state. */
 typedef struct progress {
@@ -83,7 +30,7 @@ typedef struct progress {
 
 typedef struct minatar {
     const qg_minatar_rules *rules;
-    const uint8_t *codes;
+    int codes[QG_MINATAR_CODES]; /* of the action indices */
     double sticky;
     int frame_skip;
     int level;
@@ -141,22 +88,18 @@ static qg_status reset(void *object, int noops, uint8_t *observation, qg_error *
     return QG_OK;
 }
 
-static void play(minatar *self, int code, int acts, qg_step *step, uint8_t *observation)
-{
-    *step = (qg_step){0};
-    do
-        step->reward += act(self, code);
-    while (--acts > 0 && !self->progress.ended);
-    step->end = self->progress.ended;
-    observe(self, observation);
-}
-
 static qg_status step(void *object, int action, qg_step *result, uint8_t *observation,
                       qg_error *error)
 {
     (void)error;
     minatar *self = object;
-    play(self, self->codes[action], self->frame_skip, result, observation);
+    int acts = self->frame_skip;
+    *result = (qg_step){0};
+    do
+        result->reward += act(self, self->codes[action]);
+    while (--acts > 0 && !self->progress.ended);
+    result->end = self->progress.ended;
+    observe(self, observation);
     return QG_OK;
 }
 
@@ -170,6 +113,11 @@ typedef struct saved_header {
 } saved_header;
 
 static const char saved_magic[8] = "QGMINA1";
+
+static const char *short_name(const minatar *self)
+{
+    return self->rules->game.name + strlen(QG_MINATAR_PREFIX);
+}
 
 static uint32_t checksum(const uint8_t *data, size_t size)
 {
@@ -191,7 +139,7 @@ static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *err
     saved_header header = {
         .level = self->level, .state_size = (uint32_t)state_size, .progress = self->progress};
     memcpy(header.magic, saved_magic, sizeof header.magic);
-    memcpy(header.game, self->rules->name, strlen(self->rules->name));
+    strcpy(header.game, short_name(self));
     memcpy(data, &header, sizeof header);
     memcpy(data + sizeof header, self->state, state_size);
     const uint32_t crc = checksum(data, total - sizeof crc);
@@ -207,7 +155,7 @@ static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *err
 static qg_status restore(void *object, const uint8_t *state, size_t size, qg_error *error)
 {
     minatar *self = object;
-    const char *name = self->rules->name;
+    const char *name = short_name(self);
     saved_header header;
     uint32_t crc;
 
@@ -277,14 +225,32 @@ static const qg_domain_class minatar_class = {
     .ram = NULL,
 };
 
-/* Equals the package's: construct, seed(options->seed), reset(). */
-qg_status qg_minatar_create(qg_domain *domain, const qg_variant *variant,
-                            const qg_domain_options *options, qg_error *error)
+static const qg_game *game_at(size_t index)
 {
-    int index = 0;
-    while (strcmp(domain->game->name, qg_minatar_games[index].name) != 0)
-        index++;
-    assert(1 <= variant->level && variant->level <= domain->game->levels);
+    return index < GAMES ? &games[index]->game : NULL;
+}
+
+static const qg_minatar_rules *find_rules(const qg_game *game)
+{
+    size_t i = 0;
+    while (&games[i]->game != game)
+        i++;
+    assert(i < GAMES);
+    return games[i];
+}
+
+static void find_codes(minatar *self)
+{
+    const qg_game *game = &self->rules->game;
+    for (int i = 0; i < game->action_count; i++)
+        while (strcmp(code_names[self->codes[i]], game->actions[i]) != 0)
+            self->codes[i]++;
+}
+
+/* Equals the package's: construct, seed(options->seed), reset(). */
+static qg_status create(qg_domain *domain, const qg_variant *variant,
+                        const qg_domain_options *options, qg_error *error)
+{
     if (options->frame_skip < 0)
         return qg_fail(error, QG_ERROR_USAGE, "%s: frame_skip is %d; it must be 0 or more",
                        domain->game->name, options->frame_skip);
@@ -293,14 +259,14 @@ qg_status qg_minatar_create(qg_domain *domain, const qg_variant *variant,
                        "%s: sticky is %g; it must be a probability, or negative for the default",
                        domain->game->name, options->sticky);
 
-    const qg_minatar_rules *rules = games[index].rules;
+    const qg_minatar_rules *rules = find_rules(domain->game);
     minatar *self = calloc(1, sizeof *self + rules->state_size);
     if (!self) return qg_fail_memory(error, "a game", sizeof *self + rules->state_size);
     self->rules = rules;
-    self->codes = games[index].codes;
     self->sticky = options->sticky < 0 ? DEFAULT_STICKY : options->sticky;
     self->frame_skip = options->frame_skip;
     self->level = variant->level;
+    find_codes(self);
     qg_numpy_seed(&self->progress.random, options->seed);
     start_episode(self);
 
@@ -311,8 +277,5 @@ qg_status qg_minatar_create(qg_domain *domain, const qg_variant *variant,
     return QG_OK;
 }
 
-void qg_minatar_act_code(qg_domain *domain, int code, qg_step *step, uint8_t *observation)
-{
-    assert(0 <= code && code < QG_MINATAR_CODES);
-    play(domain->self, code, 1, step, observation);
-}
+const qg_domain_provider qg_minatar_provider = {
+    .prefix = QG_MINATAR_PREFIX, .game = game_at, .create = create};

@@ -1,8 +1,9 @@
 /* MinAtar's five grid games (Young and Tian 2019), equal to PyPI MinAtar 1.0.15 to the bit.
  *
- * Each game is one file with a flat state and three verbs: reset, act, observe. What is common to
- * all (sticky actions, episodes, save and restore) lives in minatar.c, which knows a game only by
- * its `qg_minatar_rules`.
+ * Each game is one file with a flat state, three verbs (reset, act, observe) and the facts about
+ * it: a new one is its file and its place in the list of minatar.c. What is common to all (sticky
+ * actions, episodes, save and restore) lives in minatar.c, which knows a game only by its
+ * `qg_minatar_rules`.
  *
  * The board has 10 columns x (left to right) and 10 rows y (top to bottom); an observation is
  * u8 [y][x][channel] of 0 and 1. */
@@ -16,6 +17,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define QG_MINATAR_PREFIX "minatar/" /* of the games' names */
+#define QG_MINATAR_SOURCE "MinAtar: Young and Tian 2019, after the Atari game"
 
 enum {
     QG_MINATAR_SIDE = 10,         /* columns and rows */
@@ -34,7 +38,8 @@ enum {
 };
 
 typedef struct qg_minatar_rules {
-    const char *name; /* "asterix" */
+    qg_game game; /* its actions are some of noop, left, up, right, down and fire, noop the first; a
+                     level is a number of ramps, plus 1: how fast it is when an episode begins */
     int channels;
     size_t state_size; /* bytes of the game's state: plain data, all of it saved */
 
@@ -65,10 +70,6 @@ extern const qg_minatar_rules qg_minatar_breakout;
 extern const qg_minatar_rules qg_minatar_freeway;
 extern const qg_minatar_rules qg_minatar_seaquest;
 extern const qg_minatar_rules qg_minatar_space_invaders;
-
-/* One act by action code instead of by index in the game's minimal set: the package's own `act`,
- * sticky draw included. On a game that is over it gives reward 0 and the end again. */
-void qg_minatar_act_code(qg_domain *domain, int code, qg_step *step, uint8_t *observation);
 
 /* Colours that people with any kind of colour blindness can tell apart (Paul Tol's "muted"). */
 #define QG_BLACK                                                                                   \

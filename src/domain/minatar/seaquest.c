@@ -396,8 +396,16 @@ static bool valid(const void *state, bool ended)
            valid_list(&game->divers, 1, DIVER_MOVE_SPEED);
 }
 
+static const char *const actions[] = {"noop", "left", "up", "right", "down", "fire"};
+
 const qg_minatar_rules qg_minatar_seaquest = {
-    .name = "seaquest",
+    .game = {.name = QG_MINATAR_PREFIX "seaquest",
+             .family = "submarine shooter",
+             .family_source = QG_MINATAR_SOURCE,
+             .actions = actions,
+             .action_count = sizeof actions / sizeof *actions,
+             .levels = 1 + RAMPS,
+             .grid = true},
     .channels = CHANNELS,
     .state_size = sizeof(seaquest),
     .reset = reset,

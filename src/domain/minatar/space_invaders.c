@@ -212,8 +212,16 @@ static bool valid(const void *state, bool ended)
            game->interval == MOVE_INTERVAL - game->ramp_index;
 }
 
+static const char *const actions[] = {"noop", "left", "right", "fire"};
+
 const qg_minatar_rules qg_minatar_space_invaders = {
-    .name = "space_invaders",
+    .game = {.name = QG_MINATAR_PREFIX "space_invaders",
+             .family = "fixed shooter",
+             .family_source = QG_MINATAR_SOURCE,
+             .actions = actions,
+             .action_count = sizeof actions / sizeof *actions,
+             .levels = 1 + RAMPS,
+             .grid = true},
     .channels = CHANNELS,
     .state_size = sizeof(space_invaders),
     .reset = reset,
