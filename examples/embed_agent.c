@@ -18,15 +18,15 @@ static qg_status play(qg_engine *engine, qg_domain *domain, int history, qg_erro
     if (history < 1 || history > QG_MAX_HISTORY || qg_observation_size(&domain->shape) > 1 << 16)
         return qg_fail(error, QG_ERROR_USAGE, "%s: too large for this example", domain->name);
     qg_step step = {0};
-    float score = 0, q_values[QG_MAX_ACTIONS];
+    float score = 0, q_values[QG_MAX_ACTIONS] = {0};
     int steps = 0;
     qg_status status = qg_domain_reset(domain, 0, memory[0], error);
     while (!status && !step.end && steps < 10000) {
         memmove(screens, screens + 1, sizeof screens - sizeof *screens);
         screens[history - 1] = memory[steps++ % history];
-        qg_engine_forward(engine, QG_ONLINE, &state, q_values);
+        status = qg_engine_forward(engine, QG_ONLINE, &state, q_values, error);
         const int action = qg_greedy_action(q_values, domain->game->action_count, 0);
-        status = qg_domain_step(domain, action, &step, memory[steps % history], error);
+        if (!status) status = qg_domain_step(domain, action, &step, memory[steps % history], error);
         score += step.reward;
     }
     if (!status) printf("%s: score %g in %d steps\n", domain->name, (double)score, steps);
@@ -48,8 +48,9 @@ int main(int argc, char **argv)
     const qg_architecture *a = &network.architecture;
     const int history = status ? 1 : qg_network_history(&info, a, domain);
     if (!status) status = qg_network_fits(a, domain, history, &error);
-    if (!status) status = qg_engine_create(a, 1, 1, NULL, &engine, &error);
-    if (!status) qg_engine_write(engine, QG_ONLINE, &network);
+    const qg_engine_options acting = {.architecture = a, .max_batch = 1};
+    if (!status) status = qg_engine_create(&acting, &engine, &error);
+    if (!status) status = qg_engine_write(engine, QG_ONLINE, &network, &error);
     if (!status) status = play(engine, domain, history, &error);
     if (status) fprintf(stderr, "embed_agent: %s\n", error.message);
     qg_engine_destroy(engine);

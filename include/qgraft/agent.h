@@ -33,8 +33,7 @@ typedef struct qg_train_options {
     qg_settings settings;
     uint64_t seed; /* of everything random */
     int64_t steps; /* agent steps in all; 0: the initial network is written, no more */
-    int threads;
-    const char *isa;    /* NULL: the best */
+    qg_machine machine;
     const char *folder; /* created; one that holds a run is refused unless: */
     bool overwrite;     /* ... it is replaced */
     bool resume; /* ... it is this run, which goes on from its last checkpoint; without one it

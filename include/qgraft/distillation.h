@@ -75,8 +75,7 @@ typedef struct qg_distillation_options {
     int64_t samples; /* a teacher's, to learn from; 2 % more (at most 5,000) are held out */
     double epsilon;  /* share of the teachers' actions that are random */
     uint64_t seed;
-    int threads;
-    const char *isa;    /* NULL: the best */
+    qg_machine machine;
     const char *folder; /* created; one that holds a run is refused unless: */
     bool overwrite;     /* ... it is replaced */
     bool resume; /* ... it is this run, which goes on from its last checkpoint; without one it

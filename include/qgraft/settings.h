@@ -24,6 +24,7 @@ typedef struct qg_settings {
     char preset[16];
     char network[1024]; /* "nature", "nature-pad0", "grid", or a list of layers as JSON, one line */
     int history;        /* screens per state */
+    char precision[16]; /* name of the engine (engine.h) */
 
     double discount;
     double learning_rate;

@@ -189,13 +189,14 @@ void qg_tape_pass_random(qg_tape *tape, qg_random *random)
     QG_TAPE_PASS(tape, random->state);
 }
 
-void qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
-                             qg_network *room)
+qg_status qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
+                                  qg_network *room, qg_error *error)
 {
-    if (!tape->reading) qg_engine_read(engine, set, room);
+    const qg_status status = tape->reading ? QG_OK : qg_engine_read(engine, set, room, error);
+    if (status) return status;
     qg_tape_pass(tape, room->parameters,
                  qg_architecture_parameters(&room->architecture) * sizeof *room->parameters);
-    if (tape->reading && tape->good) qg_engine_write(engine, set, room);
+    return tape->reading && tape->good ? qg_engine_write(engine, set, room, error) : QG_OK;
 }
 
 qg_status qg_tape_pass_domain(qg_tape *tape, qg_domain *domain, qg_error *error)

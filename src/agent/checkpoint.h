@@ -46,8 +46,8 @@ qg_status qg_checkpoints_resume(qg_checkpoints *checkpoints, qg_checkpoint_resto
 
 /* Parts of a state. `room` has the engine's architecture; its parameters are overwritten. */
 void qg_tape_pass_random(qg_tape *tape, qg_random *random);
-void qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
-                             qg_network *room);
+qg_status qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
+                                  qg_network *room, qg_error *error);
 
 /* QG_ERROR_USAGE: the domain cannot be saved. */
 qg_status qg_tape_pass_domain(qg_tape *tape, qg_domain *domain, qg_error *error);

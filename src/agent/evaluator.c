@@ -101,23 +101,24 @@ static qg_status begin_episode(player *p, qg_error *error)
     return show(p, error);
 }
 
-static int choose(player *p)
+static qg_status choose(player *p, int *action, qg_error *error)
 {
     const int actions = p->domain->game->action_count;
-    int action;
-    if (qg_explore(&p->policy, p->options->epsilon, actions, &action)) return action;
+    if (qg_explore(&p->policy, p->options->epsilon, actions, action)) return QG_OK;
     float q_values[QG_MAX_ACTIONS];
     const qg_states state = qg_history_state(&p->history);
-    qg_engine_forward(p->engine, QG_ONLINE, &state, q_values);
-    return qg_greedy_action(q_values, actions, qg_random_uniform(&p->policy));
+    const qg_status status = qg_engine_forward(p->engine, QG_ONLINE, &state, q_values, error);
+    if (status) return status;
+    *action = qg_greedy_action(q_values, actions, qg_random_uniform(&p->policy));
+    return QG_OK;
 }
 
 static qg_status play_step(player *p, qg_error *error)
 {
     qg_moment *m = &p->moment;
-    m->action = choose(p);
-    qg_status status =
-        qg_domain_step(p->domain, m->action, &m->result, qg_history_next(&p->history), error);
+    qg_status status = choose(p, &m->action, error);
+    if (status) return status;
+    status = qg_domain_step(p->domain, m->action, &m->result, qg_history_next(&p->history), error);
     if (status) return status;
     qg_history_push(&p->history);
     m->step++;

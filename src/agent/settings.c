@@ -1,5 +1,6 @@
 /* The table of settings and the presets. Everything that reads, writes, checks or lists settings
  * goes over the table, so that a new setting is one field, one row and one value per preset. */
+#include <qgraft/engine.h>
 #include <qgraft/settings.h>
 
 #include "base/json_text.h"
@@ -21,6 +22,7 @@ static const qg_setting table[] = {
     ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3 or grid"),
     ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, NAME-split:WIDTH, or a list of layers"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
+    ROW(TEXT, precision, 0, 0, "what the network is computed in: float32"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
     ROW(REAL, learning_rate, 0, 10, "step size of RMSProp; gradients are sums over the minibatch"),
     ROW(REAL, rms_decay, 0, 1, "decay of RMSProp's two moments"),
@@ -55,6 +57,7 @@ static const qg_settings dqn3 = {
     .preset = "dqn3",
     .network = "nature",
     .history = 4,
+    .precision = "float32",
     .discount = 0.99,
     .learning_rate = 0.00025,
     .rms_decay = 0.95,
@@ -85,6 +88,7 @@ static const qg_settings grid = {
     .preset = "grid",
     .network = "grid",
     .history = 1,
+    .precision = "float32",
     .discount = 0.99,
     .learning_rate = 0.002,
     .rms_decay = 0.95,
@@ -217,10 +221,19 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
     return QG_OK;
 }
 
+static qg_status set_precision(qg_settings *settings, const char *value, qg_error *error)
+{
+    const qg_engine_class *found;
+    const qg_status status = qg_engine_find_class(value, &found, error);
+    if (!status) strcpy(settings->precision, found->name);
+    return status;
+}
+
 static qg_status set_text(qg_settings *settings, const qg_setting *setting, const char *value,
                           qg_error *error)
 {
     if (strcmp(setting->name, "network") == 0) return set_network(settings, value, error);
+    if (strcmp(setting->name, "precision") == 0) return set_precision(settings, value, error);
     return qg_fail(error, QG_ERROR_USAGE,
                    "preset: cannot be set to '%.60s' here, since it fills all other settings; "
                    "give it first (--preset, or the first key of a file)",

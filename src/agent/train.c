@@ -19,8 +19,9 @@ static qg_status open_engine(qg_trainer *t, qg_error *error)
     qg_status status = qg_architecture_for(s, t->domain, &architecture, error);
     if (!status) status = qg_network_create(&architecture, &t->network, error);
     if (!status)
-        status = qg_engine_create(&architecture, s->minibatch, t->options->threads, t->options->isa,
-                                  &t->engine, error);
+        status = qg_engine_create(
+            &(qg_engine_options){&architecture, s->precision, s->minibatch, t->options->machine},
+            &t->engine, error);
     if (status) return status;
     const qg_network *initial = t->options->initial;
     if (!initial)
@@ -33,12 +34,11 @@ static qg_status open_engine(qg_trainer *t, qg_error *error)
                        "the network to begin with has another architecture than the settings make");
     t->initial_crc = (uint32_t)crc32_z(0, (const uint8_t *)t->network.parameters,
                                        qg_architecture_parameters(&architecture) * sizeof(float));
-    for (int l = 0; l < architecture.layer_count; l++)
-        qg_engine_freeze(t->engine, l, t->options->frozen[l]);
-    qg_engine_write(t->engine, QG_ONLINE, &t->network);
-    qg_engine_update_target(t->engine);
     t->learning = qg_learning_of(s);
-    return QG_OK;
+    for (int l = 0; l < architecture.layer_count && !status; l++)
+        status = qg_engine_freeze(t->engine, l, t->options->frozen[l], error);
+    if (!status) status = qg_engine_write(t->engine, QG_ONLINE, &t->network, error);
+    return status ? status : qg_engine_copy_to_target(t->engine, error);
 }
 
 static qg_status open_domain(qg_trainer *t, qg_error *error)
@@ -114,7 +114,7 @@ static qg_status check_frozen(qg_trainer *t, qg_error *error)
                qg_architecture_parameters(a) * sizeof(float));
     else
         qg_network_initialise(&begun, t->options->seed);
-    qg_engine_read(t->engine, QG_ONLINE, &t->network);
+    status = qg_engine_read(t->engine, QG_ONLINE, &t->network, error);
     for (int l = 0; l < a->layer_count && !status; l++) {
         const size_t count = qg_layer_weights(&a->layers[l]) + (size_t)a->layers[l].outputs;
         if (t->options->frozen[l] &&

@@ -48,10 +48,10 @@ static qg_status validate(qg_trainer *t, double *q, double *td_error, qg_error *
     float *values = malloc(2 * count * sizeof *values);
     if (!values) return qg_fail_memory(error, "validation values", 2 * count * sizeof *values);
     float *next = values + count;
-    qg_engine_forward(t->engine, QG_ONLINE, &batch->states, values);
-    qg_engine_forward(t->engine, QG_TARGET, &batch->next_states, next);
+    qg_status status = qg_engine_forward(t->engine, QG_ONLINE, &batch->states, values, error);
+    if (!status) status = qg_engine_forward(t->engine, QG_TARGET, &batch->next_states, next, error);
     double q_sum = 0, error_sum = 0;
-    for (int i = 0; i < size; i++) {
+    for (int i = 0; i < size && !status; i++) {
         float best = next[(size_t)i * (size_t)actions];
         for (int a = 1; a < actions; a++)
             best = fmaxf(best, next[(size_t)i * (size_t)actions + (size_t)a]);
@@ -65,7 +65,7 @@ static qg_status validate(qg_trainer *t, double *q, double *td_error, qg_error *
     free(values);
     *q = q_sum / size;
     *td_error = error_sum / size;
-    return QG_OK;
+    return status;
 }
 
 qg_status qg_trainer_save(qg_trainer *t, const char *name, double score, qg_error *error)
@@ -79,8 +79,8 @@ qg_status qg_trainer_save(qg_trainer *t, const char *name, double score, qg_erro
     snprintf(info.domain, sizeof info.domain, "%s", t->domain->name);
     qg_text_join(t->domain->game->actions, t->domain->game->action_count, info.actions,
                  sizeof info.actions);
-    qg_engine_read(t->engine, QG_ONLINE, &t->network);
-    return qg_run_folder_network(&t->folder, name, &t->network, &info, error);
+    const qg_status status = qg_engine_read(t->engine, QG_ONLINE, &t->network, error);
+    return status ? status : qg_run_folder_network(&t->folder, name, &t->network, &info, error);
 }
 
 /* Every evaluation plays on a domain of its own, with streams of its own. */
@@ -203,7 +203,9 @@ static qg_status learn(qg_trainer *t, qg_error *error)
     }
     qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
     t->learning.dropout_draw = qg_random_u64(&t->dropout);
-    qg_engine_update(t->engine, &t->learning, &t->minibatch.batch, false, NULL, t->td_errors);
+    const qg_status status = qg_engine_update(t->engine, &t->learning, &t->minibatch.batch, false,
+                                              NULL, t->td_errors, error);
+    if (status) return status;
     double sum = 0;
     for (int i = 0; i < s->minibatch; i++)
         sum += (double)fabsf(t->td_errors[i]);
@@ -230,14 +232,16 @@ static qg_status log_interval(qg_trainer *t, qg_error *error)
 
 /* -------------------------------------------------------------------------------- acting */
 
-static void choose_action(qg_trainer *t)
+static qg_status choose_action(qg_trainer *t, qg_error *error)
 {
     const int actions = t->domain->game->action_count;
-    if (qg_explore(&t->policy, qg_epsilon(t->settings, t->step), actions, &t->action)) return;
+    if (qg_explore(&t->policy, qg_epsilon(t->settings, t->step), actions, &t->action)) return QG_OK;
     float q_values[QG_MAX_ACTIONS];
     const qg_states state = qg_replay_state(t->replay);
-    qg_engine_forward(t->engine, QG_ONLINE, &state, q_values);
+    const qg_status status = qg_engine_forward(t->engine, QG_ONLINE, &state, q_values, error);
+    if (status) return status;
     t->action = qg_greedy_action(q_values, actions, qg_random_uniform(&t->policy));
+    return QG_OK;
 }
 
 qg_status qg_trainer_begin_episode(qg_trainer *t, qg_error *error)
@@ -270,11 +274,13 @@ static qg_status play_action(qg_trainer *t, qg_error *error)
 static qg_status agent_step(qg_trainer *t, qg_error *error)
 {
     qg_replay_add_screen(t->replay, t->screen, t->end);
-    if (!t->end) choose_action(t);
-    qg_status status = learn(t, error);
+    qg_status status = t->end ? QG_OK : choose_action(t, error);
+    if (!status) status = learn(t, error);
     if (status) return status;
     t->step++;
-    if (t->step % t->settings->target_every == 0) qg_engine_update_target(t->engine);
+    if (t->step % t->settings->target_every == 0)
+        status = qg_engine_copy_to_target(t->engine, error);
+    if (status) return status;
     return t->end ? qg_trainer_begin_episode(t, error) : play_action(t, error);
 }
 

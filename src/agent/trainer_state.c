@@ -17,11 +17,13 @@ static qg_status pass_validation(qg_trainer *t, qg_tape *tape, qg_error *error)
                              t->domain->game->action_count, &t->validation, error);
 }
 
-static void pass_engine(qg_trainer *t, qg_tape *tape)
+static qg_status pass_engine(qg_trainer *t, qg_tape *tape, qg_error *error)
 {
+    qg_status status = QG_OK;
     static const qg_parameter_set sets[] = {QG_ONLINE, QG_TARGET, QG_MOMENT1, QG_MOMENT2};
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        qg_tape_pass_parameters(tape, t->engine, sets[i], &t->network);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets && !status; i++)
+        status = qg_tape_pass_parameters(tape, t->engine, sets[i], &t->network, error);
+    return status;
 }
 
 static void pass_numbers(qg_trainer *t, qg_tape *tape)
@@ -65,8 +67,8 @@ static qg_status pass(qg_trainer *t, qg_tape *tape, qg_error *error)
                                       t->options->stop, error);
     if (!status) status = qg_tape_pass_domain(tape, t->domain, error);
     if (!status) status = pass_validation(t, tape, error);
+    if (!status) status = pass_engine(t, tape, error);
     if (status) return status;
-    pass_engine(t, tape);
     return tape->good ? qg_run_folder_pass_training(&t->folder, tape, error) : QG_OK;
 }
 

@@ -49,24 +49,23 @@ static int compare_times(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-qg_status bench_repeat(const bench_session *bench, void (*work)(void *context), void *context,
+qg_status bench_repeat(const bench_session *bench, bench_work *work, void *context,
                        bench_times *times, qg_error *error)
 {
     double *all = malloc(MAX_TIMES * sizeof *all), sum = 0;
     if (!all) return qg_fail_memory(error, "times", MAX_TIMES * sizeof *all);
     int count = 0;
-    qg_status status = QG_OK;
-    work(context);
+    qg_status status = work(context, error);
     for (double now = qg_clock_seconds(), end = now + bench->seconds;
          !status && count < MAX_TIMES && (count < 5 || now < end); count++) {
-        work(context);
+        status = work(context, error);
         const double after = qg_clock_seconds();
         sum += all[count] = after - now;
         now = after;
-        status = bench_check(error);
+        if (!status) status = bench_check(error);
     }
     qsort(all, (size_t)count, sizeof *all, compare_times);
-    *times = (bench_times){all[0], all[count / 2], sum / count};
+    if (!status) *times = (bench_times){all[0], all[count / 2], sum / count};
     free(all);
     return status;
 }

@@ -46,8 +46,9 @@ typedef struct bench_times {
     double minimum, median, mean;
 } bench_times;
 
-/* Runs `work` once to warm up, then at least 5 times. */
-qg_status bench_repeat(const bench_session *bench, void (*work)(void *context), void *context,
+/* Runs `work` once to warm up, then at least 5 times; its failure ends it. */
+typedef qg_status bench_work(void *context, qg_error *error);
+qg_status bench_repeat(const bench_session *bench, bench_work *work, void *context,
                        bench_times *times, qg_error *error);
 
 /* What the machine can do at most, measured with `threads` threads: the fused multiply-adds of

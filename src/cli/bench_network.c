@@ -4,7 +4,7 @@
 #include "cli/bench.h"
 
 #include "base/random.h"
-#include "network/stopwatch.h"
+#include "network/cpu/stopwatch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,15 +118,16 @@ static qg_status open_network(const bench_session *b, const char *preset, int th
     n->screens = malloc(screens * sizeof *n->screens);
     if (!n->memory || !n->screens) return qg_fail_memory(error, "a minibatch", screens * screen);
     fill_batch(n, parts, screen);
-    status = qg_engine_create(a, BATCH, threads, b->isa, &n->engine, error);
+    status = qg_engine_create(&(qg_engine_options){a, NULL, BATCH, {threads, b->isa}}, &n->engine,
+                              error);
     qg_network network = {0};
     if (!status) status = qg_network_create(a, &network, error);
     if (status) return status;
     qg_network_initialise(&network, 1);
-    qg_engine_write(n->engine, QG_ONLINE, &network);
-    qg_engine_update_target(n->engine);
+    status = qg_engine_write(n->engine, QG_ONLINE, &network, error);
+    if (!status) status = qg_engine_copy_to_target(n->engine, error);
     qg_network_free(&network);
-    return QG_OK;
+    return status;
 }
 
 static void close_network(network_bench *n)
@@ -153,18 +154,18 @@ static double update_flops(const qg_architecture *a)
     return 2 * BATCH * products;
 }
 
-static void do_update(void *context)
+static qg_status do_update(void *context, qg_error *error)
 {
     network_bench *n = context;
-    qg_engine_update(n->engine, &n->learning, &n->batch, false, NULL, NULL);
+    return qg_engine_update(n->engine, &n->learning, &n->batch, false, NULL, NULL, error);
 }
 
-static void do_act(void *context)
+static qg_status do_act(void *context, qg_error *error)
 {
     network_bench *n = context;
     qg_states state = n->batch.states;
     state.size = 1;
-    qg_engine_forward(n->engine, QG_ONLINE, &state, n->q_values);
+    return qg_engine_forward(n->engine, QG_ONLINE, &state, n->q_values, error);
 }
 
 /* What the machine can do with the threads that are measured; flops 0: not known. */
@@ -229,13 +230,13 @@ static qg_status time_update(const bench_session *b, network_bench *n, qg_stopwa
     for (int round = 0; !status && (round < 5 || qg_clock_seconds() < end); round++) {
         qg_stopwatch stopwatch = {0};
         qg_engine_time(n->engine, &stopwatch);
-        do_update(n);
+        status = do_update(n, error);
         qg_engine_time(n->engine, NULL);
         for (int work = 0; work < QG_WORKS; work++)
             for (int l = 0; l < QG_MAX_LAYERS; l++)
                 if (round == 0 || stopwatch.seconds[work][l] < least->seconds[work][l])
                     least->seconds[work][l] = stopwatch.seconds[work][l];
-        status = bench_check(error);
+        if (!status) status = bench_check(error);
     }
     return status;
 }

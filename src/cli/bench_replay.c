@@ -17,23 +17,26 @@ typedef struct replay_bench {
     uint64_t sum;  /* of what was read, so that it is read */
 } replay_bench;
 
-static void sample(void *context)
+static qg_status sample(void *context, qg_error *error)
 {
+    (void)error;
     replay_bench *r = context;
     qg_replay_sample(r->replay, &r->random, &r->minibatch);
+    return QG_OK;
 }
 
 /* A minibatch of Atari points into the ring: only who reads it pays for the way to memory. */
-static void sample_and_read(void *context)
+static qg_status sample_and_read(void *context, qg_error *error)
 {
     replay_bench *r = context;
-    sample(r);
+    sample(r, error);
     const qg_batch *batch = &r->minibatch.batch;
     const qg_states *both[] = {&batch->states, &batch->next_states};
     for (int s = 0; s < 2; s++)
         for (int i = 0; i < both[s]->size * both[s]->parts; i++)
             for (size_t at = 0; both[s]->screens[i] && at < r->screen; at += 64)
                 r->sum += both[s]->screens[i][at];
+    return QG_OK;
 }
 
 /* Fills the ring with screens whose values are half zero; episodes have 1000 steps. */

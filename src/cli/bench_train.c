@@ -48,8 +48,7 @@ static qg_status measure(const bench_session *b, const char *domain, int threads
     qg_train_options options = {.domain = domain,
                                 .seed = 1,
                                 .steps = 1000000000,
-                                .threads = threads,
-                                .isa = b->isa,
+                                .machine = {threads, b->isa},
                                 .progress = look,
                                 .context = &t,
                                 .stop = &t.stop};

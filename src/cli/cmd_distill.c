@@ -190,8 +190,7 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     options->teacher_count = a->teacher_count;
     options->set_files = a->set_file_count ? a->set_files : NULL;
     options->seed = training.seed;
-    options->threads = training.threads;
-    options->isa = training.isa;
+    options->machine = training.machine;
     options->folder = training.folder;
     options->overwrite = training.overwrite;
     options->resume = training.resume;

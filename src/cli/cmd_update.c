@@ -233,7 +233,7 @@ static qg_status freeze(const update_arguments *a, update_work *w, qg_error *err
     if (!status && a->last)
         status = qg_parse_count("--freeze-last", a->last, 0, layers, &last, error);
     for (int l = 0; l < layers && !status; l++)
-        qg_engine_freeze(w->engine, l, l < first || l >= layers - last);
+        status = qg_engine_freeze(w->engine, l, l < first || l >= layers - last, error);
     return status;
 }
 
@@ -243,8 +243,11 @@ static qg_status update(const update_arguments *a, update_work *w, qg_error *err
     qg_status status = QG_OK;
     if (a->threads) status = qg_parse_count("--threads", a->threads, 1, 256, &threads, error);
     if (!status)
-        status = qg_engine_create(&w->online.architecture, w->batch.states.size, (int)threads,
-                                  a->isa, &w->engine, error);
+        status = qg_engine_create(&(qg_engine_options){&w->online.architecture,
+                                                       a->settings.precision,
+                                                       w->batch.states.size,
+                                                       {(int)threads, a->isa}},
+                                  &w->engine, error);
     if (!status) status = freeze(a, w, error);
     if (status) return status;
     const qg_settings *s = &a->settings;
@@ -254,16 +257,25 @@ static qg_status update(const update_arguments *a, update_work *w, qg_error *err
                                   .rms_decay = (float)s->rms_decay,
                                   .rms_epsilon = (float)s->rms_epsilon,
                                   .l2 = (float)s->l2};
-    qg_engine_write(w->engine, QG_ONLINE, &w->online);
-    qg_engine_write(w->engine, QG_TARGET, &w->target);
-    qg_engine_write(w->engine, QG_MOMENT1, &w->moment1);
-    qg_engine_write(w->engine, QG_MOMENT2, &w->moment2);
-    qg_engine_update(w->engine, &learning, &w->batch, true, w->q_values, w->td_errors);
-    qg_engine_read(w->engine, QG_ONLINE, &w->online);
-    qg_engine_read(w->engine, QG_GRADIENT, &w->gradient);
-    qg_engine_read(w->engine, QG_MOMENT1, &w->moment1);
-    qg_engine_read(w->engine, QG_MOMENT2, &w->moment2);
-    return QG_OK;
+    const struct {
+        qg_parameter_set set;
+        qg_network *network;
+    } before[] = {{QG_ONLINE, &w->online},
+                  {QG_TARGET, &w->target},
+                  {QG_MOMENT1, &w->moment1},
+                  {QG_MOMENT2, &w->moment2}},
+      after[] = {{QG_ONLINE, &w->online},
+                 {QG_GRADIENT, &w->gradient},
+                 {QG_MOMENT1, &w->moment1},
+                 {QG_MOMENT2, &w->moment2}};
+    for (size_t i = 0; i < 4 && !status; i++)
+        status = qg_engine_write(w->engine, before[i].set, before[i].network, error);
+    if (!status)
+        status = qg_engine_update(w->engine, &learning, &w->batch, true, w->q_values, w->td_errors,
+                                  error);
+    for (size_t i = 0; i < 4 && !status; i++)
+        status = qg_engine_read(w->engine, after[i].set, after[i].network, error);
+    return status;
 }
 
 static qg_status save(const update_arguments *a, const update_work *w, qg_error *error)

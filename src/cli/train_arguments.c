@@ -174,13 +174,12 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
     options->snapshots = a->snapshots;
     options->snapshot_count = a->snapshot_count;
     options->seed = (uint64_t)seed;
-    options->threads = (int)threads;
+    options->machine = (qg_machine){(int)threads, a->isa};
     for (char *c = name; *c; c++) /* one folder deep, and no ':' or '=' in it */
         if (strchr("/:,=", *c)) *c = '-';
     snprintf(folder, size, "runs/%s%s-s%" PRIu64, prefix, name, options->seed);
     options->folder = a->out ? a->out : folder;
     options->domain = a->domain;
-    options->isa = a->isa;
     options->overwrite = a->overwrite;
     options->resume = a->resume;
     return QG_OK;

@@ -91,23 +91,25 @@ static qg_status measure_steps(qg_domain *domain, double budget, double *seconds
 }
 
 /* The shortest of many, as other work on the machine only ever lengthens them. */
-static void measure_learning(qg_engine *engine, const qg_settings *s, const random_batch *b,
-                             double budget, qg_run_times *t)
+static qg_status measure_learning(qg_engine *engine, const qg_settings *s, const random_batch *b,
+                                  double budget, qg_run_times *t, qg_error *error)
 {
     const qg_learning learning = qg_learning_of(s);
     float q_values[QG_MAX_ACTIONS];
     qg_states state = b->batch.states;
     state.size = 1;
     t->update = t->act = INFINITY;
-    for (double begin = qg_clock_seconds(), now = begin; now - begin < budget;) {
-        qg_engine_update(engine, &learning, &b->batch, false, NULL, NULL);
+    qg_status status = QG_OK;
+    for (double begin = qg_clock_seconds(), now = begin; !status && now - begin < budget;) {
+        status = qg_engine_update(engine, &learning, &b->batch, false, NULL, NULL, error);
         const double updated = qg_clock_seconds();
-        qg_engine_forward(engine, QG_ONLINE, &state, q_values);
+        if (!status) status = qg_engine_forward(engine, QG_ONLINE, &state, q_values, error);
         const double acted = qg_clock_seconds();
         t->update = fmin(t->update, updated - now);
         t->act = fmin(t->act, acted - updated);
         now = acted;
     }
+    return status;
 }
 
 static qg_status measure_engine(const qg_study_run *run, int threads, double budget,
@@ -119,14 +121,17 @@ static qg_status measure_engine(const qg_study_run *run, int threads, double bud
     qg_status status = make_batch(&t->shape, &run->settings, &b, error);
     if (!status) status = qg_network_create(&t->architecture, &network, error);
     if (!status)
-        status = qg_engine_create(&t->architecture, run->settings.minibatch, threads, NULL, &engine,
-                                  error);
+        status = qg_engine_create(&(qg_engine_options){&t->architecture,
+                                                       run->settings.precision,
+                                                       run->settings.minibatch,
+                                                       {threads, NULL}},
+                                  &engine, error);
     if (!status) {
         qg_network_initialise(&network, 1);
-        qg_engine_write(engine, QG_ONLINE, &network);
-        qg_engine_update_target(engine);
-        measure_learning(engine, &run->settings, &b, budget, t);
+        status = qg_engine_write(engine, QG_ONLINE, &network, error);
     }
+    if (!status) status = qg_engine_copy_to_target(engine, error);
+    if (!status) status = measure_learning(engine, &run->settings, &b, budget, t, error);
     qg_engine_destroy(engine);
     qg_network_free(&network);
     free_batch(&b);

@@ -154,7 +154,7 @@ static qg_status prepare(qg_distiller *d, qg_error *error)
 /* process.yaml is that of a training of as many steps. */
 static qg_status write_process(qg_distiller *d, const char *state, qg_error *error)
 {
-    const qg_train_options options = {.threads = d->options->threads};
+    const qg_train_options options = {.machine = d->options->machine};
     const double seconds = qg_clock_seconds() - d->started;
     const qg_train_result result = {.step = d->samples,
                                     .seconds = seconds,
@@ -168,7 +168,7 @@ static qg_status keep(qg_distiller *d, qg_error *error)
 {
     qg_error problem;
     qg_status status = qg_distiller_checkpoint(d, &problem);
-    qg_student_read(&d->student, d->teachers);
+    if (!status) status = qg_student_read(&d->student, d->teachers, &problem);
     if (!status && d->samples > 0) status = qg_distiller_save_student(d, "last", NAN, &problem);
     if (!status) return QG_STOPPED;
     *error = problem;
@@ -191,9 +191,10 @@ static qg_status run(qg_distiller *d, qg_error *error)
     if (!status) status = work(d, error);
     if (status == QG_STOPPED) status = keep(d, error);
     if (status) return status;
-    qg_distiller_examine(d);
-    status =
-        qg_distillation_folder_held_out(&d->folder, &d->options->temperatures, d->result, error);
+    status = qg_distiller_examine(d, error);
+    if (!status)
+        status = qg_distillation_folder_held_out(&d->folder, &d->options->temperatures, d->result,
+                                                 error);
     return status ? status : qg_distillation_folder_sync(&d->folder, error);
 }
 

@@ -158,18 +158,16 @@ qg_status qg_distiller_evaluate_student(qg_distiller *d, qg_error *error)
 {
     char purpose[64];
     snprintf(purpose, sizeof purpose, "evaluation/%lld", (long long)d->samples);
-    qg_student_read(&d->student, d->teachers);
-    for (int k = 0; k < d->tasks; k++) {
+    qg_status status = qg_student_read(&d->student, d->teachers, error);
+    for (int k = 0; k < d->tasks && !status; k++) {
         qg_evaluation *e = &d->task[k].evaluation;
-        qg_status status =
-            evaluate_at(d, d->student.players[k].engine, &d->teachers[k], purpose, e, error);
+        status = evaluate_at(d, d->student.players[k].engine, &d->teachers[k], purpose, e, error);
         if (!status)
             status = qg_distillation_folder_evaluation(&d->folder, d->samples, k, e, error);
-        if (status) return status;
         d->result->taught[k].student_score = e->score;
     }
+    if (status) return status;
     const double now = grade(d);
-    qg_status status = QG_OK;
     if (d->samples > 0 && !(now <= d->best)) { /* the first is above NaN */
         d->best = now;
         status = qg_distiller_save_student(d, "best", now, error);
@@ -211,7 +209,7 @@ static int64_t presentations(const qg_distiller *d)
 }
 
 /* The next minibatch of every task, at temperatures [from, to). */
-static void teach(qg_distiller *d, int from, int to)
+static qg_status teach(qg_distiller *d, int from, int to, qg_error *error)
 {
     const int64_t rest = d->options->samples - d->at;
     const int count = rest < d->settings.minibatch ? (int)rest : d->settings.minibatch;
@@ -223,13 +221,15 @@ static void teach(qg_distiller *d, int from, int to)
             l.temperature = d->progress.temperature = d->options->temperatures.values[t];
             l.sums = &own->since[t];
             d->learning.dropout_draw = qg_random_u64(&d->dropout);
-            qg_engine_descend(d->student.engine, &d->learning, &own->minibatch.states, study, &l,
-                              false);
+            const qg_status status = qg_engine_descend(
+                d->student.engine, &d->learning, &own->minibatch.states, study, &l, false, error);
+            if (status) return status;
             d->samples += count;
             d->updates++;
         }
     }
     d->at += count;
+    return QG_OK;
 }
 
 void qg_distiller_shuffle(qg_distiller *d, int k)
@@ -271,8 +271,8 @@ static qg_status pass(qg_distiller *d, int from, int to, qg_error *error)
         if (is_stopped(d))
             return qg_fail(error, QG_STOPPED, "stopped after %lld samples", (long long)d->samples);
         const int64_t number = d->at / d->settings.minibatch;
-        teach(d, from, to);
-        if (d->samples >= d->next_row) status = write_rows(d, error);
+        status = teach(d, from, to, error);
+        if (!status && d->samples >= d->next_row) status = write_rows(d, error);
         if (!status) status = settle(d, error);
         if (number % 16 == 0)
             qg_distiller_report(d, QG_PHASE_LEARNING, d->samples, presentations(d));
@@ -298,7 +298,7 @@ qg_status qg_distiller_learn(qg_distiller *d, qg_error *error)
 
 /* The samples behind those that are learned from: the end of the play, no neighbours of the rest.
  */
-static void examine_task(qg_distiller *d, int k)
+static qg_status examine_task(qg_distiller *d, int k, qg_error *error)
 {
     qg_task *own = &d->task[k];
     const int actions = d->student.action_count, size = d->settings.minibatch;
@@ -312,7 +312,9 @@ static void examine_task(qg_distiller *d, int k)
         while (count < 64 && count < size && begin < end)
             samples[count++] = (uint32_t)begin++;
         qg_sample_set_gather(d->teachers[k].samples, samples, count, &own->minibatch);
-        qg_engine_forward(d->student.engine, QG_ONLINE, &own->minibatch.states, q_values);
+        const qg_status status = qg_engine_forward(d->student.engine, QG_ONLINE,
+                                                   &own->minibatch.states, q_values, error);
+        if (status) return status;
         for (int t = 0; t < temperatures->count; t++) {
             const qg_lesson l = {&d->teachers[k], samples, temperatures->values[t], &sums[t]};
             for (int i = 0; i < count; i++)
@@ -321,10 +323,13 @@ static void examine_task(qg_distiller *d, int k)
     }
     for (int t = 0; t < temperatures->count; t++)
         d->result->taught[k].held_out[t] = qg_lesson_means(&sums[t]);
+    return QG_OK;
 }
 
-void qg_distiller_examine(qg_distiller *d)
+qg_status qg_distiller_examine(qg_distiller *d, qg_error *error)
 {
-    for (int k = 0; k < d->tasks; k++)
-        examine_task(d, k);
+    qg_status status = QG_OK;
+    for (int k = 0; k < d->tasks && !status; k++)
+        status = examine_task(d, k, error);
+    return status;
 }

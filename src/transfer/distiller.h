@@ -61,7 +61,7 @@ void qg_distiller_report(qg_distiller *d, qg_distillation_phase phase, int64_t d
 qg_status qg_distiller_play(qg_distiller *d, qg_error *error);
 qg_status qg_distiller_evaluate_teachers(qg_distiller *d, qg_error *error);
 qg_status qg_distiller_learn(qg_distiller *d, qg_error *error);
-void qg_distiller_examine(qg_distiller *d);
+qg_status qg_distiller_examine(qg_distiller *d, qg_error *error);
 
 qg_status qg_distiller_evaluate_student(qg_distiller *d, qg_error *error);
 qg_status qg_distiller_save_student(qg_distiller *d, const char *name, double score,

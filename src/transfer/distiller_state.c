@@ -58,11 +58,14 @@ static void pass_task(qg_distiller *d, int k, qg_tape *tape)
     d->result->taught[k].teacher_score = d->teacher_evaluations[k].score;
 }
 
-static void pass_student(qg_distiller *d, qg_tape *tape)
+static qg_status pass_student(qg_distiller *d, qg_tape *tape, qg_error *error)
 {
+    qg_status status = QG_OK;
     static const qg_parameter_set sets[] = {QG_ONLINE, QG_MOMENT1, QG_MOMENT2};
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        qg_tape_pass_parameters(tape, d->student.engine, sets[i], &d->student.network);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets && !status; i++)
+        status =
+            qg_tape_pass_parameters(tape, d->student.engine, sets[i], &d->student.network, error);
+    return status;
 }
 
 static void pass_numbers(qg_distiller *d, qg_tape *tape)
@@ -93,7 +96,8 @@ static qg_status pass(qg_distiller *d, qg_tape *tape, qg_error *error)
     if (status || !tape->good) return status;
     for (int k = 0; k < d->tasks; k++)
         pass_task(d, k, tape);
-    pass_student(d, tape);
+    status = pass_student(d, tape, error);
+    if (status) return status;
     return tape->good ? qg_distillation_folder_pass(&d->folder, tape, error) : QG_OK;
 }
 

@@ -191,13 +191,14 @@ static qg_status layer_gram(qg_engine *engine, int layer, const qg_states *state
                             qg_error *error)
 {
     const size_t n = (size_t)states->size;
-    const size_t width = layer_width(&qg_engine_architecture(engine)->layers[layer]);
+    const size_t width = layer_width(&engine->architecture.layers[layer]);
     float *features = malloc(n * width * sizeof *features);
     if (!features) return qg_fail_memory(error, "activations", n * width * sizeof *features);
-    qg_engine_activations(engine, QG_ONLINE, states, layer, features);
-    qg_gram(features, n, width, gram);
+    const qg_status status =
+        qg_engine_activations(engine, QG_ONLINE, states, layer, features, error);
+    if (!status) qg_gram(features, n, width, gram);
     free(features);
-    return QG_OK;
+    return status;
 }
 
 static qg_status compare_layers(qg_engine *const engines[2], const qg_states *states,
@@ -235,9 +236,10 @@ static qg_status compare_on(const sample samples[2], const qg_network *const net
     qg_engine *engines[2] = {NULL, NULL};
     qg_status status = QG_OK;
     for (int side = 0; side < 2 && !status; side++) {
-        status =
-            qg_engine_create(&networks[side]->architecture, BATCH, 1, NULL, &engines[side], error);
-        if (!status) qg_engine_write(engines[side], QG_ONLINE, networks[side]);
+        const qg_engine_options options = {.architecture = &networks[side]->architecture,
+                                           .max_batch = BATCH};
+        status = qg_engine_create(&options, &engines[side], error);
+        if (!status) status = qg_engine_write(engines[side], QG_ONLINE, networks[side], error);
     }
     if (!status) status = compare_layers(engines, &states, r, error);
     qg_engine_destroy(engines[0]);

@@ -61,7 +61,10 @@ static qg_status open_player(const qg_distillation_options *options, const qg_ar
     qg_status status = qg_architecture_make(options->settings.network, a->channels, a->height,
                                             a->width, a->input_max, actions, &alone, error);
     if (!status) status = qg_network_create(&alone, &player->network, error);
-    return status ? status : qg_engine_create(&alone, 1, 1, options->isa, &player->engine, error);
+    if (status) return status;
+    const qg_engine_options one = {
+        &alone, options->settings.precision, 1, {1, options->machine.isa}};
+    return qg_engine_create(&one, &player->engine, error);
 }
 
 qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *teachers,
@@ -79,14 +82,14 @@ qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *te
                                       shape->max, s->action_count, &a, error);
     if (!status) status = qg_network_create(&a, &s->network, error);
     if (!status)
-        status = qg_engine_create(&a, settings->minibatch, options->threads, options->isa,
-                                  &s->engine, error);
+        status = qg_engine_create(
+            &(qg_engine_options){&a, settings->precision, settings->minibatch, options->machine},
+            &s->engine, error);
     for (int k = 0; k < s->tasks && !status; k++)
         status = open_player(options, &a, teachers[k].game->action_count, &s->players[k], error);
     if (status) return status;
     qg_network_initialise(&s->network, student_seed(options->seed));
-    qg_engine_write(s->engine, QG_ONLINE, &s->network);
-    return QG_OK;
+    return qg_engine_write(s->engine, QG_ONLINE, &s->network, error);
 }
 
 void qg_student_close(qg_student *s)
@@ -101,7 +104,8 @@ void qg_student_close(qg_student *s)
 }
 
 /* The hidden layers, and of the last one the rows `outputs`. */
-static void cut_out(const qg_network *whole, const int *outputs, qg_cut_out *player)
+static qg_status cut_out(const qg_network *whole, const int *outputs, qg_cut_out *player,
+                         qg_error *error)
 {
     qg_network *part = &player->network;
     const int last = whole->architecture.layer_count - 1;
@@ -114,12 +118,13 @@ static void cut_out(const qg_network *whole, const int *outputs, qg_cut_out *pla
                fan_in * sizeof(float));
         part->biases[last][n] = whole->biases[last][from];
     }
-    qg_engine_write(player->engine, QG_ONLINE, part);
+    return qg_engine_write(player->engine, QG_ONLINE, part, error);
 }
 
-void qg_student_read(qg_student *s, const qg_teacher *teachers)
+qg_status qg_student_read(qg_student *s, const qg_teacher *teachers, qg_error *error)
 {
-    qg_engine_read(s->engine, QG_ONLINE, &s->network);
-    for (int k = 0; k < s->tasks; k++)
-        cut_out(&s->network, teachers[k].outputs, &s->players[k]);
+    qg_status status = qg_engine_read(s->engine, QG_ONLINE, &s->network, error);
+    for (int k = 0; k < s->tasks && !status; k++)
+        status = cut_out(&s->network, teachers[k].outputs, &s->players[k], error);
+    return status;
 }

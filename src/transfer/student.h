@@ -32,6 +32,6 @@ qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *te
 void qg_student_close(qg_student *student);
 
 /* What has been learned goes into student->network and all players. */
-void qg_student_read(qg_student *student, const qg_teacher *teachers);
+qg_status qg_student_read(qg_student *student, const qg_teacher *teachers, qg_error *error);
 
 #endif

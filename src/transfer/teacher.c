@@ -55,11 +55,14 @@ qg_status qg_teacher_open(const qg_distillation_options *options, int index, qg_
     if (!status) status = qg_sha256_file(t->path, t->sha256, error);
     if (!status) status = look_at_domain(t, &options->settings, error);
     if (!status)
-        status = qg_engine_create(&t->network.architecture, 1, 1, options->isa, &t->engine, error);
-    if (status) return status;
-    qg_engine_write(t->engine, QG_ONLINE, &t->network);
-    describe_source(t, options);
-    return QG_OK;
+        status = qg_engine_create(&(qg_engine_options){&t->network.architecture,
+                                                       options->settings.precision,
+                                                       1,
+                                                       {1, options->machine.isa}},
+                                  &t->engine, error);
+    if (!status) status = qg_engine_write(t->engine, QG_ONLINE, &t->network, error);
+    if (!status) describe_source(t, options);
+    return status;
 }
 
 void qg_teacher_close(qg_teacher *t)

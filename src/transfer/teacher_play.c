@@ -45,7 +45,8 @@ qg_status qg_play_step(qg_play *p, qg_error *error)
     qg_status status = first ? begin_episode(p, error) : QG_OK;
     if (status) return status;
     const qg_states state = qg_history_state(&p->history);
-    qg_engine_forward(t->engine, QG_ONLINE, &state, q_values);
+    status = qg_engine_forward(t->engine, QG_ONLINE, &state, q_values, error);
+    if (status) return status;
     qg_sample_set_add(t->samples, state.screens[state.parts - 1], first, q_values);
     int action;
     if (!qg_explore(&p->policy, t->source.epsilon, t->source.actions, &action))

@@ -396,7 +396,7 @@ static qg_distillation_options options_for(const char *const *teachers, int coun
                                  .samples = 100,
                                  .epsilon = 0.05,
                                  .seed = 1,
-                                 .threads = 1,
+                                 .machine = {.threads = 1},
                                  .overwrite = true};
     assert_int_equal(qg_settings_preset(&o.settings, "grid", &error), QG_OK);
     o.settings.eval_steps = 50;

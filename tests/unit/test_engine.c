@@ -29,6 +29,11 @@ enum { QUICK = 0 };
 
 static qg_error error;
 
+static void must(qg_status status)
+{
+    if (status) fail_msg("%s", error.message);
+}
+
 static void *zeros(size_t count, size_t size)
 {
     void *block = calloc(count ? count : 1, size);
@@ -268,10 +273,10 @@ static void problem_free(problem *p)
 static qg_engine *engine_for(const problem *p, int max_batch, int threads, const char *isa)
 {
     qg_engine *engine;
-    if (qg_engine_create(&p->a, max_batch, threads, isa, &engine, &error))
-        fail_msg("%s", error.message);
+    must(qg_engine_create(&(qg_engine_options){&p->a, NULL, max_batch, {threads, isa}}, &engine,
+                          &error));
     for (qg_parameter_set set = QG_ONLINE; set < QG_GRADIENT; set++)
-        qg_engine_write(engine, set, &p->sets[set]);
+        must(qg_engine_write(engine, set, &p->sets[set], &error));
     return engine;
 }
 
@@ -353,9 +358,9 @@ static void check_update(const shape *s, int size, const qg_learning *learning)
 
     qg_engine *engine = engine_for(&p, size, 2, NULL);
     float *our_q = zeros(q_count, sizeof *our_q), *ours = zeros((size_t)size, sizeof *ours);
-    qg_engine_forward(engine, QG_ONLINE, &p.batch.states, our_q);
+    must(qg_engine_forward(engine, QG_ONLINE, &p.batch.states, our_q, &error));
     assert_close("forward", s, our_q, q, q_count);
-    qg_engine_update(engine, learning, &p.batch, true, our_q, ours);
+    must(qg_engine_update(engine, learning, &p.batch, true, our_q, ours, &error));
     assert_close("q", s, our_q, q, q_count);
     assert_close("TD errors", s, ours, td_errors, (size_t)size);
 
@@ -376,7 +381,7 @@ static void check_update(const shape *s, int size, const qg_learning *learning)
     for (int set = 0; set < QG_PARAMETER_SETS; set++) {
         qg_network read;
         assert_int_equal(qg_network_create(&p.a, &read, &error), QG_OK);
-        qg_engine_read(engine, (qg_parameter_set)set, &read);
+        must(qg_engine_read(engine, (qg_parameter_set)set, &read, &error));
         assert_tensors_close(names[set], s, &p, read.parameters, expected[set]);
         if (set == QG_ONLINE) { /* what was added, which the parameters would hide */
             for (size_t k = 0; k < online.count; k++)
@@ -462,8 +467,8 @@ static void test_finite_differences(void **state)
         to_doubles(&p.sets[QG_ONLINE], online.parameters);
         float q[SIZE * 32], td_errors[SIZE];
         qg_engine *engine = engine_for(&p, SIZE, 1, NULL);
-        qg_engine_update(engine, &learning, &p.batch, true, q, td_errors);
-        qg_engine_read(engine, QG_GRADIENT, &p.sets[QG_GRADIENT]);
+        must(qg_engine_update(engine, &learning, &p.batch, true, q, td_errors, &error));
+        must(qg_engine_read(engine, QG_GRADIENT, &p.sets[QG_GRADIENT], &error));
         double targets[SIZE];
         for (int k = 0; k < SIZE; k++)
             targets[k] = (double)td_errors[k] + (double)q[k * p.a.actions + p.actions[k]];
@@ -503,8 +508,8 @@ static void assert_same(const problem *p, const qg_engine *a, const qg_engine *b
     assert_int_equal(qg_network_create(&p->a, &x, &error), QG_OK);
     assert_int_equal(qg_network_create(&p->a, &y, &error), QG_OK);
     for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
-        qg_engine_read(a, set, &x);
-        qg_engine_read(b, set, &y);
+        must(qg_engine_read(a, set, &x, &error));
+        must(qg_engine_read(b, set, &y, &error));
         if (memcmp(x.parameters, y.parameters, qg_architecture_parameters(&p->a) * sizeof(float)))
             fail_msg("%s: set %d of %s differs", what, set, p->a.text);
     }
@@ -527,12 +532,12 @@ static void test_threads_and_instruction_sets(void **state)
         float td_errors[SIZE], others[SIZE];
         qg_engine *engine = engine_for(&p, SIZE, 1, NULL);
         for (int k = 0; k < 3; k++)
-            qg_engine_update(engine, &dqn3, &p.batch, true, q, td_errors);
+            must(qg_engine_update(engine, &dqn3, &p.batch, true, q, td_errors, &error));
         for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
             qg_engine *b = engine_for(&p, SIZE, kinds[kind].threads, kinds[kind].isa);
             if (kinds[kind].isa) assert_string_equal(qg_engine_isa(b), kinds[kind].isa);
             for (int k = 0; k < 3; k++)
-                qg_engine_update(b, &dqn3, &p.batch, true, other, others);
+                must(qg_engine_update(b, &dqn3, &p.batch, true, other, others, &error));
             assert_memory_equal(q, other, q_count * sizeof *q);
             assert_memory_equal(td_errors, others, sizeof others);
             assert_same(&p, engine, b, kinds[kind].isa ? kinds[kind].isa : "threads");
@@ -558,13 +563,13 @@ static void test_batches(void **state)
         qg_engine *engine = engine_for(&p, SIZE, 2, NULL), *small = engine_for(&p, 5, 3, NULL);
         const qg_states *states = &p.batch.states;
         for (qg_parameter_set set = QG_ONLINE; set <= QG_TARGET; set++) {
-            qg_engine_forward(engine, set, states, q);
-            qg_engine_forward(small, set, states, parts);
+            must(qg_engine_forward(engine, set, states, q, &error));
+            must(qg_engine_forward(small, set, states, parts, &error));
             assert_memory_equal(q, parts, q_count * sizeof *q);
             for (int k = 0; k < SIZE; k++) {
                 const qg_states single = {1, states->parts, states->part_channels,
                                           states->screens + k * states->parts};
-                qg_engine_forward(k % 2 ? engine : small, set, &single, one);
+                must(qg_engine_forward(k % 2 ? engine : small, set, &single, one, &error));
                 assert_memory_equal(one, q + (size_t)k * actions, actions * sizeof *q);
             }
         }
@@ -593,7 +598,7 @@ static void test_activations(void **state)
                 reference_forward(&r, &p.batch.states, k);
                 memcpy(expected + (size_t)k * count, r.values[l + 1], count * sizeof *expected);
             }
-            qg_engine_activations(engine, QG_TARGET, &p.batch.states, l, values);
+            must(qg_engine_activations(engine, QG_TARGET, &p.batch.states, l, values, &error));
             assert_close("activations", &shapes[i], values, expected, 7 * count);
             free(values);
             free(expected);
@@ -623,13 +628,13 @@ static void test_missing_screens(void **state)
         const uint8_t *const all[] = {full, full, full, full, full, full, full, full};
         const uint8_t *const two[] = {full, full, full, full};
         float expected[6], got[6];
-        qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, zeroed}, expected);
-        qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, all}, got);
+        must(qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, zeroed}, expected, &error));
+        must(qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, all}, got, &error));
         assert_memory_not_equal(got, expected, sizeof got);
-        qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, missing}, got);
+        must(qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, missing}, got, &error));
         assert_memory_equal(got, expected, sizeof got);
-        qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, all}, got);
-        qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 2, 1, two}, got);
+        must(qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 4, 1, all}, got, &error));
+        must(qg_engine_forward(engine, QG_ONLINE, &(qg_states){2, 2, 1, two}, got, &error));
         assert_memory_equal(got, expected, sizeof got);
         qg_engine_destroy(engine);
         problem_free(&p);
@@ -656,18 +661,18 @@ static void test_frozen(void **state)
     const int layers = p.a.layer_count;
     assert_int_equal(layers, 4);
     qg_engine *plain = engine_for(&p, 9, 1, NULL);
-    qg_engine_update(plain, &dqn3, &p.batch, true, NULL, NULL);
+    must(qg_engine_update(plain, &dqn3, &p.batch, true, NULL, NULL, &error));
     for (unsigned mask = 1; mask < 1u << layers; mask++) {
         qg_engine *engine = engine_for(&p, 9, 2, NULL);
         for (int l = 0; l < layers; l++)
-            qg_engine_freeze(engine, l, mask >> l & 1);
-        qg_engine_update(engine, &dqn3, &p.batch, true, NULL, NULL);
+            must(qg_engine_freeze(engine, l, mask >> l & 1, &error));
+        must(qg_engine_update(engine, &dqn3, &p.batch, true, NULL, NULL, &error));
         for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
             qg_network got, learned;
             assert_int_equal(qg_network_create(&p.a, &got, &error), QG_OK);
             assert_int_equal(qg_network_create(&p.a, &learned, &error), QG_OK);
-            qg_engine_read(engine, set, &got);
-            qg_engine_read(plain, set, &learned);
+            must(qg_engine_read(engine, set, &got, &error));
+            must(qg_engine_read(plain, set, &learned, &error));
             if (set == QG_GRADIENT)
                 memset(p.sets[set].parameters, 0, qg_architecture_parameters(&p.a) * sizeof(float));
             for (int l = 0; l < layers; l++) {
@@ -684,8 +689,8 @@ static void test_frozen(void **state)
             qg_network_free(&learned);
         }
         for (int l = 0; l < layers; l++) /* thawed, it learns on like any other */
-            qg_engine_freeze(engine, l, false);
-        qg_engine_update(engine, &dqn3, &p.batch, false, NULL, NULL);
+            must(qg_engine_freeze(engine, l, false, &error));
+        must(qg_engine_update(engine, &dqn3, &p.batch, false, NULL, NULL, &error));
         qg_engine_destroy(engine);
     }
     qg_engine_destroy(plain);
@@ -706,12 +711,12 @@ static void test_weight_decay(void **state)
     qg_network expected, got;
     assert_int_equal(qg_network_create(&p.a, &expected, &error), QG_OK);
     assert_int_equal(qg_network_create(&p.a, &got, &error), QG_OK);
-    qg_engine_freeze(plain, FROZEN, true);
-    qg_engine_freeze(engine, FROZEN, true);
-    qg_engine_update(plain, &dqn3, &p.batch, true, NULL, NULL);
-    qg_engine_update(engine, &decayed, &p.batch, true, NULL, NULL);
-    qg_engine_read(plain, QG_GRADIENT, &expected);
-    qg_engine_read(engine, QG_GRADIENT, &got);
+    must(qg_engine_freeze(plain, FROZEN, true, &error));
+    must(qg_engine_freeze(engine, FROZEN, true, &error));
+    must(qg_engine_update(plain, &dqn3, &p.batch, true, NULL, NULL, &error));
+    must(qg_engine_update(engine, &decayed, &p.batch, true, NULL, NULL, &error));
+    must(qg_engine_read(plain, QG_GRADIENT, &expected, &error));
+    must(qg_engine_read(engine, QG_GRADIENT, &got, &error));
     for (int l = 0; l < p.a.layer_count; l++) {
         const size_t weights = qg_layer_weights(&p.a.layers[l]);
         for (size_t k = 0; k < weights && l != FROZEN; k++)
@@ -720,7 +725,7 @@ static void test_weight_decay(void **state)
     }
     assert_memory_equal(got.parameters, expected.parameters,
                         qg_architecture_parameters(&p.a) * sizeof(float));
-    qg_engine_read(engine, QG_ONLINE, &got);
+    must(qg_engine_read(engine, QG_ONLINE, &got, &error));
     const size_t begin = (size_t)(got.weights[FROZEN] - got.parameters);
     assert_memory_equal(got.parameters + begin, p.sets[QG_ONLINE].parameters + begin,
                         (layer_end(&p, FROZEN) - begin) * sizeof(float));
@@ -738,8 +743,8 @@ static void dropped_q(const problem *p, const qg_network *online, const qg_learn
     qg_learning still = *learning;
     still.learning_rate = 0;
     qg_engine *engine = engine_for(p, p->batch.states.size, 1, NULL);
-    qg_engine_write(engine, QG_ONLINE, online);
-    qg_engine_update(engine, &still, &p->batch, false, q, NULL);
+    must(qg_engine_write(engine, QG_ONLINE, online, &error));
+    must(qg_engine_update(engine, &still, &p->batch, false, q, NULL, &error));
     qg_engine_destroy(engine);
 }
 
@@ -768,12 +773,12 @@ static void test_dropout(void **state)
     problem p = problem_create(&shapes[4], SIZE, 12);
     float q[SIZE * 6], plain[SIZE * 6], td_errors[SIZE];
     qg_engine *engine = engine_for(&p, SIZE, 1, NULL), *three = engine_for(&p, SIZE, 3, NULL);
-    qg_engine_forward(engine, QG_ONLINE, &p.batch.states, plain);
-    qg_engine_update(engine, &learning, &p.batch, true, q, td_errors);
-    qg_engine_update(three, &learning, &p.batch, true, NULL, NULL);
+    must(qg_engine_forward(engine, QG_ONLINE, &p.batch.states, plain, &error));
+    must(qg_engine_update(engine, &learning, &p.batch, true, q, td_errors, &error));
+    must(qg_engine_update(three, &learning, &p.batch, true, NULL, NULL, &error));
     assert_same(&p, engine, three, "dropout on three threads");
     assert_memory_not_equal(q, plain, sizeof q);
-    qg_engine_read(engine, QG_GRADIENT, &p.sets[QG_GRADIENT]);
+    must(qg_engine_read(engine, QG_GRADIENT, &p.sets[QG_GRADIENT], &error));
 
     double targets[SIZE];
     for (int i = 0; i < SIZE; i++)
@@ -829,7 +834,7 @@ static void test_terminal(void **state)
                                           ? INFINITY /* NaN: not in a file, but to be sure */
                                           : NAN;
         qg_engine *engine = engine_for(&p, 5, 1, NULL);
-        qg_engine_update(engine, &dqn3, &p.batch, false, NULL, td_errors[kind]);
+        must(qg_engine_update(engine, &dqn3, &p.batch, false, NULL, td_errors[kind], &error));
         qg_engine_destroy(engine);
     }
     for (int i = 0; i < 5; i++)
@@ -854,8 +859,8 @@ static void test_magnitudes(void **state)
         to_doubles(&p.sets[QG_ONLINE], r.parameters);
         qg_engine *a = engine_for(&p, 6, 1, NULL), *b = engine_for(&p, 6, 1, "portable");
         float q[18], other[18];
-        qg_engine_update(a, &dqn3, &p.batch, true, q, NULL);
-        qg_engine_update(b, &dqn3, &p.batch, true, other, NULL);
+        must(qg_engine_update(a, &dqn3, &p.batch, true, q, NULL, &error));
+        must(qg_engine_update(b, &dqn3, &p.batch, true, other, NULL, &error));
         assert_memory_equal(q, other, sizeof q);
         assert_same(&p, a, b, "magnitudes");
         bool any = false;
@@ -899,8 +904,8 @@ static void test_no_variance(void **state)
         qg_engine *engine = engine_for(&p, 1, 1, names[i]);
         qg_network read;
         assert_int_equal(qg_network_create(&p.a, &read, &error), QG_OK);
-        qg_engine_update(engine, &learning, &batch, false, NULL, NULL);
-        qg_engine_read(engine, QG_ONLINE, &read);
+        must(qg_engine_update(engine, &learning, &batch, false, NULL, NULL, &error));
+        must(qg_engine_read(engine, QG_ONLINE, &read, &error));
         for (int k = 0; k < 2; k++) /* 0.001 * 1000 / sqrt(0.25) */
             assert_true(fabs((double)read.parameters[k] - 2) < 1e-5);
         qg_network_free(&read);
@@ -920,13 +925,13 @@ static void test_parameters(void **state)
         const size_t bytes = qg_architecture_parameters(&p.a) * sizeof(float);
         qg_network read;
         assert_int_equal(qg_network_create(&p.a, &read, &error), QG_OK);
-        assert_true(qg_architecture_equal(qg_engine_architecture(engine), &p.a));
+        assert_true(qg_architecture_equal(&engine->architecture, &p.a));
         for (qg_parameter_set set = QG_ONLINE; set < QG_GRADIENT; set++) {
-            qg_engine_read(engine, set, &read);
+            must(qg_engine_read(engine, set, &read, &error));
             assert_memory_equal(read.parameters, p.sets[set].parameters, bytes);
         }
-        qg_engine_update_target(engine);
-        qg_engine_read(engine, QG_TARGET, &read);
+        must(qg_engine_copy_to_target(engine, &error));
+        must(qg_engine_read(engine, QG_TARGET, &read, &error));
         assert_memory_equal(read.parameters, p.sets[QG_ONLINE].parameters, bytes);
         qg_network_free(&read);
         qg_engine_destroy(engine);
@@ -940,16 +945,21 @@ static void test_create(void **state)
     qg_architecture a;
     qg_engine *engine;
     assert_int_equal(qg_architecture_make("[]", 1, 2, 2, 1, 2, &a, &error), QG_OK);
-    assert_int_equal(qg_engine_create(&a, 1, 1, "sse9", &engine, &error), QG_ERROR_USAGE);
+    qg_engine_options options = {&a, "float31", 1, {1, "portable"}};
+    assert_int_equal(qg_engine_create(&options, &engine, &error), QG_ERROR_USAGE);
+    assert_string_equal(error.message, "precision: there is no 'float31'; allowed: float32");
+    options = (qg_engine_options){&a, NULL, 1, {1, "sse9"}};
+    assert_int_equal(qg_engine_create(&options, &engine, &error), QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "'sse9'"));
     assert_non_null(strstr(error.message, "portable"));
     qg_engine_destroy(NULL);
-    assert_int_equal(qg_engine_create(&a, 1, 1, "portable", &engine, &error), QG_OK);
+    must(qg_engine_create(&(qg_engine_options){.architecture = &a, .max_batch = 1}, &engine,
+                          &error));
     qg_network n;
     assert_int_equal(qg_network_create(&a, &n, &error), QG_OK);
     for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
         qg_network_initialise(&n, 1);
-        qg_engine_read(engine, set, &n);
+        must(qg_engine_read(engine, set, &n, &error));
         for (int k = 0; k < 10; k++)
             assert_true(n.parameters[k] == 0);
     }

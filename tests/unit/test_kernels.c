@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "network/geometry.h"
+#include "network/cpu/geometry.h"
 
 #include <float.h>
 #include <math.h>

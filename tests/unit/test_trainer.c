@@ -20,6 +20,11 @@
 
 static qg_error error;
 
+static void must(qg_status status)
+{
+    if (status) fail_msg("%s", error.message);
+}
+
 /* ---- The scripted domain ---- */
 
 enum { SIDE = 6, PIXELS = SIDE * SIDE, ACTIONS = 3, LOG = 20000 };
@@ -246,10 +251,11 @@ static qg_engine *engine_of(const qg_settings *s, uint64_t seed, int max_batch)
     assert_int_equal(
         qg_architecture_make(s->network, s->history, SIDE, SIDE, 255, ACTIONS, &a, &error), QG_OK);
     assert_int_equal(qg_network_create(&a, &n, &error), QG_OK);
-    assert_int_equal(qg_engine_create(&a, max_batch, 1, NULL, &engine, &error), QG_OK);
+    must(qg_engine_create(&(qg_engine_options){.architecture = &a, .max_batch = max_batch}, &engine,
+                          &error));
     qg_network_initialise(&n, seed);
-    qg_engine_write(engine, QG_ONLINE, &n);
-    qg_engine_update_target(engine);
+    must(qg_engine_write(engine, QG_ONLINE, &n, &error));
+    must(qg_engine_copy_to_target(engine, &error));
     qg_network_free(&n);
     return engine;
 }
@@ -384,7 +390,7 @@ static void second_update(second *t, qg_random *replay)
                                   .learning_rate = (float)s->learning_rate,
                                   .rms_decay = (float)s->rms_decay,
                                   .rms_epsilon = (float)s->rms_epsilon};
-    qg_engine_update(t->engine, &learning, &batch, false, NULL, NULL);
+    must(qg_engine_update(t->engine, &learning, &batch, false, NULL, NULL, &error));
 }
 
 static int second_choose(second *t, qg_random *policy, int64_t step)
@@ -394,7 +400,8 @@ static int second_choose(second *t, qg_random *policy, int64_t step)
     const uint8_t *screens[QG_MAX_HISTORY];
     float q[ACTIONS];
     state_of(t, t->count - 1, screens);
-    qg_engine_forward(t->engine, QG_ONLINE, &(qg_states){1, t->s->history, 1, screens}, q);
+    must(qg_engine_forward(t->engine, QG_ONLINE, &(qg_states){1, t->s->history, 1, screens}, q,
+                           &error));
     return qg_greedy_action(q, ACTIONS, qg_random_uniform(policy));
 }
 
@@ -422,7 +429,7 @@ static void second_train(second *t, uint64_t seed, int64_t steps)
         if (!end) action = second_choose(t, &policy, step);
         if (step > s->learn_start && step % s->update_every == 0) second_update(t, &replay);
         step++;
-        if (step % s->target_every == 0) qg_engine_update_target(t->engine);
+        if (step % s->target_every == 0) must(qg_engine_copy_to_target(t->engine, &error));
         if (end) {
             qg_domain_reset(domain, random_noops(t, &noops), screen, &error);
             end = false;
@@ -446,7 +453,7 @@ static qg_train_options train_options(int64_t steps)
                               .settings = small_settings(),
                               .seed = 11,
                               .steps = steps,
-                              .threads = 1,
+                              .machine = {.threads = 1},
                               .folder = folder,
                               .stop = &play.stop};
 }
@@ -483,7 +490,7 @@ static void check_order(const qg_settings *settings, int64_t steps)
     load("run/last.safetensors", &last, &info);
     assert_int_equal(info.step, steps);
     assert_int_equal(qg_network_create(&last.architecture, &ours, &error), QG_OK);
-    qg_engine_read(t.engine, QG_ONLINE, &ours);
+    must(qg_engine_read(t.engine, QG_ONLINE, &ours, &error));
     assert_memory_equal(ours.parameters, last.parameters,
                         qg_architecture_parameters(&last.architecture) * sizeof(float));
     qg_network_free(&ours);

@@ -4,7 +4,7 @@
 
 #include <qgraft/network.h>
 
-#include "network/kernels/kernels.h"
+#include "network/cpu/kernels/kernels.h"
 
 /* Plans of all layers, plans[0 ... layer_count - 1], for kernels whose tiles have `tile_rows` rows;
  * free each with qg_plan_free, also after a failure. */

@@ -1,5 +1,5 @@
 /* Which kernels this machine can run. */
-#include "network/kernels/kernels.h"
+#include "network/cpu/kernels/kernels.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "network/geometry.h"
+#include "network/cpu/geometry.h"
 
 #include <stdlib.h>
 

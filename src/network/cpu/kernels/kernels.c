@@ -14,8 +14,8 @@
  *   input gradient   rows: a pixel in images  k: (tap, output)  panel: 16 input channels
  *   weight gradient  rows: k                  k: pixels         panel: 16 outputs
  */
-#include "network/kernels/kernels.h"
-#include "network/kernels/simd.h"
+#include "network/cpu/kernels/kernels.h"
+#include "network/cpu/kernels/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
