@@ -54,6 +54,11 @@ typedef struct qg_train_options {
     const volatile sig_atomic_t *stop; /* becomes non-zero: end cleanly, QG_STOPPED; may be NULL */
 } qg_train_options;
 
+/* The training of `domain` (borrowed) as it usually is: the settings of the game's preset, its
+ * usual steps, seed 1, one thread for grids and all cores otherwise; no folder is named, the rest
+ * is zero. The program's and the studies' defaults. QG_ERROR_USAGE: there is no such game. */
+qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg_error *error);
+
 typedef struct qg_train_result {
     int64_t step;
     double best_score, last_score; /* NaN: no evaluation */

@@ -101,6 +101,14 @@ typedef struct qg_taught {
     qg_agreement held_out[QG_MAX_TEMPERATURES];
 } qg_taught;
 
+#define QG_USUAL_TEMPERATURE "0.1"
+
+/* A distillation of teachers that play `domain` as it usually is: QG_USUAL_TEMPERATURE, a million
+ * samples (grids 100,000), 5 % of the play at random, otherwise as qg_train_options_for; teachers
+ * and folder are not named, the rest is zero. QG_ERROR_USAGE: there is no such game. */
+qg_status qg_distillation_options_for(const char *domain, qg_distillation_options *options,
+                                      qg_error *error);
+
 typedef struct qg_distillation_result {
     int64_t samples, updates; /* learned from, counted at every temperature and for every teacher */
     int64_t held_out;         /* a teacher */

@@ -109,6 +109,10 @@ typedef struct qg_network_info {
 qg_status qg_network_load(const char *path, qg_network *network, qg_network_info *info,
                           qg_error *error);
 
+/* What a network file holds, checked like qg_network_load, which can fail in the same ways. */
+qg_status qg_network_look(const char *path, qg_architecture *architecture, qg_network_info *info,
+                          qg_error *error);
+
 /* Writes a network file, complete or not at all: QG_ERROR_IO or QG_ERROR_MEMORY leave an older file
  * as it was. */
 qg_status qg_network_save(const char *path, const qg_network *network, const qg_network_info *info,

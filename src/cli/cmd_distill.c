@@ -125,23 +125,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 
 /* ---------------------------------------------------------------------------------- options */
 
-/* Domain and architecture of the first teacher, from which the defaults follow. */
-static qg_status look_at_teacher(const char *path, qg_network_info *info, char *architecture,
-                                 size_t size, qg_error *error)
-{
-    qg_network network;
-    const qg_status status = qg_network_load(path, &network, info, error);
-    if (status) return status;
-    snprintf(architecture, size, "%s", network.architecture.text);
-    qg_network_free(&network);
-    if (info->domain[0]) return QG_OK;
-    return qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game, so it cannot play", path);
-}
-
 static qg_status parse_epsilon(const char *text, double *epsilon, qg_error *error)
 {
     qg_settings number = {0}; /* the range and messages of a setting of this kind */
-    *epsilon = 0.05;
     if (!text) return QG_OK;
     qg_error inner;
     if (qg_settings_set_value(&number, "eval_epsilon", text, &inner))
@@ -154,7 +140,8 @@ static qg_status parse_epsilon(const char *text, double *epsilon, qg_error *erro
 /* runs/distill-DOMAIN-tT-sSEED: train_resolve's name with the temperatures in it. */
 static void name_folder(const distill_arguments *a, char *prefix, size_t size)
 {
-    snprintf(prefix, size, "distill-t%.40s-", a->temperature ? a->temperature : "0.1");
+    snprintf(prefix, size, "distill-t%.40s-",
+             a->temperature ? a->temperature : QG_USUAL_TEMPERATURE);
     for (char *c = prefix; *c; c++)
         if (strchr("/:,=", *c)) *c = '-';
 }
@@ -163,28 +150,29 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
                          size_t size, qg_error *error)
 {
     qg_network_info info;
-    char architecture[QG_ARCHITECTURE_TEXT], prefix[64];
+    qg_architecture teacher;
+    char prefix[64];
     qg_train_options training = {0};
-    qg_status status = qg_temperatures_parse(a->temperature ? a->temperature : "0.1",
-                                             &options->temperatures, error);
+    qg_status status = qg_network_look(a->teachers[0], &teacher, &info, error);
+    if (!status && !info.domain[0])
+        status = qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game, so it cannot play",
+                         a->teachers[0]);
+    if (!status) status = qg_distillation_options_for(info.domain, options, error);
+    if (!status && a->temperature)
+        status = qg_temperatures_parse(a->temperature, &options->temperatures, error);
     if (!status) status = parse_epsilon(a->epsilon, &options->epsilon, error);
-    options->samples = -1;
     if (!status && a->samples)
         status = qg_parse_count("--samples", a->samples, 1, 1000000000, &options->samples, error);
-    if (!status)
-        status = look_at_teacher(a->teachers[0], &info, architecture, sizeof architecture, error);
     if (status) return status;
     a->train.domain = info.domain; /* outlives neither: cleared below */
     name_folder(a, prefix, sizeof prefix);
-    status = train_resolve_settings(&a->train, a->network ? a->network : architecture,
+    status = train_resolve_settings(&a->train, a->network ? a->network : teacher.text,
                                     &options->settings, error);
     if (!status && a->eval_steps)
         status = qg_settings_set_value(&options->settings, "eval_steps", a->eval_steps, error);
     if (!status) status = train_resolve(&a->train, prefix, &training, folder, size, error);
     a->train.domain = NULL;
     if (status) return status;
-    if (options->samples < 0)
-        options->samples = strcmp(options->settings.preset, "grid") == 0 ? 100000 : 1000000;
     options->order = a->order && strcmp(a->order, "sample") == 0 ? QG_ORDER_SAMPLE : QG_ORDER_PASS;
     options->teachers = a->teachers;
     options->teacher_count = a->teacher_count;

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct argp_option argp_options[] = {
     {"steps", 'n', "N", 0, "agent steps, as 250k or 25M (default: 25M for Atari, 1M for grids)", 0},
@@ -117,13 +116,13 @@ const struct argp train_argp = {argp_options, parse_option, NULL, NULL, NULL, NU
 qg_status train_resolve_settings(const train_arguments *a, const char *network,
                                  qg_settings *settings, qg_error *error)
 {
-    const qg_game *game;
-    char name[QG_DOMAIN_NAME];
-    const char *preset = "dqn3";
-    qg_status status = a->domain ? qg_domain_resolve(a->domain, &game, name, error) : QG_OK;
-    if (!status && a->domain) preset = qg_settings_preset_for(game);
-    if (!status) status = qg_settings_preset(settings, a->preset ? a->preset : preset, error);
-    if (!status && network) status = qg_settings_set_value(settings, "network", network, error);
+    qg_train_options usual;
+    qg_status status = a->domain ? qg_train_options_for(a->domain, &usual, error)
+                                 : qg_settings_preset(&usual.settings, "dqn3", error);
+    if (!status && a->preset) status = qg_settings_preset(&usual.settings, a->preset, error);
+    if (status) return status;
+    *settings = usual.settings;
+    if (network) status = qg_settings_set_value(settings, "network", network, error);
     if (!status && a->config) status = qg_settings_load_yaml(settings, a->config, error);
     for (size_t i = 0; i < a->set_count && !status; i++)
         status = qg_settings_set(settings, a->sets[i], error);
@@ -137,12 +136,6 @@ static qg_status parse_number(const char *what, const char *text, int64_t fallba
     return text ? qg_parse_count(what, text, min, max, value, error) : QG_OK;
 }
 
-static int64_t cores(void)
-{
-    const long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count < 1 ? 1 : count > 256 ? 256 : count;
-}
-
 /* 0: not given. */
 static qg_status parse_minutes(const char *text, double *minutes, qg_error *error)
 {
@@ -153,36 +146,44 @@ static qg_status parse_minutes(const char *text, double *minutes, qg_error *erro
                    text);
 }
 
-/* Everything but the settings; `folder` gets the default folder's name. */
-qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_options *options,
-                        char *folder, size_t size, qg_error *error)
+/* "runs/PREFIXDOMAIN-sSEED", one folder deep, without ':' and '='. */
+static qg_status name_folder(const qg_train_options *options, const char *prefix, char *folder,
+                             size_t size, qg_error *error)
 {
     const qg_game *game;
     char name[QG_DOMAIN_NAME];
-    qg_status status = qg_domain_resolve(a->domain, &game, name, error);
+    const qg_status status = qg_domain_resolve(options->domain, &game, name, error);
     if (status) return status;
-    const bool grid = game->grid;
+    for (char *c = name; *c; c++)
+        if (strchr("/:,=", *c)) *c = '-';
+    snprintf(folder, size, "runs/%s%s-s%" PRIu64, prefix, name, options->seed);
+    return QG_OK;
+}
+
+qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_options *options,
+                        char *folder, size_t size, qg_error *error)
+{
+    const qg_settings settings = options->settings;
     int64_t seed, threads;
-    if ((status = parse_number("--steps", a->steps, grid ? 1000000 : 25000000, 0,
-                               INT64_C(1000000000000), &options->steps, error)) ||
-        (status = parse_number("--seed", a->seed, 1, 0, INT64_MAX, &seed, error)) ||
+    qg_status status = qg_train_options_for(a->domain, options, error);
+    options->settings = settings;
+    if (status ||
+        (status = parse_number("--steps", a->steps, options->steps, 0, INT64_C(1000000000000),
+                               &options->steps, error)) ||
         (status =
-             parse_number("--threads", a->threads, grid ? 1 : cores(), 1, 256, &threads, error)))
+             parse_number("--seed", a->seed, (int64_t)options->seed, 0, INT64_MAX, &seed, error)) ||
+        (status = parse_number("--threads", a->threads, options->machine.threads, 1, 256, &threads,
+                               error)) ||
+        (status = parse_minutes(a->checkpoint_minutes, &options->checkpoint_minutes, error)))
         return status;
-    status = parse_minutes(a->checkpoint_minutes, &options->checkpoint_minutes, error);
-    if (status) return status;
     options->snapshots = a->snapshots;
     options->snapshot_count = a->snapshot_count;
     options->seed = (uint64_t)seed;
     options->machine = (qg_machine){(int)threads, a->isa};
-    for (char *c = name; *c; c++) /* one folder deep, and no ':' or '=' in it */
-        if (strchr("/:,=", *c)) *c = '-';
-    snprintf(folder, size, "runs/%s%s-s%" PRIu64, prefix, name, options->seed);
     options->folder = a->out ? a->out : folder;
-    options->domain = a->domain;
     options->overwrite = a->overwrite;
     options->resume = a->resume;
-    return QG_OK;
+    return name_folder(options, prefix, folder, size, error);
 }
 
 int train_print_settings(const qg_settings *settings)

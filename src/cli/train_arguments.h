@@ -47,8 +47,8 @@ extern const struct argp train_argp;
 qg_status train_resolve_settings(const train_arguments *arguments, const char *network,
                                  qg_settings *settings, qg_error *error);
 
-/* Everything but the settings; `options` borrow from `arguments`. `folder` gets the name of the
- * default folder, runs/PREFIXDOMAIN-sSEED. */
+/* Everything but the settings, which stay; `options` borrow from `arguments`. `folder` gets the name
+ * of the default folder, runs/PREFIXDOMAIN-sSEED. */
 qg_status train_resolve(const train_arguments *arguments, const char *prefix,
                         qg_train_options *options, char *folder, size_t size, qg_error *error);
 

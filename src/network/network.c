@@ -255,3 +255,14 @@ qg_status qg_network_load(const char *path, qg_network *network, qg_network_info
     qg_tensors_free(file);
     return status;
 }
+
+qg_status qg_network_look(const char *path, qg_architecture *architecture, qg_network_info *info,
+                          qg_error *error)
+{
+    qg_network network;
+    const qg_status status = qg_network_load(path, &network, info, error);
+    if (status) return status;
+    *architecture = network.architecture;
+    qg_network_free(&network);
+    return QG_OK;
+}

@@ -106,15 +106,14 @@ int qg_layer_facts(const char *folder, const qg_run_facts *facts,
     int count = 0;
     for (size_t i = 0; i < 2 && count == 0; i++) {
         qg_error ignored;
-        qg_network network = {0};
+        qg_architecture architecture;
         qg_network_info info;
         char *path = qg_path_join(folder, names[i]);
-        if (path && qg_network_load(path, &network, &info, &ignored) == QG_OK) {
-            count = network.architecture.layer_count;
+        if (path && qg_network_look(path, &architecture, &info, &ignored) == QG_OK) {
+            count = architecture.layer_count;
             for (int l = 0; l < count; l++)
-                describe_layer(&network.architecture.layers[l], facts, &layers[l]);
+                describe_layer(&architecture.layers[l], facts, &layers[l]);
         }
-        qg_network_free(&network);
         free(path);
     }
     return count;

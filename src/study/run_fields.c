@@ -24,7 +24,10 @@ qg_status qg_study_game_and_steps(const study_reader *reader, const qg_yaml *map
     if (!name) return qg_study_fail(reader, mapping->line, "game: is missing");
     if (qg_domain_resolve(name, &game, run->game, reader->error))
         return qg_study_locate(reader, qg_yaml_get(mapping, "game")->line);
-    run->steps = game->grid ? 1000000 : 25000000; /* as `qgraft train` */
+    qg_train_options usual;
+    if (qg_train_options_for(run->game, &usual, reader->error))
+        return qg_study_locate(reader, qg_yaml_get(mapping, "game")->line);
+    run->steps = usual.steps;
     status = qg_study_count(reader, reader->root, "steps", 1, INT64_C(1000000000000), &run->steps);
     if (!status)
         status = qg_study_count(reader, mapping, "steps", 1, INT64_C(1000000000000), &run->steps);

@@ -103,12 +103,14 @@ static qg_status read_teachers(const source_reader *r, const qg_yaml *node, qg_s
 static qg_status read_distillation_options(const study_reader *reader, const qg_yaml *node,
                                            qg_study_run *run)
 {
-    const char *temperature = "0.1", *order = "pass";
-    const bool grid = strcmp(qg_study_preset_for(run->game), "grid") == 0;
-    int64_t samples = grid ? 100000 : 1000000; /* as `qgraft distill` */
+    const char *temperature = QG_USUAL_TEMPERATURE, *order = "pass";
+    qg_distillation_options usual;
     qg_temperatures temperatures;
-    run->epsilon = 0.05;
-    qg_status status = qg_study_text(reader, node, "temperature", &temperature);
+    qg_status status = qg_distillation_options_for(run->game, &usual, reader->error);
+    if (status) return qg_study_locate(reader, node->line);
+    int64_t samples = usual.samples;
+    run->epsilon = usual.epsilon;
+    status = qg_study_text(reader, node, "temperature", &temperature);
     if (!status) status = qg_study_text(reader, node, "order", &order);
     if (!status) status = qg_study_count(reader, node, "samples", 1, 1000000000, &samples);
     if (!status) status = qg_study_real(reader, node, "epsilon", &run->epsilon);
@@ -193,19 +195,16 @@ static qg_status read_early(const source_reader *r, const qg_yaml *node, qg_stud
 static qg_status look_at_files(const study_reader *reader, int line, qg_study_source *source)
 {
     for (int i = 0; i < source->file_count; i++) {
-        qg_network network;
+        qg_architecture architecture;
         qg_network_info info;
-        if (qg_network_load(source->files[i], &network, &info, reader->error))
+        if (qg_network_look(source->files[i], &architecture, &info, reader->error))
             return qg_study_locate(reader, line);
         if (i == 0) {
             snprintf(source->file_game, sizeof source->file_game, "%s", info.domain);
-            snprintf(source->file_network, sizeof source->file_network, "%s",
-                     network.architecture.text);
+            snprintf(source->file_network, sizeof source->file_network, "%s", architecture.text);
         }
-        const bool same = strcmp(source->file_game, info.domain) == 0 &&
-                          strcmp(source->file_network, network.architecture.text) == 0;
-        qg_network_free(&network);
-        if (!same)
+        if (strcmp(source->file_game, info.domain) != 0 ||
+            strcmp(source->file_network, architecture.text) != 0)
             return qg_study_fail(reader, line,
                                  "file: the networks are not of one game and one architecture");
     }

@@ -1,0 +1,23 @@
+/* A training as it usually is: what nobody has to say. */
+#include <qgraft/agent.h>
+
+#include <unistd.h>
+
+static int count_cores(void)
+{
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : count > 256 ? 256 : (int)count;
+}
+
+qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg_error *error)
+{
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
+    const qg_status status = qg_domain_resolve(domain, &game, name, error);
+    if (status) return status;
+    *options = (qg_train_options){.domain = domain,
+                                  .seed = 1,
+                                  .steps = game->grid ? 1000000 : 25000000,
+                                  .machine = {.threads = game->grid ? 1 : count_cores()}};
+    return qg_settings_preset(&options->settings, qg_settings_preset_for(game), error);
+}
