@@ -2,11 +2,11 @@
  *
  * What the paper does (Shachaf, Ziv, Zahavy) and Yosinski et al. 2014 before it: the first n or the
  * last n weighted layers, weights and biases, are copied into a randomly initialised network; then
- * it is trained on another domain, the copied layers frozen or free. */
+ * it is trained on another domain, the copied layers frozen or free. qg_graft_run does it all. */
 #ifndef QGRAFT_GRAFT_H
 #define QGRAFT_GRAFT_H
 
-#include <qgraft/network.h>
+#include <qgraft/agent.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -68,6 +68,7 @@ bool qg_graft_choice_equal(const qg_graft_choice *a, const qg_graft_choice *b);
 typedef struct qg_grafted_layer {
     int source; /* the source's layer that it came from; -1: fresh */
     int rows;   /* outputs copied; fewer than all in a last layer between action sets */
+    bool frozen;
 } qg_grafted_layer;
 
 /* Copies layers of `source` into `target`, which was initialised before (those that are not copied
@@ -80,6 +81,36 @@ typedef struct qg_grafted_layer {
 qg_status qg_graft(const qg_network *source, const char *source_actions, qg_network *target,
                    const char *target_actions, const qg_graft_choice *choice,
                    qg_grafted_layer grafted[QG_MAX_LAYERS], qg_error *error);
+
+/* A run that begins with copied layers. */
+typedef struct qg_graft_options {
+    /* A network file; NULL: the control, whose "copied" layers are the fresh ones themselves, so
+     * that it differs from its baseline by the freezing alone. */
+    const char *source;
+    qg_graft_choice choice;
+    bool reinit; /* the fresh layers come from `reinit_seed` instead of `train.seed` */
+    uint64_t reinit_seed;
+    /* Everything else, as for a training from fresh weights; `initial`, `frozen` and `notes` are
+     * made here. `settings.network` must fit the source: its own architecture (qg_network_look)
+     * does wherever the game's screens have its size. */
+    qg_train_options train;
+} qg_graft_options;
+
+/* What such a run begins with. */
+typedef struct qg_graft_plan {
+    qg_architecture source; /* layer_count 0: the control */
+    qg_architecture target;
+    qg_grafted_layer layers[QG_MAX_LAYERS]; /* of the target */
+} qg_graft_plan;
+
+/* What qg_graft_run would begin with, or why it would refuse to: as qg_network_load,
+ * qg_domain_open, qg_architecture_for and qg_graft; QG_ERROR_USAGE also for a control that is not
+ * frozen. Writes nothing. */
+qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg_error *error);
+
+/* Grafts and trains. The networks and run.yaml get the pedigree: the source's file, SHA-256, game,
+ * step and score, and what was copied. Fails as qg_graft_look and qg_train. */
+qg_status qg_graft_run(const qg_graft_options *options, qg_train_result *result, qg_error *error);
 
 #ifdef __cplusplus
 }

@@ -3,12 +3,6 @@
 
 #include <qgraft/graft.h>
 
-#include "base/file.h"
-#include "base/text.h"
-
-#include <inttypes.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -59,18 +53,19 @@ typedef struct graft_arguments {
     qg_graft_choice choice;
     unsigned ways; /* bit w: an option for the qg_graft_way w was given */
     const char *source, *reinit, *epsilon_start, *learn_start;
-    bool dry_run;
+    bool random, dry_run;
 } graft_arguments;
 
-static void check_complete(const graft_arguments *a, struct argp_state *state)
+static void check_complete(graft_arguments *a, struct argp_state *state)
 {
+    a->random = a->source && strcmp(a->source, "random") == 0;
     if (!a->source)
         argp_error(state, "name the source: a .safetensors file, or 'random'");
     else if (!a->train.domain)
         argp_error(state, "--to is missing: the domain to train on");
     else if (!a->ways || (a->ways & (a->ways - 1)))
         argp_error(state, "one of --first, --last, --layers and --part is needed");
-    else if (strcmp(a->source, "random") == 0 && !a->choice.frozen)
+    else if (a->random && !a->choice.frozen)
         argp_error(state, "'random' without --freeze is what 'qgraft train' does");
 }
 
@@ -136,109 +131,6 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     return 0;
 }
 
-/* Everything the command holds. */
-typedef struct graft_work {
-    qg_network source, network;
-    qg_network_info info; /* of the source */
-    char actions[512];    /* of the target */
-    qg_grafted_layer grafted[QG_MAX_LAYERS];
-    qg_train_options options;
-    char sha256[65], step[32], score[32], copied[512];
-    qg_note notes[8];
-    char folder[256];
-} graft_work;
-
-static bool is_random(const graft_arguments *a)
-{
-    return strcmp(a->source, "random") == 0;
-}
-
-/* The settings: those of training, with the source's architecture unless another is set. */
-static qg_status resolve_settings(const graft_arguments *a, graft_work *w, qg_error *error)
-{
-    qg_settings *settings = &w->options.settings;
-    qg_status status = train_resolve_settings(
-        &a->train, is_random(a) ? NULL : w->source.architecture.text, settings, error);
-    if (!status && a->epsilon_start)
-        status = qg_settings_set_value(settings, "epsilon_start", a->epsilon_start, error);
-    if (!status && a->learn_start)
-        status = qg_settings_set_value(settings, "learn_start", a->learn_start, error);
-    return status ? status : qg_settings_check(settings, error);
-}
-
-/* The fresh network of the target, as `qgraft train` would begin. */
-static qg_status make_fresh(const graft_arguments *a, graft_work *w, qg_error *error)
-{
-    const qg_domain_options domain_options = {.seed = 1, .sticky = -1};
-    qg_domain *domain;
-    qg_architecture architecture;
-    int64_t seed = (int64_t)w->options.seed;
-    qg_status status = qg_domain_open(a->train.domain, &domain_options, &domain, error);
-    if (status) return status;
-    qg_text_join(domain->game->actions, domain->game->action_count, w->actions, sizeof w->actions);
-    status = qg_architecture_for(&w->options.settings, domain, &architecture, error);
-    qg_domain_close(domain);
-    if (status && strcmp(w->options.settings.network, w->source.architecture.text) == 0) {
-        const qg_error inner = *error;
-        status = qg_fail(error, status, "the source's architecture '%.60s' does not fit %.90s: %s",
-                         w->source.architecture.text, a->train.domain, inner.message);
-    }
-    if (!status && a->reinit)
-        status = qg_parse_count("--reinit-seed", a->reinit, 0, INT64_MAX, &seed, error);
-    if (!status) status = qg_network_create(&architecture, &w->network, error);
-    if (!status) qg_network_initialise(&w->network, (uint64_t)seed);
-    return status;
-}
-
-/* The control: the fresh layers themselves stand for copied ones, so that the run differs from its
- * baseline by the freezing alone. */
-static qg_status graft(const graft_arguments *a, graft_work *w, qg_error *error)
-{
-    const qg_status status = qg_graft(is_random(a) ? &w->network : &w->source,
-                                      is_random(a) ? w->actions : w->info.actions, &w->network,
-                                      w->actions, &a->choice, w->grafted, error);
-    for (int l = 0; l < w->network.architecture.layer_count && !status; l++)
-        w->options.frozen[l] = a->choice.frozen && w->grafted[l].source >= 0;
-    w->options.initial = &w->network;
-    return status;
-}
-
-static void add_note(graft_work *w, const char *key, const char *value)
-{
-    w->notes[w->options.note_count++] = (qg_note){key, value};
-    w->options.notes = w->notes;
-}
-
-/* The pedigree: which file, what it was, and what was copied of it. */
-static qg_status write_pedigree(const graft_arguments *a, graft_work *w, qg_error *error)
-{
-    for (int l = 0; l < w->network.architecture.layer_count; l++) {
-        if (w->grafted[l].source < 0) continue;
-        const size_t used = strlen(w->copied);
-        const qg_layer *layer = &w->network.architecture.layers[l];
-        snprintf(w->copied + used, sizeof w->copied - used, "%s%s", used ? "," : "", layer->name);
-        if (w->grafted[l].rows < layer->outputs) {
-            const size_t more = strlen(w->copied);
-            snprintf(w->copied + more, sizeof w->copied - more, "(%d of %d rows)",
-                     w->grafted[l].rows, layer->outputs);
-        }
-    }
-    add_note(w, "parent_file", a->source);
-    add_note(w, "copied", w->copied);
-    add_note(w, "copied_layers_are", a->choice.frozen ? "frozen" : "free");
-    if (a->reinit) add_note(w, "reinit_seed", a->reinit);
-    if (is_random(a)) return QG_OK;
-    const qg_status status = qg_sha256_file(a->source, w->sha256, error);
-    if (status) return status;
-    snprintf(w->step, sizeof w->step, "%" PRId64, w->info.step);
-    snprintf(w->score, sizeof w->score, "%.17g", w->info.score);
-    add_note(w, "parent_sha256", w->sha256);
-    add_note(w, "parent_domain", w->info.domain);
-    add_note(w, "parent_step", w->step);
-    if (!isnan(w->info.score)) add_note(w, "parent_score", w->score);
-    return QG_OK;
-}
-
 /* -------------------------------------------------------------------------------- dry run */
 
 static const cli_column columns[] = {{"layer", false},  {"shape", false},     {"from", false},
@@ -251,9 +143,9 @@ static size_t layer_size(const qg_layer *layer)
 
 static void layer_cell(const void *context, size_t row, size_t column, char *text, size_t size)
 {
-    const graft_work *w = context;
-    const qg_layer *layer = &w->network.architecture.layers[row];
-    const qg_grafted_layer *g = &w->grafted[row];
+    const qg_graft_plan *plan = context;
+    const qg_layer *layer = &plan->target.layers[row];
+    const qg_grafted_layer *g = &plan->layers[row];
     switch (column) {
     case 0:
         snprintf(text, size, "%s", layer->name);
@@ -268,16 +160,16 @@ static void layer_cell(const void *context, size_t row, size_t column, char *tex
     case 2:
         if (g->source < 0)
             snprintf(text, size, "fresh");
-        else if (!w->source.parameters)
+        else if (!plan->source.layer_count)
             snprintf(text, size, "random");
         else if (g->rows < layer->outputs)
-            snprintf(text, size, "copied: %s, %d of %d rows",
-                     w->source.architecture.layers[g->source].name, g->rows, layer->outputs);
+            snprintf(text, size, "copied: %s, %d of %d rows", plan->source.layers[g->source].name,
+                     g->rows, layer->outputs);
         else
-            snprintf(text, size, "copied: %s", w->source.architecture.layers[g->source].name);
+            snprintf(text, size, "copied: %s", plan->source.layers[g->source].name);
         break;
     case 3:
-        snprintf(text, size, w->options.frozen[row] ? "frozen" : "free");
+        snprintf(text, size, g->frozen ? "frozen" : "free");
         break;
     case 4:
         snprintf(text, size, "%zu", layer_size(layer));
@@ -285,66 +177,110 @@ static void layer_cell(const void *context, size_t row, size_t column, char *tex
     default:
         snprintf(text, size, "%.1f %%",
                  100 * (double)layer_size(layer) /
-                     (double)qg_architecture_parameters(&w->network.architecture));
+                     (double)qg_architecture_parameters(&plan->target));
         break;
     }
 }
 
-static json_t *layer_to_json(const graft_work *w, int l)
+static json_t *layer_to_json(const qg_graft_plan *plan, int l)
 {
-    const qg_layer *layer = &w->network.architecture.layers[l];
-    const qg_grafted_layer *g = &w->grafted[l];
-    json_t *from = g->source < 0 ? json_null()
-                   : w->source.parameters
-                       ? json_string(w->source.architecture.layers[g->source].name)
-                       : json_string("random");
+    const qg_layer *layer = &plan->target.layers[l];
+    const qg_grafted_layer *g = &plan->layers[l];
+    json_t *from = g->source < 0              ? json_null()
+                   : plan->source.layer_count ? json_string(plan->source.layers[g->source].name)
+                                              : json_string("random");
     return json_pack("{s:s, s:o, s:i, s:i, s:b, s:I}", "layer", layer->name, "copied_from", from,
-                     "rows_copied", g->rows, "outputs", layer->outputs, "frozen",
-                     w->options.frozen[l], "parameters", (json_int_t)layer_size(layer));
+                     "rows_copied", g->rows, "outputs", layer->outputs, "frozen", g->frozen,
+                     "parameters", (json_int_t)layer_size(layer));
 }
 
-static int print_plan(const graft_arguments *a, const graft_work *w)
+static int print_json(const graft_arguments *a, const qg_graft_options *options,
+                      const qg_graft_plan *plan)
 {
-    const int layers = w->network.architecture.layer_count;
+    json_t *array = json_array();
+    for (int l = 0; l < plan->target.layer_count; l++)
+        json_array_append_new(array, layer_to_json(plan, l));
+    return cli_print_json(json_pack("{s:s, s:s, s:s, s:o}", "source", a->source, "domain",
+                                    options->train.domain, "folder", options->train.folder,
+                                    "layers", array));
+}
+
+static int print_plan(const qg_graft_plan *plan)
+{
+    const int layers = plan->target.layer_count;
     int frozen = 0;
-    for (int l = 0; l < layers; l++)
-        frozen += w->options.frozen[l];
-    if (a->train.json) {
-        json_t *array = json_array();
-        for (int l = 0; l < layers; l++)
-            json_array_append_new(array, layer_to_json(w, l));
-        return cli_print_json(json_pack("{s:s, s:s, s:s, s:o}", "source", a->source, "domain",
-                                        w->options.domain, "folder", w->options.folder, "layers",
-                                        array));
-    }
-    cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)layers, layer_cell, w);
+    cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)layers, layer_cell, plan);
     for (int l = 0; l < layers; l++) {
-        const qg_layer *layer = &w->network.architecture.layers[l];
-        if (w->options.frozen[l] && w->grafted[l].rows < layer->outputs)
-            printf("the %d fresh rows of %s are frozen too\n", layer->outputs - w->grafted[l].rows,
-                   layer->name);
+        const int fresh = plan->target.layers[l].outputs - plan->layers[l].rows;
+        frozen += plan->layers[l].frozen;
+        if (plan->layers[l].frozen && fresh)
+            printf("the %d fresh rows of %s are frozen too\n", fresh, plan->target.layers[l].name);
     }
     if (frozen == layers) printf("every layer is frozen: nothing will be learned\n");
     return 0;
 }
 
-static qg_status prepare(const graft_arguments *a, graft_work *w, qg_error *error)
+static int dry_run(const graft_arguments *a, const qg_graft_options *options)
 {
-    char prefix[96], what[QG_GRAFT_CHOICE_TEXT]; /* of the default folder: graft-first3-frozen- */
+    qg_graft_plan plan;
+    qg_error error;
+    if (qg_graft_look(options, &plan, &error)) return cli_fail(&error);
+    return a->train.json ? print_json(a, options, &plan) : print_plan(&plan);
+}
+
+/* ---------------------------------------------------------------------------------- options */
+
+/* The settings: those of training, with the source's architecture unless another is set. */
+static qg_status resolve_settings(const graft_arguments *a, qg_settings *settings, qg_error *error)
+{
+    qg_architecture source;
+    qg_network_info info;
+    qg_status status = QG_OK;
+    if (!a->random) status = qg_network_look(a->source, &source, &info, error);
+    if (!status)
+        status = train_resolve_settings(&a->train, a->random ? NULL : source.text, settings, error);
+    if (!status && a->epsilon_start)
+        status = qg_settings_set_value(settings, "epsilon_start", a->epsilon_start, error);
+    if (!status && a->learn_start)
+        status = qg_settings_set_value(settings, "learn_start", a->learn_start, error);
+    return status ? status : qg_settings_check(settings, error);
+}
+
+/* Of the default folder: "graft-first3-frozen-". */
+static void name_prefix(const graft_arguments *a, char *prefix, size_t size)
+{
+    char what[QG_GRAFT_CHOICE_TEXT];
     qg_graft_choice_what(&a->choice, what);
-    snprintf(prefix, sizeof prefix, "graft%s-%s%s%s-", is_random(a) ? "-random" : "",
+    snprintf(prefix, size, "graft%s-%s%s%s-", a->random ? "-random" : "",
              a->choice.way == QG_CHOOSE_PART ? "" : qg_graft_way_name(a->choice.way), what,
              a->choice.frozen ? "-frozen" : "");
     for (char *c = prefix; *c; c++)
         if (*c == ',') *c = '-';
-    qg_status status = QG_OK;
-    if (!is_random(a)) status = qg_network_load(a->source, &w->source, &w->info, error);
-    if (!status) status = resolve_settings(a, w, error);
-    if (!status)
-        status = train_resolve(&a->train, prefix, &w->options, w->folder, sizeof w->folder, error);
-    if (!status) status = make_fresh(a, w, error);
-    if (!status) status = graft(a, w, error);
-    return status ? status : write_pedigree(a, w, error);
+}
+
+static qg_status resolve(const graft_arguments *a, qg_graft_options *options, char *folder,
+                         size_t size, qg_error *error)
+{
+    char prefix[96];
+    int64_t seed = 0;
+    options->source = a->random ? NULL : a->source;
+    options->choice = a->choice;
+    qg_status status = resolve_settings(a, &options->train.settings, error);
+    name_prefix(a, prefix, sizeof prefix);
+    if (!status) status = train_resolve(&a->train, prefix, &options->train, folder, size, error);
+    if (status || !a->reinit) return status;
+    options->reinit = true;
+    status = qg_parse_count("--reinit-seed", a->reinit, 0, INT64_MAX, &seed, error);
+    options->reinit_seed = (uint64_t)seed;
+    return status;
+}
+
+static qg_status run(void *context, const qg_train_options *train, qg_train_result *result,
+                     qg_error *error)
+{
+    qg_graft_options options = *(const qg_graft_options *)context;
+    options.train = *train;
+    return qg_graft_run(&options, result, error);
 }
 
 int cmd_graft(int argc, char **argv)
@@ -354,18 +290,11 @@ int cmd_graft(int argc, char **argv)
     const struct argp argp = {argp_options, parse_option, "SOURCE", documentation,
                               children,     NULL,         NULL};
     cli_parse(&argp, argc, argv, &arguments);
-    graft_work work = {0};
+    qg_graft_options options = {0};
     qg_error error;
-    int code;
-    if (prepare(&arguments, &work, &error))
-        code = cli_fail(&error);
-    else if (arguments.train.settings)
-        code = train_print_settings(&work.options.settings);
-    else if (arguments.dry_run)
-        code = print_plan(&arguments, &work);
-    else
-        code = train_run(&arguments.train, &work.options);
-    qg_network_free(&work.source);
-    qg_network_free(&work.network);
-    return code;
+    char folder[320];
+    if (resolve(&arguments, &options, folder, sizeof folder, &error)) return cli_fail(&error);
+    if (arguments.train.settings) return train_print_settings(&options.train.settings);
+    if (arguments.dry_run) return dry_run(&arguments, &options);
+    return train_run(&arguments.train, &options.train, run, &options);
 }

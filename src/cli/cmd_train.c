@@ -45,5 +45,5 @@ int cmd_train(int argc, char **argv)
     if (arguments.settings) return train_print_settings(&options.settings);
     if (train_resolve(&arguments, "", &options, folder, sizeof folder, &error))
         return cli_fail(&error);
-    return train_run(&arguments, &options);
+    return train_run(&arguments, &options, NULL, NULL);
 }

@@ -213,7 +213,8 @@ static int print_result(const qg_train_options *options, const qg_train_result *
                   "learning_steps_per_second", result->learning_steps_per_second));
 }
 
-int train_run(const train_arguments *arguments, const qg_train_options *options)
+int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,
+              void *context)
 {
     cli_progress progress = {.quiet = arguments->quiet};
     qg_train_options watched = *options;
@@ -224,7 +225,8 @@ int train_run(const train_arguments *arguments, const qg_train_options *options)
     watched.stop = cli_interrupt_flag();
     watched.progress = cli_show_progress;
     watched.context = &progress;
-    const qg_status status = qg_train(&watched, &result, &error);
+    const qg_status status =
+        call ? call(context, &watched, &result, &error) : qg_train(&watched, &result, &error);
     cli_end_progress(&progress);
     if (*result.warning) fprintf(stderr, "qgraft: warning: %s\n", result.warning);
     cli_progress_file_end(

@@ -47,15 +47,20 @@ extern const struct argp train_argp;
 qg_status train_resolve_settings(const train_arguments *arguments, const char *network,
                                  qg_settings *settings, qg_error *error);
 
-/* Everything but the settings, which stay; `options` borrow from `arguments`. `folder` gets the name
- * of the default folder, runs/PREFIXDOMAIN-sSEED. */
+/* Everything but the settings, which stay; `options` borrow from `arguments`. `folder` gets the
+ * name of the default folder, runs/PREFIXDOMAIN-sSEED. */
 qg_status train_resolve(const train_arguments *arguments, const char *prefix,
                         qg_train_options *options, char *folder, size_t size, qg_error *error);
 
 /* What --settings asks for: every setting with its value, meaning and range; the exit code. */
 int train_print_settings(const qg_settings *settings);
 
-/* Trains with progress and prints the result; the exit code. */
-int train_run(const train_arguments *arguments, const qg_train_options *options);
+/* What trains: qg_train, with options of its own in `context`. */
+typedef qg_status train_call(void *context, const qg_train_options *options,
+                             qg_train_result *result, qg_error *error);
+
+/* Trains with progress and prints the result; the exit code. `call` NULL: by qg_train itself. */
+int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,
+              void *context);
 
 #endif

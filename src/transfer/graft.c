@@ -47,7 +47,7 @@ static qg_status check_choice(const qg_architecture *source, const qg_architectu
         if (wrong++ == 32) return QG_OK;
     }
     return qg_fail(error, QG_ERROR_USAGE,
-                   "--%s %d: the networks have %d and %d weighted layers; 1 to %d can be copied",
+                   "%s %d: the networks have %d and %d weighted layers; 1 to %d can be copied",
                    qg_graft_way_name(choice->way), wrong, source->layer_count, target->layer_count,
                    most);
 }
@@ -85,7 +85,7 @@ static qg_status pair_layers(const qg_architecture *source, const qg_architectur
     if (status) return status;
     int next = 0;
     for (int t = 0; t < target->layer_count; t++)
-        grafted[t] = (qg_grafted_layer){find_source(source, target, choice, t, &next), 0};
+        grafted[t] = (qg_grafted_layer){.source = find_source(source, target, choice, t, &next)};
     return QG_OK;
 }
 
@@ -179,9 +179,11 @@ qg_status qg_graft(const qg_network *source, const char *source_actions, qg_netw
 {
     qg_status status =
         pair_layers(&source->architecture, &target->architecture, choice, grafted, error);
-    for (int t = 0; t < target->architecture.layer_count && !status; t++)
-        if (grafted[t].source >= 0)
-            status = copy_layer(source, source_actions, target, t, target_actions, choice,
-                                &grafted[t], error);
+    for (int t = 0; t < target->architecture.layer_count && !status; t++) {
+        if (grafted[t].source < 0) continue;
+        grafted[t].frozen = choice->frozen;
+        status = copy_layer(source, source_actions, target, t, target_actions, choice, &grafted[t],
+                            error);
+    }
     return status;
 }

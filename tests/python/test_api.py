@@ -1,4 +1,4 @@
-"""The library from outside: the public headers in C and C++, an installed copy, the two examples,
+"""The library from outside: the public headers in C and C++, an installed copy, the examples,
 and games of the user's own as plugins."""
 
 import json
@@ -83,6 +83,19 @@ def test_the_embedded_agent_says_what_is_wrong(tmp_path, breakout):
     assert "name a network" in run(EXAMPLES / "embed_agent", code=1).stderr
     assert "No such file" in run(EXAMPLES / "embed_agent", tmp_path / "none", code=1).stderr
     assert "cannot be loaded" in run(EXAMPLES / "embed_agent", breakout, breakout, code=1).stderr
+
+
+def test_the_embedded_graft_trains(tmp_path, breakout):
+    target, folder = "minatar/space_invaders", tmp_path / "run"
+    text = run(EXAMPLES / "embed_graft", breakout, target, "first 2 frozen", folder, 0).stdout
+    assert "conv2: conv2, frozen" in text and "conv3: fresh, free" in text
+    qgraft("graft", breakout, "--to", target, "--first", 2, "--freeze", "--steps", 0, "--out",
+           tmp_path / "same", "--quiet")
+    for name in ("last.safetensors", "run.yaml"):  # the pedigree is in both
+        assert (folder / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
+    for words, message in ((("first 6", "x"), "first 6: the networks have 5 and 5"),
+                           (("some", "x"), "'some' is no choice of layers")):
+        assert message in run(EXAMPLES / "embed_graft", breakout, target, *words, code=1).stderr
 
 
 def test_the_game_is_in_the_catalogue():
@@ -274,6 +287,8 @@ def test_examples_build_against_the_installed_copy(installed, tmp_path, breakout
     run("cc", "-std=c17", "-Wall", "-Wextra", "-Werror", "-o", agent, tmp_path / "embed_agent.c",
         *pkg_config(installed, "--cflags", "--libs"))
     assert run(agent, breakout).stdout == run(EXAMPLES / "embed_agent", breakout).stdout
+    run("cc", "-std=c17", "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "embed_graft",
+        SOURCE / "examples" / "embed_graft.c", *pkg_config(installed, "--cflags", "--libs"))
     include, = (path.parent for path in installed[0].rglob("include/qgraft"))
     game = compile_game(tmp_path, include=include)
     assert "in 90 steps" in run(agent, catcher / "best.safetensors", game).stdout

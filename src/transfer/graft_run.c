@@ -1,0 +1,149 @@
+/* A whole graft: the source is loaded, a fresh network of the target made as for a training from
+ * scratch, layers are copied, and the training begins with them, frozen or free. The pedigree goes
+ * into everything that the run writes. */
+#include <qgraft/graft.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct graft_run {
+    const qg_graft_options *options;
+    qg_network source, target; /* without parameters: not made yet; the control has no source */
+    qg_network_info info;      /* of the source */
+    char actions[512];         /* of the target */
+    qg_grafted_layer layers[QG_MAX_LAYERS];
+} graft_run;
+
+/* The fresh network, as a training from scratch would begin. */
+static qg_status make_target(graft_run *g, qg_error *error)
+{
+    const qg_graft_options *o = g->options;
+    const qg_train_options *train = &o->train;
+    const qg_domain_options usual = {.seed = 1, .sticky = -1};
+    qg_domain *domain;
+    qg_architecture architecture;
+    qg_status status = qg_domain_open(train->domain, &usual, &domain, error);
+    if (status) return status;
+    qg_text_join(domain->game->actions, domain->game->action_count, g->actions, sizeof g->actions);
+    status = qg_architecture_for(&train->settings, domain, &architecture, error);
+    qg_domain_close(domain);
+    if (status && strcmp(train->settings.network, g->source.architecture.text) == 0) {
+        const qg_error inner = *error;
+        status = qg_fail(error, status, "the source's architecture '%.60s' does not fit %.90s: %s",
+                         g->source.architecture.text, train->domain, inner.message);
+    }
+    if (!status) status = qg_network_create(&architecture, &g->target, error);
+    if (!status) qg_network_initialise(&g->target, o->reinit ? o->reinit_seed : train->seed);
+    return status;
+}
+
+static qg_status prepare(graft_run *g, qg_error *error)
+{
+    const qg_graft_options *o = g->options;
+    qg_status status = QG_OK;
+    if (o->source)
+        status = qg_network_load(o->source, &g->source, &g->info, error);
+    else if (!o->choice.frozen)
+        status = qg_fail(error, QG_ERROR_USAGE,
+                         "random layers that are not frozen are those of a fresh network");
+    if (!status) status = make_target(g, error);
+    if (status) return status;
+    return qg_graft(o->source ? &g->source : &g->target, o->source ? g->info.actions : g->actions,
+                    &g->target, g->actions, &o->choice, g->layers, error);
+}
+
+static void release(graft_run *g)
+{
+    qg_network_free(&g->source);
+    qg_network_free(&g->target);
+}
+
+qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg_error *error)
+{
+    graft_run g = {.options = options};
+    const qg_status status = prepare(&g, error);
+    *plan = (qg_graft_plan){.source = g.source.architecture, .target = g.target.architecture};
+    memcpy(plan->layers, g.layers, sizeof plan->layers);
+    release(&g);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------ the pedigree */
+
+typedef struct graft_notes {
+    qg_note notes[8];
+    size_t count;
+    char sha256[65], step[32], score[32], copied[512], reinit[32];
+} graft_notes;
+
+static void add(graft_notes *p, const char *key, const char *value)
+{
+    assert(p->count < sizeof p->notes / sizeof *p->notes);
+    p->notes[p->count++] = (qg_note){key, value};
+}
+
+/* "conv1,fc2(3 of 4 rows)" */
+static void list_copied(const graft_run *g, char *text, size_t size)
+{
+    size_t used = 0;
+    for (int l = 0; l < g->target.architecture.layer_count && used < size; l++) {
+        const qg_grafted_layer *from = &g->layers[l];
+        const qg_layer *layer = &g->target.architecture.layers[l];
+        if (from->source < 0) continue;
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "," : "", layer->name);
+        if (from->rows < layer->outputs && used < size)
+            used += (size_t)snprintf(text + used, size - used, "(%d of %d rows)", from->rows,
+                                     layer->outputs);
+    }
+}
+
+/* Which file, what it was, and what was copied of it. */
+static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
+{
+    const qg_graft_options *o = g->options;
+    list_copied(g, p->copied, sizeof p->copied);
+    add(p, "parent_file", o->source ? o->source : "random");
+    add(p, "copied", p->copied);
+    add(p, "copied_layers_are", o->choice.frozen ? "frozen" : "free");
+    if (o->reinit) {
+        snprintf(p->reinit, sizeof p->reinit, "%" PRIu64, o->reinit_seed);
+        add(p, "reinit_seed", p->reinit);
+    }
+    if (!o->source) return QG_OK;
+    const qg_status status = qg_sha256_file(o->source, p->sha256, error);
+    if (status) return status;
+    snprintf(p->step, sizeof p->step, "%" PRId64, g->info.step);
+    snprintf(p->score, sizeof p->score, "%.17g", g->info.score);
+    add(p, "parent_sha256", p->sha256);
+    add(p, "parent_domain", g->info.domain);
+    add(p, "parent_step", p->step);
+    if (!isnan(g->info.score)) add(p, "parent_score", p->score);
+    return QG_OK;
+}
+
+qg_status qg_graft_run(const qg_graft_options *options, qg_train_result *result, qg_error *error)
+{
+    assert(!options->train.initial && !options->train.note_count);
+    graft_run g = {.options = options};
+    graft_notes p = {.count = 0};
+    *result = (qg_train_result){.best_score = NAN, .last_score = NAN};
+    qg_status status = prepare(&g, error);
+    if (!status) status = describe(&g, &p, error);
+    if (!status) {
+        qg_train_options train = options->train;
+        train.initial = &g.target;
+        train.notes = p.notes;
+        train.note_count = p.count;
+        for (int l = 0; l < QG_MAX_LAYERS; l++)
+            train.frozen[l] = g.layers[l].frozen;
+        status = qg_train(&train, result, error);
+    }
+    release(&g);
+    return status;
+}
