@@ -106,7 +106,7 @@ def wait_until(what, seconds=60):
 
 def is_begun(folder, counts=("finished", "running")):
     """Whether there are tasks in each of these states, the running ones in the middle."""
-    if not (folder / "out/study.json").exists():
+    if not (folder / "out/study.yaml").exists():  # the second file of a study
         return False
     now = look(folder).values()
     return all(any(t["state"] == state and (state == "finished" or 0 < t["step"] < t["steps"])
