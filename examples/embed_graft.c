@@ -21,7 +21,7 @@ int main(int argc, char **argv)
     qg_error error;
     qg_graft_options options = {0};
     qg_graft_plan plan;
-    qg_train_result result;
+    qg_run_result result;
     qg_architecture source;
     qg_network_info info;
     if (argc < 5) {
@@ -34,7 +34,7 @@ int main(int argc, char **argv)
     if (!status) status = qg_network_look(argv[1], &source, &info, &error);
     qg_settings *settings = &options.train.settings; /* the source's network, so that layers fit */
     if (!status) status = qg_settings_set_value(settings, "network", source.text, &error);
-    options.train.folder = argv[4];
+    options.train.run.folder = argv[4];
     if (argc > 5) options.train.steps = atoll(argv[5]);
     if (!status) status = qg_graft_look(&options, &plan, &error);
     if (!status) print_plan(&plan);

@@ -28,11 +28,9 @@ typedef struct qg_progress {
     double last_return; /* mean return of the latest training episodes; NaN: none yet */
 } qg_progress;
 
-typedef struct qg_train_options {
-    const char *domain; /* a name, see domain.h */
-    qg_settings settings;
+/* What a run of any kind is told. */
+typedef struct qg_run_options {
     uint64_t seed; /* of everything random */
-    int64_t steps; /* agent steps in all; 0: the initial network is written, no more */
     qg_machine machine;
     const char *folder; /* created; one that holds a run is refused unless: */
     bool overwrite;     /* ... it is replaced */
@@ -40,10 +38,30 @@ typedef struct qg_train_options {
                     begins anew */
     double checkpoint_minutes; /* between two checkpoints at most, beside those after evaluations;
                                   0: 10 */
-    const int64_t *snapshots;  /* steps whose networks are kept as step-N.safetensors */
+    const volatile sig_atomic_t *stop; /* becomes non-zero: end cleanly, QG_STOPPED; may be NULL */
+} qg_run_options;
+
+/* How far it came, and how. */
+typedef struct qg_run_result {
+    int64_t step;                  /* agent steps; of a distillation samples learned from */
+    double best_score, last_score; /* NaN: no evaluation */
+    int64_t best_step;
+    double seconds;
+    double steps_per_second; /* since learning began, without evaluations */
+    int64_t begun_at;  /* the step of the checkpoint from which this call went on; 0: it began */
+    bool was_complete; /* the run that was to be resumed had ended: nothing was done */
+    char warning[512]; /* a checkpoint was damaged, or none can be written; empty: none */
+} qg_run_result;
+
+typedef struct qg_train_options {
+    qg_run_options run;
+    const char *domain; /* a name, see domain.h */
+    qg_settings settings;
+    int64_t steps;            /* agent steps in all; 0: the initial network is written, no more */
+    const int64_t *snapshots; /* steps whose networks are kept as step-N.safetensors */
     size_t snapshot_count;
     /* The parameters to begin with, of the architecture that the settings make; NULL: fresh ones
-     * under `seed`. Frozen layers never change: checked at the end. */
+     * under the seed. Frozen layers never change: checked at the end. */
     const qg_network *initial;
     bool frozen[QG_MAX_LAYERS]; /* by weighted layer, from 0 */
     const qg_note *notes;       /* for the networks' metadata and run.yaml */
@@ -51,7 +69,6 @@ typedef struct qg_train_options {
     /* Called a few times a second from the training thread; NULL: not at all. */
     void (*progress)(void *context, const qg_progress *progress);
     void *context;
-    const volatile sig_atomic_t *stop; /* becomes non-zero: end cleanly, QG_STOPPED; may be NULL */
 } qg_train_options;
 
 /* The training of `domain` (borrowed) as it usually is: the settings of the game's preset, its
@@ -59,23 +76,12 @@ typedef struct qg_train_options {
  * is zero. The program's and the studies' defaults. QG_ERROR_USAGE: there is no such game. */
 qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg_error *error);
 
-typedef struct qg_train_result {
-    int64_t step;
-    double best_score, last_score; /* NaN: no evaluation */
-    int64_t best_step;
-    double seconds;
-    double learning_steps_per_second; /* steps after learning started, without evaluations */
-    int64_t begun_at;  /* the step of the checkpoint from which this call went on; 0: it began */
-    bool was_complete; /* the run that was to be resumed had ended: nothing was done */
-    char warning[512]; /* a checkpoint was damaged, or none can be written; empty: none */
-} qg_train_result;
-
 /* Trains; returns when it is done, stopped or failed. When it is stopped a checkpoint is written
  * before. QG_ERROR_USAGE (settings that contradict each other, an unknown domain, an `initial` that
  * does not fit, another run to resume than the folder's), QG_ERROR_BUSY (another process writes
  * the folder), QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY, QG_STOPPED. `result` tells how far it
  * came in every case. */
-qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_error *error);
+qg_status qg_train(const qg_train_options *options, qg_run_result *result, qg_error *error);
 
 /* What a folder holds. */
 typedef struct qg_run_state {

@@ -60,6 +60,7 @@ typedef struct qg_distillation_progress {
 } qg_distillation_progress;
 
 typedef struct qg_distillation_options {
+    qg_run_options run;
     const char *const *teachers; /* [teacher_count] network files that name their domain */
     int teacher_count;           /* 1 ... QG_MAX_TEACHERS */
     /* Kept sample sets, one a teacher: made when the file is not there, otherwise used again, and
@@ -74,18 +75,9 @@ typedef struct qg_distillation_options {
     qg_distillation_order order;
     int64_t samples; /* a teacher's, to learn from; 2 % more (at most 5,000) are held out */
     double epsilon;  /* share of the teachers' actions that are random */
-    uint64_t seed;
-    qg_machine machine;
-    const char *folder; /* created; one that holds a run is refused unless: */
-    bool overwrite;     /* ... it is replaced */
-    bool resume; /* ... it is this run, which goes on from its last checkpoint; without one it
-                    begins anew */
-    double checkpoint_minutes; /* between two checkpoints at most, beside those after evaluations;
-                                  0: 10 */
     /* Called a few times a second from the caller's thread; NULL: not at all. */
     void (*progress)(void *context, const qg_distillation_progress *progress);
     void *context;
-    const volatile sig_atomic_t *stop; /* becomes non-zero: end cleanly, QG_STOPPED; may be NULL */
 } qg_distillation_options;
 
 /* Means over the samples that no student has learned from, at one temperature. */
@@ -110,13 +102,12 @@ qg_status qg_distillation_options_for(const char *domain, qg_distillation_option
                                       qg_error *error);
 
 typedef struct qg_distillation_result {
-    int64_t samples, updates; /* learned from, counted at every temperature and for every teacher */
-    int64_t held_out;         /* a teacher */
+    /* Its steps are samples, counted at every temperature and for every teacher; the score is the
+     * student's, of several teachers the mean share of theirs. */
+    qg_run_result run;
+    int64_t updates;
+    int64_t held_out; /* samples of a teacher */
     qg_taught taught[QG_MAX_TEACHERS];
-    double seconds;
-    int64_t begun_at;  /* the samples of the checkpoint from which this call went on; 0: it began */
-    bool was_complete; /* the run that was to be resumed had ended: nothing was done */
-    char warning[512]; /* a checkpoint was damaged, or none can be written; empty: none */
 } qg_distillation_result;
 
 /* How many samples of a set are held out from learning. */

@@ -110,7 +110,7 @@ qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg
 
 /* Grafts and trains. The networks and run.yaml get the pedigree: the source's file, SHA-256, game,
  * step and score, and what was copied. Fails as qg_graft_look and qg_train. */
-qg_status qg_graft_run(const qg_graft_options *options, qg_train_result *result, qg_error *error);
+qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, qg_error *error);
 
 #ifdef __cplusplus
 }

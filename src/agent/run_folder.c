@@ -331,7 +331,7 @@ void qg_run_folder_remove_state(const qg_run_folder *folder)
 }
 
 qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,
-                                const qg_train_result *result, const char *state, qg_error *error)
+                                const qg_run_result *result, const char *state, qg_error *error)
 {
     char text[1024], host[256] = "", when[32] = "";
     const time_t started = (time_t)folder->started;
@@ -344,7 +344,7 @@ qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_opti
              "# How the run went on this machine; it does not change the result.\n"
              "state: %s\nhost: \"%s\"\npid: %ld\nthreads: %d\nstarted: %s\nseconds: %.1f\n"
              "step: %" PRId64 "\nsteps_per_second: %.1f\n",
-             state, host, (long)getpid(), options->machine.threads, when, result->seconds,
-             result->step, result->learning_steps_per_second);
+             state, host, (long)getpid(), options->run.machine.threads, when, result->seconds,
+             result->step, result->steps_per_second);
     return qg_run_folder_text(folder, "process.yaml", text, error);
 }

@@ -109,6 +109,6 @@ void qg_run_folder_remove_state(const qg_run_folder *folder);
 /* Writes process.yaml: how the run went on this machine, which does not change its result. The
  * state "finished", written when all else is on the disk, is the mark of a complete run. */
 qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,
-                                const qg_train_result *result, const char *state, qg_error *error);
+                                const qg_run_result *result, const char *state, qg_error *error);
 
 #endif

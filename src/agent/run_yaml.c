@@ -58,7 +58,7 @@ qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *dom
     fprintf(out, "# One run of qgraft; the same values give the same files.\n");
     fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
     fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\n", domain->name,
-            options->seed, options->steps);
+            options->run.seed, options->steps);
     write_transfer(out, options, architecture, unchanged);
     qg_status status = qg_run_yaml_settings(out, &options->settings, error);
     if (fclose(out) != 0 && !status) status = qg_fail_memory(error, "run.yaml", 4096);

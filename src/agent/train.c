@@ -19,13 +19,13 @@ static qg_status open_engine(qg_trainer *t, qg_error *error)
     qg_status status = qg_architecture_for(s, t->domain, &architecture, error);
     if (!status) status = qg_network_create(&architecture, &t->network, error);
     if (!status)
-        status = qg_engine_create(
-            &(qg_engine_options){&architecture, s->precision, s->minibatch, t->options->machine},
-            &t->engine, error);
+        status = qg_engine_create(&(qg_engine_options){&architecture, s->precision, s->minibatch,
+                                                       t->options->run.machine},
+                                  &t->engine, error);
     if (status) return status;
     const qg_network *initial = t->options->initial;
     if (!initial)
-        qg_network_initialise(&t->network, t->options->seed);
+        qg_network_initialise(&t->network, t->options->run.seed);
     else if (qg_architecture_equal(&initial->architecture, &architecture))
         memcpy(t->network.parameters, initial->parameters,
                qg_architecture_parameters(&architecture) * sizeof(float));
@@ -43,7 +43,7 @@ static qg_status open_engine(qg_trainer *t, qg_error *error)
 
 static qg_status open_domain(qg_trainer *t, qg_error *error)
 {
-    qg_random random = qg_random_stream(t->options->seed, "domain");
+    qg_random random = qg_random_stream(t->options->run.seed, "domain");
     const qg_domain_options options = {.seed = (uint32_t)qg_random_u64(&random),
                                        .frame_skip = t->settings->frame_skip,
                                        .sticky = t->settings->sticky,
@@ -113,7 +113,7 @@ static qg_status check_frozen(qg_trainer *t, qg_error *error)
         memcpy(begun.parameters, t->options->initial->parameters,
                qg_architecture_parameters(a) * sizeof(float));
     else
-        qg_network_initialise(&begun, t->options->seed);
+        qg_network_initialise(&begun, t->options->run.seed);
     status = qg_engine_read(t->engine, QG_ONLINE, &t->network, error);
     for (int l = 0; l < a->layer_count && !status; l++) {
         const size_t count = qg_layer_weights(&a->layers[l]) + (size_t)a->layers[l].outputs;
@@ -137,8 +137,8 @@ static qg_status open_folder(qg_trainer *t, char **run, qg_error *error)
     const qg_train_options *o = t->options;
     const qg_status status = make_run(t, qg_engine_isa(t->engine), false, run, error);
     if (status) return status;
-    return qg_run_folder_create(&t->folder,
-                                &(qg_run_claim){o->folder, *run, o->overwrite, o->resume}, error);
+    return qg_run_folder_create(
+        &t->folder, &(qg_run_claim){o->run.folder, *run, o->run.overwrite, o->run.resume}, error);
 }
 
 static qg_status begin(qg_trainer *t, const char *run, qg_error *error)
@@ -155,7 +155,7 @@ static qg_status begin_or_resume(qg_trainer *t, const char *run, qg_error *error
     bool found = false;
     qg_status status = QG_OK;
     t->checkpoints.folder = t->folder.path;
-    if (t->options->resume && t->folder.found) status = qg_trainer_resume(t, &found, error);
+    if (t->options->run.resume && t->folder.found) status = qg_trainer_resume(t, &found, error);
     t->begun = found && !status;
     if (!status && !found) status = begin(t, run, error);
     if (status) return status;
@@ -216,7 +216,7 @@ static qg_status run(qg_trainer *t, qg_error *error)
     qg_status status = open_domain(t, error);
     if (!status) status = open_engine(t, error);
     if (!status) status = open_folder(t, &text, error);
-    if (!status && t->options->resume && t->folder.found == QG_FOUND_COMPLETE)
+    if (!status && t->options->run.resume && t->folder.found == QG_FOUND_COMPLETE)
         status = read_result(t, error);
     else if (!status) {
         status = begin_or_resume(t, text, error);
@@ -244,9 +244,8 @@ static void summarise(qg_trainer *t)
     t->result.step = t->step;
     t->result.seconds = now - t->started;
     if (t->learning_started > 0)
-        t->result.learning_steps_per_second =
-            (double)(t->step - t->learning_start_step) /
-            fmax(1e-9, now - t->learning_started - t->evaluation_seconds);
+        t->result.steps_per_second = (double)(t->step - t->learning_start_step) /
+                                     fmax(1e-9, now - t->learning_started - t->evaluation_seconds);
 }
 
 static void close_all(qg_trainer *t)
@@ -277,19 +276,19 @@ static qg_status check_snapshots(const qg_train_options *options, qg_error *erro
     return QG_OK;
 }
 
-qg_status qg_train(const qg_train_options *options, qg_train_result *result, qg_error *error)
+qg_status qg_train(const qg_train_options *options, qg_run_result *result, qg_error *error)
 {
-    *result = (qg_train_result){.best_score = NAN, .last_score = NAN};
+    *result = (qg_run_result){.best_score = NAN, .last_score = NAN};
     qg_status status = qg_settings_check(&options->settings, error);
     if (!status) status = check_snapshots(options, error);
     if (status) return status;
     qg_trainer t = {.options = options,
                     .settings = &options->settings,
                     .folder = {.lock = {-1}},
-                    .policy = qg_random_stream(options->seed, "policy"),
-                    .sampling = qg_random_stream(options->seed, "replay"),
-                    .noops = qg_random_stream(options->seed, "noops"),
-                    .dropout = qg_random_stream(options->seed, "dropout"),
+                    .policy = qg_random_stream(options->run.seed, "policy"),
+                    .sampling = qg_random_stream(options->run.seed, "replay"),
+                    .noops = qg_random_stream(options->run.seed, "noops"),
+                    .dropout = qg_random_stream(options->run.seed, "dropout"),
                     .evaluated_step = -1,
                     .checkpoint_step = -1,
                     .result = *result,

@@ -71,7 +71,7 @@ static qg_status validate(qg_trainer *t, double *q, double *td_error, qg_error *
 qg_status qg_trainer_save(qg_trainer *t, const char *name, double score, qg_error *error)
 {
     qg_network_info info = {.history = t->settings->history,
-                            .seed = t->options->seed,
+                            .seed = t->options->run.seed,
                             .step = t->step,
                             .score = score,
                             .notes = t->options->notes,
@@ -88,7 +88,7 @@ static qg_status play_evaluation(qg_trainer *t, qg_evaluation *evaluation, qg_er
 {
     char purpose[64];
     snprintf(purpose, sizeof purpose, "evaluation/%lld", (long long)t->step);
-    qg_random random = qg_random_stream(t->options->seed, purpose);
+    qg_random random = qg_random_stream(t->options->run.seed, purpose);
     const qg_domain_options domain_options = {.seed = (uint32_t)qg_random_u64(&random),
                                               .frame_skip = t->settings->frame_skip,
                                               .sticky = t->settings->sticky};
@@ -99,7 +99,7 @@ static qg_status play_evaluation(qg_trainer *t, qg_evaluation *evaluation, qg_er
                                            .seed = qg_random_u64(&random),
                                            .progress = report_evaluation,
                                            .context = t,
-                                           .stop = t->options->stop};
+                                           .stop = t->options->run.stop};
     qg_domain *domain;
     qg_status status = qg_domain_open(t->options->domain, &domain_options, &domain, error);
     if (status) return status;
@@ -163,14 +163,14 @@ qg_status qg_trainer_check_snapshots(const qg_trainer *t, int64_t step, qg_error
         if (t->options->snapshots[i] >= step) continue;
         char name[64];
         snprintf(name, sizeof name, "step-%lld.safetensors", (long long)t->options->snapshots[i]);
-        char *path = qg_path_join(t->options->folder, name);
-        if (!path) return qg_fail_memory(error, "a path", strlen(t->options->folder));
+        char *path = qg_path_join(t->options->run.folder, name);
+        if (!path) return qg_fail_memory(error, "a path", strlen(t->options->run.folder));
         const bool there = access(path, F_OK) == 0;
         free(path);
         if (!there)
             return qg_fail(error, QG_ERROR_USAGE,
                            "%s: the run is past step %lld, of which it has kept no network",
-                           t->options->folder, (long long)t->options->snapshots[i]);
+                           t->options->run.folder, (long long)t->options->snapshots[i]);
     }
     return QG_OK;
 }
@@ -183,7 +183,7 @@ static qg_status start_learning(qg_trainer *t, qg_error *error)
     qg_status status =
         qg_minibatch_create(t->replay, (int)t->settings->validation_size, &t->validation, error);
     if (status) return status;
-    qg_random random = qg_random_stream(t->options->seed, "validation");
+    qg_random random = qg_random_stream(t->options->run.seed, "validation");
     qg_replay_sample(t->replay, &random, &t->validation);
     status = qg_minibatch_detach(t->replay, &t->validation, error);
     t->learning_started = qg_clock_seconds();
@@ -300,7 +300,7 @@ qg_status qg_trainer_run(qg_trainer *t, qg_error *error)
 {
     qg_status status = settle(t, error);
     while (!status && t->step < t->options->steps) {
-        if (t->options->stop && *t->options->stop)
+        if (t->options->run.stop && *t->options->run.stop)
             return qg_fail(error, QG_STOPPED, "stopped at step %lld", (long long)t->step);
         status = agent_step(t, error);
         if (!status && t->step % t->settings->log_every == 0) status = log_interval(t, error);

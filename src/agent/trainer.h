@@ -35,7 +35,7 @@ typedef struct qg_trainer {
     int64_t step, episodes, updates;
     int64_t evaluated_step; /* of the last evaluation; -1: none yet */
     qg_interval since;
-    qg_train_result result;
+    qg_run_result result;
     double started, learning_started, evaluation_seconds; /* of the monotonic clock */
     int64_t learning_start_step;
     qg_progress progress;

@@ -64,7 +64,7 @@ static qg_status pass(qg_trainer *t, qg_tape *tape, qg_error *error)
     if (!tape->good) return QG_OK; /* found at the end */
     /* Every step adds one screen. */
     qg_status status = qg_replay_pass(t->replay, tape, t->step, t->domain->game->action_count,
-                                      t->options->stop, error);
+                                      t->options->run.stop, error);
     if (!status) status = qg_tape_pass_domain(tape, t->domain, error);
     if (!status) status = pass_validation(t, tape, error);
     if (!status) status = pass_engine(t, tape, error);
@@ -78,7 +78,7 @@ bool qg_trainer_checkpoint_due(const qg_trainer *t)
 {
     if (t->step - (t->checkpoint_step > 0 ? t->checkpoint_step : 0) >= t->checkpoint_span)
         return true;
-    const double minutes = t->options->checkpoint_minutes;
+    const double minutes = t->options->run.checkpoint_minutes;
     return qg_clock_seconds() - t->checkpoint_clock >= 60 * (minutes > 0 ? minutes : 10);
 }
 

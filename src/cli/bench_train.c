@@ -45,24 +45,22 @@ static qg_status measure(const bench_session *b, const char *domain, int threads
 {
     char folder[512], run[600];
     train_bench t = {.seconds = 4 * b->seconds};
-    qg_train_options options = {.domain = domain,
-                                .seed = 1,
-                                .steps = 1000000000,
-                                .machine = {threads, b->isa},
-                                .progress = look,
-                                .context = &t,
-                                .stop = &t.stop};
+    qg_train_options options = {
+        .run = {.seed = 1, .machine = {threads, b->isa}, .folder = run, .stop = &t.stop},
+        .domain = domain,
+        .steps = 1000000000,
+        .progress = look,
+        .context = &t};
     qg_status status = settle(domain, &options.settings, error);
     if (!status) status = bench_folder_create(folder, error);
     if (status) return status;
     t.learn_start = options.settings.learn_start;
     snprintf(run, sizeof run, "%s/run", folder);
-    options.folder = run;
-    qg_train_result result;
+    qg_run_result result;
     status = qg_train(&options, &result, error);
     bench_folder_remove(folder);
     if (status == QG_STOPPED) status = bench_check(error); /* by the clock: that was the plan */
-    *speed = result.learning_steps_per_second;
+    *speed = result.steps_per_second;
     return status;
 }
 

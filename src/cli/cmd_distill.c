@@ -177,12 +177,7 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     options->teachers = a->teachers;
     options->teacher_count = a->teacher_count;
     options->set_files = a->set_file_count ? a->set_files : NULL;
-    options->seed = training.seed;
-    options->machine = training.machine;
-    options->folder = training.folder;
-    options->overwrite = training.overwrite;
-    options->resume = training.resume;
-    options->checkpoint_minutes = training.checkpoint_minutes;
+    options->run = training.run;
     return QG_OK;
 }
 
@@ -249,16 +244,16 @@ static int print_result(const qg_distillation_options *options,
             json_array_append_new(
                 taught, taught_to_json(options, &result->taught[k], options->teachers[k]));
         return cli_print_json(json_pack(
-            "{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "folder", options->folder, "seed",
-            (json_int_t)options->seed, "begun_at", (json_int_t)result->begun_at, "samples",
-            (json_int_t)result->samples, "updates", (json_int_t)result->updates, "held_out",
-            (json_int_t)result->held_out, "tasks", taught, "seconds", result->seconds));
+            "{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "folder", options->run.folder, "seed",
+            (json_int_t)options->run.seed, "begun_at", (json_int_t)result->run.begun_at, "samples",
+            (json_int_t)result->run.step, "updates", (json_int_t)result->updates, "held_out",
+            (json_int_t)result->held_out, "tasks", taught, "seconds", result->run.seconds));
     }
     for (int k = 0; k < options->teacher_count && !quiet; k++) {
         const qg_taught *t = &result->taught[k];
         const qg_agreement *last = &t->held_out[options->temperatures.count - 1];
         fprintf(stderr, "%s: %s: teacher %.4g, student %.4g, agreement %.1f %%, KL %.4g\n",
-                options->folder, t->domain, t->teacher_score, t->student_score,
+                options->run.folder, t->domain, t->teacher_score, t->student_score,
                 100 * last->agreement, last->kl);
     }
     return 0;
@@ -279,23 +274,16 @@ int cmd_distill(int argc, char **argv)
                           .all =
                               options.samples * options.temperatures.count * options.teacher_count};
     cli_progress_file_open(&line.file, arguments.train.progress_file);
-    options.stop = cli_interrupt_flag();
+    options.run.stop = cli_interrupt_flag();
     options.progress = show_progress;
     options.context = &line;
     const qg_status status = qg_distill(&options, &result, &error);
     if (line.shown) fputs("\r\033[K", stderr);
-    if (*result.warning) fprintf(stderr, "qgraft: warning: %s\n", result.warning);
     cli_progress_file_end(&line.file, status,
-                          (cli_record){NULL, result.samples, line.all,
+                          (cli_record){NULL, result.run.step, line.all,
                                        status ? NAN : result.taught[0].student_score,
-                                       result.seconds});
-    if (status == QG_STOPPED) {
-        fprintf(stderr, "qgraft: %s; what was learned is in %s, --resume goes on with it\n",
-                error.message, options.folder);
-        return 130;
-    }
-    if (status) return cli_fail(&error);
-    if (result.was_complete && !arguments.train.quiet)
-        fprintf(stderr, "qgraft: %s: the run is complete already\n", options.folder);
-    return print_result(&options, &result, arguments.train.json, arguments.train.quiet);
+                                       result.run.seconds});
+    const bool quiet = arguments.train.quiet;
+    const int code = cli_end_run(status, &error, &options.run, &result.run, quiet);
+    return code ? code : print_result(&options, &result, arguments.train.json, quiet);
 }

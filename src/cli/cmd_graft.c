@@ -201,7 +201,7 @@ static int print_json(const graft_arguments *a, const qg_graft_options *options,
     for (int l = 0; l < plan->target.layer_count; l++)
         json_array_append_new(array, layer_to_json(plan, l));
     return cli_print_json(json_pack("{s:s, s:s, s:s, s:o}", "source", a->source, "domain",
-                                    options->train.domain, "folder", options->train.folder,
+                                    options->train.domain, "folder", options->train.run.folder,
                                     "layers", array));
 }
 
@@ -275,7 +275,7 @@ static qg_status resolve(const graft_arguments *a, qg_graft_options *options, ch
     return status;
 }
 
-static qg_status run(void *context, const qg_train_options *train, qg_train_result *result,
+static qg_status run(void *context, const qg_train_options *train, qg_run_result *result,
                      qg_error *error)
 {
     qg_graft_options options = *(const qg_graft_options *)context;

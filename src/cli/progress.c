@@ -68,3 +68,18 @@ void cli_end_progress(cli_progress *p)
     if (p->shown) fputs("\r\033[K", stderr);
     p->shown = false;
 }
+
+int cli_end_run(qg_status status, const qg_error *error, const qg_run_options *options,
+                const qg_run_result *result, bool quiet)
+{
+    if (*result->warning) fprintf(stderr, "qgraft: warning: %s\n", result->warning);
+    if (status == QG_STOPPED) {
+        fprintf(stderr, "qgraft: %s; what was learned is in %s, --resume goes on with it\n",
+                error->message, options->folder);
+        return 130;
+    }
+    if (status) return cli_fail(error);
+    if (result->was_complete && !quiet)
+        fprintf(stderr, "qgraft: %s: the run is complete already\n", options->folder);
+    return 0;
+}

@@ -1,7 +1,8 @@
-/* Progress of a run: one live line on a terminal, a line every half minute elsewhere. */
+/* Progress of a run: one live line on a terminal, a line every half minute elsewhere; its end. */
 #ifndef QG_CLI_PROGRESS_H
 #define QG_CLI_PROGRESS_H
 
+#include "cli/cli.h"
 #include "cli/progress_file.h"
 
 #include <qgraft/agent.h>
@@ -24,5 +25,10 @@ void cli_format_duration(double seconds, char text[32]);
 
 /* Ends the live line. */
 void cli_end_progress(cli_progress *progress);
+
+/* Says how a run ended, where there is more to say than its result; the exit code, 0 when its
+ * result is to be printed. */
+int cli_end_run(qg_status status, const qg_error *error, const qg_run_options *options,
+                const qg_run_result *result, bool quiet);
 
 #endif

@@ -156,7 +156,7 @@ static qg_status name_folder(const qg_train_options *options, const char *prefix
     if (status) return status;
     for (char *c = name; *c; c++)
         if (strchr("/:,=", *c)) *c = '-';
-    snprintf(folder, size, "runs/%s%s-s%" PRIu64, prefix, name, options->seed);
+    snprintf(folder, size, "runs/%s%s-s%" PRIu64, prefix, name, options->run.seed);
     return QG_OK;
 }
 
@@ -170,19 +170,19 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
     if (status ||
         (status = parse_number("--steps", a->steps, options->steps, 0, INT64_C(1000000000000),
                                &options->steps, error)) ||
-        (status =
-             parse_number("--seed", a->seed, (int64_t)options->seed, 0, INT64_MAX, &seed, error)) ||
-        (status = parse_number("--threads", a->threads, options->machine.threads, 1, 256, &threads,
+        (status = parse_number("--seed", a->seed, (int64_t)options->run.seed, 0, INT64_MAX, &seed,
                                error)) ||
-        (status = parse_minutes(a->checkpoint_minutes, &options->checkpoint_minutes, error)))
+        (status = parse_number("--threads", a->threads, options->run.machine.threads, 1, 256,
+                               &threads, error)) ||
+        (status = parse_minutes(a->checkpoint_minutes, &options->run.checkpoint_minutes, error)))
         return status;
     options->snapshots = a->snapshots;
     options->snapshot_count = a->snapshot_count;
-    options->seed = (uint64_t)seed;
-    options->machine = (qg_machine){(int)threads, a->isa};
-    options->folder = a->out ? a->out : folder;
-    options->overwrite = a->overwrite;
-    options->resume = a->resume;
+    options->run.seed = (uint64_t)seed;
+    options->run.machine = (qg_machine){(int)threads, a->isa};
+    options->run.folder = a->out ? a->out : folder;
+    options->run.overwrite = a->overwrite;
+    options->run.resume = a->resume;
     return name_folder(options, prefix, folder, size, error);
 }
 
@@ -202,15 +202,28 @@ int train_print_settings(const qg_settings *settings)
     return 0;
 }
 
-static int print_result(const qg_train_options *options, const qg_train_result *result)
+static int print_result(const qg_train_options *options, const qg_run_result *result)
 {
     return cli_print_json(
         json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:f, s:f}", "domain", options->domain,
-                  "folder", options->folder, "seed", (json_int_t)options->seed, "begun_at",
+                  "folder", options->run.folder, "seed", (json_int_t)options->run.seed, "begun_at",
                   (json_int_t)result->begun_at, "step", (json_int_t)result->step, "best_score",
                   cli_real_to_json(result->best_score), "best_step", (json_int_t)result->best_step,
                   "last_score", cli_real_to_json(result->last_score), "seconds", result->seconds,
-                  "learning_steps_per_second", result->learning_steps_per_second));
+                  "learning_steps_per_second", result->steps_per_second));
+}
+
+static void print_summary(const qg_train_options *options, const qg_run_result *result)
+{
+    fprintf(stderr, "%s: ", options->run.folder);
+    if (!isnan(result->best_score))
+        fprintf(stderr, "best score %.4g at step %" PRId64 ", last %.4g, ", result->best_score,
+                result->best_step, result->last_score);
+    if (result->begun_at > 0)
+        fprintf(stderr, "%" PRId64 " steps, %" PRId64 " of them in %.0f s\n", result->step,
+                result->step - result->begun_at, result->seconds);
+    else
+        fprintf(stderr, "%" PRId64 " steps in %.0f s\n", result->step, result->seconds);
 }
 
 int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,
@@ -218,38 +231,22 @@ int train_run(const train_arguments *arguments, const qg_train_options *options,
 {
     cli_progress progress = {.quiet = arguments->quiet};
     qg_train_options watched = *options;
-    qg_train_result result;
+    qg_run_result result;
     qg_error error;
     cli_catch_interrupt();
     cli_progress_file_open(&progress.file, arguments->progress_file);
-    watched.stop = cli_interrupt_flag();
+    watched.run.stop = cli_interrupt_flag();
     watched.progress = cli_show_progress;
     watched.context = &progress;
     const qg_status status =
         call ? call(context, &watched, &result, &error) : qg_train(&watched, &result, &error);
     cli_end_progress(&progress);
-    if (*result.warning) fprintf(stderr, "qgraft: warning: %s\n", result.warning);
     cli_progress_file_end(
         &progress.file, status,
         (cli_record){NULL, result.step, options->steps, result.last_score, result.seconds});
-    if (status == QG_STOPPED) {
-        fprintf(stderr, "qgraft: %s; what was learned is in %s, --resume goes on with it\n",
-                error.message, options->folder);
-        return 130;
-    }
-    if (status) return cli_fail(&error);
-    if (result.was_complete && !arguments->quiet)
-        fprintf(stderr, "qgraft: %s: the run is complete already\n", options->folder);
+    const int code = cli_end_run(status, &error, &options->run, &result, arguments->quiet);
+    if (code) return code;
     if (arguments->json) return print_result(options, &result);
-    if (arguments->quiet) return 0;
-    fprintf(stderr, "%s: ", options->folder);
-    if (!isnan(result.best_score))
-        fprintf(stderr, "best score %.4g at step %" PRId64 ", last %.4g, ", result.best_score,
-                result.best_step, result.last_score);
-    if (result.begun_at > 0)
-        fprintf(stderr, "%" PRId64 " steps, %" PRId64 " of them in %.0f s\n", result.step,
-                result.step - result.begun_at, result.seconds);
-    else
-        fprintf(stderr, "%" PRId64 " steps in %.0f s\n", result.step, result.seconds);
+    if (!arguments->quiet) print_summary(options, &result);
     return 0;
 }

@@ -56,8 +56,8 @@ qg_status train_resolve(const train_arguments *arguments, const char *prefix,
 int train_print_settings(const qg_settings *settings);
 
 /* What trains: qg_train, with options of its own in `context`. */
-typedef qg_status train_call(void *context, const qg_train_options *options,
-                             qg_train_result *result, qg_error *error);
+typedef qg_status train_call(void *context, const qg_train_options *options, qg_run_result *result,
+                             qg_error *error);
 
 /* Trains with progress and prints the result; the exit code. `call` NULL: by qg_train itself. */
 int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,

@@ -73,7 +73,7 @@ static double step_unit(int64_t last, const char **name)
     return last >= 2000000 ? 1e6 : last >= 2000 ? 1e3 : 1;
 }
 
-static void write_data(FILE *script, const qg_run_result *run, size_t index, double unit)
+static void write_data(FILE *script, const qg_run_curves *run, size_t index, double unit)
 {
     fprintf(script, "$line%zu << END\n", index);
     for (size_t i = 0; i < run->curves.point_count; i++)
@@ -87,7 +87,7 @@ static void write_range(FILE *script, const qg_results *r, const line *lines, si
 {
     double low = INFINITY, high = -INFINITY, band_low = INFINITY, band_high = -INFINITY;
     for (size_t i = 0; i < count; i++) {
-        const qg_run_result *run = &r->runs[lines[i].run];
+        const qg_run_curves *run = &r->runs[lines[i].run];
         for (size_t p = 0; p < run->curves.point_count; p++) {
             low = fmin(low, run->band[p].value);
             high = fmax(high, run->band[p].value);
@@ -145,7 +145,7 @@ static void describe(const qg_results *r, const line *lines, size_t count, qg_fi
     const qg_study_run *first = &r->study->runs[figure->run];
     snprintf(figure->alt, sizeof figure->alt, "Scores on %s over training:", first->game);
     for (size_t i = 0; i < count; i++) {
-        const qg_run_result *run = &r->runs[lines[i].run];
+        const qg_run_curves *run = &r->runs[lines[i].run];
         const size_t seeds = run->curves.seed_count;
         least = seeds < least ? seeds : least;
         most = seeds > most ? seeds : most;

@@ -97,7 +97,7 @@ static const qg_pair *find_pair(const qg_experiment *e, uint64_t seed)
 /* `pair` is NULL without a comparison; what the seed reached by itself is in `levels`. */
 static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
 {
-    const qg_run_result *result = &r->runs[run];
+    const qg_run_curves *result = &r->runs[run];
     const qg_experiment *e = qg_results_experiment(r, run);
     const qg_pair *pair = find_pair(e, result->seeds[seed]);
     const qg_scale none = {NAN, NAN, NAN};

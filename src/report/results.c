@@ -62,7 +62,7 @@ void *qg_results_memory(size_t count, size_t size, qg_error *error)
     return memory;
 }
 
-static void free_run(qg_run_result *run)
+static void free_run(qg_run_curves *run)
 {
     for (size_t s = 0; s < run->curves.seed_count; s++)
         qg_curve_free(&run->read[s]);

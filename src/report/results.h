@@ -22,7 +22,7 @@ typedef struct qg_game_scale {
 } qg_game_scale;
 
 /* The curves of a run's seeds, at the steps that all of them have. */
-typedef struct qg_run_result {
+typedef struct qg_run_curves {
     bool shown;                    /* listed, or the baseline of one that is */
     qg_curve *read;                /* [curves.seed_count] as they are in the files */
     uint64_t *seeds;               /* [curves.seed_count] */
@@ -30,7 +30,7 @@ typedef struct qg_run_result {
     qg_curves curves;              /* a view of the above; seed_count 0: nothing could be read */
     double (*levels)[QG_MEASURES]; /* [curves.seed_count] what each seed reached */
     qg_estimate *band;             /* [curves.point_count] mean over seeds */
-} qg_run_result;
+} qg_run_curves;
 
 /* A listed graft. */
 typedef struct qg_experiment {
@@ -65,7 +65,7 @@ typedef struct qg_results {
     qg_task_status *statuses; /* [task_count] */
     qg_run_facts *facts;      /* [task_count] */
     qg_training *trainings;   /* [task_count] */
-    qg_run_result *runs;      /* [run_count] */
+    qg_run_curves *runs;      /* [run_count] */
     qg_game_scale *games;     /* [game_count] */
     qg_experiment *experiments;
     size_t experiment_count, compared; /* all; those with a comparison */

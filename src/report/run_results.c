@@ -81,7 +81,7 @@ static bool same_steps(const qg_curve *a, const qg_curve *b)
 static qg_status read_task(qg_results *r, int task_index, const char *folder, qg_error *error)
 {
     const qg_study_task *task = &r->study->tasks[task_index];
-    qg_run_result *run = &r->runs[task->run];
+    qg_run_curves *run = &r->runs[task->run];
     qg_curve *curve = &run->read[run->curves.seed_count];
     qg_status status = qg_curve_read(folder, curve, &r->warnings, error);
     if (!status) status = qg_training_read(folder, &r->trainings[task_index], &r->warnings, error);
@@ -124,7 +124,7 @@ static qg_status visit_task(qg_results *r, int t, qg_error *error)
 static qg_status measure_run(qg_results *r, int index, qg_error *error)
 {
     const qg_study_run *run = &r->study->runs[index];
-    qg_run_result *result = &r->runs[index];
+    qg_run_curves *result = &r->runs[index];
     qg_curves *curves = &result->curves;
     if (curves->seed_count == 0) return QG_OK;
     curves->seeds = result->seeds;

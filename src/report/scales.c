@@ -106,7 +106,7 @@ static double baseline_level(const qg_results *r, const char *game, qg_measure m
 {
     for (int i = 0; i < r->study->run_count; i++) {
         const qg_study_run *run = &r->study->runs[i];
-        const qg_run_result *result = &r->runs[i];
+        const qg_run_curves *result = &r->runs[i];
         if (run->kind != QG_RUN_TRAIN || strcmp(run->game, game) != 0 || !result->shown) continue;
         double sum = 0;
         for (size_t s = 0; s < result->curves.seed_count; s++)

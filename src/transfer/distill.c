@@ -27,7 +27,7 @@ char *qg_distiller_samples_path(const qg_distiller *d, int k)
     if (qg_distiller_is_kept(d, k)) return strdup(d->options->set_files[k]);
     char name[32];
     snprintf(name, sizeof name, "samples-%d", k + 1);
-    return qg_path_join(d->options->folder, name);
+    return qg_path_join(d->options->run.folder, name);
 }
 
 /* Sets that are there are opened and, for those that are not, the room on the disk is looked at,
@@ -46,11 +46,11 @@ static qg_status find_samples(qg_distiller *d, qg_error *error)
             status = qg_sample_set_check_room(path, bytes, error);
         else {
             qg_distiller_report(d, QG_PHASE_READING, 0, t->source.count);
-            status = qg_sample_set_open(path, &t->source, d->options->stop, &t->samples, error);
+            status = qg_sample_set_open(path, &t->source, d->options->run.stop, &t->samples, error);
             t->reused = true;
         }
     }
-    return status ? status : qg_sample_set_check_room(d->options->folder, needed, error);
+    return status ? status : qg_sample_set_check_room(d->options->run.folder, needed, error);
 }
 
 /* Reserves the room of those that are missing. */
@@ -61,7 +61,7 @@ static qg_status create_samples(qg_distiller *d, qg_error *error)
         qg_teacher *t = &d->teachers[k];
         if (t->samples) continue;
         char *path = qg_distiller_samples_path(d, k);
-        if (!path) return qg_fail_memory(error, "a path", strlen(d->options->folder));
+        if (!path) return qg_fail_memory(error, "a path", strlen(d->options->run.folder));
         status =
             qg_sample_set_create(path, &t->source, qg_distiller_is_kept(d, k), &t->samples, error);
         free(path);
@@ -97,7 +97,7 @@ qg_status qg_distiller_open_task(qg_distiller *d, int k, qg_error *error)
     const size_t bytes = (size_t)d->options->samples * sizeof *own->order;
     char purpose[64];
     snprintf(purpose, sizeof purpose, "distillation/order/%d", k);
-    own->shuffle = qg_random_stream(d->options->seed, purpose);
+    own->shuffle = qg_random_stream(d->options->run.seed, purpose);
     own->order = malloc(bytes);
     if (!own->order) return qg_fail_memory(error, "the order of the samples", bytes);
     return qg_sample_states_create(d->teachers[k].samples, d->settings.minibatch, &own->minibatch,
@@ -120,7 +120,7 @@ static qg_status open_parts(qg_distiller *d, qg_error *error)
 
 static qg_status begin(qg_distiller *d, qg_error *error)
 {
-    qg_status status = d->options->resume ? find_samples(d, error) : QG_OK;
+    qg_status status = d->options->run.resume ? find_samples(d, error) : QG_OK;
     if (status) return status;
     qg_run_folder_clear(&d->folder.run);
     d->fresh = true;
@@ -137,13 +137,15 @@ static qg_status prepare(qg_distiller *d, qg_error *error)
     bool found = false;
     qg_status status = open_parts(d, error);
     /* What does not fit is found before anything is written. */
-    if (!status && !d->options->resume) status = find_samples(d, error);
+    if (!status && !d->options->run.resume) status = find_samples(d, error);
     if (!status)
         status =
             qg_distillation_folder_create(&d->folder, d->options, d->teachers, &d->settings, error);
-    if (status || (d->options->resume && d->folder.run.found == QG_FOUND_COMPLETE)) return status;
-    d->checkpoints.folder = d->options->folder;
-    if (d->options->resume && d->folder.run.found) status = qg_distiller_resume(d, &found, error);
+    if (status || (d->options->run.resume && d->folder.run.found == QG_FOUND_COMPLETE))
+        return status;
+    d->checkpoints.folder = d->options->run.folder;
+    if (d->options->run.resume && d->folder.run.found)
+        status = qg_distiller_resume(d, &found, error);
     if (!status && !found) status = begin(d, error);
     d->begun = !status;
     for (int k = 0; k < d->tasks; k++)
@@ -154,12 +156,11 @@ static qg_status prepare(qg_distiller *d, qg_error *error)
 /* process.yaml is that of a training of as many steps. */
 static qg_status write_process(qg_distiller *d, const char *state, qg_error *error)
 {
-    const qg_train_options options = {.machine = d->options->machine};
+    const qg_train_options options = {.run.machine = d->options->run.machine};
     const double seconds = qg_clock_seconds() - d->started;
-    const qg_train_result result = {.step = d->samples,
-                                    .seconds = seconds,
-                                    .learning_steps_per_second =
-                                        (double)d->samples / fmax(1e-9, seconds)};
+    const qg_run_result result = {.step = d->samples,
+                                  .seconds = seconds,
+                                  .steps_per_second = (double)d->samples / fmax(1e-9, seconds)};
     return qg_run_folder_process(&d->folder.run, &options, &result, state, error);
 }
 
@@ -212,7 +213,7 @@ static qg_status end(qg_distiller *d, qg_status status, qg_error *error)
 /* A run that was complete already. */
 static qg_status read_result(qg_distiller *d, qg_error *error)
 {
-    d->result->was_complete = true;
+    d->result->run.was_complete = true;
     d->samples = d->options->samples * d->options->temperatures.count * d->tasks;
     qg_run_folder_remove_state(&d->folder.run); /* where the end was interrupted */
     return qg_distillation_folder_read(&d->folder, &d->options->temperatures, d->result,
@@ -222,7 +223,7 @@ static qg_status read_result(qg_distiller *d, qg_error *error)
 static void close_all(qg_distiller *d)
 {
     /* A checkpoint counts even where its writer said that it failed: it may have its name. */
-    const bool go_on = !d->fresh || !qg_checkpoints_absent(d->options->folder);
+    const bool go_on = !d->fresh || !qg_checkpoints_absent(d->options->run.folder);
     qg_play_close(&d->play);
     for (int k = 0; k < d->tasks; k++) {
         qg_sample_states_destroy(&d->task[k].minibatch);
@@ -241,13 +242,14 @@ static void close_all(qg_distiller *d)
 qg_status qg_distill(const qg_distillation_options *options, qg_distillation_result *result,
                      qg_error *error)
 {
-    *result = (qg_distillation_result){.held_out = qg_held_out(options->samples)};
+    *result = (qg_distillation_result){.run = {.best_score = NAN, .last_score = NAN},
+                                       .held_out = qg_held_out(options->samples)};
     qg_distiller *d = calloc(1, sizeof *d);
     if (!d) return qg_fail_memory(error, "a distillation", sizeof *d);
     d->options = options;
     d->settings = options->settings;
     d->result = result;
-    d->dropout = qg_random_stream(options->seed, "dropout");
+    d->dropout = qg_random_stream(options->run.seed, "dropout");
     d->best = NAN;
     d->folder.run.lock.descriptor = -1;
     d->started = d->checkpoint_clock = qg_clock_seconds();
@@ -258,9 +260,9 @@ qg_status qg_distill(const qg_distillation_options *options, qg_distillation_res
     else if (!status)
         status = read_result(d, error);
     status = end(d, status, error);
-    result->samples = d->samples;
+    result->run.step = d->samples;
     result->updates = d->updates;
-    result->seconds = qg_clock_seconds() - d->started;
+    result->run.seconds = qg_clock_seconds() - d->started;
     close_all(d);
     return status;
 }

@@ -32,7 +32,7 @@ static void report_evaluation(void *context, int64_t step)
 
 static bool is_stopped(const qg_distiller *d)
 {
-    return d->options->stop && *d->options->stop;
+    return d->options->run.stop && *d->options->run.stop;
 }
 
 /* The next teacher plays until its set is complete. */
@@ -71,7 +71,7 @@ static qg_status evaluate_at(qg_distiller *d, qg_engine *engine, const qg_teache
                              const char *purpose, qg_evaluation *evaluation, qg_error *error)
 {
     const qg_settings *s = &d->settings;
-    qg_random random = qg_random_stream(d->options->seed, purpose);
+    qg_random random = qg_random_stream(d->options->run.seed, purpose);
     const qg_domain_options domain_options = {
         .seed = (uint32_t)qg_random_u64(&random), .frame_skip = s->frame_skip, .sticky = s->sticky};
     const qg_evaluation_options options = {.steps = s->eval_steps,
@@ -81,7 +81,7 @@ static qg_status evaluate_at(qg_distiller *d, qg_engine *engine, const qg_teache
                                            .seed = qg_random_u64(&random),
                                            .progress = report_evaluation,
                                            .context = d,
-                                           .stop = d->options->stop};
+                                           .stop = d->options->run.stop};
     qg_domain *domain;
     qg_status status = qg_domain_open(teacher->domain, &domain_options, &domain, error);
     if (status) return status;
@@ -112,7 +112,7 @@ static qg_status save_network(qg_distiller *d, const char *name, const qg_networ
                               qg_error *error)
 {
     qg_network_info info = {.history = d->settings.history,
-                            .seed = d->options->seed,
+                            .seed = d->options->run.seed,
                             .step = d->samples,
                             .score = score,
                             .notes = d->folder.notes,

@@ -100,7 +100,7 @@ static qg_status make_run(const qg_distillation_folder *folder,
         qg_yaml_string(out, teachers[0].domain);
         fputc('\n', out);
     }
-    fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", options->seed,
+    fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", options->run.seed,
             options->samples * options->temperatures.count * folder->tasks);
     write_distillation(out, options);
     fprintf(out, "teachers:\n");
@@ -131,8 +131,8 @@ qg_status qg_distillation_folder_create(qg_distillation_folder *folder,
     qg_status status = make_notes(folder, options, teachers, error);
     if (!status) status = make_run(folder, options, teachers, settings, &folder->run_yaml, error);
     if (status) return status;
-    const qg_run_claim claim = {options->folder, folder->run_yaml, options->overwrite,
-                                options->resume};
+    const qg_run_claim claim = {options->run.folder, folder->run_yaml, options->run.overwrite,
+                                options->run.resume};
     return qg_run_folder_create(&folder->run, &claim, error);
 }
 

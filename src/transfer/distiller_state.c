@@ -21,7 +21,7 @@ static qg_status pass_samples(qg_distiller *d, qg_tape *tape, qg_error *error)
         if (!path) return qg_fail_memory(error, "a path", 4096);
         qg_tape_pass_bool(tape, &t->reused);
         status = qg_sample_set_pass(tape, path, &t->source, qg_distiller_is_kept(d, k),
-                                    d->options->stop, &t->samples, error);
+                                    d->options->run.stop, &t->samples, error);
         free(path);
         if (!status && tape->reading && tape->good && !d->task[k].order)
             status = qg_distiller_open_task(d, k, error);
@@ -103,7 +103,7 @@ static qg_status pass(qg_distiller *d, qg_tape *tape, qg_error *error)
 
 bool qg_distiller_checkpoint_due(const qg_distiller *d)
 {
-    const double minutes = d->options->checkpoint_minutes;
+    const double minutes = d->options->run.checkpoint_minutes;
     return qg_clock_seconds() - d->checkpoint_clock >= 60 * (minutes > 0 ? minutes : 10);
 }
 
@@ -117,7 +117,7 @@ qg_status qg_distiller_checkpoint(qg_distiller *d, qg_error *error)
     d->checkpoint_clock = qg_clock_seconds();
     if (status == QG_ERROR_USAGE) { /* a plugin's game that cannot be saved */
         d->without_checkpoints = true;
-        snprintf(d->result->warning, sizeof d->result->warning,
+        snprintf(d->result->run.warning, sizeof d->result->run.warning,
                  "no checkpoints during the play: %.150s", error->message);
         return QG_OK;
     }
@@ -132,9 +132,10 @@ static qg_status restore(void *context, qg_tape *tape, qg_error *error)
 
 qg_status qg_distiller_resume(qg_distiller *d, bool *found, qg_error *error)
 {
-    const qg_status status = qg_checkpoints_resume(
-        &d->checkpoints, restore, d, found, d->result->warning, sizeof d->result->warning, error);
+    const qg_status status =
+        qg_checkpoints_resume(&d->checkpoints, restore, d, found, d->result->run.warning,
+                              sizeof d->result->run.warning, error);
     d->has_checkpoint = *found && !status;
-    d->result->begun_at = d->samples;
+    d->result->run.begun_at = d->samples;
     return status;
 }

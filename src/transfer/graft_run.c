@@ -39,7 +39,7 @@ static qg_status make_target(graft_run *g, qg_error *error)
                          g->source.architecture.text, train->domain, inner.message);
     }
     if (!status) status = qg_network_create(&architecture, &g->target, error);
-    if (!status) qg_network_initialise(&g->target, o->reinit ? o->reinit_seed : train->seed);
+    if (!status) qg_network_initialise(&g->target, o->reinit ? o->reinit_seed : train->run.seed);
     return status;
 }
 
@@ -127,12 +127,12 @@ static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
     return QG_OK;
 }
 
-qg_status qg_graft_run(const qg_graft_options *options, qg_train_result *result, qg_error *error)
+qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, qg_error *error)
 {
     assert(!options->train.initial && !options->train.note_count);
     graft_run g = {.options = options};
     graft_notes p = {.count = 0};
-    *result = (qg_train_result){.best_score = NAN, .last_score = NAN};
+    *result = (qg_run_result){.best_score = NAN, .last_score = NAN};
     qg_status status = prepare(&g, error);
     if (!status) status = describe(&g, &p, error);
     if (!status) {

@@ -19,8 +19,8 @@ static qg_status write_result(qg_run_folder *folder, const char *name, const jso
     if (!text) return qg_fail_memory(error, name, 1024);
     qg_status status = qg_run_folder_text(folder, name, text, error);
     free(text);
-    const qg_train_options options = {.machine = {.threads = 1}};
-    const qg_train_result how = {.seconds = qg_clock_wall() - folder->started};
+    const qg_train_options options = {.run.machine = {.threads = 1}};
+    const qg_run_result how = {.seconds = qg_clock_wall() - folder->started};
     return status ? status : qg_run_folder_process(folder, &options, &how, "finished", error);
 }
 

@@ -63,7 +63,7 @@ static qg_status open_player(const qg_distillation_options *options, const qg_ar
     if (!status) status = qg_network_create(&alone, &player->network, error);
     if (status) return status;
     const qg_engine_options one = {
-        &alone, options->settings.precision, 1, {1, options->machine.isa}};
+        &alone, options->settings.precision, 1, {1, options->run.machine.isa}};
     return qg_engine_create(&one, &player->engine, error);
 }
 
@@ -82,13 +82,13 @@ qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *te
                                       shape->max, s->action_count, &a, error);
     if (!status) status = qg_network_create(&a, &s->network, error);
     if (!status)
-        status = qg_engine_create(
-            &(qg_engine_options){&a, settings->precision, settings->minibatch, options->machine},
-            &s->engine, error);
+        status = qg_engine_create(&(qg_engine_options){&a, settings->precision, settings->minibatch,
+                                                       options->run.machine},
+                                  &s->engine, error);
     for (int k = 0; k < s->tasks && !status; k++)
         status = open_player(options, &a, teachers[k].game->action_count, &s->players[k], error);
     if (status) return status;
-    qg_network_initialise(&s->network, student_seed(options->seed));
+    qg_network_initialise(&s->network, student_seed(options->run.seed));
     return qg_engine_write(s->engine, QG_ONLINE, &s->network, error);
 }
 

@@ -30,7 +30,7 @@ static qg_status look_at_domain(qg_teacher *t, const qg_settings *settings, qg_e
 static void describe_source(qg_teacher *t, const qg_distillation_options *options)
 {
     const qg_settings *settings = &options->settings;
-    t->source = (qg_sample_source){.seed = options->seed,
+    t->source = (qg_sample_source){.seed = options->run.seed,
                                    .count = options->samples + qg_held_out(options->samples),
                                    .epsilon = options->epsilon,
                                    .sticky = settings->sticky,
@@ -58,7 +58,7 @@ qg_status qg_teacher_open(const qg_distillation_options *options, int index, qg_
         status = qg_engine_create(&(qg_engine_options){&t->network.architecture,
                                                        options->settings.precision,
                                                        1,
-                                                       {1, options->machine.isa}},
+                                                       {1, options->run.machine.isa}},
                                   &t->engine, error);
     if (!status) status = qg_engine_write(t->engine, QG_ONLINE, &t->network, error);
     if (!status) describe_source(t, options);

@@ -20,15 +20,15 @@ static void note_progress(void *context, const qg_progress *progress)
 
 static void train(bool resume)
 {
-    qg_train_options options = {.domain = "minatar/breakout",
-                                .seed = 1,
+    qg_train_options options = {.run = {.seed = 1,
+                                        .machine = {1, "portable"},
+                                        .folder = scratch,
+                                        .resume = resume,
+                                        .stop = &stop},
+                                .domain = "minatar/breakout",
                                 .steps = 300,
-                                .machine = {1, "portable"},
-                                .folder = scratch,
-                                .resume = resume,
-                                .progress = resume ? NULL : note_progress,
-                                .stop = &stop};
-    qg_train_result result;
+                                .progress = resume ? NULL : note_progress};
+    qg_run_result result;
     qg_error error;
     CHECK(qg_settings_preset(&options.settings, "grid", &error) == QG_OK);
     CHECK(qg_settings_parse_yaml(&options.settings, "fuzz", settings, strlen(settings), &error) ==

@@ -43,16 +43,16 @@ static void remove_teacher(void)
 static void distill(bool resume)
 {
     const char *const teachers[] = {teacher};
-    qg_distillation_options options = {.teachers = teachers,
+    qg_distillation_options options = {.run = {.seed = 1,
+                                               .machine = {1, "portable"},
+                                               .folder = scratch,
+                                               .resume = resume,
+                                               .stop = &stop},
+                                       .teachers = teachers,
                                        .teacher_count = 1,
                                        .samples = 40,
                                        .epsilon = 0.05,
-                                       .seed = 1,
-                                       .machine = {1, "portable"},
-                                       .folder = scratch,
-                                       .resume = resume,
-                                       .progress = resume ? NULL : note_progress,
-                                       .stop = &stop};
+                                       .progress = resume ? NULL : note_progress};
     static qg_distillation_result result;
     qg_error error;
     CHECK(qg_settings_preset(&options.settings, "grid", &error) == QG_OK);

@@ -390,14 +390,12 @@ static void make_teacher(const char *path, const char *game, uint64_t seed)
 static qg_distillation_options options_for(const char *const *teachers, int count,
                                            const char *temperatures, qg_distillation_order order)
 {
-    qg_distillation_options o = {.teachers = teachers,
+    qg_distillation_options o = {.run = {.seed = 1, .overwrite = true},
+                                 .teachers = teachers,
                                  .teacher_count = count,
                                  .order = order,
                                  .samples = 100,
-                                 .epsilon = 0.05,
-                                 .seed = 1,
-                                 .machine = {.threads = 1},
-                                 .overwrite = true};
+                                 .epsilon = 0.05};
     assert_int_equal(qg_settings_preset(&o.settings, "grid", &error), QG_OK);
     o.settings.eval_steps = 50;
     o.settings.log_every = 32; /* a row an update */
@@ -435,9 +433,9 @@ static void test_orders(void **state)
     const char *teachers[] = {teacher};
     qg_distillation_options o = options_for(teachers, 1, "0.1:0.2:0.1", QG_ORDER_PASS);
     qg_distillation_result result;
-    o.folder = folder;
+    o.run.folder = folder;
     assert_int_equal(qg_distill(&o, &result, &error), QG_OK);
-    assert_true(result.samples == 200 && result.updates == 8 && result.held_out == 2);
+    assert_true(result.run.step == 200 && result.updates == 8 && result.held_out == 2);
     read_order(folder, order, sizeof order);
     assert_string_equal(order, "32 1 0.1;64 1 0.1;96 1 0.1;100 1 0.1;132 1 0.2;164 1 0.2;"
                                "196 1 0.2;200 1 0.2;");
@@ -462,7 +460,7 @@ static void test_two_teachers(void **state)
     const char *teachers[] = {paths[0], paths[1]};
     qg_distillation_options o = options_for(teachers, 2, "0.1", QG_ORDER_PASS);
     qg_distillation_result result;
-    o.folder = folder;
+    o.run.folder = folder;
     o.settings.log_every = 64;
     assert_int_equal(qg_distill(&o, &result, &error), QG_OK);
     read_order(folder, order, sizeof order);

@@ -19,12 +19,9 @@ static qg_error error;
 /* A training of a few hundred steps with updates. */
 static qg_train_options small(const char *domain, int64_t steps, const char *folder)
 {
-    qg_train_options o = {.domain = domain,
-                          .seed = 3,
-                          .steps = steps,
-                          .machine = {.threads = 1},
-                          .folder = scratch_path(folder),
-                          .overwrite = true};
+    qg_train_options o = {.run = {.seed = 3, .folder = scratch_path(folder), .overwrite = true},
+                          .domain = domain,
+                          .steps = steps};
     if (qg_settings_preset(&o.settings, "grid", &error)) fail_msg("%s", error.message);
     o.settings.learn_start = 100;
     o.settings.minibatch = 8;
@@ -52,7 +49,7 @@ static int setup(void **state)
 {
     if (scratch_setup(state)) return -1;
     const qg_train_options o = small("minatar/breakout", 400, "source");
-    qg_train_result result;
+    qg_run_result result;
     return qg_train(&o, &result, &error) ? -1 : 0;
 }
 
@@ -66,7 +63,7 @@ static qg_graft_options options(const char *choice, int64_t steps, const char *f
 
 static void run(const qg_graft_options *o)
 {
-    qg_train_result result;
+    qg_run_result result;
     if (qg_graft_run(o, &result, &error)) fail_msg("%s", error.message);
     assert_int_equal(result.step, o->train.steps);
 }
@@ -84,7 +81,7 @@ static void test_copied_frozen_and_fresh(void **state)
     (void)state;
     const qg_train_options baseline = small("minatar/space_invaders", 0, "baseline");
     const qg_graft_options graft = options("first 2 frozen", 300, "graft");
-    qg_train_result result;
+    qg_run_result result;
     qg_network source, fresh, grafted;
     qg_network_info info;
     assert_int_equal(qg_train(&baseline, &result, &error), QG_OK);
@@ -114,7 +111,7 @@ static void test_control(void **state)
     qg_network fresh, control;
     qg_network_info info;
     qg_graft_plan plan;
-    qg_train_result result;
+    qg_run_result result;
     const qg_train_options baseline = small("minatar/space_invaders", 0, "baseline");
     o.source = NULL;
     assert_int_equal(qg_graft_look(&o, &plan, &error), QG_OK);
@@ -201,13 +198,13 @@ static void test_plan(void **state)
         assert_int_equal(plan.layers[l].frozen, l >= 3);
     }
     struct stat status;
-    assert_int_not_equal(stat(o.train.folder, &status), 0);
+    assert_int_not_equal(stat(o.train.run.folder, &status), 0);
 }
 
 static void refused(const qg_graft_options *o, qg_status status, const char *message)
 {
     qg_graft_plan plan;
-    qg_train_result result = {.step = 7};
+    qg_run_result result = {.step = 7};
     error = (qg_error){0};
     assert_int_equal(qg_graft_look(o, &plan, &error), status);
     if (!strstr(error.message, message)) fail_msg("'%s' lacks '%s'", error.message, message);
@@ -236,7 +233,7 @@ static void test_refusals(void **state)
     refused(&o, QG_ERROR_USAGE, "conv1 of the source (conv 16x10x3x3) does not fit fc1 of the");
     o = options("first 1", 0, "refused");
     o.train.settings.minibatch = 101; /* more than learn_start: qg_train's to refuse */
-    qg_train_result result;
+    qg_run_result result;
     assert_int_equal(qg_graft_run(&o, &result, &error), QG_ERROR_USAGE);
     struct stat status;
     assert_int_not_equal(stat(scratch_path("refused"), &status), 0);

@@ -449,13 +449,10 @@ static qg_train_options train_options(int64_t steps)
 {
     static char folder[512]; /* a path of the scratch folder does not live long enough */
     snprintf(folder, sizeof folder, "%s", scratch_path("run"));
-    return (qg_train_options){.domain = "script",
+    return (qg_train_options){.run = {.seed = 11, .folder = folder, .stop = &play.stop},
+                              .domain = "script",
                               .settings = small_settings(),
-                              .seed = 11,
-                              .steps = steps,
-                              .machine = {.threads = 1},
-                              .folder = folder,
-                              .stop = &play.stop};
+                              .steps = steps};
 }
 
 static void load(const char *name, qg_network *network, qg_network_info *info)
@@ -469,8 +466,8 @@ static void check_order(const qg_settings *settings, int64_t steps)
     static int log[LOG];
     qg_train_options options = train_options(steps);
     options.settings = *settings;
-    options.overwrite = true;
-    qg_train_result result;
+    options.run.overwrite = true;
+    qg_run_result result;
     script_begin();
     if (qg_train(&options, &result, &error)) fail_msg("%s", error.message);
     assert_int_equal(result.step, steps);
@@ -480,8 +477,8 @@ static void check_order(const qg_settings *settings, int64_t steps)
     script_begin();
     memset(&t, 0, sizeof t);
     t.s = settings;
-    t.engine = engine_of(settings, options.seed, settings->minibatch);
-    second_train(&t, options.seed, steps);
+    t.engine = engine_of(settings, options.run.seed, settings->minibatch);
+    second_train(&t, options.run.seed, steps);
     assert_int_equal(play.count, count);
     assert_memory_equal(log, play.log, sizeof *log * (size_t)count);
 
@@ -522,7 +519,7 @@ static void test_evaluations_apart(void **state)
     qg_train_options options = train_options(400);
     options.settings.sticky = 0.25;
     options.settings.frame_skip = 3;
-    qg_train_result result;
+    qg_run_result result;
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_OK);
     assert_int_equal(play.opened, 1 + 5); /* at 0, 100, ... 400 */
@@ -533,7 +530,7 @@ static void test_evaluations_apart(void **state)
     qg_network often, once;
     qg_network_info info;
     load("run/last.safetensors", &often, &info);
-    options.folder = scratch_path("once");
+    options.run.folder = scratch_path("once");
     options.settings.eval_every = 1000000;
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_OK);
@@ -592,8 +589,8 @@ static void test_best(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qg_train_options options = train_options(400);
-        options.overwrite = true;
-        qg_train_result result;
+        options.run.overwrite = true;
+        qg_run_result result;
         script_begin();
         play.fixed_length = 10;
         memcpy(play.evaluation_rewards, cases[i].rewards, sizeof cases[i].rewards);
@@ -621,7 +618,7 @@ static void test_rows(void **state)
     (void)state;
     qg_train_options options = train_options(250);
     options.settings.noop_max = 0;
-    qg_train_result result;
+    qg_run_result result;
     script_begin();
     play.fixed_length = 10;
     const double rewards[] = {0.5, 1, 2, 3};
@@ -656,7 +653,7 @@ static void test_no_steps(void **state)
 {
     (void)state;
     qg_train_options options = train_options(0);
-    qg_train_result result;
+    qg_run_result result;
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_OK);
     assert_int_equal(play.steps, 0);
@@ -691,7 +688,7 @@ static void test_refusals(void **state)
 {
     (void)state;
     qg_train_options options = train_options(120);
-    qg_train_result result;
+    qg_run_result result;
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_OK);
     assert_true(contains("run/process.yaml", "state: finished"));
@@ -700,7 +697,7 @@ static void test_refusals(void **state)
     size_t size, size_after;
     assert_int_equal(
         qg_file_read(scratch_path("run/last.safetensors"), 1 << 20, &before, &size, &error), QG_OK);
-    options.seed = 12; /* another run: refused, nothing is touched */
+    options.run.seed = 12; /* another run: refused, nothing is touched */
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "--overwrite"));
@@ -716,7 +713,7 @@ static void test_refusals(void **state)
 
     qg_lock lock; /* another process is at it: not even with --overwrite */
     assert_int_equal(qg_lock_folder(scratch_path("run"), &lock, &error), QG_OK);
-    options.overwrite = true;
+    options.run.overwrite = true;
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_BUSY);
     qg_unlock_folder(&lock);
 
@@ -730,7 +727,7 @@ static void test_refusals(void **state)
     assert_false(csv_cell("run/training.csv", 1, 0, cell));
 
     options.domain = "nothing";
-    options.folder = scratch_path("never");
+    options.run.folder = scratch_path("never");
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
     assert_int_equal(access(scratch_path("never"), F_OK), -1);
 }
@@ -740,7 +737,7 @@ static void test_ends(void **state)
 {
     (void)state;
     qg_train_options options = train_options(1000);
-    qg_train_result result;
+    qg_run_result result;
     qg_network network;
     qg_network_info info;
     script_begin();
@@ -758,7 +755,7 @@ static void test_ends(void **state)
     script_begin(); /* no checkpoint: the memory is of no use */
     play.fail_at = 50 + 100 + 50 + 30;
     play.cannot_save = true;
-    options.overwrite = true;
+    options.run.overwrite = true;
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_IO);
     assert_string_equal(error.message, "the script ends here");
     assert_true(contains("run/process.yaml", "state: failed"));
@@ -784,7 +781,7 @@ static void test_resume(void **state)
     static int log[LOG];
     const int64_t stops[] = {3, 50 + 20, 50 + 100 + 10, 50 + 100 + 50 + 30, 50 + 100 + 50 + 95};
     qg_train_options options = train_options(400);
-    qg_train_result result, whole;
+    qg_run_result result, whole;
     script_begin();
     assert_false(look().exists);
     assert_int_equal(qg_train(&options, &whole, &error), QG_OK);
@@ -798,18 +795,18 @@ static void test_resume(void **state)
         QG_OK);
 
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
-        options.overwrite = true;
-        options.resume = false;
+        options.run.overwrite = true;
+        options.run.resume = false;
         script_begin();
         play.stop_at = stops[i];
         assert_int_equal(qg_train(&options, &result, &error), QG_STOPPED);
         const int64_t step = result.step;
         assert_true(look().exists && !look().complete && look().checkpoint_step == step);
         play.stop = 0;
-        options.overwrite = false;
+        options.run.overwrite = false;
         assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
         assert_non_null(strstr(error.message, "--resume"));
-        options.resume = true;
+        options.run.resume = true;
         play.opened = 0; /* the training's domain is the first */
         assert_int_equal(qg_train(&options, &result, &error), QG_OK);
         assert_int_equal(result.begun_at, step);
@@ -837,14 +834,14 @@ static void test_resume_refusals(void **state)
 {
     (void)state;
     qg_train_options options = train_options(400);
-    qg_train_result result;
+    qg_run_result result;
     qg_network initial;
     qg_network_info info;
     script_begin();
     play.stop_at = 230;
     assert_int_equal(qg_train(&options, &result, &error), QG_STOPPED);
     load("run/last.safetensors", &initial, &info);
-    options.resume = true;
+    options.run.resume = true;
     options.initial = &initial;
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
@@ -853,8 +850,8 @@ static void test_resume_refusals(void **state)
     qg_network_free(&initial);
 
     options.initial = NULL;
-    options.resume = false;
-    options.overwrite = true;
+    options.run.resume = false;
+    options.run.overwrite = true;
     script_begin();
     play.cannot_save = true;
     play.stop_at = 230;
@@ -862,8 +859,8 @@ static void test_resume_refusals(void **state)
     assert_non_null(strstr(result.warning, "cannot be saved"));
     assert_int_equal(look().checkpoint_step, -1);
     assert_int_equal(access(scratch_path("run/replay.bin"), F_OK), -1);
-    options.overwrite = false;
-    options.resume = true;
+    options.run.overwrite = false;
+    options.run.resume = true;
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_OK);
     assert_int_equal(result.begun_at, 0);
