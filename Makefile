@@ -37,6 +37,7 @@ demo: setup-demo ## run a small study on the built-in games and write its report
 	@$(MAKE) --no-print-directory all
 	@$(QGRAFT) run studies/demo.yaml --out $(BUILD)/demo
 	@$(QGRAFT) report $(BUILD)/demo
+	@echo "The program is $(QGRAFT); make install PREFIX=~/.local puts it in place."
 
 atari: ## fetch the Atari emulator and ROMs (QGRAFT_ATARI names another place)
 	@scripts/packages.sh check atari

@@ -1,9 +1,11 @@
 #!/bin/bash
-# Checks what keeps the files of src/ and include/ apart, beside the rooms (check-includes.sh):
+# Checks what keeps the files of src/ and include/ apart, beside the rooms (check-includes.sh), and
+# that each is tested:
 #   - no two files have one base name, but for a .c and its .h in one folder;
 #   - no two types have one name;
 #   - there are no circles: not among headers by #include, not among .c files by what they call or
-#     read of each other, as the symbols of their objects say.
+#     read of each other, as the symbols of their objects say;
+#   - every .c file has a unit test of its name, or a row in tests/README.md.
 #   check-house.sh ROOT BUILD       prints every violation; exit 1 if there is one
 #   check-house.sh --self-test      proves that each kind of violation is found
 set -euo pipefail
@@ -101,17 +103,38 @@ check_calls() { # BUILD
     find_circles <<<"$calls" | sed -E 's/(.*) (.*) (.*)/circle: \1 uses \3 of \2/'
 }
 
+check_tests() {
+    local left right files tests pattern found name file listed=' '
+    while IFS='|' read -r _ left right _; do
+        read -ra files <<<"$left"
+        read -ra tests <<<"$right"
+        for pattern in "${files[@]}"; do
+            found=$(compgen -G "src/$pattern") || echo "tests/README.md: there is no src/$pattern"
+            listed+="${found//$'\n'/ } "
+        done
+        for name in "${tests[@]}"; do
+            [[ -e tests/$name ]] || echo "tests/README.md: there is no tests/$name"
+        done
+    done < <(sed -e '0,/^| files of/d' -e 's/[`,]//g' tests/README.md | tail -n +2)
+    find src -name '*.c' | sort | while read -r file; do
+        name=test_${file##*/}
+        [[ -e tests/unit/$name || $listed == *" $file "* ]] ||
+            echo "$file: there is no tests/unit/$name, and no row in tests/README.md"
+    done
+}
+
 check_all() { # BUILD
     check_file_names
     check_type_names
     list_header_includes | find_circles | sed -E 's/(.*) (.*) .*/circle: \1 includes \2/'
     check_calls "$1"
+    check_tests
 }
 
 # Writes files, and builds those of the room base.
 write() { # FILE TEXT [FILE TEXT]...
     local objects=build/src/base/libbase.a.p
-    mkdir -p src/{base,agent} include/qgraft $objects
+    mkdir -p src/{base,agent} include/qgraft tests/unit $objects
     while (($# > 0)); do
         printf '%b' "$2" >"$1"
         [[ $1 != src/base/*.c ]] || cc -c "$1" -o "$objects/${1##*/}.o"
@@ -140,8 +163,11 @@ self_test() {
     (cd "$tree/clean" && write src/base/one.c 'int one(void) { return 1; }' \
         src/base/two.c 'int one(void); int two(void) { return one(); }' \
         src/base/one.h '#include "base/two.h"\nstruct one {\n};\ntypedef int (*call)(void);\n' \
-        src/base/two.h 'typedef struct one one;\n')
+        src/base/two.h 'typedef struct one one;\n' tests/unit/test_one.c '' \
+        tests/README.md '| files of |\n|---|---|\n| base/t*.c, agent/*.c | unit/test_one.c |\n' \
+        src/agent/fine.c '')
     expect '' src/base/three.c 'int three;'
+    expect '' src/base/four.c '' tests/unit/test_four.c ''
     expect 'another file' src/agent/one.c 'int other;'
     expect 'another file' src/agent/two.h ''
     expect 'another type one' src/agent/a.h 'typedef struct one {\n} b;\n'
@@ -158,6 +184,9 @@ self_test() {
     expect 'base/one.c uses table of base/two.c' \
         src/base/one.c 'extern int table[]; int one(void) { return table[0]; }' \
         src/base/two.c 'int one(void); int table[3]; int two(void) { return one(); }'
+    expect 'base/four.c: there is no tests/unit/test_four.c' src/base/four.c ''
+    expect 'README.md: there is no src/a.c' tests/README.md '| files of\n|---|---|\n| a.c | |\n'
+    expect 'README.md: there is no tests/a.c' tests/README.md '| files of\n|---|---|\n| | a.c |\n'
     known_knots=('base/one.c base/two.c')
     expect 'this knot is untied' src/base/three.c ''
     expect '' src/base/one.c 'int two(void); int one(void) { return two(); }'
