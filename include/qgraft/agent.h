@@ -139,9 +139,6 @@ typedef struct qg_evaluation {
 qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
                       qg_evaluation *evaluation, qg_error *error);
 
-/* How the engine is to learn under `settings`. */
-qg_learning qg_learning_of(const qg_settings *settings);
-
 /* The architecture that `settings` make for a domain; fails as qg_architecture_make. */
 qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
                               qg_architecture *architecture, qg_error *error);

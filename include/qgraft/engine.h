@@ -1,11 +1,12 @@
-/* An engine computes with networks: acting (forward) and learning (one DQN update).
+/* An engine computes with networks: acting (forward) and learning (descending a loss).
  *
- * It holds an online and a target network of one architecture and the two moments of centred
- * RMSProp, in a layout of its own. There may be many engines: each is a qg_engine_class, a table of
- * what an engine does, and a run chooses one by its `precision`, on which its bits depend. How an
- * engine uses the machine (threads, instruction set) changes no bit. One thread at a time may use
- * an engine. Every call can fail, as an engine may compute on a device; a wrong index or another
- * architecture is a programming error. */
+ * It holds parameters of one architecture in a layout of its own: the online network, a target
+ * network, and what its optimiser keeps. There may be many engines: each is a qg_engine_class, a
+ * table of what an engine does, and a run chooses one by its `precision`, on which its bits depend.
+ * How an engine uses the machine (threads, instruction set) changes no bit. An engine knows no
+ * rewards: what is to be learned is a loss of the caller's (td_learner.h). One thread at a time may
+ * use an engine. Every call can fail, as an engine may compute on a device; a wrong index, a
+ * parameter set that the engine does not hold or another architecture is a programming error. */
 #ifndef QGRAFT_ENGINE_H
 #define QGRAFT_ENGINE_H
 
@@ -15,38 +16,83 @@
 extern "C" {
 #endif
 
+/* ------------------------------------------------------------------------- what it is made for */
+
 /* How an engine uses this machine; changes no bit of a result. */
 typedef struct qg_machine {
     int threads;     /* 0: one */
     const char *isa; /* instruction set: "avx512", "avx2", "portable"; NULL: the best there is */
 } qg_machine;
 
-/* What an engine is made for. */
+typedef enum qg_optimiser_kind {
+    QG_NO_OPTIMISER,    /* the engine acts and does not learn */
+    QG_RMSPROP_CENTRED, /* Graves 2013, eq. 38-45, without momentum; two moments */
+} qg_optimiser_kind;
+
+/* The step w += ... along d, the direction of ascent (a sum over the minibatch). */
+typedef struct qg_optimiser {
+    qg_optimiser_kind kind;
+    float learning_rate;
+    union {
+        struct {
+            float decay, epsilon;
+        } rmsprop; /* w += learning_rate * d / sqrt(m2 - m1^2 + epsilon) */
+    };
+} qg_optimiser;
+
+/* How parameters learn; the names are those of qg_settings. */
+typedef struct qg_learning {
+    qg_optimiser optimiser;
+    /* Farebrother et al. 2018; all 0: off, and the bits are those of the plain step. */
+    float l2;                           /* weight decay: d - l2 * w for weights, not for biases */
+    float dropout_conv, dropout_linear; /* probability that an output of a hidden layer is dropped
+                                           from the online network while it learns (inverted: the
+                                           others are scaled by 1 / (1 - p)) */
+} qg_learning;
+
 typedef struct qg_engine_options {
     const qg_architecture *architecture;
     const char *precision; /* name of its class; NULL: float32 */
     int max_batch;         /* states that it takes at once */
     qg_machine machine;
+    bool target;                 /* whether it holds a target network */
+    qg_optimiser_kind optimiser; /* that it learns by */
 } qg_engine_options;
 
-typedef struct qg_engine_class qg_engine_class;
+/* ------------------------------------------------------------------------- what it holds */
 
-/* An engine as all see it. */
+typedef enum qg_parameter_set {
+    QG_ONLINE,
+    QG_TARGET,
+    QG_MOMENT1, /* the optimiser's */
+    QG_MOMENT2,
+    QG_GRADIENT, /* of the last step that kept it; no part of the state */
+    QG_PARAMETER_SETS,
+} qg_parameter_set;
+
+/* A piece of an engine's state: of what its results to come depend on. */
+typedef struct qg_slot {
+    const char *name;     /* "online", "target", "moment1", ... */
+    qg_parameter_set set; /* parameters, unless: */
+    uint64_t *counter;    /* it is this number */
+} qg_slot;
+
+enum { QG_MAX_SLOTS = QG_PARAMETER_SETS };
+
+typedef struct qg_engine_class qg_engine_class;
+typedef struct qg_stopwatch qg_stopwatch;
+
+/* An engine as all see it; the fields are for reading. */
 typedef struct qg_engine {
     const qg_engine_class *methods;
     void *self; /* of the class */
     qg_architecture architecture;
     int max_batch;
+    qg_optimiser_kind optimiser;
+    uint64_t steps; /* of the optimiser */
+    size_t slot_count;
+    qg_slot slots[QG_MAX_SLOTS]; /* all of its state, the online network first */
 } qg_engine;
-
-typedef enum qg_parameter_set {
-    QG_ONLINE,
-    QG_TARGET,
-    QG_MOMENT1,
-    QG_MOMENT2,
-    QG_GRADIENT, /* of the last update that kept it */
-    QG_PARAMETER_SETS,
-} qg_parameter_set;
 
 /* States of the network: `size` times `parts` screens u8 [height][width][part_channels], oldest
  * first; NULL is a screen of zeros. parts * part_channels may be smaller than the network's input
@@ -56,32 +102,19 @@ typedef struct qg_states {
     const uint8_t *const *screens; /* [size * parts] */
 } qg_states;
 
-/* Transitions to learn from. */
-typedef struct qg_batch {
-    qg_states states, next_states;
-    const int32_t *actions;   /* [size] */
-    const float *rewards;     /* [size], as they are to be learned (clipped) */
-    const uint8_t *terminals; /* [size] 1: no value behind next_states */
-} qg_batch;
+/* At most `most` of the states, from `begin` on. */
+qg_states qg_states_some(const qg_states *states, int begin, int most);
 
-/* Settings of an update; the names are those of qg_settings. */
-typedef struct qg_learning {
-    float discount;
-    float clip_error; /* the TD error is clipped to [-clip_error, clip_error]; 0: it is not */
-    float learning_rate, rms_decay, rms_epsilon;
-    /* Farebrother et al. 2018; all 0: off, and the bits are those of the plain update. */
-    float l2;                           /* weight decay: d - l2 * w for weights, not for biases */
-    float dropout_conv, dropout_linear; /* probability that an output of a hidden layer is dropped
-                                           from the online network while it learns (inverted: the
-                                           others are scaled by 1 / (1 - p)) */
-    uint64_t dropout_draw;              /* which outputs: another number for every update */
-} qg_learning;
+/* ------------------------------------------------------------------------- what it does */
 
 /* Makes an engine whose parameters are all zero. The caller destroys *engine. QG_ERROR_USAGE: there
  * is no such precision, or the machine lacks the instruction set; QG_ERROR_MEMORY. */
 qg_status qg_engine_create(const qg_engine_options *options, qg_engine **engine, qg_error *error);
 void qg_engine_destroy(qg_engine *engine);          /* NULL is allowed */
 const char *qg_engine_isa(const qg_engine *engine); /* what it computes with; static */
+
+/* Memory of an engine in bytes, without making it; fails as qg_engine_create. */
+qg_status qg_engine_bytes(const qg_engine_options *options, size_t *bytes, qg_error *error);
 
 /* Copies parameters into and out of the engine; `network` has the engine's architecture. */
 qg_status qg_engine_write(qg_engine *engine, qg_parameter_set set, const qg_network *network,
@@ -91,8 +124,8 @@ qg_status qg_engine_read(const qg_engine *engine, qg_parameter_set set, qg_netwo
 
 qg_status qg_engine_copy_to_target(qg_engine *engine, qg_error *error); /* target = online */
 
-/* A frozen layer's parameters and moments are never written by an update, and nothing is computed
- * for it or below the lowest free layer in the backward pass. `layer` counts from 0. */
+/* A frozen layer's parameters and moments are never written by a step, and nothing is computed for
+ * it or below the lowest free layer in the backward pass. `layer` counts from 0. */
 qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *error);
 
 /* q_values [size][actions] of the online or target network; any size (more than `max_batch` states
@@ -105,28 +138,30 @@ qg_status qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_st
 qg_status qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_states *states,
                                 int layer, float *out, qg_error *error);
 
-/* One update of the online network by DQN (Mnih et al. 2015, algorithm 1), DQN 3.0's form:
- *   td_error = clip(r + discount * max_a Q_target(s', a) * (1 - terminal) - Q(s, a))
- *   d        = sum over the batch of td_error * dQ(s, a)/dw     (the direction of ascent)
- *   w        = w + learning_rate * d / sqrt(m2 - m1^2 + epsilon)   centred RMSProp
- * q_values [size][actions] (before the update) and td_errors [size] may be NULL. With
- * `keep_gradient` d can be read as QG_GRADIENT (zeros for frozen layers). size <= max_batch. */
-qg_status qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
-                           bool keep_gradient, float *q_values, float *td_errors, qg_error *error);
+/* A loss on the outputs of a minibatch: q_values [size][actions] of the online network (as it is
+ * dropped out). Writes to gradient [size][actions], which is zeros before, the direction in which
+ * the outputs shall move, -dL/dq. */
+typedef void qg_loss(void *context, int size, const float *q_values, float *gradient);
 
-/* A loss on the outputs of one state: adds to gradient [actions] (zeros before) the direction in
- * which the outputs shall move, -dL/dq. `index`: of the state in the batch. */
-typedef void qg_loss(void *context, int index, const float *q_values, float *gradient);
+/* One step of the online network down a loss of the caller's. */
+typedef struct qg_descent {
+    const qg_learning *learning; /* its optimiser is of the engine's kind */
+    qg_states states;            /* 1 ... max_batch */
+    qg_loss *loss;               /* called once, on the caller's thread */
+    void *context;
+    uint64_t draw;      /* which outputs are dropped: another number for every step */
+    bool keep_gradient; /* d = sum over the minibatch of -dL/dq * dq/dw, behind the weight decay,
+                           can be read as QG_GRADIENT (zeros for frozen layers) */
+} qg_descent;
 
-/* One step of the online network down a loss of the caller's, by the same RMSProp; the target
- * network is not used. The loss is called once for each state, in order, on the caller's thread. */
-qg_status qg_engine_descend(qg_engine *engine, const qg_learning *learning, const qg_states *states,
-                            qg_loss *loss, void *context, bool keep_gradient, qg_error *error);
+qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_error *error);
+
+/* ------------------------------------------------------------------------- how one is added */
 
 /* What can be relied on of an engine's results. */
 typedef struct qg_exactness {
     bool same_bits; /* whatever the machine: its threads, its instruction set */
-    double error;   /* largest error of a tensor of one update against the same in doubles, over its
+    double error;   /* largest error of a tensor of one step against the same in doubles, over its
                        largest value */
 } qg_exactness;
 
@@ -137,26 +172,28 @@ struct qg_engine_class {
     qg_exactness exactness;
     qg_status (*create)(const qg_engine_options *options, void **self, qg_error *error);
     void (*destroy)(void *self);
+    qg_status (*bytes)(const qg_engine_options *options, size_t *bytes, qg_error *error);
     const char *(*isa)(const void *self);
     qg_status (*write)(void *self, qg_parameter_set set, const qg_network *network,
                        qg_error *error);
     qg_status (*read)(const void *self, qg_parameter_set set, qg_network *network, qg_error *error);
     qg_status (*copy_to_target)(void *self, qg_error *error);
     qg_status (*freeze)(void *self, int layer, bool frozen, qg_error *error);
+    /* At most max_batch states. */
     qg_status (*forward)(void *self, qg_parameter_set set, const qg_states *states, float *q_values,
                          qg_error *error);
     qg_status (*activations)(void *self, qg_parameter_set set, const qg_states *states, int layer,
                              float *out, qg_error *error);
-    qg_status (*update)(void *self, const qg_learning *learning, const qg_batch *batch,
-                        bool keep_gradient, float *q_values, float *td_errors, qg_error *error);
-    qg_status (*descend)(void *self, const qg_learning *learning, const qg_states *states,
-                         qg_loss *loss, void *context, bool keep_gradient, qg_error *error);
+    /* `step`: number of the optimiser's step, from 1. */
+    qg_status (*descend)(void *self, const qg_descent *descent, uint64_t step, qg_error *error);
+    /* From now on it adds its times to *stopwatch, until NULL is given; NULL: it takes none. */
+    void (*time)(void *self, qg_stopwatch *stopwatch);
 };
 
 /* All engines, the one that is taken where none is named first; static. */
 const qg_engine_class *const *qg_engine_classes(size_t *count);
 
-/* The one of this name; QG_ERROR_USAGE lists those that there are. NULL: the first. */
+/* The one of this name, NULL: the first. QG_ERROR_USAGE lists those that there are. */
 qg_status qg_engine_find_class(const char *precision, const qg_engine_class **found,
                                qg_error *error);
 

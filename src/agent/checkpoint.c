@@ -189,14 +189,27 @@ void qg_tape_pass_random(qg_tape *tape, qg_random *random)
     QG_TAPE_PASS(tape, random->state);
 }
 
-qg_status qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
-                                  qg_network *room, qg_error *error)
+static qg_status pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
+                                 qg_network *room, qg_error *error)
 {
     const qg_status status = tape->reading ? QG_OK : qg_engine_read(engine, set, room, error);
     if (status) return status;
     qg_tape_pass(tape, room->parameters,
                  qg_architecture_parameters(&room->architecture) * sizeof *room->parameters);
     return tape->reading && tape->good ? qg_engine_write(engine, set, room, error) : QG_OK;
+}
+
+qg_status qg_tape_pass_engine(qg_tape *tape, qg_engine *engine, qg_network *room, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < engine->slot_count && !status; i++) {
+        const qg_slot *slot = &engine->slots[i];
+        if (slot->counter)
+            qg_tape_pass(tape, slot->counter, sizeof *slot->counter);
+        else
+            status = pass_parameters(tape, engine, slot->set, room, error);
+    }
+    return status;
 }
 
 qg_status qg_tape_pass_domain(qg_tape *tape, qg_domain *domain, qg_error *error)

@@ -44,10 +44,10 @@ qg_status qg_checkpoints_resume(qg_checkpoints *checkpoints, qg_checkpoint_resto
                                 void *context, bool *found, char *warning, size_t warning_size,
                                 qg_error *error);
 
-/* Parts of a state. `room` has the engine's architecture; its parameters are overwritten. */
+/* Parts of a state: a random stream; all that an engine says it holds. `room` has the engine's
+ * architecture; its parameters are overwritten. */
 void qg_tape_pass_random(qg_tape *tape, qg_random *random);
-qg_status qg_tape_pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_set set,
-                                  qg_network *room, qg_error *error);
+qg_status qg_tape_pass_engine(qg_tape *tape, qg_engine *engine, qg_network *room, qg_error *error);
 
 /* QG_ERROR_USAGE: the domain cannot be saved. */
 qg_status qg_tape_pass_domain(qg_tape *tape, qg_domain *domain, qg_error *error);

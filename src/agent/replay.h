@@ -13,7 +13,7 @@
 #define QG_REPLAY_H
 
 #include <qgraft/domain.h>
-#include <qgraft/engine.h>
+#include <qgraft/td_learner.h>
 
 #include "agent/tape.h"
 #include "base/random.h"
@@ -70,7 +70,7 @@ int64_t qg_replay_newest(const qg_replay *replay); /* number of the newest entry
 
 /* Room for `size` transitions outside the ring. */
 typedef struct qg_minibatch {
-    qg_batch batch; /* what the engine learns from; points into the ring and into the below */
+    qg_batch batch; /* what is learned from; points into the ring and into the below */
     const uint8_t **screens;
     int32_t *actions;
     float *rewards;

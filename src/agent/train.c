@@ -19,9 +19,8 @@ static qg_status open_engine(qg_trainer *t, qg_error *error)
     qg_status status = qg_architecture_for(s, t->domain, &architecture, error);
     if (!status) status = qg_network_create(&architecture, &t->network, error);
     if (!status)
-        status = qg_engine_create(&(qg_engine_options){&architecture, s->precision, s->minibatch,
-                                                       t->options->run.machine},
-                                  &t->engine, error);
+        status =
+            qg_td_learner_create(&architecture, s, &t->options->run.machine, &t->learner, error);
     if (status) return status;
     const qg_network *initial = t->options->initial;
     if (!initial)
@@ -34,11 +33,10 @@ static qg_status open_engine(qg_trainer *t, qg_error *error)
                        "the network to begin with has another architecture than the settings make");
     t->initial_crc = (uint32_t)crc32_z(0, (const uint8_t *)t->network.parameters,
                                        qg_architecture_parameters(&architecture) * sizeof(float));
-    t->learning = qg_learning_of(s);
     for (int l = 0; l < architecture.layer_count && !status; l++)
-        status = qg_engine_freeze(t->engine, l, t->options->frozen[l], error);
-    if (!status) status = qg_engine_write(t->engine, QG_ONLINE, &t->network, error);
-    return status ? status : qg_engine_copy_to_target(t->engine, error);
+        status = qg_engine_freeze(t->learner.engine, l, t->options->frozen[l], error);
+    if (!status) status = qg_engine_write(t->learner.engine, QG_ONLINE, &t->network, error);
+    return status ? status : qg_engine_copy_to_target(t->learner.engine, error);
 }
 
 static qg_status open_domain(qg_trainer *t, qg_error *error)
@@ -114,7 +112,7 @@ static qg_status check_frozen(qg_trainer *t, qg_error *error)
                qg_architecture_parameters(a) * sizeof(float));
     else
         qg_network_initialise(&begun, t->options->run.seed);
-    status = qg_engine_read(t->engine, QG_ONLINE, &t->network, error);
+    status = qg_engine_read(t->learner.engine, QG_ONLINE, &t->network, error);
     for (int l = 0; l < a->layer_count && !status; l++) {
         const size_t count = qg_layer_weights(&a->layers[l]) + (size_t)a->layers[l].outputs;
         if (t->options->frozen[l] &&
@@ -135,7 +133,7 @@ static qg_status check_frozen(qg_trainer *t, qg_error *error)
 static qg_status open_folder(qg_trainer *t, char **run, qg_error *error)
 {
     const qg_train_options *o = t->options;
-    const qg_status status = make_run(t, qg_engine_isa(t->engine), false, run, error);
+    const qg_status status = make_run(t, qg_engine_isa(t->learner.engine), false, run, error);
     if (status) return status;
     return qg_run_folder_create(
         &t->folder, &(qg_run_claim){o->run.folder, *run, o->run.overwrite, o->run.resume}, error);
@@ -258,7 +256,7 @@ static void close_all(qg_trainer *t)
         qg_replay_close(t->replay);
     else
         qg_replay_destroy(t->replay);
-    qg_engine_destroy(t->engine);
+    qg_td_learner_free(&t->learner);
     qg_domain_close(t->domain);
     qg_network_free(&t->network);
     free(t->td_errors);

@@ -36,36 +36,13 @@ static void report_evaluation(void *context, int64_t step)
 
 /* ---------------------------------------------------------------------------- evaluation */
 
-/* Mean max Q of the target network on the next states and mean |TD error|, on the transitions that
- * were drawn when learning started (DQN 3.0's v_avg and tderr_avg). */
-static qg_status validate(qg_trainer *t, double *q, double *td_error, qg_error *error)
+/* On the transitions that were drawn when learning started; NaN before. */
+static qg_status validate(const qg_trainer *t, qg_evaluation_row *row, qg_error *error)
 {
-    *q = *td_error = NAN;
-    const qg_batch *batch = &t->validation.batch;
-    const int size = batch->states.size, actions = t->network.architecture.actions;
+    row->validation_q = row->validation_td_error = NAN;
     if (!t->validation.screens) return QG_OK;
-    const size_t count = (size_t)size * (size_t)actions;
-    float *values = malloc(2 * count * sizeof *values);
-    if (!values) return qg_fail_memory(error, "validation values", 2 * count * sizeof *values);
-    float *next = values + count;
-    qg_status status = qg_engine_forward(t->engine, QG_ONLINE, &batch->states, values, error);
-    if (!status) status = qg_engine_forward(t->engine, QG_TARGET, &batch->next_states, next, error);
-    double q_sum = 0, error_sum = 0;
-    for (int i = 0; i < size && !status; i++) {
-        float best = next[(size_t)i * (size_t)actions];
-        for (int a = 1; a < actions; a++)
-            best = fmaxf(best, next[(size_t)i * (size_t)actions + (size_t)a]);
-        const float target =
-            batch->rewards[i] + (batch->terminals[i] ? 0 : t->learning.discount * best);
-        float delta = target - values[(size_t)i * (size_t)actions + (size_t)batch->actions[i]];
-        if (t->learning.clip_error > 0) delta = fminf(fabsf(delta), t->learning.clip_error);
-        q_sum += (double)best;
-        error_sum += (double)fabsf(delta);
-    }
-    free(values);
-    *q = q_sum / size;
-    *td_error = error_sum / size;
-    return status;
+    return qg_td_learner_validate(&t->learner, &t->validation.batch, &row->validation_q,
+                                  &row->validation_td_error, error);
 }
 
 qg_status qg_trainer_save(qg_trainer *t, const char *name, double score, qg_error *error)
@@ -79,7 +56,7 @@ qg_status qg_trainer_save(qg_trainer *t, const char *name, double score, qg_erro
     snprintf(info.domain, sizeof info.domain, "%s", t->domain->name);
     qg_text_join(t->domain->game->actions, t->domain->game->action_count, info.actions,
                  sizeof info.actions);
-    const qg_status status = qg_engine_read(t->engine, QG_ONLINE, &t->network, error);
+    const qg_status status = qg_engine_read(t->learner.engine, QG_ONLINE, &t->network, error);
     return status ? status : qg_run_folder_network(&t->folder, name, &t->network, &info, error);
 }
 
@@ -103,7 +80,7 @@ static qg_status play_evaluation(qg_trainer *t, qg_evaluation *evaluation, qg_er
     qg_domain *domain;
     qg_status status = qg_domain_open(t->options->domain, &domain_options, &domain, error);
     if (status) return status;
-    status = qg_evaluate(t->engine, domain, &options, evaluation, error);
+    status = qg_evaluate(t->learner.engine, domain, &options, evaluation, error);
     qg_domain_close(domain);
     return status;
 }
@@ -117,7 +94,7 @@ static qg_status evaluate(qg_trainer *t, qg_error *error)
     qg_evaluation_row row = {.step = t->step};
     qg_status status = play_evaluation(t, &row.evaluation, error);
     t->progress.evaluating = false;
-    if (!status) status = validate(t, &row.validation_q, &row.validation_td_error, error);
+    if (!status) status = validate(t, &row, error);
     if (!status) status = qg_run_folder_evaluation(&t->folder, &row, error);
     if (status) return status;
     const double score = row.evaluation.score;
@@ -202,9 +179,9 @@ static qg_status learn(qg_trainer *t, qg_error *error)
         if (status) return status;
     }
     qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
-    t->learning.dropout_draw = qg_random_u64(&t->dropout);
-    const qg_status status = qg_engine_update(t->engine, &t->learning, &t->minibatch.batch, false,
-                                              NULL, t->td_errors, error);
+    const qg_td_trace trace = {.td_errors = t->td_errors};
+    const qg_status status = qg_td_learner_update(&t->learner, &t->minibatch.batch,
+                                                  qg_random_u64(&t->dropout), &trace, error);
     if (status) return status;
     double sum = 0;
     for (int i = 0; i < s->minibatch; i++)
@@ -238,7 +215,8 @@ static qg_status choose_action(qg_trainer *t, qg_error *error)
     if (qg_explore(&t->policy, qg_epsilon(t->settings, t->step), actions, &t->action)) return QG_OK;
     float q_values[QG_MAX_ACTIONS];
     const qg_states state = qg_replay_state(t->replay);
-    const qg_status status = qg_engine_forward(t->engine, QG_ONLINE, &state, q_values, error);
+    const qg_status status =
+        qg_engine_forward(t->learner.engine, QG_ONLINE, &state, q_values, error);
     if (status) return status;
     t->action = qg_greedy_action(q_values, actions, qg_random_uniform(&t->policy));
     return QG_OK;
@@ -257,10 +235,8 @@ static qg_status play_action(qg_trainer *t, qg_error *error)
     qg_step step;
     const qg_status status = qg_domain_step(t->domain, t->action, &step, t->screen, error);
     if (status) return status;
-    float reward = step.reward;
-    t->episode_return += (double)reward;
-    if (t->settings->clip_reward) reward = reward > 1 ? 1 : reward < -1 ? -1 : reward;
-    qg_replay_set_action(t->replay, t->action, reward);
+    t->episode_return += (double)step.reward;
+    qg_replay_set_action(t->replay, t->action, qg_learned_reward(t->settings, step.reward));
     t->end = step.end || (t->settings->life_loss_terminal && step.life_lost);
     if (step.end) { /* returns are counted by game, not by life */
         t->since.return_sum += t->episode_return;
@@ -279,7 +255,7 @@ static qg_status agent_step(qg_trainer *t, qg_error *error)
     if (status) return status;
     t->step++;
     if (t->step % t->settings->target_every == 0)
-        status = qg_engine_copy_to_target(t->engine, error);
+        status = qg_engine_copy_to_target(t->learner.engine, error);
     if (status) return status;
     return t->end ? qg_trainer_begin_episode(t, error) : play_action(t, error);
 }

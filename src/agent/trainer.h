@@ -20,12 +20,11 @@ typedef struct qg_trainer {
     const qg_settings *settings;
     qg_run_folder folder;
     qg_domain *domain;
-    qg_engine *engine;
     qg_replay *replay;
     qg_minibatch minibatch, validation; /* validation: drawn once, when learning starts */
     qg_network network;                 /* room for what goes into files */
     uint32_t initial_crc;               /* of the parameters that the run begins with */
-    qg_learning learning;
+    qg_td_learner learner;
     qg_random policy, sampling, noops, dropout;
     float *td_errors; /* [minibatch], of the last update */
     uint8_t *screen;  /* the newest */

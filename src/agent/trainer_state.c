@@ -17,15 +17,6 @@ static qg_status pass_validation(qg_trainer *t, qg_tape *tape, qg_error *error)
                              t->domain->game->action_count, &t->validation, error);
 }
 
-static qg_status pass_engine(qg_trainer *t, qg_tape *tape, qg_error *error)
-{
-    qg_status status = QG_OK;
-    static const qg_parameter_set sets[] = {QG_ONLINE, QG_TARGET, QG_MOMENT1, QG_MOMENT2};
-    for (size_t i = 0; i < sizeof sets / sizeof *sets && !status; i++)
-        status = qg_tape_pass_parameters(tape, t->engine, sets[i], &t->network, error);
-    return status;
-}
-
 static void pass_numbers(qg_trainer *t, qg_tape *tape)
 {
     QG_TAPE_PASS(tape, t->step);
@@ -67,7 +58,7 @@ static qg_status pass(qg_trainer *t, qg_tape *tape, qg_error *error)
                                       t->options->run.stop, error);
     if (!status) status = qg_tape_pass_domain(tape, t->domain, error);
     if (!status) status = pass_validation(t, tape, error);
-    if (!status) status = pass_engine(t, tape, error);
+    if (!status) status = qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);
     if (status) return status;
     return tape->good ? qg_run_folder_pass_training(&t->folder, tape, error) : QG_OK;
 }

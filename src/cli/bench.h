@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #include <qgraft/agent.h>
+#include <qgraft/td_learner.h>
 
 #include "base/clock.h"
 

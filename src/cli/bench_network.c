@@ -4,7 +4,7 @@
 #include "cli/bench.h"
 
 #include "base/random.h"
-#include "network/cpu/stopwatch.h"
+#include "network/stopwatch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,8 @@
 enum { BATCH = 32 };
 
 typedef struct network_bench {
-    qg_engine *engine;
     qg_architecture architecture;
-    qg_learning learning;
+    qg_td_learner learner;
     qg_batch batch;
     uint8_t *memory;         /* of all screens */
     const uint8_t **screens; /* [2][BATCH][parts]: states, then next states */
@@ -109,7 +108,6 @@ static qg_status open_network(const bench_session *b, const char *preset, int th
     qg_status status = qg_settings_preset(&settings, "dqn3", error);
     if (!status) status = open_architecture(preset, &n->architecture, error);
     if (status) return status;
-    n->learning = qg_learning_of(&settings);
     const qg_architecture *a = &n->architecture;
     const int parts = a->input_max == 1 ? 1 : a->channels;
     const size_t screen = (size_t)(a->channels / parts) * (size_t)a->height * (size_t)a->width;
@@ -118,21 +116,21 @@ static qg_status open_network(const bench_session *b, const char *preset, int th
     n->screens = malloc(screens * sizeof *n->screens);
     if (!n->memory || !n->screens) return qg_fail_memory(error, "a minibatch", screens * screen);
     fill_batch(n, parts, screen);
-    status = qg_engine_create(&(qg_engine_options){a, NULL, BATCH, {threads, b->isa}}, &n->engine,
-                              error);
+    settings.minibatch = BATCH;
+    status = qg_td_learner_create(a, &settings, &(qg_machine){threads, b->isa}, &n->learner, error);
     qg_network network = {0};
     if (!status) status = qg_network_create(a, &network, error);
     if (status) return status;
     qg_network_initialise(&network, 1);
-    status = qg_engine_write(n->engine, QG_ONLINE, &network, error);
-    if (!status) status = qg_engine_copy_to_target(n->engine, error);
+    status = qg_engine_write(n->learner.engine, QG_ONLINE, &network, error);
+    if (!status) status = qg_engine_copy_to_target(n->learner.engine, error);
     qg_network_free(&network);
     return status;
 }
 
 static void close_network(network_bench *n)
 {
-    qg_engine_destroy(n->engine);
+    qg_td_learner_free(&n->learner);
     free(n->screens);
     free(n->memory);
 }
@@ -157,7 +155,7 @@ static double update_flops(const qg_architecture *a)
 static qg_status do_update(void *context, qg_error *error)
 {
     network_bench *n = context;
-    return qg_engine_update(n->engine, &n->learning, &n->batch, false, NULL, NULL, error);
+    return qg_td_learner_update(&n->learner, &n->batch, 0, NULL, error);
 }
 
 static qg_status do_act(void *context, qg_error *error)
@@ -165,7 +163,7 @@ static qg_status do_act(void *context, qg_error *error)
     network_bench *n = context;
     qg_states state = n->batch.states;
     state.size = 1;
-    return qg_engine_forward(n->engine, QG_ONLINE, &state, n->q_values, error);
+    return qg_engine_forward(n->learner.engine, QG_ONLINE, &state, n->q_values, error);
 }
 
 /* What the machine can do with the threads that are measured; flops 0: not known. */
@@ -199,7 +197,7 @@ static void report_layers(bench_session *b, const char *preset, const char *scre
     for (int l = 0; l < a->layer_count; l++) {
         const double flops = 2 * BATCH * layer_products(a, l);
         const double bytes = 24.0 * (double)qg_layer_weights(&a->layers[l]);
-        const double rmsprop = stopwatch->seconds[QG_WORK_RMSPROP][l];
+        const double rmsprop = stopwatch->seconds[QG_WORK_OPTIMISER][l];
         snprintf(what, sizeof what, "%s, %s, layer %d (%s %d)", preset, screens, l + 1,
                  a->layers[l].kind == QG_CONV ? "conv" : "linear", a->layers[l].outputs);
         bench_begin(b, "update", what);
@@ -229,9 +227,9 @@ static qg_status time_update(const bench_session *b, network_bench *n, qg_stopwa
     const double end = qg_clock_seconds() + b->seconds;
     for (int round = 0; !status && (round < 5 || qg_clock_seconds() < end); round++) {
         qg_stopwatch stopwatch = {0};
-        qg_engine_time(n->engine, &stopwatch);
+        qg_engine_time(n->learner.engine, &stopwatch);
         status = do_update(n, error);
-        qg_engine_time(n->engine, NULL);
+        qg_engine_time(n->learner.engine, NULL);
         for (int work = 0; work < QG_WORKS; work++)
             for (int l = 0; l < QG_MAX_LAYERS; l++)
                 if (round == 0 || stopwatch.seconds[work][l] < least->seconds[work][l])

@@ -109,7 +109,8 @@ static qg_status find_isa(const char *wanted, const char **isa, qg_error *error)
     qg_architecture architecture;
     qg_engine *engine;
     qg_status status = qg_architecture_make("grid", 10, 10, 10, 1, 3, &architecture, error);
-    const qg_engine_options one = {&architecture, NULL, 1, {1, wanted}};
+    const qg_engine_options one = {
+        .architecture = &architecture, .max_batch = 1, .machine = {1, wanted}};
     if (!status) status = qg_engine_create(&one, &engine, error);
     if (status) return status;
     *isa = qg_engine_isa(engine); /* static */

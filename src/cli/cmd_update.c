@@ -2,15 +2,18 @@
  * checked from any language. */
 #include "cli/cli.h"
 
-#include <qgraft/engine.h>
-#include <qgraft/settings.h>
+#include <qgraft/td_learner.h>
 
 #include "network/network_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { OPTION_ONLINE = 256, OPTION_TARGET, OPTION_BATCH, OPTION_FIRST, OPTION_LAST, OPTION_ISA };
+
+#define USED                                                                                       \
+    "discount, learning_rate, rms_decay, rms_epsilon, clip_error, clip_reward, l2, precision"
 
 static const char documentation[] =
     "Does one DQN update of the network ONLINE against TARGET and writes what it made: the new "
@@ -19,7 +22,7 @@ static const char documentation[] =
     "td_error F32 [B] after clipping.\v"
     "The batch: states U8 [B, C, H, W], actions I64 [B], rewards F32 [B], next_states like "
     "states, terminals U8 [B]; optional moment1.NAME and moment2.NAME (otherwise zero).\n"
-    "Settings used: discount, learning_rate, rms_decay, rms_epsilon, clip_error, clip_reward, l2.\n"
+    "Settings used (--set refuses others): " USED ".\n"
     "Examples:\n"
     "  qgraft update --online a.safetensors --target b.safetensors --batch batch.safetensors \\\n"
     "    --out new.safetensors\n"
@@ -42,6 +45,17 @@ typedef struct update_arguments {
     qg_settings settings;
     qg_error error; /* of --set */
 } update_arguments;
+
+static bool is_used(const char *assignment)
+{
+    const size_t length = strcspn(assignment, "=");
+    for (const char *word = USED; *word; word += strspn(word, ", ")) {
+        const size_t size = strcspn(word, ",");
+        if (size == length && strncmp(word, assignment, size) == 0) return true;
+        word += size;
+    }
+    return false;
+}
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
@@ -74,6 +88,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case 'S':
         if (qg_settings_set(&a->settings, text, &a->error))
             argp_error(state, "%s", a->error.message);
+        if (!is_used(text))
+            argp_error(state, "--set: an update does not depend on '%.*s', but on " USED,
+                       (int)strcspn(text, "="), text);
         break;
     case ARGP_KEY_ARG:
         argp_error(state, "'%.60s' is one word too many", text);
@@ -90,23 +107,26 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 
 /* Everything the command holds; zero-initialised, freed by release(). */
 typedef struct update_work {
-    qg_network online, target, gradient, moment1, moment2;
+    qg_network online, target, gradient;
+    qg_network kept[QG_MAX_SLOTS]; /* what the optimiser keeps, by the engine's slots */
     qg_network_info info;
     qg_tensors *file; /* the batch */
     qg_batch batch;
     const uint8_t **screens; /* a plane [H][W] each: one channel is one screen */
     int32_t *actions;
     float *rewards, *q_values, *td_errors;
-    qg_engine *engine;
+    qg_td_learner learner;
 } update_work;
 
 static void release(update_work *w)
 {
-    qg_network *networks[] = {&w->online, &w->target, &w->gradient, &w->moment1, &w->moment2};
-    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-        qg_network_free(networks[i]);
+    qg_network_free(&w->online);
+    qg_network_free(&w->target);
+    qg_network_free(&w->gradient);
+    for (size_t i = 0; i < QG_MAX_SLOTS; i++)
+        qg_network_free(&w->kept[i]);
+    qg_td_learner_free(&w->learner);
     qg_tensors_free(w->file);
-    qg_engine_destroy(w->engine);
     free(w->screens);
     free(w->actions);
     free(w->rewards);
@@ -123,10 +143,7 @@ static qg_status load_networks(const update_arguments *a, update_work *w, qg_err
     if (!qg_architecture_equal(&w->online.architecture, &w->target.architecture))
         return qg_fail(error, QG_ERROR_DATA, "%s and %s have different architectures", a->online,
                        a->target);
-    qg_network *more[] = {&w->gradient, &w->moment1, &w->moment2};
-    for (size_t i = 0; i < sizeof more / sizeof *more && !status; i++)
-        status = qg_network_create(&w->online.architecture, more[i], error);
-    return status;
+    return qg_network_create(&w->online.architecture, &w->gradient, error);
 }
 
 /* Tensors of the batch, their shapes checked against each other and the network. */
@@ -202,9 +219,7 @@ static qg_status load_batch(const update_arguments *a, update_work *w, qg_error 
     }
     for (size_t i = 0; i < size; i++) {
         w->actions[i] = (int32_t)((const int64_t *)t.actions->data)[i];
-        const float reward = ((const float *)t.rewards->data)[i];
-        const bool clip = a->settings.clip_reward;
-        w->rewards[i] = clip ? (reward > 1 ? 1 : reward < -1 ? -1 : reward) : reward;
+        w->rewards[i] = qg_learned_reward(&a->settings, ((const float *)t.rewards->data)[i]);
     }
     const qg_states states = {(int)size, n->channels, 1, w->screens};
     w->batch = (qg_batch){states, states, w->actions, w->rewards, t.terminals->data};
@@ -212,17 +227,68 @@ static qg_status load_batch(const update_arguments *a, update_work *w, qg_error 
     return QG_OK;
 }
 
-static qg_status load_moments(const update_arguments *a, update_work *w, qg_error *error)
+/* ------------------------------------------------------------------------- the engine's state */
+
+static bool is_optimisers(const qg_slot *slot)
 {
-    for (size_t i = 0; i < qg_tensors_count(w->file); i++) {
-        const char *name = qg_tensors_at(w->file, i)->name;
-        if (strncmp(name, "moment", 6) != 0) continue;
-        qg_status status = qg_tensors_to_network(w->file, a->batch, "moment1.", &w->moment1, error);
-        if (status) return status;
-        return qg_tensors_to_network(w->file, a->batch, "moment2.", &w->moment2, error);
-    }
-    return QG_OK;
+    return slot->counter || (slot->set != QG_ONLINE && slot->set != QG_TARGET);
 }
+
+/* Whether the batch's file has a piece of what the optimiser keeps: then it must have all. */
+static bool has_kept(const update_work *w)
+{
+    for (size_t i = 0; i < w->learner.engine->slot_count; i++) {
+        const qg_slot *slot = &w->learner.engine->slots[i];
+        for (size_t t = 0; t < qg_tensors_count(w->file) && is_optimisers(slot); t++)
+            if (strncmp(qg_tensors_at(w->file, t)->name, slot->name, strlen(slot->name)) == 0)
+                return true;
+    }
+    return false;
+}
+
+static qg_status load_slot(const update_arguments *a, update_work *w, const qg_slot *slot,
+                           qg_network *network, qg_error *error)
+{
+    if (slot->counter) {
+        const qg_tensor *number;
+        const size_t one = 1;
+        const qg_status status =
+            qg_tensors_require(w->file, a->batch, slot->name, QG_I64, 1, &one, &number, error);
+        if (!status) memcpy(slot->counter, number->data, sizeof *slot->counter);
+        return status;
+    }
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "%s.", slot->name);
+    const qg_status status = qg_tensors_to_network(w->file, a->batch, prefix, network, error);
+    return status ? status : qg_engine_write(w->learner.engine, slot->set, network, error);
+}
+
+static qg_status load_kept(const update_arguments *a, update_work *w, qg_error *error)
+{
+    const bool given = has_kept(w);
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < w->learner.engine->slot_count && !status; i++) {
+        const qg_slot *slot = &w->learner.engine->slots[i];
+        if (!is_optimisers(slot)) continue;
+        status = qg_network_create(&w->online.architecture, &w->kept[i], error);
+        if (!status && given) status = load_slot(a, w, slot, &w->kept[i], error);
+    }
+    return status;
+}
+
+static qg_status save_slot(update_work *w, const qg_slot *slot, qg_network *network,
+                           qg_tensors *out, qg_error *error)
+{
+    const size_t one = 1;
+    if (slot->counter)
+        return qg_tensors_add(out, slot->name, QG_I64, 1, &one, slot->counter, error);
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "%s.", slot->name);
+    const qg_status status = qg_engine_read(w->learner.engine, slot->set, network, error);
+    return status ? status : qg_network_to_tensors(network, prefix, out, error);
+}
+
+/* ------------------------------------------------------------------------- the update */
 
 static qg_status freeze(const update_arguments *a, update_work *w, qg_error *error)
 {
@@ -233,62 +299,45 @@ static qg_status freeze(const update_arguments *a, update_work *w, qg_error *err
     if (!status && a->last)
         status = qg_parse_count("--freeze-last", a->last, 0, layers, &last, error);
     for (int l = 0; l < layers && !status; l++)
-        status = qg_engine_freeze(w->engine, l, l < first || l >= layers - last, error);
+        status = qg_engine_freeze(w->learner.engine, l, l < first || l >= layers - last, error);
     return status;
 }
 
-static qg_status update(const update_arguments *a, update_work *w, qg_error *error)
+static qg_status open_learner(const update_arguments *a, update_work *w, qg_error *error)
 {
     int64_t threads = 1;
     qg_status status = QG_OK;
     if (a->threads) status = qg_parse_count("--threads", a->threads, 1, 256, &threads, error);
+    qg_settings settings = a->settings;
+    settings.minibatch = w->batch.states.size;
+    const qg_machine machine = {(int)threads, a->isa};
     if (!status)
-        status = qg_engine_create(&(qg_engine_options){&w->online.architecture,
-                                                       a->settings.precision,
-                                                       w->batch.states.size,
-                                                       {(int)threads, a->isa}},
-                                  &w->engine, error);
+        status =
+            qg_td_learner_create(&w->online.architecture, &settings, &machine, &w->learner, error);
     if (!status) status = freeze(a, w, error);
-    if (status) return status;
-    const qg_settings *s = &a->settings;
-    const qg_learning learning = {.discount = (float)s->discount,
-                                  .clip_error = (float)s->clip_error,
-                                  .learning_rate = (float)s->learning_rate,
-                                  .rms_decay = (float)s->rms_decay,
-                                  .rms_epsilon = (float)s->rms_epsilon,
-                                  .l2 = (float)s->l2};
-    const struct {
-        qg_parameter_set set;
-        qg_network *network;
-    } before[] = {{QG_ONLINE, &w->online},
-                  {QG_TARGET, &w->target},
-                  {QG_MOMENT1, &w->moment1},
-                  {QG_MOMENT2, &w->moment2}},
-      after[] = {{QG_ONLINE, &w->online},
-                 {QG_GRADIENT, &w->gradient},
-                 {QG_MOMENT1, &w->moment1},
-                 {QG_MOMENT2, &w->moment2}};
-    for (size_t i = 0; i < 4 && !status; i++)
-        status = qg_engine_write(w->engine, before[i].set, before[i].network, error);
-    if (!status)
-        status = qg_engine_update(w->engine, &learning, &w->batch, true, w->q_values, w->td_errors,
-                                  error);
-    for (size_t i = 0; i < 4 && !status; i++)
-        status = qg_engine_read(w->engine, after[i].set, after[i].network, error);
-    return status;
+    if (!status) status = qg_engine_write(w->learner.engine, QG_ONLINE, &w->online, error);
+    return status ? status : qg_engine_write(w->learner.engine, QG_TARGET, &w->target, error);
 }
 
-static qg_status save(const update_arguments *a, const update_work *w, qg_error *error)
+static qg_status update(update_work *w, qg_error *error)
+{
+    const qg_td_trace trace = {w->q_values, w->td_errors, true};
+    qg_status status = qg_td_learner_update(&w->learner, &w->batch, 0, &trace, error);
+    if (!status) status = qg_engine_read(w->learner.engine, QG_ONLINE, &w->online, error);
+    return status ? status : qg_engine_read(w->learner.engine, QG_GRADIENT, &w->gradient, error);
+}
+
+static qg_status save(const update_arguments *a, update_work *w, qg_error *error)
 {
     qg_tensors *out = qg_tensors_new();
     if (!out) return qg_fail_memory(error, a->out, 0);
     const size_t shape[2] = {(size_t)w->batch.states.size, (size_t)w->online.architecture.actions};
-    qg_status status;
-    if (!(status = qg_network_to_tensors(&w->online, "", out, error)) &&
-        !(status = qg_network_to_tensors(&w->gradient, "grad.", out, error)) &&
-        !(status = qg_network_to_tensors(&w->moment1, "moment1.", out, error)) &&
-        !(status = qg_network_to_tensors(&w->moment2, "moment2.", out, error)) &&
-        !(status = qg_tensors_add(out, "q", QG_F32, 2, shape, w->q_values, error)) &&
+    qg_status status = qg_network_to_tensors(&w->online, "", out, error);
+    if (!status) status = qg_network_to_tensors(&w->gradient, "grad.", out, error);
+    for (size_t i = 0; i < w->learner.engine->slot_count && !status; i++)
+        if (is_optimisers(&w->learner.engine->slots[i]))
+            status = save_slot(w, &w->learner.engine->slots[i], &w->kept[i], out, error);
+    if (!status && !(status = qg_tensors_add(out, "q", QG_F32, 2, shape, w->q_values, error)) &&
         !(status = qg_tensors_add(out, "td_error", QG_F32, 1, shape, w->td_errors, error)) &&
         !(status = qg_tensors_set_metadata(out, "format", "qgraft update 1", error)))
         status = qg_tensors_save(out, a->out, error);
@@ -306,8 +355,9 @@ int cmd_update(int argc, char **argv)
     update_work work = {0};
     qg_status status = load_networks(&arguments, &work, &error);
     if (!status) status = load_batch(&arguments, &work, &error);
-    if (!status) status = load_moments(&arguments, &work, &error);
-    if (!status) status = update(&arguments, &work, &error);
+    if (!status) status = open_learner(&arguments, &work, &error);
+    if (!status) status = load_kept(&arguments, &work, &error);
+    if (!status) status = update(&work, &error);
     if (!status) status = save(&arguments, &work, &error);
     release(&work);
     return status ? cli_fail(&error) : 0;

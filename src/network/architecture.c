@@ -83,7 +83,8 @@ static qg_status read_field(const json_t *object, int position, const char *key,
 }
 
 /* The name of the layer's part, empty where it has none. */
-static qg_status read_part(const json_t *object, int position, char part[QG_PART_NAME], qg_error *error)
+static qg_status read_part(const json_t *object, int position, char part[QG_PART_NAME],
+                           qg_error *error)
 {
     const json_t *field = json_object_get(object, "part");
     const char *name = field ? json_string_value(field) : "";

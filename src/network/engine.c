@@ -2,6 +2,8 @@
 #include <qgraft/engine.h>
 
 #include "network/cpu/float32.h"
+#include "network/optimiser.h"
+#include "network/stopwatch.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -38,7 +40,11 @@ qg_status qg_engine_create(const qg_engine_options *options, qg_engine **result,
     if (status) return status;
     qg_engine *engine = malloc(sizeof *engine);
     if (!engine) return qg_fail_memory(error, "an engine", sizeof *engine);
-    *engine = (qg_engine){methods, NULL, *options->architecture, options->max_batch};
+    *engine = (qg_engine){.methods = methods,
+                          .architecture = *options->architecture,
+                          .max_batch = options->max_batch,
+                          .optimiser = options->optimiser};
+    engine->slot_count = qg_list_slots(options, &engine->steps, engine->slots);
     status = methods->create(options, &engine->self, error);
     if (status)
         free(engine);
@@ -59,9 +65,32 @@ const char *qg_engine_isa(const qg_engine *engine)
     return engine->methods->isa(engine->self);
 }
 
+qg_status qg_engine_bytes(const qg_engine_options *options, size_t *bytes, qg_error *error)
+{
+    const qg_engine_class *methods;
+    const qg_status status = qg_engine_find_class(options->precision, &methods, error);
+    return status ? status : methods->bytes(options, bytes, error);
+}
+
+bool qg_engine_time(qg_engine *engine, qg_stopwatch *stopwatch)
+{
+    if (engine->methods->time) engine->methods->time(engine->self, stopwatch);
+    return engine->methods->time;
+}
+
+/* ------------------------------------------------------------------------- checked calls */
+
+static bool holds(const qg_engine *engine, qg_parameter_set set)
+{
+    for (size_t i = 0; i < engine->slot_count; i++)
+        if (!engine->slots[i].counter && engine->slots[i].set == set) return true;
+    return set == QG_GRADIENT && engine->optimiser != QG_NO_OPTIMISER;
+}
+
 qg_status qg_engine_write(qg_engine *engine, qg_parameter_set set, const qg_network *network,
                           qg_error *error)
 {
+    assert(holds(engine, set));
     assert(qg_architecture_equal(&engine->architecture, &network->architecture));
     return engine->methods->write(engine->self, set, network, error);
 }
@@ -69,12 +98,14 @@ qg_status qg_engine_write(qg_engine *engine, qg_parameter_set set, const qg_netw
 qg_status qg_engine_read(const qg_engine *engine, qg_parameter_set set, qg_network *network,
                          qg_error *error)
 {
+    assert(holds(engine, set));
     assert(qg_architecture_equal(&engine->architecture, &network->architecture));
     return engine->methods->read(engine->self, set, network, error);
 }
 
 qg_status qg_engine_copy_to_target(qg_engine *engine, qg_error *error)
 {
+    assert(holds(engine, QG_TARGET));
     return engine->methods->copy_to_target(engine->self, error);
 }
 
@@ -84,8 +115,7 @@ qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *
     return engine->methods->freeze(engine->self, layer, frozen, error);
 }
 
-/* At most `most` of the states, from `begin` on. */
-static qg_states some_states(const qg_states *states, int begin, int most)
+qg_states qg_states_some(const qg_states *states, int begin, int most)
 {
     qg_states some = *states;
     some.screens += (size_t)begin * (size_t)states->parts;
@@ -96,10 +126,11 @@ static qg_states some_states(const qg_states *states, int begin, int most)
 qg_status qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_states *states,
                             float *q_values, qg_error *error)
 {
+    assert(set == QG_ONLINE || (set == QG_TARGET && holds(engine, set)));
     const size_t actions = (size_t)engine->architecture.actions;
     qg_status status = QG_OK;
     for (int begin = 0; begin < states->size && !status; begin += engine->max_batch) {
-        const qg_states some = some_states(states, begin, engine->max_batch);
+        const qg_states some = qg_states_some(states, begin, engine->max_batch);
         status = engine->methods->forward(engine->self, set, &some,
                                           q_values + (size_t)begin * actions, error);
     }
@@ -109,31 +140,25 @@ qg_status qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_st
 qg_status qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_states *states,
                                 int layer, float *out, qg_error *error)
 {
+    assert(set == QG_ONLINE || (set == QG_TARGET && holds(engine, set)));
     assert(layer >= 0 && layer < engine->architecture.layer_count);
     const qg_layer *l = &engine->architecture.layers[layer];
     const size_t row = (size_t)(l->outputs * l->out_height * l->out_width);
     qg_status status = QG_OK;
     for (int begin = 0; begin < states->size && !status; begin += engine->max_batch) {
-        const qg_states some = some_states(states, begin, engine->max_batch);
+        const qg_states some = qg_states_some(states, begin, engine->max_batch);
         status = engine->methods->activations(engine->self, set, &some, layer,
                                               out + (size_t)begin * row, error);
     }
     return status;
 }
 
-qg_status qg_engine_update(qg_engine *engine, const qg_learning *learning, const qg_batch *batch,
-                           bool keep_gradient, float *q_values, float *td_errors, qg_error *error)
+qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_error *error)
 {
-    assert(batch->states.size >= 1 && batch->states.size <= engine->max_batch);
-    assert(batch->next_states.size == batch->states.size);
-    return engine->methods->update(engine->self, learning, batch, keep_gradient, q_values,
-                                   td_errors, error);
-}
-
-qg_status qg_engine_descend(qg_engine *engine, const qg_learning *learning, const qg_states *states,
-                            qg_loss *loss, void *context, bool keep_gradient, qg_error *error)
-{
-    assert(states->size >= 1 && states->size <= engine->max_batch);
-    return engine->methods->descend(engine->self, learning, states, loss, context, keep_gradient,
-                                    error);
+    assert(descent->states.size >= 1 && descent->states.size <= engine->max_batch);
+    assert(descent->learning->optimiser.kind == engine->optimiser && engine->optimiser);
+    const qg_status status =
+        engine->methods->descend(engine->self, descent, engine->steps + 1, error);
+    engine->steps += !status;
+    return status;
 }

@@ -1,5 +1,7 @@
 #include "study/measure.h"
 
+#include <qgraft/td_learner.h>
+
 #include "base/clock.h"
 #include "base/random.h"
 
@@ -91,19 +93,19 @@ static qg_status measure_steps(qg_domain *domain, double budget, double *seconds
 }
 
 /* The shortest of many, as other work on the machine only ever lengthens them. */
-static qg_status measure_learning(qg_engine *engine, const qg_settings *s, const random_batch *b,
-                                  double budget, qg_run_times *t, qg_error *error)
+static qg_status measure_learning(qg_td_learner *learner, const random_batch *b, double budget,
+                                  qg_run_times *t, qg_error *error)
 {
-    const qg_learning learning = qg_learning_of(s);
     float q_values[QG_MAX_ACTIONS];
     qg_states state = b->batch.states;
     state.size = 1;
     t->update = t->act = INFINITY;
     qg_status status = QG_OK;
     for (double begin = qg_clock_seconds(), now = begin; !status && now - begin < budget;) {
-        status = qg_engine_update(engine, &learning, &b->batch, false, NULL, NULL, error);
+        status = qg_td_learner_update(learner, &b->batch, 0, NULL, error);
         const double updated = qg_clock_seconds();
-        if (!status) status = qg_engine_forward(engine, QG_ONLINE, &state, q_values, error);
+        if (!status)
+            status = qg_engine_forward(learner->engine, QG_ONLINE, &state, q_values, error);
         const double acted = qg_clock_seconds();
         t->update = fmin(t->update, updated - now);
         t->act = fmin(t->act, acted - updated);
@@ -117,22 +119,19 @@ static qg_status measure_engine(const qg_study_run *run, int threads, double bud
 {
     random_batch b = {0};
     qg_network network = {0};
-    qg_engine *engine = NULL;
+    qg_td_learner learner = {0};
     qg_status status = make_batch(&t->shape, &run->settings, &b, error);
     if (!status) status = qg_network_create(&t->architecture, &network, error);
+    const qg_machine machine = {.threads = threads};
     if (!status)
-        status = qg_engine_create(&(qg_engine_options){&t->architecture,
-                                                       run->settings.precision,
-                                                       run->settings.minibatch,
-                                                       {threads, NULL}},
-                                  &engine, error);
+        status = qg_td_learner_create(&t->architecture, &run->settings, &machine, &learner, error);
     if (!status) {
         qg_network_initialise(&network, 1);
-        status = qg_engine_write(engine, QG_ONLINE, &network, error);
+        status = qg_engine_write(learner.engine, QG_ONLINE, &network, error);
     }
-    if (!status) status = qg_engine_copy_to_target(engine, error);
-    if (!status) status = measure_learning(engine, &run->settings, &b, budget, t, error);
-    qg_engine_destroy(engine);
+    if (!status) status = qg_engine_copy_to_target(learner.engine, error);
+    if (!status) status = measure_learning(&learner, &b, budget, t, error);
+    qg_td_learner_free(&learner);
     qg_network_free(&network);
     free_batch(&b);
     return status;

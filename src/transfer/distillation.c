@@ -178,12 +178,6 @@ qg_status qg_distiller_evaluate_student(qg_distiller *d, qg_error *error)
 
 /* -------------------------------------------------------------------------------- lessons */
 
-static void study(void *context, int index, const float *q_values, float *gradient)
-{
-    const qg_lesson *l = context;
-    qg_lesson_study(l, l->samples[index], q_values, gradient);
-}
-
 static qg_status write_rows(qg_distiller *d, qg_error *error)
 {
     qg_status status = QG_OK;
@@ -215,14 +209,19 @@ static qg_status teach(qg_distiller *d, int from, int to, qg_error *error)
     const int count = rest < d->settings.minibatch ? (int)rest : d->settings.minibatch;
     for (int k = 0; k < d->tasks; k++) {
         qg_task *own = &d->task[k];
-        qg_lesson l = {.teacher = &d->teachers[k], .samples = own->order + d->at};
+        qg_lesson l = {.teacher = &d->teachers[k],
+                       .outputs = d->student.action_count,
+                       .samples = own->order + d->at};
         qg_sample_set_gather(l.teacher->samples, l.samples, count, &own->minibatch);
         for (int t = from; t < to; t++) {
             l.temperature = d->progress.temperature = d->options->temperatures.values[t];
             l.sums = &own->since[t];
-            d->learning.dropout_draw = qg_random_u64(&d->dropout);
-            const qg_status status = qg_engine_descend(
-                d->student.engine, &d->learning, &own->minibatch.states, study, &l, false, error);
+            const qg_descent descent = {.learning = &d->learning,
+                                        .states = own->minibatch.states,
+                                        .loss = qg_lesson_study,
+                                        .context = &l,
+                                        .draw = qg_random_u64(&d->dropout)};
+            const qg_status status = qg_engine_descend(d->student.engine, &descent, error);
             if (status) return status;
             d->samples += count;
             d->updates++;
@@ -301,7 +300,7 @@ qg_status qg_distiller_learn(qg_distiller *d, qg_error *error)
 static qg_status examine_task(qg_distiller *d, int k, qg_error *error)
 {
     qg_task *own = &d->task[k];
-    const int actions = d->student.action_count, size = d->settings.minibatch;
+    const int size = d->settings.minibatch;
     float q_values[QG_MAX_ACTIONS * 64];
     const int64_t end = d->teachers[k].source.count;
     const qg_temperatures *temperatures = &d->options->temperatures;
@@ -316,9 +315,9 @@ static qg_status examine_task(qg_distiller *d, int k, qg_error *error)
                                                    &own->minibatch.states, q_values, error);
         if (status) return status;
         for (int t = 0; t < temperatures->count; t++) {
-            const qg_lesson l = {&d->teachers[k], samples, temperatures->values[t], &sums[t]};
-            for (int i = 0; i < count; i++)
-                qg_lesson_study(&l, samples[i], q_values + (size_t)i * (size_t)actions, NULL);
+            qg_lesson l = {&d->teachers[k], d->student.action_count, samples,
+                           temperatures->values[t], &sums[t]};
+            qg_lesson_study(&l, count, q_values, NULL);
         }
     }
     for (int t = 0; t < temperatures->count; t++)

@@ -4,6 +4,7 @@
 #define QG_DISTILLER_H
 
 #include <qgraft/distillation.h>
+#include <qgraft/td_learner.h>
 
 #include "agent/checkpoint.h"
 #include "base/random.h"

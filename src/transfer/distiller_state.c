@@ -58,16 +58,6 @@ static void pass_task(qg_distiller *d, int k, qg_tape *tape)
     d->result->taught[k].teacher_score = d->teacher_evaluations[k].score;
 }
 
-static qg_status pass_student(qg_distiller *d, qg_tape *tape, qg_error *error)
-{
-    qg_status status = QG_OK;
-    static const qg_parameter_set sets[] = {QG_ONLINE, QG_MOMENT1, QG_MOMENT2};
-    for (size_t i = 0; i < sizeof sets / sizeof *sets && !status; i++)
-        status =
-            qg_tape_pass_parameters(tape, d->student.engine, sets[i], &d->student.network, error);
-    return status;
-}
-
 static void pass_numbers(qg_distiller *d, qg_tape *tape)
 {
     QG_TAPE_PASS(tape, d->played);
@@ -96,7 +86,7 @@ static qg_status pass(qg_distiller *d, qg_tape *tape, qg_error *error)
     if (status || !tape->good) return status;
     for (int k = 0; k < d->tasks; k++)
         pass_task(d, k, tape);
-    status = pass_student(d, tape, error);
+    status = qg_tape_pass_engine(tape, d->student.engine, &d->student.network, error);
     if (status) return status;
     return tape->good ? qg_distillation_folder_pass(&d->folder, tape, error) : QG_OK;
 }

@@ -21,7 +21,7 @@ static bool agree(const float *teacher, const float *student, int actions)
     return teacher[own] >= best;
 }
 
-void qg_lesson_study(const qg_lesson *l, uint32_t sample, const float *q_values, float *gradient)
+static void study(const qg_lesson *l, uint32_t sample, const float *q_values, float *gradient)
 {
     const qg_teacher *t = l->teacher;
     const int actions = t->source.actions;
@@ -37,4 +37,13 @@ void qg_lesson_study(const qg_lesson *l, uint32_t sample, const float *q_values,
     l->sums->count++;
     for (int a = 0; a < actions && gradient; a++)
         gradient[t->outputs[a]] = direction[a];
+}
+
+void qg_lesson_study(void *lesson, int size, const float *q_values, float *gradient)
+{
+    const qg_lesson *l = lesson;
+    for (int i = 0; i < size; i++) {
+        const size_t row = (size_t)i * (size_t)l->outputs;
+        study(l, l->samples[i], q_values + row, gradient ? gradient + row : NULL);
+    }
 }

@@ -14,17 +14,17 @@ typedef struct qg_lesson_sums {
 
 qg_agreement qg_lesson_means(const qg_lesson_sums *sums); /* NaN without samples */
 
-/* A minibatch at one temperature; what the engine's loss is taken of. */
+/* A minibatch at one temperature. */
 typedef struct qg_lesson {
     const qg_teacher *teacher;
+    int outputs;             /* of the student */
     const uint32_t *samples; /* of the minibatch */
     double temperature;
     qg_lesson_sums *sums;
 } qg_lesson;
 
-/* Adds the loss of a sample to the sums. q_values, gradient [outputs of the student]; gradient gets
- * -dKL/dq at the outputs of the teacher's actions and may be NULL. */
-void qg_lesson_study(const qg_lesson *lesson, uint32_t sample, const float *q_values,
-                     float *gradient);
+/* An engine's loss on a qg_lesson: -dKL/dq at the outputs of the teacher's actions. Adds to the
+ * lesson's sums; without `gradient` that is all. */
+qg_loss qg_lesson_study;
 
 #endif

@@ -1,5 +1,7 @@
 #include "transfer/student.h"
 
+#include <qgraft/td_learner.h>
+
 #include "base/random.h"
 
 #include <string.h>
@@ -62,8 +64,10 @@ static qg_status open_player(const qg_distillation_options *options, const qg_ar
                                             a->width, a->input_max, actions, &alone, error);
     if (!status) status = qg_network_create(&alone, &player->network, error);
     if (status) return status;
-    const qg_engine_options one = {
-        &alone, options->settings.precision, 1, {1, options->run.machine.isa}};
+    const qg_engine_options one = {.architecture = &alone,
+                                   .precision = options->settings.precision,
+                                   .max_batch = 1,
+                                   .machine = {1, options->run.machine.isa}};
     return qg_engine_create(&one, &player->engine, error);
 }
 
@@ -82,9 +86,13 @@ qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *te
                                       shape->max, s->action_count, &a, error);
     if (!status) status = qg_network_create(&a, &s->network, error);
     if (!status)
-        status = qg_engine_create(&(qg_engine_options){&a, settings->precision, settings->minibatch,
-                                                       options->run.machine},
-                                  &s->engine, error);
+        status = qg_engine_create(
+            &(qg_engine_options){.architecture = &a,
+                                 .precision = settings->precision,
+                                 .max_batch = settings->minibatch,
+                                 .machine = options->run.machine,
+                                 .optimiser = qg_learning_of(settings).optimiser.kind},
+            &s->engine, error);
     for (int k = 0; k < s->tasks && !status; k++)
         status = open_player(options, &a, teachers[k].game->action_count, &s->players[k], error);
     if (status) return status;

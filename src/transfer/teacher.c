@@ -55,10 +55,10 @@ qg_status qg_teacher_open(const qg_distillation_options *options, int index, qg_
     if (!status) status = qg_sha256_file(t->path, t->sha256, error);
     if (!status) status = look_at_domain(t, &options->settings, error);
     if (!status)
-        status = qg_engine_create(&(qg_engine_options){&t->network.architecture,
-                                                       options->settings.precision,
-                                                       1,
-                                                       {1, options->run.machine.isa}},
+        status = qg_engine_create(&(qg_engine_options){.architecture = &t->network.architecture,
+                                                       .precision = options->settings.precision,
+                                                       .max_batch = 1,
+                                                       .machine = {1, options->run.machine.isa}},
                                   &t->engine, error);
     if (!status) status = qg_engine_write(t->engine, QG_ONLINE, &t->network, error);
     if (!status) describe_source(t, options);

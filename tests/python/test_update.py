@@ -424,6 +424,25 @@ def test_bad_options(files, options, text):
     refused(files("list"), *options, code=2, text=text)
 
 
+def test_a_setting_that_an_update_does_not_depend_on(files):
+    """Each is used or refused; --help names those that are used."""
+    f = files("list")
+    text = subprocess.run([QGRAFT, "update", "--help"], capture_output=True, text=True).stdout
+    text = " ".join(text.split())
+    used = text[text.index("Settings used"):].split(": ")[1].split(".")[0].split(", ")
+    assert {"discount", "l2", "precision"} <= set(used)
+    every = subprocess.run([QGRAFT, "train", "breakout", "--settings"], capture_output=True,
+                           text=True).stdout
+    for line in every.splitlines():
+        name, value = line.split(" #")[0].strip().split(": ", 1)
+        result = f.run("--set", f"{name}={value}")
+        if name in used:
+            assert result.returncode == 0, result.stderr
+        elif name != "preset":
+            assert result.returncode == 2 and f"'{name}'" in result.stderr
+            assert all(other in result.stderr for other in used)
+
+
 def test_a_setting_that_is_none(files):
     f = files("list")
     for setting in ("gamma=1", "discount=2", "discount"):

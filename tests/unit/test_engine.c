@@ -1,7 +1,8 @@
-/* The CPU engine against a plain reference in double precision (straight loops over PyTorch's
- * layout), and against itself: threads, instruction sets and frozen layers give the same bits.
+/* Every engine against a plain reference in double precision (reference.h), and against itself:
+ * threads, instruction sets and frozen layers give the same bits, where its class says so.
  *
- * "Close" means: the largest error of a tensor is at most 1e-5 of its largest value. */
+ * "Close" means: the largest error of a tensor is at most the class's `error` of its largest
+ * value. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,13 +13,13 @@
 
 #include "base/random.h"
 
+#include "reference.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CLOSE 1e-5
 
 /* Under the thread sanitizer only the threads matter, and all else is slow. */
 #ifdef __SANITIZE_THREAD__
@@ -27,380 +28,143 @@ enum { QUICK = 1 };
 enum { QUICK = 0 };
 #endif
 
-static qg_error error;
-
-static void must(qg_status status)
-{
-    if (status) fail_msg("%s", error.message);
-}
-
-static void *zeros(size_t count, size_t size)
-{
-    void *block = calloc(count ? count : 1, size);
-    assert_non_null(block);
-    return block;
-}
-
-/* ---- The reference: a network in doubles ---- */
-
-typedef struct reference {
-    qg_architecture a;
-    size_t count;
-    size_t at[QG_MAX_LAYERS]; /* of a layer's weights; its biases follow */
-    double *parameters, *gradient;
-    double *values[QG_MAX_LAYERS + 1]; /* [channel][y][x] of the inputs, then of every layer */
-    double *deltas[QG_MAX_LAYERS + 1];
-} reference;
-
-static size_t outputs(const qg_layer *l)
-{
-    return (size_t)l->outputs * (size_t)l->out_height * (size_t)l->out_width;
-}
-
-static reference reference_create(const qg_architecture *a)
-{
-    reference r = {.a = *a, .count = qg_architecture_parameters(a)};
-    r.parameters = zeros(r.count, sizeof(double));
-    r.gradient = zeros(r.count, sizeof(double));
-    const size_t inputs = (size_t)a->channels * (size_t)a->height * (size_t)a->width;
-    r.values[0] = zeros(inputs, sizeof(double));
-    r.deltas[0] = zeros(inputs, sizeof(double));
-    size_t at = 0;
-    for (int i = 0; i < a->layer_count; i++) {
-        r.at[i] = at;
-        at += qg_layer_weights(&a->layers[i]) + (size_t)a->layers[i].outputs;
-        r.values[i + 1] = zeros(outputs(&a->layers[i]), sizeof(double));
-        r.deltas[i + 1] = zeros(outputs(&a->layers[i]), sizeof(double));
-    }
-    return r;
-}
-
-static void reference_free(reference *r)
-{
-    free(r->parameters);
-    free(r->gradient);
-    for (int i = 0; i <= r->a.layer_count; i++) {
-        free(r->values[i]);
-        free(r->deltas[i]);
-    }
-}
-
-/* Calls visit(weight, input, output) for every product of a layer: indices into the layer's
- * weights, its inputs and its outputs. */
-typedef void visit_product(reference *r, int layer, size_t weight, size_t input, size_t output);
-
-static void walk(reference *r, int i, visit_product *visit)
-{
-    const qg_layer *l = &r->a.layers[i];
-    const size_t fan_in = qg_layer_fan_in(l);
-    if (l->kind == QG_LINEAR) {
-        for (size_t n = 0; n < (size_t)l->outputs; n++)
-            for (size_t k = 0; k < fan_in; k++)
-                visit(r, i, n * fan_in + k, k, n);
-        return;
-    }
-    for (int n = 0; n < l->outputs; n++)
-        for (int y = 0; y < l->out_height; y++)
-            for (int x = 0; x < l->out_width; x++)
-                for (int c = 0; c < l->in_channels; c++)
-                    for (int ky = 0; ky < l->kernel; ky++)
-                        for (int kx = 0; kx < l->kernel; kx++) {
-                            const int v = y * l->stride + ky - l->padding;
-                            const int u = x * l->stride + kx - l->padding;
-                            if (v < 0 || u < 0 || v >= l->in_height || u >= l->in_width) continue;
-                            visit(r, i,
-                                  (size_t)(((n * l->in_channels + c) * l->kernel + ky) * l->kernel +
-                                           kx),
-                                  (size_t)((c * l->in_height + v) * l->in_width + u),
-                                  (size_t)((n * l->out_height + y) * l->out_width + x));
-                        }
-}
-
-static void visit_forward(reference *r, int i, size_t weight, size_t input, size_t output)
-{
-    r->values[i + 1][output] += r->parameters[r->at[i] + weight] * r->values[i][input];
-}
-
-static void visit_backward(reference *r, int i, size_t weight, size_t input, size_t output)
-{
-    r->gradient[r->at[i] + weight] += r->deltas[i + 1][output] * r->values[i][input];
-    r->deltas[i][input] += r->deltas[i + 1][output] * r->parameters[r->at[i] + weight];
-}
-
-/* The q-values of state `index`. */
-static const double *reference_forward(reference *r, const qg_states *states, int index)
-{
-    const qg_architecture *a = &r->a;
-    const int pixels = a->height * a->width;
-    memset(r->values[0], 0, (size_t)(a->channels * pixels) * sizeof(double));
-    for (int p = 0; p < states->parts; p++) {
-        const uint8_t *screen = states->screens[index * states->parts + p];
-        for (int k = 0; screen && k < pixels; k++)
-            for (int c = 0; c < states->part_channels; c++)
-                r->values[0][(p * states->part_channels + c) * pixels + k] =
-                    screen[k * states->part_channels + c] / (double)a->input_max;
-    }
-    for (int i = 0; i < a->layer_count; i++) {
-        const qg_layer *l = &a->layers[i];
-        const size_t count = outputs(l), each = count / (size_t)l->outputs;
-        for (size_t k = 0; k < count; k++)
-            r->values[i + 1][k] = r->parameters[r->at[i] + qg_layer_weights(l) + k / each];
-        walk(r, i, visit_forward);
-        for (size_t k = 0; k < count && i + 1 < a->layer_count; k++)
-            r->values[i + 1][k] = fmax(r->values[i + 1][k], 0);
-    }
-    return r->values[a->layer_count];
-}
-
-/* Adds error * dQ(state, action)/dw to the gradient, of the state of the last forward. */
-static void reference_backward(reference *r, int action, double td_error)
-{
-    const int layers = r->a.layer_count;
-    for (int i = 0; i < layers; i++)
-        memset(r->deltas[i + 1], 0, outputs(&r->a.layers[i]) * sizeof(double));
-    r->deltas[layers][action] = td_error;
-    for (int i = layers - 1; i >= 0; i--) {
-        const qg_layer *l = &r->a.layers[i];
-        const size_t count = outputs(l), each = count / (size_t)l->outputs;
-        for (size_t k = 0; k < count; k++) {
-            if (i + 1 < layers && r->values[i + 1][k] <= 0) r->deltas[i + 1][k] = 0;
-            r->gradient[r->at[i] + qg_layer_weights(l) + k / each] += r->deltas[i + 1][k];
-        }
-        walk(r, i, visit_backward);
-    }
-}
-
-/* ---- Cases ---- */
-
-typedef struct shape {
-    const char *layers;
-    int channels, height, width, max, actions;
-    int parts, part_channels; /* of the states; fewer than `channels` leave zeros */
-} shape;
-
-static const shape shapes[] = {
-    {"[]", 1, 2, 3, 1, 2, 1, 1},
-    {"[{\"linear\":33},{\"linear\":10}]", 3, 5, 4, 255, 3, 3, 1},
-    {"[{\"linear\":90}]", 16, 3, 3, 1, 18, 1, 10},
-    {"[{\"conv\":10,\"kernel\":1}]", 1, 6, 5, 255, 4, 1, 1},
-    {"[{\"conv\":7,\"kernel\":3,\"stride\":2,\"padding\":1},{\"conv\":33,\"kernel\":2},"
-     "{\"conv\":10,\"kernel\":1},{\"linear\":19}]",
-     3, 13, 9, 255, 6, 3, 1},
-    {"[{\"conv\":16,\"kernel\":2,\"stride\":3},{\"conv\":8,\"kernel\":3,\"padding\":2},"
-     "{\"linear\":16}]",
-     7, 11, 9, 255, 3, 1, 7},
-    {"[{\"conv\":24,\"kernel\":5},{\"linear\":8}]", 10, 5, 5, 1, 6, 1, 4},
-    {"[{\"conv\":16,\"kernel\":8,\"stride\":4,\"padding\":1},{\"conv\":20,\"kernel\":4,"
-     "\"stride\":2},{\"linear\":40}]",
-     4, 20, 28, 255, 6, 4, 1},
-    {"[{\"conv\":33,\"kernel\":3},{\"conv\":3,\"kernel\":3,\"stride\":2,\"padding\":2}]", 33, 7, 6,
-     255, 5, 3, 11},
-    {"[{\"conv\":17,\"kernel\":1,\"stride\":2},{\"conv\":9,\"kernel\":2,\"padding\":1},"
-     "{\"conv\":16,\"kernel\":3,\"stride\":2},{\"linear\":16},{\"linear\":17}]",
-     16, 8, 7, 1, 7, 2, 8},
-};
-enum { SHAPES = sizeof shapes / sizeof *shapes };
-
-/* A batch and networks for a shape: screens with many zeros and some missing ones, weights around
- * Torch's, targets whose values differ, moments of an earlier life. */
-typedef struct problem {
-    qg_architecture a;
-    qg_batch batch;
-    uint8_t *pixels;
-    const uint8_t **screens;
-    int32_t *actions;
-    float *rewards;
-    uint8_t *terminals;
-    qg_network sets[QG_PARAMETER_SETS]; /* what goes into the engine; the last: for reading */
-} problem;
-
-static void fill_pixels(const shape *s, problem *p, size_t count, qg_random *random)
-{
-    p->pixels = zeros(count, 1);
-    for (size_t i = 0; i < count; i++) {
-        const uint64_t draw = qg_random_u64(random);
-        p->pixels[i] = draw & 1 ? (uint8_t)(s->max == 1 ? 1 : draw >> 8 & 255) : 0;
-    }
-}
-
-static problem problem_create(const shape *s, int size, uint64_t seed)
-{
-    problem p = {0};
-    qg_random random = qg_random_stream(seed, "problem");
-    if (qg_architecture_make(s->layers, s->channels, s->height, s->width, s->max, s->actions, &p.a,
-                             &error))
-        fail_msg("%s", error.message);
-    const size_t each = (size_t)(s->height * s->width * s->part_channels);
-    const size_t count = 2 * (size_t)(size * s->parts);
-    fill_pixels(s, &p, each * count, &random);
-    p.screens = zeros(count, sizeof *p.screens);
-    for (size_t i = 0; i < count; i++)
-        p.screens[i] = qg_random_below(&random, 8) ? p.pixels + i * each : NULL;
-    p.actions = zeros((size_t)size, sizeof *p.actions);
-    p.rewards = zeros((size_t)size, sizeof *p.rewards);
-    p.terminals = zeros((size_t)size, 1);
-    for (int i = 0; i < size; i++) {
-        p.actions[i] = (int32_t)qg_random_below(&random, (uint64_t)s->actions);
-        p.rewards[i] = (float)(4 * qg_random_uniform(&random) - 2);
-        p.terminals[i] = qg_random_below(&random, 4) == 0;
-    }
-    const qg_states states = {size, s->parts, s->part_channels, p.screens};
-    p.batch = (qg_batch){states, states, p.actions, p.rewards, p.terminals};
-    p.batch.next_states.screens += count / 2;
-    for (int set = 0; set < QG_PARAMETER_SETS; set++) {
-        assert_int_equal(qg_network_create(&p.a, &p.sets[set], &error), QG_OK);
-        qg_network_initialise(&p.sets[set], seed + (uint64_t)set);
-    }
-    for (size_t k = 0; k < qg_architecture_parameters(&p.a); k++) { /* E d^2 >= (E d)^2 */
-        const float m1 = p.sets[QG_MOMENT1].parameters[k];
-        float *m2 = &p.sets[QG_MOMENT2].parameters[k];
-        *m2 = m1 * m1 + *m2 * *m2;
-    }
-    return p;
-}
-
-static void problem_free(problem *p)
-{
-    free(p->pixels);
-    free(p->screens);
-    free(p->actions);
-    free(p->rewards);
-    free(p->terminals);
-    for (int set = 0; set < QG_PARAMETER_SETS; set++)
-        qg_network_free(&p->sets[set]);
-}
+static const qg_engine_class *tested;
 
 static qg_engine *engine_for(const problem *p, int max_batch, int threads, const char *isa)
 {
     qg_engine *engine;
-    must(qg_engine_create(&(qg_engine_options){&p->a, NULL, max_batch, {threads, isa}}, &engine,
-                          &error));
-    for (qg_parameter_set set = QG_ONLINE; set < QG_GRADIENT; set++)
-        must(qg_engine_write(engine, set, &p->sets[set], &error));
+    must(qg_engine_create(&(qg_engine_options){.architecture = &p->a,
+                                               .precision = tested->name,
+                                               .max_batch = max_batch,
+                                               .machine = {threads, isa},
+                                               .target = true,
+                                               .optimiser = QG_RMSPROP_CENTRED},
+                          &engine, &error));
+    write_sets(engine, p);
     return engine;
 }
 
-static const qg_learning dqn3 = {.discount = 0.99f,
-                                 .clip_error = 1,
-                                 .learning_rate = 0.00025f,
-                                 .rms_decay = 0.95f,
-                                 .rms_epsilon = 0.01f};
+static const qg_learning dqn3 = {
+    .optimiser = {QG_RMSPROP_CENTRED, .learning_rate = 0.00025f, .rmsprop = {0.95f, 0.01f}}};
 
-static void assert_close(const char *what, const shape *s, const float *values,
-                         const double *expected, size_t count)
+/* A loss that pulls every output towards its goal: sum (goal - q)^2 / 2. Keeps what it saw. */
+typedef struct pull {
+    const problem *p;
+    float *q;
+} pull;
+
+static void pull_loss(void *context, int size, const float *q_values, float *gradient)
 {
-    double worst = 0, largest = 0;
-    for (size_t i = 0; i < count; i++) {
-        assert_true(isfinite(values[i]));
-        worst = fmax(worst, fabs((double)values[i] - expected[i]));
-        largest = fmax(largest, fabs(expected[i]));
+    const pull *l = context;
+    const size_t count = (size_t)(size * l->p->a.actions);
+    for (size_t k = 0; k < count; k++) {
+        assert_true(gradient[k] == 0);
+        gradient[k] = l->p->goals[k] - q_values[k];
     }
-    if (worst > CLOSE * largest)
-        fail_msg("%s of %s: error %g, largest value %g", what, s->layers, worst, largest);
+    if (l->q) memcpy(l->q, q_values, count * sizeof *q_values);
 }
 
-/* Layer by layer, weights and biases apart. */
-static void assert_tensors_close(const char *what, const shape *s, const problem *p,
-                                 const float *values, const double *expected)
+/* One step on the problem; q [size][actions] may be NULL. */
+static void descend(qg_engine *engine, const problem *p, const qg_learning *learning, uint64_t draw,
+                    float *q)
 {
-    for (int i = 0; i < p->a.layer_count; i++) {
-        const size_t counts[] = {qg_layer_weights(&p->a.layers[i]), (size_t)p->a.layers[i].outputs};
-        for (int part = 0; part < 2; part++) {
-            assert_close(what, s, values, expected, counts[part]);
-            values += counts[part];
-            expected += counts[part];
-        }
-    }
+    pull l = {p, q};
+    must(qg_engine_descend(engine,
+                           &(qg_descent){.learning = learning,
+                                         .states = p->states,
+                                         .loss = pull_loss,
+                                         .context = &l,
+                                         .draw = draw,
+                                         .keep_gradient = true},
+                           &error));
 }
 
 /* ---- Against the reference ---- */
 
-static void to_doubles(const qg_network *network, double *out)
+/* q-values of the states; the gradient is summed in `online`. */
+static void reference_descend(reference *online, const problem *p, double *q)
 {
-    for (size_t k = 0; k < qg_architecture_parameters(&network->architecture); k++)
-        out[k] = (double)network->parameters[k];
-}
-
-static double clip(double x, double limit)
-{
-    return limit > 0 ? fmax(-limit, fmin(limit, x)) : x;
-}
-
-/* TD errors and q-values of the batch; the gradient is summed in `online`. */
-static void reference_learn(reference *online, reference *target, const qg_learning *learning,
-                            const qg_batch *batch, double *q, double *td_errors)
-{
-    const int actions = online->a.actions;
-    for (int i = 0; i < batch->states.size; i++) {
-        const double *next = reference_forward(target, &batch->next_states, i);
-        double best = next[0];
-        for (int a = 1; a < actions; a++)
-            best = fmax(best, next[a]);
-        const double *values = reference_forward(online, &batch->states, i);
-        memcpy(q + i * actions, values, (size_t)actions * sizeof *q);
-        td_errors[i] = clip((double)batch->rewards[i] +
-                                (batch->terminals[i] ? 0 : (double)learning->discount * best) -
-                                values[batch->actions[i]],
-                            (double)learning->clip_error);
-        reference_backward(online, batch->actions[i], td_errors[i]);
+    const int actions = p->a.actions;
+    double direction[32];
+    for (int i = 0; i < p->states.size; i++, q += actions) {
+        memcpy(q, reference_forward(online, &p->states, i), (size_t)actions * sizeof *q);
+        for (int a = 0; a < actions; a++)
+            direction[a] = (double)p->goals[i * actions + a] - q[a];
+        reference_backward(online, direction);
     }
 }
 
-static void check_update(const shape *s, int size, const qg_learning *learning)
+/* What every set is to hold after the step. */
+static void reference_step(const problem *p, const reference *online, const qg_optimiser *optimiser,
+                           double *expected[QG_PARAMETER_SETS])
 {
-    problem p = problem_create(s, size, (uint64_t)size);
-    reference online = reference_create(&p.a), target = reference_create(&p.a);
-    to_doubles(&p.sets[QG_ONLINE], online.parameters);
-    to_doubles(&p.sets[QG_TARGET], target.parameters);
-    const size_t q_count = (size_t)(size * s->actions);
-    double *q = zeros(q_count, sizeof *q), *td_errors = zeros((size_t)size, sizeof *td_errors);
-    reference_learn(&online, &target, learning, &p.batch, q, td_errors);
-
-    qg_engine *engine = engine_for(&p, size, 2, NULL);
-    float *our_q = zeros(q_count, sizeof *our_q), *ours = zeros((size_t)size, sizeof *ours);
-    must(qg_engine_forward(engine, QG_ONLINE, &p.batch.states, our_q, &error));
-    assert_close("forward", s, our_q, q, q_count);
-    must(qg_engine_update(engine, learning, &p.batch, true, our_q, ours, &error));
-    assert_close("q", s, our_q, q, q_count);
-    assert_close("TD errors", s, ours, td_errors, (size_t)size);
-
-    double *expected[QG_PARAMETER_SETS] = {0};
     for (int set = 0; set < QG_PARAMETER_SETS; set++) {
-        expected[set] = zeros(online.count, sizeof(double));
-        to_doubles(&p.sets[set], expected[set]);
+        expected[set] = zeros(online->count, sizeof(double));
+        to_doubles(&p->sets[set], expected[set]);
     }
-    const double rate = (double)learning->learning_rate, decay = (double)learning->rms_decay;
-    for (size_t k = 0; k < online.count; k++) { /* Graves 2013, eq. 38-45, without momentum */
-        const double d = expected[QG_GRADIENT][k] = online.gradient[k];
+    const double rate = (double)optimiser->learning_rate, decay = (double)optimiser->rmsprop.decay;
+    for (size_t k = 0; k < online->count; k++) { /* Graves 2013, eq. 38-45, without momentum */
+        const double d = expected[QG_GRADIENT][k] = online->gradient[k];
         double *m1 = &expected[QG_MOMENT1][k], *m2 = &expected[QG_MOMENT2][k];
         *m1 = decay * *m1 + (1 - decay) * d;
         *m2 = decay * *m2 + (1 - decay) * d * d;
-        expected[QG_ONLINE][k] += rate * d / sqrt(*m2 - *m1 * *m1 + (double)learning->rms_epsilon);
+        expected[QG_ONLINE][k] +=
+            rate * d / sqrt(*m2 - *m1 * *m1 + (double)optimiser->rmsprop.epsilon);
     }
+}
+
+/* What was added to the parameters, which these would hide. */
+static void check_steps(const problem *p, const float *after, const double *expected)
+{
+    const float *before = p->sets[QG_ONLINE].parameters;
+    const size_t count = qg_architecture_parameters(&p->a);
+    double largest = 0;
+    for (size_t k = 0; k < count; k++)
+        largest = fmax(largest, fabs(expected[k] - (double)before[k]));
+    for (size_t k = 0; k < count; k++)
+        if (fabs((double)after[k] - expected[k]) >
+            tested->exactness.error * largest + (double)FLT_EPSILON)
+            fail_msg("step of parameter %zu of %s", k, p->shape->layers);
+}
+
+static void check_sets(const problem *p, const qg_engine *engine,
+                       double *const expected[QG_PARAMETER_SETS])
+{
     static const char *const names[] = {"parameters", "target", "moment 1", "moment 2", "gradient"};
     for (int set = 0; set < QG_PARAMETER_SETS; set++) {
         qg_network read;
-        assert_int_equal(qg_network_create(&p.a, &read, &error), QG_OK);
+        must(qg_network_create(&p->a, &read, &error));
         must(qg_engine_read(engine, (qg_parameter_set)set, &read, &error));
-        assert_tensors_close(names[set], s, &p, read.parameters, expected[set]);
-        if (set == QG_ONLINE) { /* what was added, which the parameters would hide */
-            for (size_t k = 0; k < online.count; k++)
-                expected[set][k] -= (double)p.sets[set].parameters[k];
-            for (size_t k = 0; k < online.count; k++)
-                if (fabs((double)(read.parameters[k] - p.sets[set].parameters[k]) -
-                         expected[set][k]) > 1e-5 * fabs(expected[set][k]) + FLT_EPSILON)
-                    fail_msg("step of parameter %zu of %s", k, s->layers);
-        }
+        assert_tensors_close(names[set], p, tested->exactness.error, read.parameters,
+                             expected[set]);
+        if (set == QG_ONLINE) check_steps(p, read.parameters, expected[set]);
         qg_network_free(&read);
-        free(expected[set]);
     }
+}
+
+static void check_descent(const shape *s, int size, const qg_learning *learning)
+{
+    problem p = problem_create(s, size, (uint64_t)size);
+    reference online = reference_create(&p.a);
+    to_doubles(&p.sets[QG_ONLINE], online.parameters);
+    const size_t q_count = (size_t)(size * s->actions);
+    double *q = zeros(q_count, sizeof *q), *expected[QG_PARAMETER_SETS];
+    reference_descend(&online, &p, q);
+    reference_step(&p, &online, &learning->optimiser, expected);
+
+    qg_engine *engine = engine_for(&p, size, 2, NULL);
+    float *our_q = zeros(q_count, sizeof *our_q);
+    must(qg_engine_forward(engine, QG_ONLINE, &p.states, our_q, &error));
+    assert_close("forward", s->layers, tested->exactness.error, our_q, q, q_count);
+    descend(engine, &p, learning, 0, our_q);
+    assert_close("q", s->layers, tested->exactness.error, our_q, q, q_count);
+    check_sets(&p, engine, expected);
+    for (int set = 0; set < QG_PARAMETER_SETS; set++)
+        free(expected[set]);
     qg_engine_destroy(engine);
     free(q);
-    free(td_errors);
     free(our_q);
-    free(ours);
     reference_free(&online);
-    reference_free(&target);
     problem_free(&p);
 }
 
@@ -410,44 +174,32 @@ static void test_reference(void **state)
     static const int sizes[] = {5, 1, 32, 33};
     for (int i = 0; i < SHAPES; i++)
         for (size_t k = 0; k < (QUICK ? 1 : 4); k++)
-            check_update(&shapes[i], sizes[k], &dqn3);
+            check_descent(&shapes[i], sizes[k], &dqn3);
 }
 
-static void test_settings(void **state)
+static void test_optimisers(void **state)
 {
     (void)state;
     static const qg_learning others[] = {
-        {.discount = 0.99f,
-         .clip_error = 0,
-         .learning_rate = 0.00025f,
-         .rms_decay = 0.95f,
-         .rms_epsilon = 0.01f}, /* not clipped */
-        {.discount = 0.99f,
-         .clip_error = 0.1f,
-         .learning_rate = 0.00025f,
-         .rms_decay = 0.95f,
-         .rms_epsilon = 0.01f},
-        {.discount = 0, .clip_error = 1, .learning_rate = 1, .rms_decay = 0, .rms_epsilon = 1},
-        {.discount = 1,
-         .clip_error = 1000,
-         .learning_rate = 0.5f,
-         .rms_decay = 0.999f,
-         .rms_epsilon = 1e-3f},
+        {.optimiser = {QG_RMSPROP_CENTRED, .learning_rate = 1, .rmsprop = {0, 1}}},
+        {.optimiser = {QG_RMSPROP_CENTRED, .learning_rate = 0.5f, .rmsprop = {0.999f, 1e-3f}}},
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        check_update(&shapes[4], 7, &others[i]);
+        check_descent(&shapes[4], 7, &others[i]);
 }
 
 /* ---- Finite differences ---- */
 
-/* The gradient is the descent of sum (r + discount * max Q_target - Q)^2 / 2. */
-static double loss(reference *online, const qg_batch *batch, const double *targets)
+/* The gradient is the descent of the loss. */
+static double loss_of(reference *online, const problem *p)
 {
     double sum = 0;
-    for (int i = 0; i < batch->states.size; i++) {
-        const double delta =
-            targets[i] - reference_forward(online, &batch->states, i)[batch->actions[i]];
-        sum += delta * delta / 2;
+    for (int i = 0; i < p->states.size; i++) {
+        const double *q = reference_forward(online, &p->states, i);
+        for (int a = 0; a < p->a.actions; a++) {
+            const double delta = (double)p->goals[i * p->a.actions + a] - q[a];
+            sum += delta * delta / 2;
+        }
     }
     return sum;
 }
@@ -456,22 +208,13 @@ static void test_finite_differences(void **state)
 {
     (void)state;
     enum { SIZE = 3, PER_LAYER = QUICK ? 1 : 8 };
-    const qg_learning learning = {.discount = 0.99f,
-                                  .clip_error = 0,
-                                  .learning_rate = 0.1f,
-                                  .rms_decay = 0.95f,
-                                  .rms_epsilon = 0.01f};
     for (int i = 0; i < SHAPES; i++) {
         problem p = problem_create(&shapes[i], SIZE, 11);
         reference online = reference_create(&p.a);
         to_doubles(&p.sets[QG_ONLINE], online.parameters);
-        float q[SIZE * 32], td_errors[SIZE];
         qg_engine *engine = engine_for(&p, SIZE, 1, NULL);
-        must(qg_engine_update(engine, &learning, &p.batch, true, q, td_errors, &error));
+        descend(engine, &p, &dqn3, 0, NULL);
         must(qg_engine_read(engine, QG_GRADIENT, &p.sets[QG_GRADIENT], &error));
-        double targets[SIZE];
-        for (int k = 0; k < SIZE; k++)
-            targets[k] = (double)td_errors[k] + (double)q[k * p.a.actions + p.actions[k]];
         qg_random random = qg_random_stream(5, "places");
         for (int l = 0; l < p.a.layer_count; l++) {
             const size_t count = qg_layer_weights(&p.a.layers[l]) + (size_t)p.a.layers[l].outputs;
@@ -484,9 +227,9 @@ static void test_finite_differences(void **state)
                 const size_t at = online.at[l] + qg_random_below(&random, count);
                 const double was = online.parameters[at], h = 1e-6;
                 online.parameters[at] = was + h;
-                const double above = loss(&online, &p.batch, targets);
+                const double above = loss_of(&online, &p);
                 online.parameters[at] = was - h;
-                const double below = loss(&online, &p.batch, targets);
+                const double below = loss_of(&online, &p);
                 online.parameters[at] = was;
                 const double slope = -(above - below) / (2 * h);
                 if (fabs(slope - (double)p.sets[QG_GRADIENT].parameters[at]) > 1e-4 * largest)
@@ -505,8 +248,8 @@ static void test_finite_differences(void **state)
 static void assert_same(const problem *p, const qg_engine *a, const qg_engine *b, const char *what)
 {
     qg_network x, y;
-    assert_int_equal(qg_network_create(&p->a, &x, &error), QG_OK);
-    assert_int_equal(qg_network_create(&p->a, &y, &error), QG_OK);
+    must(qg_network_create(&p->a, &x, &error));
+    must(qg_network_create(&p->a, &y, &error));
     for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
         must(qg_engine_read(a, set, &x, &error));
         must(qg_engine_read(b, set, &y, &error));
@@ -517,30 +260,39 @@ static void assert_same(const problem *p, const qg_engine *a, const qg_engine *b
     qg_network_free(&y);
 }
 
+static bool is_here(const qg_architecture *a, const char *isa)
+{
+    qg_engine *engine;
+    const qg_engine_options options = {
+        .architecture = a, .precision = tested->name, .max_batch = 1, .machine = {.isa = isa}};
+    if (qg_engine_create(&options, &engine, &error)) return false;
+    qg_engine_destroy(engine);
+    return true;
+}
+
+/* Every number of threads with every instruction set that this machine has. */
 static void test_threads_and_instruction_sets(void **state)
 {
     (void)state;
     enum { SIZE = QUICK ? 11 : 33 };
-    static const struct {
-        int threads;
-        const char *isa;
-    } kinds[] = {{2, NULL}, {3, NULL}, {5, NULL}, {1, "portable"}, {3, "portable"}};
-    for (int i = 0; i < SHAPES; i++) {
+    static const int threads[] = {1, 2, 3, 5};
+    static const char *const sets[] = {NULL, "portable", "avx2", "avx512"};
+    for (int i = 0; i < SHAPES && tested->exactness.same_bits; i++) {
         problem p = problem_create(&shapes[i], SIZE, 3);
         const size_t q_count = SIZE * (size_t)p.a.actions;
         float *q = zeros(q_count, sizeof *q), *other = zeros(q_count, sizeof *q);
-        float td_errors[SIZE], others[SIZE];
         qg_engine *engine = engine_for(&p, SIZE, 1, NULL);
         for (int k = 0; k < 3; k++)
-            must(qg_engine_update(engine, &dqn3, &p.batch, true, q, td_errors, &error));
-        for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
-            qg_engine *b = engine_for(&p, SIZE, kinds[kind].threads, kinds[kind].isa);
-            if (kinds[kind].isa) assert_string_equal(qg_engine_isa(b), kinds[kind].isa);
+            descend(engine, &p, &dqn3, 0, q);
+        for (size_t kind = 1; kind < 16; kind++) {
+            const char *isa = sets[kind / 4];
+            if (!is_here(&p.a, isa)) continue;
+            qg_engine *b = engine_for(&p, SIZE, threads[kind % 4], isa);
+            if (isa) assert_string_equal(qg_engine_isa(b), isa);
             for (int k = 0; k < 3; k++)
-                must(qg_engine_update(b, &dqn3, &p.batch, true, other, others, &error));
+                descend(b, &p, &dqn3, 0, other);
             assert_memory_equal(q, other, q_count * sizeof *q);
-            assert_memory_equal(td_errors, others, sizeof others);
-            assert_same(&p, engine, b, kinds[kind].isa ? kinds[kind].isa : "threads");
+            assert_same(&p, engine, b, isa ? isa : "threads");
             qg_engine_destroy(b);
         }
         qg_engine_destroy(engine);
@@ -561,7 +313,7 @@ static void test_batches(void **state)
         float *q = zeros(q_count, sizeof *q), *parts = zeros(q_count, sizeof *q);
         float one[32];
         qg_engine *engine = engine_for(&p, SIZE, 2, NULL), *small = engine_for(&p, 5, 3, NULL);
-        const qg_states *states = &p.batch.states;
+        const qg_states *states = &p.states;
         for (qg_parameter_set set = QG_ONLINE; set <= QG_TARGET; set++) {
             must(qg_engine_forward(engine, set, states, q, &error));
             must(qg_engine_forward(small, set, states, parts, &error));
@@ -595,11 +347,12 @@ static void test_activations(void **state)
             float *values = zeros(7 * count, sizeof *values);
             double *expected = zeros(7 * count, sizeof *expected);
             for (int k = 0; k < 7; k++) {
-                reference_forward(&r, &p.batch.states, k);
+                reference_forward(&r, &p.states, k);
                 memcpy(expected + (size_t)k * count, r.values[l + 1], count * sizeof *expected);
             }
-            must(qg_engine_activations(engine, QG_TARGET, &p.batch.states, l, values, &error));
-            assert_close("activations", &shapes[i], values, expected, 7 * count);
+            must(qg_engine_activations(engine, QG_TARGET, &p.states, l, values, &error));
+            assert_close("activations", shapes[i].layers, tested->exactness.error, values, expected,
+                         7 * count);
             free(values);
             free(expected);
         }
@@ -661,16 +414,16 @@ static void test_frozen(void **state)
     const int layers = p.a.layer_count;
     assert_int_equal(layers, 4);
     qg_engine *plain = engine_for(&p, 9, 1, NULL);
-    must(qg_engine_update(plain, &dqn3, &p.batch, true, NULL, NULL, &error));
+    descend(plain, &p, &dqn3, 0, NULL);
     for (unsigned mask = 1; mask < 1u << layers; mask++) {
         qg_engine *engine = engine_for(&p, 9, 2, NULL);
         for (int l = 0; l < layers; l++)
             must(qg_engine_freeze(engine, l, mask >> l & 1, &error));
-        must(qg_engine_update(engine, &dqn3, &p.batch, true, NULL, NULL, &error));
+        descend(engine, &p, &dqn3, 0, NULL);
         for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
             qg_network got, learned;
-            assert_int_equal(qg_network_create(&p.a, &got, &error), QG_OK);
-            assert_int_equal(qg_network_create(&p.a, &learned, &error), QG_OK);
+            must(qg_network_create(&p.a, &got, &error));
+            must(qg_network_create(&p.a, &learned, &error));
             must(qg_engine_read(engine, set, &got, &error));
             must(qg_engine_read(plain, set, &learned, &error));
             if (set == QG_GRADIENT)
@@ -690,7 +443,7 @@ static void test_frozen(void **state)
         }
         for (int l = 0; l < layers; l++) /* thawed, it learns on like any other */
             must(qg_engine_freeze(engine, l, false, &error));
-        must(qg_engine_update(engine, &dqn3, &p.batch, false, NULL, NULL, &error));
+        descend(engine, &p, &dqn3, 0, NULL);
         qg_engine_destroy(engine);
     }
     qg_engine_destroy(plain);
@@ -709,12 +462,12 @@ static void test_weight_decay(void **state)
     decayed.l2 = 0.3f;
     qg_engine *plain = engine_for(&p, SIZE, 1, NULL), *engine = engine_for(&p, SIZE, 2, NULL);
     qg_network expected, got;
-    assert_int_equal(qg_network_create(&p.a, &expected, &error), QG_OK);
-    assert_int_equal(qg_network_create(&p.a, &got, &error), QG_OK);
+    must(qg_network_create(&p.a, &expected, &error));
+    must(qg_network_create(&p.a, &got, &error));
     must(qg_engine_freeze(plain, FROZEN, true, &error));
     must(qg_engine_freeze(engine, FROZEN, true, &error));
-    must(qg_engine_update(plain, &dqn3, &p.batch, true, NULL, NULL, &error));
-    must(qg_engine_update(engine, &decayed, &p.batch, true, NULL, NULL, &error));
+    descend(plain, &p, &dqn3, 0, NULL);
+    descend(engine, &p, &decayed, 0, NULL);
     must(qg_engine_read(plain, QG_GRADIENT, &expected, &error));
     must(qg_engine_read(engine, QG_GRADIENT, &got, &error));
     for (int l = 0; l < p.a.layer_count; l++) {
@@ -736,25 +489,24 @@ static void test_weight_decay(void **state)
     problem_free(&p);
 }
 
-/* q-values of the online network under a dropout draw, from an update that changes nothing. */
-static void dropped_q(const problem *p, const qg_network *online, const qg_learning *learning,
-                      float *q)
+/* The loss under a dropout draw, from a step that changes nothing; q [size][actions] may be NULL.
+ */
+static double dropped_loss(const problem *p, const qg_learning *learning, uint64_t draw, float *q)
 {
+    const size_t count = (size_t)(p->states.size * p->a.actions);
+    float *own = zeros(count, sizeof *own);
     qg_learning still = *learning;
-    still.learning_rate = 0;
-    qg_engine *engine = engine_for(p, p->batch.states.size, 1, NULL);
-    must(qg_engine_write(engine, QG_ONLINE, online, &error));
-    must(qg_engine_update(engine, &still, &p->batch, false, q, NULL, &error));
+    still.optimiser.learning_rate = 0;
+    qg_engine *engine = engine_for(p, p->states.size, 1, NULL);
+    descend(engine, p, &still, draw, own);
     qg_engine_destroy(engine);
-}
-
-static double squared_errors(const problem *p, const float *q, const double *targets)
-{
     double sum = 0;
-    for (int i = 0; i < p->batch.states.size; i++) {
-        const double delta = targets[i] - (double)q[i * p->a.actions + p->actions[i]];
+    for (size_t k = 0; k < count; k++) {
+        const double delta = (double)p->goals[k] - (double)own[k];
         sum += delta * delta / 2;
     }
+    if (q) memcpy(q, own, count * sizeof *q);
+    free(own);
     return sum;
 }
 
@@ -763,54 +515,41 @@ static double squared_errors(const problem *p, const float *q, const double *tar
 static void test_dropout(void **state)
 {
     (void)state;
-    enum { SIZE = 9, PROBES = 12 };
-    const qg_learning learning = {.discount = 0.99f,
-                                  .rms_decay = 0.95f,
-                                  .rms_epsilon = 0.01f,
-                                  .dropout_conv = 0.25f,
-                                  .dropout_linear = 0.5f,
-                                  .dropout_draw = 77};
+    enum { SIZE = 9, PROBES = 12, DRAW = 77 };
+    qg_learning learning = dqn3;
+    learning.dropout_conv = 0.25f;
+    learning.dropout_linear = 0.5f;
     problem p = problem_create(&shapes[4], SIZE, 12);
-    float q[SIZE * 6], plain[SIZE * 6], td_errors[SIZE];
+    float q[SIZE * 6], plain[SIZE * 6], other[SIZE * 6];
     qg_engine *engine = engine_for(&p, SIZE, 1, NULL), *three = engine_for(&p, SIZE, 3, NULL);
-    must(qg_engine_forward(engine, QG_ONLINE, &p.batch.states, plain, &error));
-    must(qg_engine_update(engine, &learning, &p.batch, true, q, td_errors, &error));
-    must(qg_engine_update(three, &learning, &p.batch, true, NULL, NULL, &error));
+    must(qg_engine_forward(engine, QG_ONLINE, &p.states, plain, &error));
+    descend(engine, &p, &learning, DRAW, q);
+    descend(three, &p, &learning, DRAW, NULL);
     assert_same(&p, engine, three, "dropout on three threads");
     assert_memory_not_equal(q, plain, sizeof q);
     must(qg_engine_read(engine, QG_GRADIENT, &p.sets[QG_GRADIENT], &error));
 
-    double targets[SIZE];
-    for (int i = 0; i < SIZE; i++)
-        targets[i] = (double)td_errors[i] + (double)q[i * p.a.actions + p.actions[i]];
     qg_random random = qg_random_stream(6, "places");
     for (int probe = 0; probe < PROBES; probe++) {
         const int l = probe % p.a.layer_count;
+        const size_t weights = qg_layer_weights(&p.a.layers[l]);
         double largest = 0;
-        for (size_t k = 0; k < qg_layer_weights(&p.a.layers[l]); k++)
+        for (size_t k = 0; k < weights; k++)
             largest = fmax(largest, fabs((double)p.sets[QG_GRADIENT].weights[l][k]));
-        float *weight =
-            &p.sets[QG_ONLINE]
-                 .weights[l][qg_random_below(&random, qg_layer_weights(&p.a.layers[l]))];
-        const float gradient =
-            p.sets[QG_GRADIENT].parameters[weight - p.sets[QG_ONLINE].parameters];
+        const size_t at = qg_random_below(&random, weights);
+        const double gradient = (double)p.sets[QG_GRADIENT].weights[l][at];
+        float *weight = &p.sets[QG_ONLINE].weights[l][at];
         const float was = *weight, h = 1e-3f;
         *weight = was + h;
-        dropped_q(&p, &p.sets[QG_ONLINE], &learning, q);
-        const double above = squared_errors(&p, q, targets);
+        const double above = dropped_loss(&p, &learning, DRAW, NULL);
         *weight = was - h;
-        dropped_q(&p, &p.sets[QG_ONLINE], &learning, q);
-        const double slope = -(above - squared_errors(&p, q, targets)) / (2 * (double)h);
+        const double slope = -(above - dropped_loss(&p, &learning, DRAW, NULL)) / (2 * (double)h);
         *weight = was;
-        if (fabs(slope - (double)gradient) > 1e-2 * largest)
-            fail_msg("layer %d: slope %g, gradient %g", l + 1, slope, (double)gradient);
+        if (fabs(slope - gradient) > 1e-2 * largest)
+            fail_msg("layer %d: slope %g, gradient %g", l + 1, slope, gradient);
     }
-
-    qg_learning another = learning;
-    another.dropout_draw++;
-    float other[SIZE * 6];
-    dropped_q(&p, &p.sets[QG_ONLINE], &learning, q);
-    dropped_q(&p, &p.sets[QG_ONLINE], &another, other);
+    dropped_loss(&p, &learning, DRAW, q);
+    dropped_loss(&p, &learning, DRAW + 1, other);
     assert_memory_not_equal(q, other, sizeof q);
     qg_engine_destroy(engine);
     qg_engine_destroy(three);
@@ -818,31 +557,6 @@ static void test_dropout(void **state)
 }
 
 /* ---- Extreme numbers ---- */
-
-static void test_terminal(void **state)
-{
-    (void)state;
-    problem p = problem_create(&shapes[4], 5, 6);
-    qg_network *target = &p.sets[QG_TARGET];
-    const int last = p.a.layer_count - 1;
-    memset(p.terminals, 1, 5);
-    float td_errors[3][5];
-    for (int kind = 0; kind < 3; kind++) {
-        for (int n = 0; n < p.a.actions; n++)
-            target->biases[last][n] = kind == 0 ? 0
-                                      : kind == 1
-                                          ? INFINITY /* NaN: not in a file, but to be sure */
-                                          : NAN;
-        qg_engine *engine = engine_for(&p, 5, 1, NULL);
-        must(qg_engine_update(engine, &dqn3, &p.batch, false, NULL, td_errors[kind], &error));
-        qg_engine_destroy(engine);
-    }
-    for (int i = 0; i < 5; i++)
-        assert_true(isfinite(td_errors[0][i]));
-    assert_memory_equal(td_errors[0], td_errors[1], sizeof td_errors[0]);
-    assert_memory_equal(td_errors[0], td_errors[2], sizeof td_errors[0]);
-    problem_free(&p);
-}
 
 /* Weights of 1e-42 (denormal) and 1e12: nothing is flushed to zero, and both instruction sets give
  * the same bits. */
@@ -859,13 +573,13 @@ static void test_magnitudes(void **state)
         to_doubles(&p.sets[QG_ONLINE], r.parameters);
         qg_engine *a = engine_for(&p, 6, 1, NULL), *b = engine_for(&p, 6, 1, "portable");
         float q[18], other[18];
-        must(qg_engine_update(a, &dqn3, &p.batch, true, q, NULL, &error));
-        must(qg_engine_update(b, &dqn3, &p.batch, true, other, NULL, &error));
+        descend(a, &p, &dqn3, 0, q);
+        descend(b, &p, &dqn3, 0, other);
         assert_memory_equal(q, other, sizeof q);
         assert_same(&p, a, b, "magnitudes");
         bool any = false;
         for (int k = 0; k < 6; k++) {
-            const double *expected = reference_forward(&r, &p.batch.states, k);
+            const double *expected = reference_forward(&r, &p.states, k);
             for (int n = 0; n < 3; n++) {
                 any |= q[3 * k + n] != 0;
                 assert_true(fabs((double)q[3 * k + n] - expected[n]) <=
@@ -887,13 +601,12 @@ static void test_no_variance(void **state)
     (void)state;
     const shape s = {"[]", 1, 1, 1, 1, 1, 1, 1};
     problem p = problem_create(&s, 1, 1);
-    const uint8_t one = 1, terminal = 1;
+    const uint8_t one = 1;
     const uint8_t *const screens[] = {&one};
-    const int32_t action = 0;
-    const float reward = 1000; /* and a q-value of 0 */
-    const qg_states states = {1, 1, 1, screens};
-    const qg_batch batch = {states, states, &action, &reward, &terminal};
-    const qg_learning learning = {.learning_rate = 1e-3f, .rms_decay = 0.95f, .rms_epsilon = 0.25f};
+    p.states.screens = screens;
+    p.goals[0] = 1000; /* and a q-value of 0 */
+    const qg_learning learning = {
+        .optimiser = {QG_RMSPROP_CENTRED, .learning_rate = 1e-3f, .rmsprop = {0.95f, 0.25f}}};
     for (int k = 0; k < 2; k++) { /* the weight and the bias */
         p.sets[QG_ONLINE].parameters[k] = 0;
         p.sets[QG_MOMENT1].parameters[k] = 1000;
@@ -903,8 +616,8 @@ static void test_no_variance(void **state)
     for (int i = 0; i < 2; i++) {
         qg_engine *engine = engine_for(&p, 1, 1, names[i]);
         qg_network read;
-        assert_int_equal(qg_network_create(&p.a, &read, &error), QG_OK);
-        must(qg_engine_update(engine, &learning, &batch, false, NULL, NULL, &error));
+        must(qg_network_create(&p.a, &read, &error));
+        descend(engine, &p, &learning, 0, NULL);
         must(qg_engine_read(engine, QG_ONLINE, &read, &error));
         for (int k = 0; k < 2; k++) /* 0.001 * 1000 / sqrt(0.25) */
             assert_true(fabs((double)read.parameters[k] - 2) < 1e-5);
@@ -924,8 +637,7 @@ static void test_parameters(void **state)
         qg_engine *engine = engine_for(&p, 1, 1, NULL);
         const size_t bytes = qg_architecture_parameters(&p.a) * sizeof(float);
         qg_network read;
-        assert_int_equal(qg_network_create(&p.a, &read, &error), QG_OK);
-        assert_true(qg_architecture_equal(&engine->architecture, &p.a));
+        must(qg_network_create(&p.a, &read, &error));
         for (qg_parameter_set set = QG_ONLINE; set < QG_GRADIENT; set++) {
             must(qg_engine_read(engine, set, &read, &error));
             assert_memory_equal(read.parameters, p.sets[set].parameters, bytes);
@@ -939,39 +651,67 @@ static void test_parameters(void **state)
     }
 }
 
+/* The state is the online network, the target where there is one, and what the optimiser keeps; a
+ * new engine is all zeros; and it says how much memory it will take. */
 static void test_create(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"online", "target", "moment1", "moment2"};
+    problem p = problem_create(&shapes[4], 1, 1);
+    size_t before = 0;
+    for (int kind = 0; kind < 3; kind++) { /* it acts; and has a target; and learns */
+        const qg_engine_options options = {.architecture = &p.a,
+                                           .precision = tested->name,
+                                           .max_batch = 4,
+                                           .target = kind >= 1,
+                                           .optimiser =
+                                               kind >= 2 ? QG_RMSPROP_CENTRED : QG_NO_OPTIMISER};
+        qg_engine *engine;
+        size_t bytes = 0;
+        must(qg_engine_bytes(&options, &bytes, &error));
+        assert_true(bytes > before + qg_architecture_parameters(&p.a) * 2);
+        before = bytes;
+        must(qg_engine_create(&options, &engine, &error));
+        assert_true(qg_architecture_equal(&engine->architecture, &p.a));
+        assert_int_equal(engine->slot_count, kind == 2 ? 4 : kind + 1);
+        for (size_t i = 0; i < engine->slot_count; i++) {
+            assert_string_equal(engine->slots[i].name, names[i]);
+            assert_null(engine->slots[i].counter);
+            qg_network_initialise(&p.sets[0], 1);
+            must(qg_engine_read(engine, engine->slots[i].set, &p.sets[0], &error));
+            for (size_t k = 0; k < qg_architecture_parameters(&p.a); k++)
+                assert_true(p.sets[0].parameters[k] == 0);
+        }
+        qg_engine_destroy(engine);
+    }
+    qg_engine_destroy(NULL);
+    problem_free(&p);
+}
+
+static void test_unknown(void **state)
 {
     (void)state;
     qg_architecture a;
     qg_engine *engine;
-    assert_int_equal(qg_architecture_make("[]", 1, 2, 2, 1, 2, &a, &error), QG_OK);
-    qg_engine_options options = {&a, "float31", 1, {1, "portable"}};
+    size_t bytes;
+    must(qg_architecture_make("[]", 1, 2, 2, 1, 2, &a, &error));
+    qg_engine_options options = {.architecture = &a, .precision = "float31", .max_batch = 1};
     assert_int_equal(qg_engine_create(&options, &engine, &error), QG_ERROR_USAGE);
     assert_string_equal(error.message, "precision: there is no 'float31'; allowed: float32");
-    options = (qg_engine_options){&a, NULL, 1, {1, "sse9"}};
+    assert_int_equal(qg_engine_bytes(&options, &bytes, &error), QG_ERROR_USAGE);
+    options.precision = tested->name;
+    options.machine.isa = "sse9";
     assert_int_equal(qg_engine_create(&options, &engine, &error), QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "'sse9'"));
     assert_non_null(strstr(error.message, "portable"));
-    qg_engine_destroy(NULL);
-    must(qg_engine_create(&(qg_engine_options){.architecture = &a, .max_batch = 1}, &engine,
-                          &error));
-    qg_network n;
-    assert_int_equal(qg_network_create(&a, &n, &error), QG_OK);
-    for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
-        qg_network_initialise(&n, 1);
-        must(qg_engine_read(engine, set, &n, &error));
-        for (int k = 0; k < 10; k++)
-            assert_true(n.parameters[k] == 0);
-    }
-    qg_network_free(&n);
-    qg_engine_destroy(engine);
+    assert_int_equal(qg_engine_bytes(&options, &bytes, &error), QG_ERROR_USAGE);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_optimisers),
         cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_threads_and_instruction_sets),
         cmocka_unit_test(test_batches),
@@ -980,11 +720,18 @@ int main(void)
         cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_weight_decay),
         cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_terminal),
         cmocka_unit_test(test_magnitudes),
         cmocka_unit_test(test_no_variance),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_create),
+        cmocka_unit_test(test_unknown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    size_t count;
+    const qg_engine_class *const *classes = qg_engine_classes(&count);
+    int failed = 0;
+    for (size_t i = 0; i < count; i++) {
+        tested = classes[i];
+        failed += cmocka_run_group_tests_name(tested->name, tests, NULL, NULL);
+    }
+    return failed;
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <qgraft/agent.h>
+#include <qgraft/td_learner.h>
 
 #include "agent/policy.h"
 #include "base/file.h"
@@ -243,28 +244,27 @@ static qg_settings small_settings(void)
     return s;
 }
 
-static qg_engine *engine_of(const qg_settings *s, uint64_t seed, int max_batch)
+static qg_td_learner learner_of(const qg_settings *s, uint64_t seed)
 {
     qg_architecture a;
     qg_network n;
-    qg_engine *engine;
-    assert_int_equal(
-        qg_architecture_make(s->network, s->history, SIDE, SIDE, 255, ACTIONS, &a, &error), QG_OK);
-    assert_int_equal(qg_network_create(&a, &n, &error), QG_OK);
-    must(qg_engine_create(&(qg_engine_options){.architecture = &a, .max_batch = max_batch}, &engine,
-                          &error));
+    qg_td_learner learner;
+    must(qg_architecture_make(s->network, s->history, SIDE, SIDE, 255, ACTIONS, &a, &error));
+    must(qg_network_create(&a, &n, &error));
+    must(qg_td_learner_create(&a, s, &(qg_machine){.threads = 1}, &learner, &error));
     qg_network_initialise(&n, seed);
-    must(qg_engine_write(engine, QG_ONLINE, &n, &error));
-    must(qg_engine_copy_to_target(engine, &error));
+    must(qg_engine_write(learner.engine, QG_ONLINE, &n, &error));
+    must(qg_engine_copy_to_target(learner.engine, &error));
     qg_network_free(&n);
-    return engine;
+    return learner;
 }
 
 static void test_evaluation(void **state)
 {
     (void)state;
     const qg_settings s = small_settings();
-    qg_engine *engine = engine_of(&s, 1, 1);
+    qg_td_learner learner = learner_of(&s, 1);
+    qg_engine *const engine = learner.engine;
     const qg_evaluation_options options = {
         .steps = 200, .epsilon = 0.05, .noop_max = 0, .history = 3, .seed = 5};
     qg_evaluation e, again;
@@ -331,7 +331,7 @@ static void test_evaluation(void **state)
     domain = script_open(false, 3, NAN);
     assert_int_equal(qg_evaluate(engine, domain, &options, &e, &error), QG_ERROR_IO);
     qg_domain_close(domain);
-    qg_engine_destroy(engine);
+    qg_td_learner_free(&learner);
 }
 
 /* ---- The trainer, a second time ---- */
@@ -340,7 +340,7 @@ enum { MOST = 4000 };
 
 typedef struct second {
     const qg_settings *s;
-    qg_engine *engine;
+    qg_td_learner learner;
     uint8_t screens[MOST][PIXELS];
     bool ends[MOST];
     int actions[MOST];
@@ -385,12 +385,7 @@ static void second_update(second *t, qg_random *replay)
                             actions,
                             rewards,
                             terminals};
-    const qg_learning learning = {.discount = (float)s->discount,
-                                  .clip_error = (float)s->clip_error,
-                                  .learning_rate = (float)s->learning_rate,
-                                  .rms_decay = (float)s->rms_decay,
-                                  .rms_epsilon = (float)s->rms_epsilon};
-    must(qg_engine_update(t->engine, &learning, &batch, false, NULL, NULL, &error));
+    must(qg_td_learner_update(&t->learner, &batch, 0, NULL, &error));
 }
 
 static int second_choose(second *t, qg_random *policy, int64_t step)
@@ -400,8 +395,8 @@ static int second_choose(second *t, qg_random *policy, int64_t step)
     const uint8_t *screens[QG_MAX_HISTORY];
     float q[ACTIONS];
     state_of(t, t->count - 1, screens);
-    must(qg_engine_forward(t->engine, QG_ONLINE, &(qg_states){1, t->s->history, 1, screens}, q,
-                           &error));
+    must(qg_engine_forward(t->learner.engine, QG_ONLINE, &(qg_states){1, t->s->history, 1, screens},
+                           q, &error));
     return qg_greedy_action(q, ACTIONS, qg_random_uniform(policy));
 }
 
@@ -429,7 +424,7 @@ static void second_train(second *t, uint64_t seed, int64_t steps)
         if (!end) action = second_choose(t, &policy, step);
         if (step > s->learn_start && step % s->update_every == 0) second_update(t, &replay);
         step++;
-        if (step % s->target_every == 0) must(qg_engine_copy_to_target(t->engine, &error));
+        if (step % s->target_every == 0) must(qg_engine_copy_to_target(t->learner.engine, &error));
         if (end) {
             qg_domain_reset(domain, random_noops(t, &noops), screen, &error);
             end = false;
@@ -477,7 +472,7 @@ static void check_order(const qg_settings *settings, int64_t steps)
     script_begin();
     memset(&t, 0, sizeof t);
     t.s = settings;
-    t.engine = engine_of(settings, options.run.seed, settings->minibatch);
+    t.learner = learner_of(settings, options.run.seed);
     second_train(&t, options.run.seed, steps);
     assert_int_equal(play.count, count);
     assert_memory_equal(log, play.log, sizeof *log * (size_t)count);
@@ -487,12 +482,12 @@ static void check_order(const qg_settings *settings, int64_t steps)
     load("run/last.safetensors", &last, &info);
     assert_int_equal(info.step, steps);
     assert_int_equal(qg_network_create(&last.architecture, &ours, &error), QG_OK);
-    must(qg_engine_read(t.engine, QG_ONLINE, &ours, &error));
+    must(qg_engine_read(t.learner.engine, QG_ONLINE, &ours, &error));
     assert_memory_equal(ours.parameters, last.parameters,
                         qg_architecture_parameters(&last.architecture) * sizeof(float));
     qg_network_free(&ours);
     qg_network_free(&last);
-    qg_engine_destroy(t.engine);
+    qg_td_learner_free(&t.learner);
 }
 
 static void test_order(void **state)

@@ -10,17 +10,18 @@ typedef enum qg_work {
     QG_WORK_LOSS,
     QG_WORK_INPUT_GRADIENT,
     QG_WORK_WEIGHT_GRADIENT, /* and that of the biases */
-    QG_WORK_RMSPROP,
+    QG_WORK_OPTIMISER,
     QG_WORKS,
 } qg_work;
 
 /* Seconds, waits at the barriers among them. */
-typedef struct qg_stopwatch {
+struct qg_stopwatch {
     double seconds[QG_WORKS][QG_MAX_LAYERS];
     double lap; /* when the last piece of work ended, by the monotonic clock */
-} qg_stopwatch;
+};
 
-/* From now on the engine adds to *stopwatch (the caller's, zeroed), until NULL is given. */
-void qg_engine_time(qg_engine *engine, qg_stopwatch *stopwatch);
+/* From now on the engine adds to *stopwatch (the caller's, zeroed), until NULL is given. False: it
+ * takes no times. */
+bool qg_engine_time(qg_engine *engine, qg_stopwatch *stopwatch);
 
 #endif

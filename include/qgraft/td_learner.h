@@ -1,0 +1,65 @@
+/* The TD learner: DQN (Mnih et al. 2015, algorithm 1) in DQN 3.0's form, on any engine.
+ *
+ *   target   = r + discount * max_a Q_target(s', a), or r alone where s' is terminal
+ *   td_error = target - Q(s, a), clipped to [-clip_error, clip_error]
+ *
+ * Q(s, a) moves along td_error: the engine descends a loss whose gradient there is -td_error. */
+#ifndef QGRAFT_TD_LEARNER_H
+#define QGRAFT_TD_LEARNER_H
+
+#include <qgraft/engine.h>
+#include <qgraft/settings.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Transitions to learn from. */
+typedef struct qg_batch {
+    qg_states states, next_states;
+    const int32_t *actions;   /* [size] */
+    const float *rewards;     /* [size], as they are to be learned: see qg_learned_reward */
+    const uint8_t *terminals; /* [size] 1: no value behind next_states */
+} qg_batch;
+
+/* A reward as it is learned: clipped to [-1, 1] where the settings say so. */
+float qg_learned_reward(const qg_settings *settings, float reward);
+
+/* How parameters are to learn under `settings`. */
+qg_learning qg_learning_of(const qg_settings *settings);
+
+typedef struct qg_td_learner {
+    qg_engine *engine;
+    qg_learning learning;
+    float discount, clip_error; /* clip_error 0: not clipped */
+    float *values;              /* room: [2][max_batch][actions] */
+    float *targets;             /* room: [max_batch] */
+} qg_td_learner;
+
+/* A learner by `settings`, with an engine of their precision that takes minibatches of their size;
+ * its parameters are zero. The caller frees it. Fails as qg_engine_create. */
+qg_status qg_td_learner_create(const qg_architecture *architecture, const qg_settings *settings,
+                               const qg_machine *machine, qg_td_learner *learner, qg_error *error);
+void qg_td_learner_free(qg_td_learner *learner); /* one of zero bytes is allowed */
+
+/* What an update was made of; the arrays are the caller's, NULL: not wanted. */
+typedef struct qg_td_trace {
+    float *q_values;    /* [size][actions] before the update */
+    float *td_errors;   /* [size] */
+    bool keep_gradient; /* as in qg_descent */
+} qg_td_trace;
+
+/* One update from at most max_batch transitions. `draw`: as in qg_descent. `trace` may be NULL.
+ * Fails as the engine does. */
+qg_status qg_td_learner_update(qg_td_learner *learner, const qg_batch *batch, uint64_t draw,
+                               const qg_td_trace *trace, qg_error *error);
+
+/* Learns nothing: the mean of max_a Q_target(s', a) and of |td_error| on any number of transitions
+ * (DQN 3.0's v_avg and tderr_avg). */
+qg_status qg_td_learner_validate(const qg_td_learner *learner, const qg_batch *batch, double *value,
+                                 double *td_error, qg_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,184 @@
+#include "network/cpu/descent.h"
+
+#include "network/cpu/forward.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+typedef struct descent_job {
+    qg_cpu *cpu;
+    const qg_descent *descent;
+    qg_dropout dropout;
+    int lowest; /* the lowest layer that learns; layer_count: none does */
+} descent_job;
+
+/* ------------------------------------------------------------------------- the optimiser */
+
+static void rmsprop(const qg_cpu *cpu, const qg_optimiser *optimiser, size_t at,
+                    const float *gradient, size_t count)
+{
+    const qg_rmsprop settings = {optimiser->learning_rate, optimiser->rmsprop.decay,
+                                 optimiser->rmsprop.epsilon};
+    cpu->kernels->rmsprop(&settings, cpu->parameters[QG_ONLINE] + at,
+                          cpu->parameters[QG_MOMENT1] + at, cpu->parameters[QG_MOMENT2] + at,
+                          gradient, count);
+}
+
+/* The step of `count` parameters from `at` on; l2: their weight decay. */
+static void apply(const descent_job *job, size_t at, float *gradient, size_t count, float l2)
+{
+    const qg_cpu *cpu = job->cpu;
+    const qg_optimiser *optimiser = &job->descent->learning->optimiser;
+    const float *online = cpu->parameters[QG_ONLINE] + at;
+    for (size_t i = 0; i < count && l2 > 0; i++)
+        gradient[i] = fmaf(-l2, online[i], gradient[i]);
+    if (job->descent->keep_gradient)
+        memcpy(cpu->parameters[QG_GRADIENT] + at, gradient, count * sizeof(float));
+    switch (optimiser->kind) {
+    case QG_RMSPROP_CENTRED:
+        rmsprop(cpu, optimiser, at, gradient, count);
+        break;
+    case QG_NO_OPTIMISER:
+        assert(false);
+    }
+}
+
+/* ------------------------------------------------------------------------- backward */
+
+/* Where weight k of a panel of layer `l` lies in a parameter block. */
+static size_t weights_from(const qg_cpu *cpu, int l, int panel, int k)
+{
+    return cpu->weights_at[l] +
+           ((size_t)panel * (size_t)cpu->plans[l].k_count + (size_t)k) * QG_PANEL;
+}
+
+/* Weight gradients of k tiles [tile0, tile1) and panels [panel0, panel1), followed by their step
+ * while they are in the cache. */
+static void learn_block(const descent_job *job, int l, int member, int tile0, int tile1, int panel0,
+                        int panel1)
+{
+    const qg_cpu *cpu = job->cpu;
+    const qg_plan *plan = &cpu->plans[l];
+    const qg_k_tile *first = &plan->k_tiles[tile0], *last = &plan->k_tiles[tile1 - 1];
+    const size_t count = (size_t)(last->k + last->size - first->k) * QG_PANEL;
+    const int size = job->descent->states.size;
+    float *gradient = qg_cpu_scratch(cpu, member);
+    cpu->kernels->weight_gradient(plan, cpu->activations[l], qg_cpu_windows(cpu, l, 0, size),
+                                  cpu->gradients[l], gradient, size, tile0, tile1, panel0, panel1);
+    qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
+    for (int p = panel0; p < panel1; p++, gradient += count)
+        apply(job, weights_from(cpu, l, p, first->k), gradient, count, job->descent->learning->l2);
+    qg_cpu_lap(cpu, member, QG_WORK_OPTIMISER, l);
+}
+
+/* This member's part of layer `l`: a convolution's at once, since its gradients are sums over all
+ * images; a linear layer's tile by tile for some k. */
+static void learn_weights(const descent_job *job, int l, int member, int members)
+{
+    const qg_cpu *cpu = job->cpu;
+    const qg_plan *plan = &cpu->plans[l];
+    const bool linear = plan->pixels == 1;
+    int begin, end;
+    qg_team_share(plan->k_tile_count, member, members, &begin, &end);
+    const int tiles = linear ? QG_LINEAR_BLOCK / cpu->kernels->rows : end - begin;
+    const int panels = linear ? cpu->kernels->panels : plan->panels;
+    for (int tile = begin; tile < end; tile += tiles) {
+        const int stop = end - tile < tiles ? end : tile + tiles;
+        for (int p = 0; p < plan->panels; p += panels)
+            learn_block(job, l, member, tile, stop, p,
+                        plan->panels - p < panels ? plan->panels : p + panels);
+    }
+}
+
+static void learn_biases(const descent_job *job, int l, int member, int members)
+{
+    const qg_cpu *cpu = job->cpu;
+    const qg_plan *plan = &cpu->plans[l];
+    int begin, end;
+    qg_team_share(plan->panels, member, members, &begin, &end);
+    float *gradient = qg_cpu_scratch(cpu, member);
+    cpu->kernels->bias_gradient(plan, cpu->gradients[l], gradient, job->descent->states.size, begin,
+                                end);
+    apply(job, cpu->biases_at[l] + (size_t)begin * QG_PANEL, gradient + (size_t)begin * QG_PANEL,
+          (size_t)(end - begin) * QG_PANEL, 0);
+    qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
+}
+
+/* The gradient of the layer's inputs becomes the gradient of the outputs below. */
+static void propagate(const descent_job *job, int l, int member, int members)
+{
+    const qg_cpu *cpu = job->cpu;
+    const qg_plan *plan = &cpu->plans[l];
+    const int side = cpu->kernels->panels * QG_PANEL;
+    const int groups = (plan->in_channels + side - 1) / side;
+    int begin, end;
+    qg_team_share(groups * plan->in_rows * plan->in_columns, member, members, &begin, &end);
+    const float scale = 1 / (1 - qg_dropout_of(cpu, &job->dropout, l - 1));
+    cpu->kernels->input_gradient(
+        plan, cpu->gradients[l], cpu->parameters[QG_ONLINE] + cpu->weights_at[l],
+        cpu->activations[l], cpu->gradients[l - 1], scale, job->descent->states.size, begin, end,
+        qg_cpu_scratch(cpu, member));
+}
+
+static void backward_team(const descent_job *job, int member)
+{
+    const qg_cpu *cpu = job->cpu;
+    const int members = qg_team_size(cpu->team);
+    for (int l = cpu->architecture.layer_count - 1; l >= job->lowest; l--) {
+        /* The layer's weights are read before they change. */
+        if (l > job->lowest) {
+            propagate(job, l, member, members);
+            qg_team_barrier(cpu->team);
+            qg_cpu_lap(cpu, member, QG_WORK_INPUT_GRADIENT, l);
+        }
+        if (cpu->frozen[l]) continue;
+        learn_weights(job, l, member, members);
+        learn_biases(job, l, member, members);
+    }
+}
+
+/* ------------------------------------------------------------------------- the step */
+
+/* The gradient at the q-values, from the caller's loss, into the last layer's padded rows. */
+static void take_loss(const descent_job *job)
+{
+    const qg_cpu *cpu = job->cpu;
+    const int last = cpu->architecture.layer_count - 1, size = job->descent->states.size;
+    const size_t actions = (size_t)cpu->architecture.actions, row = cpu->plans[last].grad_image;
+    float *q_values = cpu->loss, *gradient = cpu->loss + (size_t)size * actions;
+    qg_cpu_q_values(cpu, size, q_values);
+    memset(gradient, 0, (size_t)size * actions * sizeof *gradient);
+    job->descent->loss(job->descent->context, size, q_values, gradient);
+    memset(cpu->gradients[last], 0, (size_t)size * row * sizeof(float));
+    for (int i = 0; i < size; i++)
+        memcpy(cpu->gradients[last] + (size_t)i * row, gradient + (size_t)i * actions,
+               actions * sizeof *gradient);
+}
+
+static void run_descent(void *context, int member)
+{
+    const descent_job *job = context;
+    qg_cpu *cpu = job->cpu;
+    qg_cpu_forward_team(cpu, cpu->parameters[QG_ONLINE], &job->descent->states, &job->dropout,
+                        member);
+    if (member == 0) take_loss(job);
+    qg_team_barrier(cpu->team);
+    qg_cpu_lap(cpu, member, QG_WORK_LOSS, 0);
+    backward_team(job, member);
+}
+
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent)
+{
+    const qg_learning *learning = descent->learning;
+    descent_job job = {
+        .cpu = cpu,
+        .descent = descent,
+        .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw}};
+    while (job.lowest < cpu->architecture.layer_count && cpu->frozen[job.lowest])
+        job.lowest++;
+    if (descent->keep_gradient)
+        memset(cpu->parameters[QG_GRADIENT], 0, cpu->parameter_count * sizeof(float));
+    qg_cpu_start_laps(cpu);
+    qg_team_run(cpu->team, run_descent, &job);
+}

@@ -1,0 +1,10 @@
+/* One step of the online network: forward, the caller's loss, backward, and the optimiser, which
+ * takes every piece of the gradient while it is in the cache. */
+#ifndef QG_DESCENT_H
+#define QG_DESCENT_H
+
+#include "network/cpu/cpu.h"
+
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent);
+
+#endif
