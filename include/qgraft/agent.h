@@ -64,7 +64,8 @@ typedef struct qg_train_options {
      * under the seed. Frozen layers never change: checked at the end. */
     const qg_network *initial;
     bool frozen[QG_MAX_LAYERS]; /* by weighted layer, from 0 */
-    const qg_note *notes;       /* for the networks' metadata and run.yaml */
+    const char *choice;   /* of a graft: what was copied into `initial`, for run.yaml (graft.h) */
+    const qg_note *notes; /* for the networks' metadata and run.yaml */
     size_t note_count;
     /* Called a few times a second from the training thread; NULL: not at all. */
     void (*progress)(void *context, const qg_progress *progress);

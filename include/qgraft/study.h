@@ -6,18 +6,15 @@
  *
  *     study.yaml       the study file as it was run
  *     study.json       where it came from, its scale
- *     runs/ID/sSEED/   the run folder of a task, with task.json (its hash, how it went),
- *                      progress.json (now and then from the run) and log.txt (what it printed)
- *                      beside what the run writes
- *     runs/stale/      run folders whose settings have been changed since
+ *     runs/ID/sSEED/   the run folder of a task, with task.yaml (its run file), task.json (its
+ * hash, how it went), progress.json (now and then from the run) and log.txt (what it printed)
+ * beside what the run writes runs/stale/      run folders whose settings have been changed since
  *
  * All strings and arrays belong to the study. */
 #ifndef QGRAFT_STUDY_H
 #define QGRAFT_STUDY_H
 
-#include <qgraft/distillation.h>
-#include <qgraft/graft.h>
-#include <qgraft/settings.h>
+#include <qgraft/run_file.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,8 +36,6 @@ typedef struct qg_study_source {
     char file_game[QG_DOMAIN_NAME]; /* what the files say: "" unknown */
     char file_network[QG_ARCHITECTURE_TEXT];
 } qg_study_source;
-
-typedef enum qg_run_kind { QG_RUN_TRAIN, QG_RUN_GRAFT, QG_RUN_DISTILL } qg_run_kind;
 
 #define QG_SOURCE_NONE   (-1)
 #define QG_SOURCE_RANDOM (-2) /* fresh layers instead of copied ones: a control */
@@ -157,13 +152,17 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
 
 void qg_study_free(qg_study *study); /* NULL is allowed */
 
-/* The arguments of the qgraft command that does the task, without the program's name: "graft",
- * "FOLDER/runs/si/s1/best.safetensors", "--to", ...; --out is among them, --resume and --quiet are
- * not. `folder` NULL: as typed within the study's folder, so that nothing in the results depends on
- * where it lies. *arguments ends with NULL and is freed by qg_arguments_free. QG_ERROR_MEMORY. */
-qg_status qg_task_command(const qg_study *study, int task, const char *folder, char ***arguments,
-                          qg_error *error);
-void qg_arguments_free(char **arguments); /* NULL is allowed */
+#define QG_TASK_NAME (QG_STUDY_NAME + 32) /* bytes of the name of a task, with the NUL */
+
+/* "ID:SEED". */
+void qg_task_name(const qg_study *study, int task, char *text, size_t size);
+
+/* What a run is, for people: "first 2 of si, frozen, to demon_attack". */
+void qg_study_run_title(const qg_study *study, const qg_study_run *run, char *text, size_t size);
+
+/* The run file of a task, for qg_run_file_free. File names in it start from the study's folder, so
+ * that nothing in the results depends on where it lies. QG_ERROR_MEMORY. */
+qg_status qg_task_run_file(const qg_study *study, int task, qg_run_file *file, qg_error *error);
 
 /* ------------------------------------------------------------------- the state of a task */
 
@@ -194,6 +193,91 @@ qg_status qg_study_look(const qg_study *study, const char *folder, qg_task_statu
                         qg_error *error);
 
 const char *qg_task_state_name(qg_task_state state); /* "waiting", ... */
+
+/* -------------------------------------------------------------------------------- running it */
+
+/* What a task takes. */
+typedef struct qg_task_load {
+    double seconds; /* of work that are left */
+    double memory;  /* bytes while it runs */
+    double disk;    /* bytes while it runs, with those that it leaves */
+    double kept;    /* bytes that it leaves */
+} qg_task_load;
+
+/* What there is for the tasks that run at one time. */
+typedef struct qg_study_limits {
+    int jobs;
+    double memory; /* bytes */
+} qg_study_limits;
+
+typedef struct qg_study_forecast {
+    double seconds;      /* until the last task has finished */
+    double memory, disk; /* bytes, at the highest; the disk with what finished tasks left */
+} qg_study_forecast;
+
+/* What goes on, for those who watch. */
+typedef struct qg_study_moment {
+    const qg_study *study;
+    const qg_task_status *statuses; /* [task_count] */
+    double seconds_left;            /* a forecast */
+    const char *waits;              /* why no other task is started although one could; "": none */
+} qg_study_moment;
+
+typedef struct qg_study_options {
+    const char *program;  /* of qgraft, for execv: each run is a process of it */
+    int jobs;             /* runs at once; 0: what this machine's cores and memory allow */
+    const char *only;     /* "ID:SEED": this one task, whose parents are finished; NULL: all */
+    double stall_seconds; /* a run without progress for so long is ended and counts as failed; 0:
+                             half an hour */
+    /* Called when a task has begun or ended, and about once a second with task -1; may be NULL. */
+    void (*watch)(void *context, const qg_study_moment *now, int task);
+    void *context;
+    /* Becomes 1: the runs are asked to end (QG_STOPPED); more: they are killed. May be NULL. */
+    const volatile sig_atomic_t *stop;
+} qg_study_options;
+
+/* What a study will take here, with what its folder holds already. */
+typedef struct qg_study_outlook {
+    qg_task_status *statuses; /* [task_count], as found */
+    qg_task_load *loads;      /* [task_count], of whole tasks; finished ones have no seconds */
+    int only;                 /* the task that is asked for; -1: all */
+    double memory, disk;      /* bytes that the machine has, that are free where the folder is */
+    qg_study_limits limits;
+    qg_study_forecast forecast; /* of what is not finished */
+} qg_study_outlook;
+
+/* Looks at the folder, which need not be there, and at the machine; plays and learns for a fraction
+ * of a second with each game and network that is still to be run. Writes nothing. QG_ERROR_USAGE:
+ * `only` is no task of the study; otherwise as qg_study_look, qg_domain_open and qg_engine_create.
+ * *outlook is for qg_study_outlook_free. */
+qg_status qg_study_foresee(const qg_study *study, const char *folder,
+                           const qg_study_options *options, qg_study_outlook *outlook,
+                           qg_error *error);
+void qg_study_outlook_free(qg_study_outlook *outlook);
+
+/* Whether each task that is not finished fits into the machine by itself; QG_ERROR_USAGE names the
+ * first that does not, by how much, and the way out. */
+qg_status qg_study_check_room(const qg_study *study, const qg_study_outlook *outlook,
+                              qg_error *error);
+
+/* How many tasks are in each state at the end. */
+typedef struct qg_study_result {
+    bool begun; /* false: it was refused before */
+    int tasks[QG_TASK_BLOCKED + 1];
+    int failed; /* in this execution: the first failed task; -1: none */
+} qg_study_result;
+
+/* Runs the study in its folder, which is written as by qg_study_save and locked meanwhile, as
+ * `qgraft run` does: each task that is not finished in a process of its own, as many at once as
+ * fit. A task that was stopped goes on, one that failed is tried again, one at which another
+ * process works is waited for. With `only` the folder is there already and is not locked. QG_OK
+ * also when runs failed: see `result`. QG_STOPPED; QG_ERROR_BUSY: another process runs the study;
+ * QG_ERROR_USAGE: as qg_study_foresee, qg_study_check_room and qg_study_save, or a parent of `only`
+ * is not finished; QG_ERROR_IO: no room on the disk for any task, or the folder cannot be written:
+ * the runs that were begun are waited for. QG_ERROR_MEMORY. */
+qg_status qg_study_execute(const qg_study *study, const char *folder,
+                           const qg_study_options *options, qg_study_result *result,
+                           qg_error *error);
 
 #ifdef __cplusplus
 }

@@ -6,14 +6,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Characters that YAML does not take as they are: line ends and no characters among the long ones.
+ */
+static const char *escape_long(const char *text)
+{
+    static const char *const escaped[][2] = {{"\xe2\x80\xa8", "\\u2028"},
+                                             {"\xe2\x80\xa9", "\\u2029"},
+                                             {"\xef\xbb\xbf", "\\ufeff"},
+                                             {"\xef\xbf\xbe", "\\ufffe"},
+                                             {"\xef\xbf\xbf", "\\uffff"}};
+    for (size_t i = 0; i < sizeof escaped / sizeof *escaped; i++)
+        if (strncmp(text, escaped[i][0], 3) == 0) return escaped[i][1];
+    return NULL;
+}
+
 void qg_yaml_string(FILE *out, const char *text)
 {
     fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') fputc('\\', out);
-        fputc((unsigned char)*text < 0x20 ? '?' : *text, out);
+    while (*text) {
+        const unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
+        const size_t size = qg_text_character(text);
+        const bool c1 = first == 0xc2 && second >= 0x80 && second < 0xa0;
+        const char *const escape = size == 3 ? escape_long(text) : NULL;
+        if (escape)
+            fputs(escape, out);
+        else if (size)
+            fprintf(out, "%s%.*s", first == '"' || first == '\\' ? "\\" : "", (int)size, text);
+        else if (c1 || first < 0x80)
+            fprintf(out, "\\x%02x", c1 ? second : first);
+        else
+            fputc('?', out); /* no UTF-8 */
+        text += size ? size : c1 ? 2 : 1;
     }
     fputc('"', out);
+}
+
+void qg_run_yaml_snapshots(FILE *out, const int64_t *snapshots, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%s%" PRId64 "%s", i ? ", " : "snapshots: [", snapshots[i],
+                i + 1 == count ? "]\n" : "");
 }
 
 qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error)
@@ -47,6 +79,24 @@ static void write_transfer(FILE *out, const qg_train_options *options,
     }
 }
 
+void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t seed,
+                       int64_t steps)
+{
+    if (kind) fprintf(out, "kind: %s\n", kind);
+    if (domain) {
+        fprintf(out, "domain: ");
+        qg_yaml_string(out, domain);
+        fputc('\n', out);
+    }
+    fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", seed, steps);
+}
+
+/* NULL: it begins with parameters that no file can say. */
+static const char *kind_of(const qg_train_options *options)
+{
+    return options->choice ? "graft" : options->initial ? NULL : "train";
+}
+
 qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *domain,
                            const qg_architecture *architecture, const char *isa, bool unchanged,
                            char **text, qg_error *error)
@@ -57,8 +107,9 @@ qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *dom
     if (!out) return qg_fail_memory(error, "run.yaml", 4096);
     fprintf(out, "# One run of qgraft; the same values give the same files.\n");
     fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
-    fprintf(out, "domain: \"%s\"\nseed: %" PRIu64 "\nsteps: %" PRId64 "\n", domain->name,
-            options->run.seed, options->steps);
+    qg_run_yaml_begin(out, kind_of(options), domain->name, options->run.seed, options->steps);
+    if (options->choice) fprintf(out, "choice: %s\n", options->choice);
+    qg_run_yaml_snapshots(out, options->snapshots, options->snapshot_count);
     write_transfer(out, options, architecture, unchanged);
     qg_status status = qg_run_yaml_settings(out, &options->settings, error);
     if (fclose(out) != 0 && !status) status = qg_fail_memory(error, "run.yaml", 4096);
@@ -89,7 +140,8 @@ static const char *find_line(const char *text, const char *line, size_t length, 
 
 static bool is_compared(const char *line)
 {
-    static const char *const others[] = {"#", "instruction_set:", "frozen_unchanged:"};
+    static const char *const others[] = {
+        "#", "instruction_set:", "kind:", "snapshots:", "frozen_unchanged:"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strncmp(line, others[i], strlen(others[i])) == 0) return false;
     return *line != '\n';

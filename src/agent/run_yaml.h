@@ -6,8 +6,16 @@
 
 #include <stdio.h>
 
-/* "text" between quotes, as YAML reads it. */
+/* "text" between quotes, as YAML reads it back to the same bytes (of UTF-8). */
 void qg_yaml_string(FILE *out, const char *text);
+
+/* What a file that describes a run begins with (qgraft/run_file.h); domain NULL, kind NULL: no line
+ * of it. */
+void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t seed,
+                       int64_t steps);
+
+/* The steps whose networks are kept, if there are any: no result depends on them. */
+void qg_run_yaml_snapshots(FILE *out, const int64_t *snapshots, size_t count);
 
 /* The settings as a mapping under "settings:". */
 qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error);

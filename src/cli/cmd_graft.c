@@ -275,14 +275,6 @@ static qg_status resolve(const graft_arguments *a, qg_graft_options *options, ch
     return status;
 }
 
-static qg_status run(void *context, const qg_train_options *train, qg_run_result *result,
-                     qg_error *error)
-{
-    qg_graft_options options = *(const qg_graft_options *)context;
-    options.train = *train;
-    return qg_graft_run(&options, result, error);
-}
-
 int cmd_graft(int argc, char **argv)
 {
     graft_arguments arguments = {0};
@@ -296,5 +288,5 @@ int cmd_graft(int argc, char **argv)
     if (resolve(&arguments, &options, folder, sizeof folder, &error)) return cli_fail(&error);
     if (arguments.train.settings) return train_print_settings(&options.train.settings);
     if (arguments.dry_run) return dry_run(&arguments, &options);
-    return train_run(&arguments.train, &options.train, run, &options);
+    return train_run(&arguments.train, &options.train, train_call_graft, &options);
 }

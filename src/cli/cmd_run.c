@@ -8,10 +8,6 @@
 #include "base/text.h"
 #include "study/slurm.h"
 
-#include <qgraft/settings.h>
-
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -111,12 +107,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 typedef struct run_work {
     qg_study *study;
     char *folder;
-    qg_task_status *statuses; /* [task_count], as found */
-    qg_load *loads;           /* [task_count] */
-    qg_capacity capacity;
-    qg_limits limits;
-    int only;
-    double stall_seconds;
+    qg_study_options options;
 } run_work;
 
 static bool is_folder(const char *path)
@@ -162,7 +153,6 @@ static qg_status parse_stall(const char *text, double *seconds, qg_error *error)
     const size_t length = text ? strlen(text) : 0;
     const char unit = length ? text[length - 1] : 's';
     const bool named = length && strchr("smh", unit) != NULL;
-    *seconds = 1800;
     if (!text) return QG_OK;
     if (length < sizeof number) memcpy(number, text, length - named);
     if (!qg_text_to_real(number, seconds) || *seconds <= 0 || *seconds > 1e6)
@@ -172,90 +162,43 @@ static qg_status parse_stall(const char *text, double *seconds, qg_error *error)
     return QG_OK;
 }
 
-static qg_status find_task(const qg_study *study, const char *text, int *task, qg_error *error)
-{
-    char name[STUDY_TASK_NAME];
-    *task = -1;
-    for (int t = 0; text && t < study->task_count; t++) {
-        study_name_task(study, t, name, sizeof name);
-        if (strcmp(name, text) == 0) *task = t;
-    }
-    if (!text || *task >= 0) return QG_OK;
-    return qg_fail(error, QG_ERROR_USAGE,
-                   "--only: '%.80s' is no run of the study with its seed (ID:SEED)", text);
-}
-
 static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
 {
     int64_t threads = w->study->threads, jobs = 0;
-    qg_status status = find_task(w->study, a->only, &w->only, error);
-    if (!status) status = parse_stall(a->stall, &w->stall_seconds, error);
+    qg_status status = parse_stall(a->stall, &w->options.stall_seconds, error);
     if (!status && a->threads)
         status = qg_parse_count("--threads", a->threads, 1, 256, &threads, error);
     if (!status && a->jobs) status = qg_parse_count("--jobs", a->jobs, 1, 4096, &jobs, error);
-    if (status) return status;
     w->study->threads = (int)threads;
-    qg_capacity capacity;
-    qg_capacity_look(w->folder, &capacity);
-    w->capacity = capacity;
-    const int most = capacity.cores / (int)threads;
-    w->limits.jobs = jobs ? (int)jobs : most > 1 ? most : 1;
-    w->limits.memory = jobs ? INFINITY : capacity.memory;
-    return QG_OK;
-}
-
-static qg_status weigh(run_work *w, qg_error *error)
-{
-    const size_t count = (size_t)w->study->task_count + 1;
-    w->statuses = calloc(count, sizeof *w->statuses);
-    w->loads = calloc(count, sizeof *w->loads);
-    if (!w->statuses || !w->loads)
-        return qg_fail_memory(error, "a study's tasks", count * sizeof *w->statuses);
-    qg_status status = qg_study_look(w->study, w->folder, w->statuses, error);
-    const qg_task_status *measured = w->only < 0 ? w->statuses : NULL; /* one needs no forecast */
-    return status ? status : qg_study_estimate(w->study, measured, w->loads, error);
+    w->options.jobs = (int)jobs;
+    w->options.only = a->only;
+    w->options.program = "/proc/self/exe"; /* also when it is replaced */
+    return status;
 }
 
 /* ------------------------------------------------------------------------------------- work */
 
-/* What is still to be done, as a schedule sees it. */
-static qg_status forecast(const run_work *w, qg_forecast *result, qg_error *error)
-{
-    const size_t count = (size_t)w->study->task_count + 1;
-    qg_task_state *states = calloc(count, sizeof *states);
-    if (!states) return qg_fail_memory(error, "a forecast", count * sizeof *states);
-    for (int t = 0; t < w->study->task_count; t++)
-        states[t] = w->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
-    const qg_status status =
-        qg_schedule_forecast(w->study, states, w->loads, &w->limits, result, error);
-    free(states);
-    return status;
-}
-
 static int plan(const run_arguments *a, const run_work *w)
 {
     qg_error error;
-    study_plan p = {.study = w->study,
-                    .folder = w->folder,
-                    .statuses = w->statuses,
-                    .loads = w->loads,
-                    .limits = w->limits};
-    if (forecast(w, &p.forecast, &error)) return cli_fail(&error);
-    const int code = study_plan_print(&p, a->json);
-    if (qg_study_fits(w->study, w->statuses, w->loads, &w->capacity, &error))
+    qg_study_outlook outlook;
+    if (qg_study_foresee(w->study, w->folder, &w->options, &outlook, &error))
         return cli_fail(&error);
+    int code = study_plan_print(w->study, w->folder, &outlook, a->json);
+    if (qg_study_check_room(w->study, &outlook, &error)) code = cli_fail(&error);
+    qg_study_outlook_free(&outlook);
     return code;
 }
 
-static void print_end(const run_work *w, const qg_execute_result *result)
+static void print_end(const run_work *w, const qg_study_result *result)
 {
     study_totals totals = {0};
-    char text[160], name[STUDY_TASK_NAME];
+    char text[160], name[QG_TASK_NAME];
     memcpy(totals.tasks, result->tasks, sizeof totals.tasks);
     study_format_totals(&totals, text, sizeof text);
     fprintf(stderr, "%s: %s", w->folder, text);
     if (result->failed >= 0) {
-        study_name_task(w->study, result->failed, name, sizeof name);
+        qg_task_name(w->study, result->failed, name, sizeof name);
         fprintf(stderr, " (%s first: see %s/%s/log.txt)", name, w->folder,
                 w->study->tasks[result->failed].folder);
     }
@@ -266,16 +209,21 @@ static void print_end(const run_work *w, const qg_execute_result *result)
 static int print_result(const run_work *w)
 {
     qg_error error;
-    if (qg_study_look(w->study, w->folder, w->statuses, &error)) return cli_fail(&error);
-    return cli_print_json(study_to_json(w->study, w->folder, w->statuses));
+    qg_task_status *statuses = calloc((size_t)w->study->task_count + 1, sizeof *statuses);
+    qg_status status = statuses ? qg_study_look(w->study, w->folder, statuses, &error)
+                                : qg_fail_memory(&error, "a study's tasks", sizeof *statuses);
+    const int code =
+        status ? cli_fail(&error) : cli_print_json(study_to_json(w->study, w->folder, statuses));
+    free(statuses);
+    return code;
 }
 
-static int exit_code(const run_work *w, const qg_execute_result *result, qg_status status,
+static int exit_code(const run_work *w, const qg_study_result *result, qg_status status,
                      const qg_error *error)
 {
     if (status && status != QG_STOPPED) return cli_fail(error);
     if (result->tasks[QG_TASK_FAILED]) return 1;
-    if (w->only >= 0) /* what the others are at is not its business */
+    if (w->options.only) /* what the others are at is not its business */
         return status ? 130 : 0;
     return result->tasks[QG_TASK_FINISHED] == w->study->task_count ? 0 : 130;
 }
@@ -307,48 +255,38 @@ static void make_absolute(const char *variable)
     free(place);
 }
 
-static int execute(const run_arguments *a, const run_work *w)
+static int execute(const run_arguments *a, run_work *w)
 {
     study_live live = {.quiet = a->quiet,
                        .rows = calloc((size_t)w->study->task_count + 1, sizeof *live.rows)};
     qg_error error;
+    qg_study_result result;
     if (!live.rows) {
         qg_fail_memory(&error, "a table", sizeof *live.rows);
         return cli_fail(&error);
     }
-    const qg_execute_options options = {.program = "/proc/self/exe", /* also when it is replaced */
-                                        .loads = w->loads,
-                                        .limits = w->limits,
-                                        .only = w->only,
-                                        .stall_seconds = w->stall_seconds,
-                                        .watch = study_live_show,
-                                        .context = &live,
-                                        .stop = &interrupts};
-    qg_execute_result result;
+    w->options.watch = study_live_show;
+    w->options.context = &live;
+    w->options.stop = &interrupts;
     make_absolute("QGRAFT_ATARI");
     catch_interrupts();
-    const qg_status status = qg_study_execute(w->study, w->folder, &options, &result, &error);
+    const qg_status status = qg_study_execute(w->study, w->folder, &w->options, &result, &error);
     study_live_end(&live);
     free(live.rows);
-    if (!a->quiet && w->only < 0) print_end(w, &result);
+    if (!a->quiet && !a->only && result.begun) print_end(w, &result);
     const int code = exit_code(w, &result, status, &error);
-    if (a->json && print_result(w)) return 1;
+    if (a->json && result.begun && print_result(w)) return 1;
     return code;
 }
 
 static int run(const run_arguments *a, run_work *w)
 {
     qg_error error;
-    qg_lock lock = {-1};
     qg_status status = open_study(a, w, &error);
     if (!status) status = resolve(a, w, &error);
-    if (!status) status = weigh(w, &error);
     if (status) return cli_fail(&error);
     if (a->plan) return plan(a, w);
-    status = qg_study_fits(w->study, w->statuses, w->loads, &w->capacity, &error);
-    if (!status && w->only < 0) status = qg_study_hold(w->study, w->folder, &lock, &error);
-    const int code = status ? cli_fail(&error) : execute(a, w);
-    qg_unlock_folder(&lock);
+    const int code = execute(a, w);
     if (code == 130 && a->requeue && qg_slurm_requeue(&error)) return cli_fail(&error);
     return code;
 }
@@ -362,7 +300,5 @@ int cmd_run(int argc, char **argv)
     const int code = run(&arguments, &work);
     qg_study_free(work.study);
     free(work.folder);
-    free(work.statuses);
-    free(work.loads);
     return code;
 }

@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "study/estimate.h"
-#include "study/executor.h"
+#include "study/study_folder.h"
 #include "study/lost_networks.h"
 #include "study/slurm.h"
 
@@ -147,7 +147,7 @@ static int print_calls(const qg_slurm_plan *plan)
             qg_fail_memory(&error, "a command", 4096);
             return cli_fail(&error);
         }
-        qg_arguments_free(arguments);
+        qg_slurm_free_words(arguments);
     }
     return 0;
 }
@@ -186,7 +186,7 @@ typedef struct submission {
     char *folder;
     char program[PATH_MAX];
     qg_task_status *statuses; /* [task_count] */
-    qg_load *loads;           /* [task_count] */
+    qg_task_load *loads;           /* [task_count] */
     qg_slurm_plan plan;
 } submission;
 

@@ -23,6 +23,7 @@ static const command commands[] = {
     {"train", cmd_train, "Agents", "train a deep Q-network on a game"},
     {"graft", cmd_graft, NULL, "copy layers of a trained network into a new one and train it"},
     {"distill", cmd_distill, NULL, "teach a fresh network to act as trained ones do"},
+    {"perform", cmd_perform, NULL, "do the run that a file describes, or go on with it"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
     {"run", cmd_run, "Studies", "run a study: many runs with several seeds, from one file"},

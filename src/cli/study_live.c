@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* "3 finished, 2 running; 52100 steps/s; ETA 3:10" */
-static void format_summary(const qg_execution *now, char *text, size_t size)
+static void format_summary(const qg_study_moment *now, char *text, size_t size)
 {
     study_totals totals;
     char states[160], eta[32];
@@ -24,11 +24,11 @@ static void format_summary(const qg_execution *now, char *text, size_t size)
 
 /* ------------------------------------------------------------------------------ plain lines */
 
-static void print_change(const qg_execution *now, int task)
+static void print_change(const qg_study_moment *now, int task)
 {
     const qg_task_status *s = &now->statuses[task];
-    char name[STUDY_TASK_NAME], duration[32];
-    study_name_task(now->study, task, name, sizeof name);
+    char name[QG_TASK_NAME], duration[32];
+    qg_task_name(now->study, task, name, sizeof name);
     cli_format_duration(s->seconds, duration);
     if (s->state == QG_TASK_RUNNING)
         fprintf(stderr, s->step > 0 ? "%s goes on\n" : "%s started\n", name);
@@ -39,7 +39,7 @@ static void print_change(const qg_execution *now, int task)
                 *s->message ? s->message : duration);
 }
 
-static void print_lines(study_live *live, const qg_execution *now, int task)
+static void print_lines(study_live *live, const qg_study_moment *now, int task)
 {
     char summary[640];
     if (task >= 0) print_change(now, task);
@@ -82,7 +82,7 @@ static bool is_of_interest(const qg_task_status *s)
     return s->state != QG_TASK_FINISHED && s->state != QG_TASK_BLOCKED;
 }
 
-static void draw(study_live *live, const qg_execution *now)
+static void draw(study_live *live, const qg_study_moment *now)
 {
     struct winsize size = {0};
     ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
@@ -94,7 +94,7 @@ static void draw(study_live *live, const qg_execution *now)
     size_t shown = 0, longest = 8;
     while (shown < rows.count && (int)shown < height - 3 &&
            is_of_interest(&now->statuses[rows.tasks[shown]])) {
-        study_name_task(now->study, rows.tasks[shown++], text, sizeof text);
+        qg_task_name(now->study, rows.tasks[shown++], text, sizeof text);
         longest = strlen(text) > longest ? strlen(text) : longest;
     }
     if (live->lines) fprintf(stderr, "\033[%dA\r", live->lines);
@@ -107,7 +107,7 @@ static void draw(study_live *live, const qg_execution *now)
     fflush(stderr);
 }
 
-void study_live_show(void *context, const qg_execution *now, int task)
+void study_live_show(void *context, const qg_study_moment *now, int task)
 {
     study_live *live = context;
     if (live->quiet) return;

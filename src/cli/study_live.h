@@ -3,7 +3,7 @@
 #ifndef QG_STUDY_LIVE_H
 #define QG_STUDY_LIVE_H
 
-#include "study/executor.h"
+#include <qgraft/study.h>
 
 typedef struct study_live {
     bool quiet;
@@ -12,8 +12,8 @@ typedef struct study_live {
     int *rows;    /* [task_count], room for the table's */
 } study_live;
 
-/* For qg_execute_options.watch; `context` is a study_live. */
-void study_live_show(void *context, const qg_execution *now, int task);
+/* For qg_study_options.watch; `context` is a study_live. */
+void study_live_show(void *context, const qg_study_moment *now, int task);
 
 /* Removes the table; what is printed next stands in its place. */
 void study_live_end(study_live *live);

@@ -6,6 +6,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+typedef struct study_plan {
+    const qg_study *study;
+    const char *folder;
+    const qg_study_outlook *outlook;
+} study_plan;
+
 static void format_bytes(double bytes, char *text, size_t size)
 {
     if (bytes >= 1e9)
@@ -20,23 +26,6 @@ static int first_task(const qg_study *study, int run)
     while (t < study->task_count && study->tasks[t].run != run)
         t++;
     return t < study->task_count ? t : -1;
-}
-
-/* ----------------------------------------------------------------------------- what a run is */
-
-static void describe(const qg_study *study, const qg_study_run *run, char *text, size_t size)
-{
-    char layers[QG_GRAFT_CHOICE_TEXT];
-    if (run->kind == QG_RUN_TRAIN)
-        snprintf(text, size, "train %s", run->game);
-    else if (run->kind == QG_RUN_GRAFT) {
-        qg_graft_choice_label(&run->choice, layers);
-        snprintf(text, size, "%s of %s%s to %s", layers,
-                 run->source >= 0 ? study->sources[run->source].name : "a random network",
-                 run->choice.frozen ? ", frozen," : "", run->game);
-    } else
-        snprintf(text, size, "distill %s%s at %s", study->sources[run->teachers[0]].name,
-                 run->teacher_count > 1 ? " and others" : "", run->temperature);
 }
 
 /* The runs that make the networks that a run begins from. */
@@ -54,7 +43,8 @@ static int count_finished(const study_plan *plan, int run)
 {
     int finished = 0;
     for (int t = 0; t < plan->study->task_count; t++)
-        finished += plan->study->tasks[t].run == run && plan->statuses[t].state == QG_TASK_FINISHED;
+        finished += plan->study->tasks[t].run == run &&
+                    plan->outlook->statuses[t].state == QG_TASK_FINISHED;
     return finished;
 }
 
@@ -69,14 +59,14 @@ static void cell(const void *context, size_t row, size_t column, char *text, siz
     const study_plan *plan = context;
     const qg_study_run *run = &plan->study->runs[row];
     const int task = first_task(plan->study, (int)row);
-    const qg_load *load = &plan->loads[task < 0 ? 0 : task];
+    const qg_task_load *load = &plan->outlook->loads[task < 0 ? 0 : task];
     char duration[32];
     switch (column) {
     case 0:
         snprintf(text, size, "%s", run->id);
         break;
     case 1:
-        describe(plan->study, run, text, size);
+        qg_study_run_title(plan->study, run, text, size);
         break;
     case 2:
         snprintf(text, size, "%d", run->seed_count);
@@ -108,15 +98,15 @@ static int print_table(const study_plan *plan)
     char duration[32], memory[32], disk[32];
     cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)plan->study->run_count, cell,
                     plan);
-    cli_format_duration(plan->forecast.seconds, duration);
-    format_bytes(plan->forecast.memory, memory, sizeof memory);
-    format_bytes(plan->forecast.disk, disk, sizeof disk);
+    cli_format_duration(plan->outlook->forecast.seconds, duration);
+    format_bytes(plan->outlook->forecast.memory, memory, sizeof memory);
+    format_bytes(plan->outlook->forecast.disk, disk, sizeof disk);
     int finished = 0;
     for (int t = 0; t < plan->study->task_count; t++)
-        finished += plan->statuses[t].state == QG_TASK_FINISHED;
+        finished += plan->outlook->statuses[t].state == QG_TASK_FINISHED;
     printf("%d runs with their seeds, %d finished; at most %d at once: about %s, %s of memory, %s "
            "of disk\n",
-           plan->study->task_count, finished, plan->limits.jobs, duration, memory, disk);
+           plan->study->task_count, finished, plan->outlook->limits.jobs, duration, memory, disk);
     printf("folder: ");
     cli_print_safe(plan->folder);
     putchar('\n');
@@ -125,17 +115,18 @@ static int print_table(const study_plan *plan)
 
 /* ------------------------------------------------------------------------------------- JSON */
 
-static json_t *arguments_to_json(const study_plan *plan, int task)
+/* The task's run file; NULL: no memory. */
+static json_t *file_to_json(const study_plan *plan, int task)
 {
-    char **arguments;
+    qg_run_file file;
     qg_error error;
-    if (qg_task_command(plan->study, task, plan->folder, &arguments, &error)) return NULL;
-    json_t *words = json_array();
-    json_array_append_new(words, json_string("qgraft"));
-    for (char **word = arguments; *word; word++)
-        json_array_append_new(words, json_string(*word));
-    qg_arguments_free(arguments);
-    return words;
+    char *text = NULL;
+    if (qg_task_run_file(plan->study, task, &file, &error)) return NULL;
+    qg_run_file_format(&file, &text, &error);
+    qg_run_file_free(&file);
+    json_t *json = text ? json_string(text) : NULL;
+    free(text);
+    return json;
 }
 
 static json_t *task_to_json(const study_plan *plan, int task)
@@ -143,24 +134,24 @@ static json_t *task_to_json(const study_plan *plan, int task)
     const qg_study_task *t = &plan->study->tasks[task];
     json_t *parents = json_array();
     for (int p = 0; p < t->parent_count; p++) {
-        char name[STUDY_TASK_NAME];
-        study_name_task(plan->study, t->parents[p], name, sizeof name);
+        char name[QG_TASK_NAME];
+        qg_task_name(plan->study, t->parents[p], name, sizeof name);
         json_array_append_new(parents, json_string(name));
     }
     return json_pack("{s:I, s:s, s:s, s:s, s:o, s:o}", "seed", (json_int_t)t->seed, "state",
-                     qg_task_state_name(plan->statuses[task].state), "folder", t->folder, "hash",
-                     t->hash, "after", parents, "command", arguments_to_json(plan, task));
+                     qg_task_state_name(plan->outlook->statuses[task].state), "folder", t->folder,
+                     "hash", t->hash, "after", parents, "run_file", file_to_json(plan, task));
 }
 
 static json_t *run_to_json(const study_plan *plan, int run)
 {
     const qg_study_run *r = &plan->study->runs[run];
-    const qg_load *load = &plan->loads[first_task(plan->study, run)];
+    const qg_task_load *load = &plan->outlook->loads[first_task(plan->study, run)];
     char what[256];
     json_t *tasks = json_array();
     for (int t = 0; t < plan->study->task_count; t++)
         if (plan->study->tasks[t].run == run) json_array_append_new(tasks, task_to_json(plan, t));
-    describe(plan->study, r, what, sizeof what);
+    qg_study_run_title(plan->study, r, what, sizeof what);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:o}", "run", r->id, "what", what,
                      "game", r->game, "group", r->group, "steps", (json_int_t)r->steps, "seconds",
                      load->seconds, "memory", load->memory, "disk", load->disk, "tasks", tasks);
@@ -171,15 +162,17 @@ static int print_json(const study_plan *plan)
     json_t *runs = json_array();
     for (int r = 0; r < plan->study->run_count; r++)
         if (first_task(plan->study, r) >= 0) json_array_append_new(runs, run_to_json(plan, r));
-    const qg_forecast *f = &plan->forecast;
+    const qg_study_forecast *f = &plan->outlook->forecast;
     return cli_print_json(json_pack("{s:s, s:s, s:f, s:i, s:i, s:f, s:f, s:f, s:o}", "study",
                                     plan->study->name, "folder", plan->folder, "scale",
-                                    plan->study->scale, "jobs", plan->limits.jobs, "threads",
-                                    plan->study->threads, "seconds", f->seconds, "memory",
-                                    f->memory, "disk", f->disk, "runs", runs));
+                                    plan->study->scale, "jobs", plan->outlook->limits.jobs,
+                                    "threads", plan->study->threads, "seconds", f->seconds,
+                                    "memory", f->memory, "disk", f->disk, "runs", runs));
 }
 
-int study_plan_print(const study_plan *plan, bool json)
+int study_plan_print(const qg_study *study, const char *folder, const qg_study_outlook *outlook,
+                     bool json)
 {
-    return json ? print_json(plan) : print_table(plan);
+    const study_plan plan = {study, folder, outlook};
+    return json ? print_json(&plan) : print_table(&plan);
 }

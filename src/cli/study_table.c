@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void study_name_task(const qg_study *study, int task, char *text, size_t size)
-{
-    const qg_study_task *t = &study->tasks[task];
-    snprintf(text, size, "%s:%" PRIu64, study->runs[t->run].id, t->seed);
-}
-
 /* ---------------------------------------------------------------------------------- table */
 
 void study_sort_rows(study_rows *rows)
@@ -45,7 +39,7 @@ void study_cell(const void *context, size_t row, size_t column, char *text, size
     char duration[32];
     text[0] = 0;
     if (column == 0)
-        study_name_task(rows->study, task, text, size);
+        qg_task_name(rows->study, task, text, size);
     else if (column == 1)
         snprintf(text, size, "%s", state_text(s));
     else if (column == 2 && s->state == QG_TASK_FINISHED)

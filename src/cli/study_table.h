@@ -6,10 +6,7 @@
 
 #include <qgraft/study.h>
 
-enum { STUDY_TASK_NAME = QG_STUDY_NAME + 32, STUDY_COLUMNS = 8 };
-
-/* "ID:SEED". */
-void study_name_task(const qg_study *study, int task, char *text, size_t size);
+enum { STUDY_COLUMNS = 8 };
 
 /* Rows of the table: all tasks, or some of them. */
 typedef struct study_rows {

@@ -226,6 +226,14 @@ static void print_summary(const qg_train_options *options, const qg_run_result *
         fprintf(stderr, "%" PRId64 " steps in %.0f s\n", result->step, result->seconds);
 }
 
+qg_status train_call_graft(void *context, const qg_train_options *train, qg_run_result *result,
+                           qg_error *error)
+{
+    qg_graft_options options = *(const qg_graft_options *)context;
+    options.train = *train;
+    return qg_graft_run(&options, result, error);
+}
+
 int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,
               void *context)
 {

@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 
-#include <qgraft/agent.h>
+#include <qgraft/graft.h>
 
 /* Options without a letter; a command's own begin at OPTION_TRAIN_END. */
 enum {
@@ -58,6 +58,9 @@ int train_print_settings(const qg_settings *settings);
 /* What trains: qg_train, with options of its own in `context`. */
 typedef qg_status train_call(void *context, const qg_train_options *options, qg_run_result *result,
                              qg_error *error);
+
+/* The call that grafts before: `context` is a qg_graft_options, whose `train` is passed over. */
+train_call train_call_graft;
 
 /* Trains with progress and prints the result; the exit code. `call` NULL: by qg_train itself. */
 int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,

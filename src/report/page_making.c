@@ -218,39 +218,15 @@ static void put_tasks(FILE *out, const qg_results *r)
 
 /* --------------------------------------------------------------------------------- commands */
 
-/* An argument as a shell reads it. */
-static void put_argument(FILE *out, const char *argument)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_./:=,+@%";
-    if (*argument && argument[strspn(argument, plain)] == '\0') {
-        qg_html_print(out, " %s", argument);
-        return;
-    }
-    fputs(" &#39;", out);
-    for (; *argument; argument++)
-        if (*argument == '\'')
-            fputs("&#39;\\&#39;&#39;", out);
-        else
-            qg_html_text(out, (const char[2]){*argument});
-    fputs("&#39;", out);
-}
-
+/* What a task's run file does again, the same files: typed in the study's folder. */
 static void put_commands(FILE *out, const qg_results *r)
 {
-    fputs("<details><summary>Commands, one a run</summary>\n<pre>", out);
+    fputs("<details><summary>Each run once more, typed in the study&#39;s folder</summary>\n<pre>",
+          out);
     for (int t = 0; t < r->study->task_count; t++) {
-        char **arguments = NULL;
-        qg_error error;
-        if (qg_task_command(r->study, t, r->folder, &arguments, &error) != QG_OK) {
-            qg_html_print(out, "# %s: %s\n", r->study->tasks[t].folder, error.message);
-            continue;
-        }
-        fputs("qgraft", out);
-        for (char **argument = arguments; *argument; argument++)
-            put_argument(out, *argument);
-        fputs("\n", out);
-        qg_arguments_free(arguments);
+        const char *const folder = r->study->tasks[t].folder; /* of plain letters */
+        qg_html_print(out, "qgraft perform %s/task.yaml --out again%s\n", folder,
+                      strchr(folder, '/'));
     }
     fputs("</pre></details>\n", out);
 }

@@ -18,12 +18,7 @@ void qg_capacity_look(const char *folder, qg_capacity *capacity);
  * measured: their games are played and their networks learn for a fraction of a second; others get
  * 0 seconds. NULL: nothing is measured, seconds are steps, which are good for an order only. Fails
  * as qg_domain_open and qg_engine_create do. */
-qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuses, qg_load *loads,
-                            qg_error *error);
-
-/* Whether each task that is not finished fits into the machine by itself; QG_ERROR_USAGE names the
- * first that does not, by how much, and the way out. */
-qg_status qg_study_fits(const qg_study *study, const qg_task_status *statuses, const qg_load *loads,
-                        const qg_capacity *capacity, qg_error *error);
+qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuses,
+                            qg_task_load *loads, qg_error *error);
 
 #endif

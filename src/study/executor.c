@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "study/lost_networks.h"
 #include "study/process.h"
+#include "study/schedule.h"
+#include "study/task_file.h"
 #include "study/task_folder.h"
 
 #include <dirent.h>
@@ -34,11 +36,12 @@ typedef struct worker {
 typedef struct executor {
     const qg_study *study;
     const char *folder;
-    const qg_execute_options *options;
+    const qg_study_options *options;
+    const qg_study_outlook *outlook;
     qg_task_state *states;    /* of the schedule; the below are for people */
     qg_task_status *seen;     /* what the folder said last */
     qg_task_status *statuses; /* the same with what this execution knows better */
-    qg_load *left;            /* what is left of each task's load, for the forecast */
+    qg_task_load *left;       /* what is left of each task's load, for the forecast */
     double *urgency;
     bool *anew;      /* begins anew: a network that another task begins from is not there */
     worker *workers; /* [task_count], the first `running` */
@@ -47,12 +50,6 @@ typedef struct executor {
     char waits[512];
     qg_error problem; /* of the executor itself: nothing more is started */
 } executor;
-
-static void name_task(const qg_study *study, int task, char *text, size_t size)
-{
-    snprintf(text, size, "%s:%" PRIu64, study->runs[study->tasks[task].run].id,
-             study->tasks[task].seed);
-}
 
 static bool is_stopping(const executor *e)
 {
@@ -83,10 +80,10 @@ static void weigh(executor *e)
         const qg_task_status *s = &e->statuses[t];
         double done = s->steps > 0 ? fmin(1, (double)s->step / (double)s->steps) : 0;
         if (e->states[t] == QG_TASK_FINISHED) done = 1;
-        e->left[t] = e->options->loads[t];
+        e->left[t] = e->outlook->loads[t];
         e->left[t].seconds *= 1 - done;
-        if (done < 0.02 || e->options->loads[t].seconds <= 0) continue; /* too early to tell */
-        foreseen += done * e->options->loads[t].seconds;
+        if (done < 0.02 || e->outlook->loads[t].seconds <= 0) continue; /* too early to tell */
+        foreseen += done * e->outlook->loads[t].seconds;
         taken += s->seconds;
     }
     for (int t = 0; t < e->study->task_count && foreseen > 0 && taken > 0; t++)
@@ -136,13 +133,13 @@ static qg_status look(executor *e, bool begin, qg_error *error)
 
 static void tell(executor *e, int task)
 {
-    const qg_execute_options *o = e->options;
-    qg_execution now = {.study = e->study, .statuses = e->statuses, .waits = e->waits};
-    qg_forecast forecast;
+    const qg_study_options *o = e->options;
+    qg_study_moment now = {.study = e->study, .statuses = e->statuses, .waits = e->waits};
+    qg_study_forecast forecast;
     qg_error ignored;
     if (!o->watch) return;
     now.seconds_left =
-        qg_schedule_forecast(e->study, e->states, e->left, &o->limits, &forecast, &ignored)
+        qg_schedule_forecast(e->study, e->states, e->left, &e->outlook->limits, &forecast, &ignored)
             ? NAN
             : forecast.seconds;
     o->watch(o->context, &now, task);
@@ -171,7 +168,7 @@ static double folder_bytes(const executor *e, int task)
 /* Bytes that a task will still write. */
 static double bytes_to_come(const executor *e, int task)
 {
-    return fmax(0, e->options->loads[task].disk - folder_bytes(e, task));
+    return fmax(0, e->outlook->loads[task].disk - folder_bytes(e, task));
 }
 
 /* Whether the disk has room for a task beside what the running ones will still write. */
@@ -185,8 +182,8 @@ static bool has_room(executor *e, int task)
         needed += bytes_to_come(e, e->workers[w].task);
     e->waits[0] = 0;
     if (needed <= room) return true;
-    char name[QG_STUDY_NAME + 32];
-    name_task(e->study, task, name, sizeof name);
+    char name[QG_TASK_NAME];
+    qg_task_name(e->study, task, name, sizeof name);
     snprintf(e->waits, sizeof e->waits,
              "%s: the disk has %.2f GB left, %s%s needs %.2f GB: make room, then the same command "
              "goes on",
@@ -210,33 +207,6 @@ static void note(executor *e, int task, qg_task_state state, double seconds, con
         e->problem = problem;
 }
 
-/* The command of a task, from within the study's folder, with what a supervised run gets in
- * addition; the program's name first. */
-static qg_status make_command(executor *e, int task, char ***command, qg_error *error)
-{
-    char **arguments, threads[16], sign[QG_STUDY_NAME + 64];
-    const qg_status status = qg_task_command(e->study, task, NULL, &arguments, error);
-    if (status) return status;
-    snprintf(sign, sizeof sign, "%s/progress.json", e->study->tasks[task].folder);
-    snprintf(threads, sizeof threads, "%d", e->study->threads);
-    const char *const more[] = {"--resume", "--quiet", "--progress-file", sign, "--threads",
-                                threads,    NULL};
-    size_t count = 0;
-    while (arguments[count])
-        count++;
-    char **all = calloc(count + sizeof more / sizeof *more + 1, sizeof *all);
-    bool good = all && (all[0] = strdup("qgraft"));
-    for (size_t i = 0; i < count && good; i++)
-        good = (all[1 + i] = strdup(arguments[i])) != NULL;
-    for (size_t i = 0; more[i] && good; i++)
-        good = (all[1 + count + i] = strdup(more[i])) != NULL;
-    qg_arguments_free(arguments);
-    *command = all;
-    if (good) return QG_OK;
-    qg_arguments_free(all);
-    return qg_fail_memory(error, "a command", count * sizeof *all);
-}
-
 /* Makes the folder of a task ready and becomes the one that watches over its run. */
 static qg_status open_process(executor *e, int task, qg_process *process, qg_error *error)
 {
@@ -247,13 +217,19 @@ static qg_status open_process(executor *e, int task, qg_process *process, qg_err
                                  qg_task_path(e->study, task, e->folder, "progress.json"), error);
 }
 
+/* The program on the task's run file, from within the study's folder. */
 static qg_status start_process(executor *e, int task, qg_process *process, qg_error *error)
 {
-    char **command = NULL;
-    const qg_status status = make_command(e, task, &command, error);
+    const char *const folder = e->study->tasks[task].folder;
+    char file[QG_STUDY_NAME + 64], sign[QG_STUDY_NAME + 64], threads[16];
+    const qg_status status = qg_task_write_file(e->study, task, e->folder, error);
     if (status) return status;
+    snprintf(file, sizeof file, "%s/" QG_TASK_FILE, folder);
+    snprintf(sign, sizeof sign, "%s/progress.json", folder);
+    snprintf(threads, sizeof threads, "%d", e->study->threads);
+    const char *const command[] = {"qgraft",          "perform", file,        "--resume", "--quiet",
+                                   "--progress-file", sign,      "--threads", threads,    NULL};
     qg_process_start(process, e->options->program, e->folder, command, error);
-    qg_arguments_free(command);
     return process->pid ? QG_OK : error->code;
 }
 
@@ -315,11 +291,10 @@ static void start(executor *e, int task)
 
 static void start_some(executor *e)
 {
-    const qg_execute_options *o = e->options;
     int task;
     e->waits[0] = 0;
-    while (!is_stopping(e) &&
-           (task = qg_schedule_next(e->study, e->states, o->loads, e->urgency, &o->limits)) >= 0) {
+    while (!is_stopping(e) && (task = qg_schedule_next(e->study, e->states, e->outlook->loads,
+                                                       e->urgency, &e->outlook->limits)) >= 0) {
         if (!has_room(e, task)) {
             if (e->running == 0) qg_fail(&e->problem, QG_ERROR_IO, "%s", e->waits);
             return;
@@ -438,12 +413,12 @@ static qg_status work(executor *e, qg_error *error)
 static qg_status choose(executor *e, int only, qg_error *error)
 {
     const qg_study_task *task = &e->study->tasks[only];
-    char name[QG_STUDY_NAME + 32], other[QG_STUDY_NAME + 32];
-    name_task(e->study, only, name, sizeof name);
+    char name[QG_TASK_NAME], other[QG_TASK_NAME];
+    qg_task_name(e->study, only, name, sizeof name);
     for (int p = 0; p < task->parent_count; p++) {
         const int parent = task->parents[p];
         if (e->states[parent] == QG_TASK_FINISHED || e->states[only] == QG_TASK_FINISHED) continue;
-        name_task(e->study, parent, other, sizeof other);
+        qg_task_name(e->study, parent, other, sizeof other);
         return qg_fail(error, QG_ERROR_USAGE, "%s begins from %s, %s", name, other,
                        e->anew[parent] ? "whose network is lost: run that first"
                                        : "which is not finished");
@@ -466,7 +441,7 @@ static qg_status create(executor *e, qg_error *error)
     if (!e->states || !e->seen || !e->statuses || !e->left || !e->urgency || !e->anew ||
         !e->workers)
         return qg_fail_memory(error, "a study's tasks", count * sizeof *e->statuses);
-    qg_schedule_urgency(e->study, e->options->loads, e->urgency);
+    qg_schedule_urgency(e->study, e->outlook->loads, e->urgency);
     return QG_OK;
 }
 
@@ -481,37 +456,23 @@ static void release(executor *e)
     free(e->workers);
 }
 
-qg_status qg_study_execute(const qg_study *study, const char *folder,
-                           const qg_execute_options *options, qg_execute_result *result,
-                           qg_error *error)
+qg_status qg_executor_run(const qg_study *study, const char *folder,
+                          const qg_study_options *options, const qg_study_outlook *outlook,
+                          qg_study_result *result, qg_error *error)
 {
-    executor e = {.study = study, .folder = folder, .options = options, .failed = -1};
-    *result = (qg_execute_result){.failed = -1};
+    executor e = {
+        .study = study, .folder = folder, .options = options, .outlook = outlook, .failed = -1};
+    *result = (qg_study_result){.begun = true, .failed = -1};
     qg_status status = create(&e, error);
     if (!status) status = look(&e, true, error);
     if (!status) {
         qg_study_find_lost(study, folder, e.states, e.anew);
-        if (options->only >= 0) status = choose(&e, options->only, error);
+        if (outlook->only >= 0) status = choose(&e, outlook->only, error);
     }
     if (!status) status = work(&e, error);
     for (int t = 0; t < study->task_count && e.states; t++)
         result->tasks[e.states[t]]++;
     result->failed = e.failed;
     release(&e);
-    return status;
-}
-
-qg_status qg_study_hold(const qg_study *study, const char *folder, qg_lock *lock, qg_error *error)
-{
-    /* A folder of a study is locked before it is changed; others are the business of the save. */
-    char *path = qg_path_join(folder, "study.json");
-    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
-    const bool there = access(path, F_OK) == 0;
-    free(path);
-    *lock = (qg_lock){-1};
-    qg_status status = there ? qg_lock_folder(folder, lock, error) : QG_OK;
-    if (!status) status = qg_study_save(study, folder, error);
-    if (!status && !there) status = qg_lock_folder(folder, lock, error);
-    if (status) qg_unlock_folder(lock);
     return status;
 }

@@ -2,7 +2,8 @@
 
 #include <qgraft/agent.h>
 
-#include "study/reader.h"
+#include "study/kinds.h"
+#include "study/task_file.h"
 #include "study/task_folder.h"
 
 #include <inttypes.h>
@@ -10,26 +11,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Which of a task's parents does not have the network that it begins from; -1: all have. The
- * networks stand behind the command's name; those of files have no parent. */
+/* Which of a task's parents does not have the network that it begins from; -1: all have. Networks
+ * of files have no parent. */
 static int find_missing(const qg_study *study, int t, const char *folder,
                         const qg_task_state *states)
 {
     const qg_study_task *task = &study->tasks[t];
     const qg_study_run *run = &study->runs[task->run];
-    const int *sources = run->kind == QG_RUN_DISTILL ? run->teachers : &run->source;
-    char **arguments;
+    int sources[QG_MAX_TEACHERS], count, missing = -1, parent = 0;
+    char *files[QG_MAX_TEACHERS];
     qg_error ignored; /* what cannot be named now fails when the task is started */
-    int missing = -1, parent = 0;
-    if (task->parent_count == 0 || qg_task_command(study, t, folder, &arguments, &ignored))
+    if (task->parent_count == 0 || qg_task_networks(study, t, folder, files, &count, &ignored))
         return -1;
-    for (int i = 0; parent < task->parent_count && missing < 0; i++) {
-        if (study->sources[sources[i]].run < 0) continue;
-        const int maker = task->parents[parent++];
-        if (states[maker] == QG_TASK_FINISHED && access(arguments[1 + i], F_OK) != 0)
+    qg_study_kind_of(run)->sources(run, sources);
+    for (int i = 0; i < count; i++) {
+        const int maker = study->sources[sources[i]].run < 0 ? -1 : task->parents[parent++];
+        if (maker >= 0 && missing < 0 && states[maker] == QG_TASK_FINISHED &&
+            access(files[i], F_OK) != 0)
             missing = maker;
+        free(files[i]);
     }
-    qg_arguments_free(arguments);
     return missing;
 }
 

@@ -1,9 +1,9 @@
 /* The plan: a task for every run and seed, what it waits for, and the hash of all that determines
  * its result. */
-#include "study/reader.h"
-
 #include "base/file.h"
 #include "base/text.h"
+#include "study/kinds.h"
+#include "study/reader.h"
 
 #include <inttypes.h>
 #include <sha2.h>
@@ -51,16 +51,6 @@ static qg_status find_parent(const planner *p, const qg_study_run *run, uint64_t
     return QG_OK;
 }
 
-static int run_sources(const qg_study_run *run, int sources[QG_MAX_TEACHERS])
-{
-    if (run->kind == QG_RUN_DISTILL) {
-        memcpy(sources, run->teachers, (size_t)run->teacher_count * sizeof *sources);
-        return run->teacher_count;
-    }
-    sources[0] = run->source;
-    return run->source >= 0 ? 1 : 0;
-}
-
 /* What a network's file is made of: the hash of the task that makes it, or of the file itself. */
 static void describe_source(FILE *out, const planner *p, const qg_study_task *task, int source,
                             int *parent)
@@ -77,32 +67,33 @@ static void describe_source(FILE *out, const planner *p, const qg_study_task *ta
     fprintf(out, "file %s\n", p->file_hashes[source][file]);
 }
 
+/* The preset is a name only: what it set is all here. A setting that is newer than studies is
+ * passed over where it has the value that all had before, so that what they have made stays theirs.
+ */
+static bool is_hashed(const char *setting, const char *value)
+{
+    if (strcmp(setting, "precision") == 0 && strcmp(value, "float32") == 0) return false;
+    return strcmp(setting, "preset") != 0;
+}
+
 static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
                          const qg_study_task *task)
 {
-    static const char *const kinds[] = {"train", "graft", "distill"};
     size_t count;
     const qg_setting *const table = qg_settings_table(&count);
-    fprintf(out, "qgraft task 1\n%s %s steps %" PRId64 " seed %" PRIu64 "\n", kinds[run->kind],
-            run->game, run->steps, task->seed);
+    fprintf(out, "qgraft task 1\n%s %s steps %" PRId64 " seed %" PRIu64 "\n",
+            qg_run_kind_name(run->kind), run->game, run->steps, task->seed);
     for (size_t i = 0; i < count; i++) {
         char value[sizeof run->settings.network];
         qg_setting_format(&run->settings, &table[i], value, sizeof value);
-        if (strcmp(table[i].name, "preset") != 0) /* a name only: what it set is all here */
-            fprintf(out, "%s: %s\n", table[i].name, value);
+        if (is_hashed(table[i].name, value)) fprintf(out, "%s: %s\n", table[i].name, value);
     }
     int sources[QG_MAX_TEACHERS], parent = 0;
-    const int source_count = run_sources(run, sources);
+    const qg_study_kind *const kind = qg_study_kind_of(run);
+    const int source_count = kind->sources(run, sources);
     for (int i = 0; i < source_count; i++)
         describe_source(out, p, task, sources[i], &parent);
-    if (run->kind == QG_RUN_GRAFT) {
-        char choice[QG_GRAFT_CHOICE_TEXT];
-        qg_graft_choice_format(&run->choice, choice);
-        fprintf(out, "copies %s", choice);
-    }
-    if (run->kind == QG_RUN_DISTILL)
-        fprintf(out, "temperature %s order %d epsilon %.17g", run->temperature, (int)run->order,
-                run->epsilon);
+    kind->describe(run, out);
 }
 
 static qg_status hash_task(const planner *p, const qg_study_run *run, qg_study_task *task)
@@ -139,7 +130,7 @@ static qg_status add_task(const planner *p, int run_index, uint64_t seed)
         return qg_fail_memory(p->reader->error, "a plan", 0);
     }
     int sources[QG_MAX_TEACHERS];
-    const int source_count = run_sources(run, sources);
+    const int source_count = qg_study_kind_of(run)->sources(run, sources);
     qg_status status = QG_OK;
     for (int i = 0; i < source_count && !status; i++)
         status = find_parent(p, run, seed, sources[i], task);

@@ -19,7 +19,8 @@
 /* ---------------------------------------------------------------------------------- start */
 
 /* "$ qgraft train ...": what the log's next lines come from. */
-static qg_status write_command(int log, char *const *arguments, const char *path, qg_error *error)
+static qg_status write_command(int log, const char *const *arguments, const char *path,
+                               qg_error *error)
 {
     char *line = NULL;
     size_t size = 0;
@@ -37,7 +38,7 @@ static qg_status write_command(int log, char *const *arguments, const char *path
 
 /* In the child: becomes the program. A group of its own keeps the terminal's Ctrl-C away, so that
  * the parent alone says when to stop. */
-static _Noreturn void become(const char *program, const char *folder, char *const *arguments,
+static _Noreturn void become(const char *program, const char *folder, const char *const *arguments,
                              int log, pid_t parent)
 {
     setpgid(0, 0);
@@ -47,7 +48,7 @@ static _Noreturn void become(const char *program, const char *folder, char *cons
     if (nothing >= 0) dup2(nothing, STDIN_FILENO);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    if (chdir(folder) == 0) execv(program, arguments);
+    if (chdir(folder) == 0) execv(program, (char *const *)(uintptr_t)arguments);
     dprintf(STDERR_FILENO, "qgraft: %s: cannot start in %s: %s\n", program, folder,
             strerror(errno));
     _exit(127);
@@ -65,7 +66,7 @@ qg_status qg_process_open(qg_process *process, char *log, char *sign, qg_error *
 }
 
 qg_status qg_process_start(qg_process *process, const char *program, const char *folder,
-                           char *const *arguments, qg_error *error)
+                           const char *const *arguments, qg_error *error)
 {
     struct stat file;
     const qg_status status = write_command(process->log_file, arguments, process->log, error);

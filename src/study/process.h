@@ -29,7 +29,7 @@ qg_status qg_process_open(qg_process *process, char *log, char *sign, qg_error *
  * line with the command in the log. A Ctrl-C at the terminal does not reach it; when this process
  * dies it gets SIGTERM. QG_ERROR_IO. */
 qg_status qg_process_start(qg_process *process, const char *program, const char *folder,
-                           char *const *arguments, qg_error *error);
+                           const char *const *arguments, qg_error *error);
 
 /* Whether it has ended; *how is then as from waitpid. */
 bool qg_process_ended(qg_process *process, int *how);

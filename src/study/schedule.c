@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void qg_schedule_urgency(const qg_study *study, const qg_load *loads, double *urgency)
+void qg_schedule_urgency(const qg_study *study, const qg_task_load *loads, double *urgency)
 {
     for (int t = 0; t < study->task_count; t++)
         urgency[t] = 0;
@@ -25,8 +25,8 @@ static bool is_ready(const qg_study *study, const qg_task_state *states, int t)
     return true;
 }
 
-int qg_schedule_next(const qg_study *study, const qg_task_state *states, const qg_load *loads,
-                     const double *urgency, const qg_limits *limits)
+int qg_schedule_next(const qg_study *study, const qg_task_state *states, const qg_task_load *loads,
+                     const double *urgency, const qg_study_limits *limits)
 {
     int running = 0, next = -1;
     double memory = 0;
@@ -48,8 +48,8 @@ int qg_schedule_next(const qg_study *study, const qg_task_state *states, const q
 /* A study played through. */
 typedef struct play {
     const qg_study *study;
-    const qg_load *loads;
-    const qg_limits *limits;
+    const qg_task_load *loads;
+    const qg_study_limits *limits;
     qg_task_state *states;
     double *urgency, *ends; /* [task_count]; ends: of those that run */
     double now, kept;       /* kept: bytes that finished tasks left */
@@ -61,7 +61,7 @@ static void start(play *p, int task)
     p->ends[task] = p->now + p->loads[task].seconds;
 }
 
-static void note_peaks(const play *p, qg_forecast *forecast)
+static void note_peaks(const play *p, qg_study_forecast *forecast)
 {
     double memory = 0, disk = p->kept;
     for (int t = 0; t < p->study->task_count; t++)
@@ -87,7 +87,7 @@ static bool end_first(play *p)
     return true;
 }
 
-static void play_through(play *p, qg_forecast *forecast)
+static void play_through(play *p, qg_study_forecast *forecast)
 {
     for (int t = 0; t < p->study->task_count; t++)
         if (p->states[t] == QG_TASK_RUNNING)
@@ -104,12 +104,12 @@ static void play_through(play *p, qg_forecast *forecast)
 }
 
 qg_status qg_schedule_forecast(const qg_study *study, const qg_task_state *states,
-                               const qg_load *loads, const qg_limits *limits, qg_forecast *forecast,
-                               qg_error *error)
+                               const qg_task_load *loads, const qg_study_limits *limits,
+                               qg_study_forecast *forecast, qg_error *error)
 {
     const size_t count = (size_t)study->task_count;
     play p = {.study = study, .loads = loads, .limits = limits};
-    *forecast = (qg_forecast){0};
+    *forecast = (qg_study_forecast){0};
     if (count == 0) return QG_OK;
     p.states = malloc(count * sizeof *p.states);
     p.urgency = malloc(2 * count * sizeof *p.urgency);

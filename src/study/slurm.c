@@ -169,6 +169,13 @@ typedef struct words {
     bool failed;
 } words;
 
+void qg_slurm_free_words(char **list)
+{
+    for (char **word = list; word && *word; word++)
+        free(*word);
+    free(list);
+}
+
 /* Takes the text over; NULL: there was no memory for it. */
 static void add_word(words *w, char *text)
 {
@@ -298,7 +305,7 @@ char **qg_slurm_arguments(const qg_slurm_plan *plan, int j)
     for (int i = 0; i < options->more_count; i++)
         add_word(&w, strdup(options->more[i]));
     if (!w.failed) return w.list;
-    qg_arguments_free(w.list);
+    qg_slurm_free_words(w.list);
     return NULL;
 }
 
@@ -321,7 +328,7 @@ static qg_status submit_job(qg_slurm_plan *plan, int j, qg_error *error)
     qg_status status = arguments ? qg_slurm_call(arguments, plan->jobs[j].script, &answer, error)
                                  : qg_fail_memory(error, "a command", 4096);
     if (!status) status = parse_id(answer, &plan->jobs[j].id, error);
-    qg_arguments_free(arguments);
+    qg_slurm_free_words(arguments);
     free(answer);
     return status;
 }
@@ -350,7 +357,7 @@ static void cancel_jobs(const qg_slurm_plan *plan)
     for (int j = 0; j < plan->job_count; j++)
         if (plan->jobs[j].id) add_word(&w, format_text("%" PRId64, plan->jobs[j].id));
     if (w.count > 1 && !w.failed) qg_slurm_call(w.list, NULL, &answer, &ignored);
-    qg_arguments_free(w.list);
+    qg_slurm_free_words(w.list);
     free(answer);
 }
 

@@ -20,7 +20,7 @@ typedef struct qg_slurm_options {
     const char *program;                          /* absolute path of qgraft on the nodes */
     const char *partition, *time, *account, *qos; /* NULL: what the cluster says */
     int array_limit;                              /* tasks of an array at once; 0: all */
-    const qg_load *loads;                         /* [task_count]; of interest: the memory */
+    const qg_task_load *loads;                    /* [task_count]; of interest: the memory */
     char *const *more;                            /* options for sbatch, as given */
     int more_count;
 } qg_slurm_options;
@@ -51,9 +51,10 @@ qg_status qg_slurm_plan_make(const qg_study *study, const char *folder,
                              qg_slurm_plan *plan, qg_error *error);
 void qg_slurm_plan_free(qg_slurm_plan *plan);
 
-/* The words of the call, "sbatch" first, for qg_arguments_free; NULL: no memory. A dependency on a
- * job that is not submitted yet is written as the job's name in '<' and '>'. */
+/* The words of the call, "sbatch" first, for qg_slurm_free_words; NULL: no memory. A dependency on
+ * a job that is not submitted yet is written as the job's name in '<' and '>'. */
 char **qg_slurm_arguments(const qg_slurm_plan *plan, int job);
+void qg_slurm_free_words(char **words); /* NULL is allowed */
 
 /* A word as a shell reads it back; malloc'ed, NULL: no memory. */
 char *qg_slurm_quote(const char *word);

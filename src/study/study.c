@@ -1,6 +1,8 @@
 /* The parts of a study by name, and its end. */
 #include "study/reader.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +35,12 @@ const char *qg_source_game(const qg_study *study, const qg_study_source *source)
 const char *qg_source_network(const qg_study *study, const qg_study_source *source)
 {
     return source->run >= 0 ? study->runs[source->run].settings.network : source->file_network;
+}
+
+void qg_task_name(const qg_study *study, int task, char *text, size_t size)
+{
+    const qg_study_task *const t = &study->tasks[task];
+    snprintf(text, size, "%s:%" PRIu64, study->runs[t->run].id, t->seed);
 }
 
 void qg_study_free_source(qg_study_source *source)

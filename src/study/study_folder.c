@@ -1,9 +1,9 @@
 /* The folder of a study: the file it was made of, and which study it is. */
-#include "study/reader.h"
+#include "study/study_folder.h"
 
-#include "base/file.h"
 #include "base/json_text.h"
 #include "base/text.h"
+#include "study/reader.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LARGEST_JSON ((size_t)1 << 16)
 
@@ -146,5 +147,20 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
     status = write_file(folder, "study.json", text, strlen(text), error);
     if (!status) status = write_file(folder, "study.yaml", study->text, study->text_size, error);
     free(text);
+    return status;
+}
+
+qg_status qg_study_hold(const qg_study *study, const char *folder, qg_lock *lock, qg_error *error)
+{
+    /* A folder of a study is locked before it is changed; others are the business of the save. */
+    char *path = qg_path_join(folder, "study.json");
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    const bool there = access(path, F_OK) == 0;
+    free(path);
+    *lock = (qg_lock){-1};
+    qg_status status = there ? qg_lock_folder(folder, lock, error) : QG_OK;
+    if (!status) status = qg_study_save(study, folder, error);
+    if (!status && !there) status = qg_lock_folder(folder, lock, error);
+    if (status) qg_unlock_folder(lock);
     return status;
 }

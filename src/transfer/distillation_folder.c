@@ -72,7 +72,7 @@ static void write_teacher(FILE *out, const qg_teacher *teacher)
     fputc('\n', out);
 }
 
-static void write_distillation(FILE *out, const qg_distillation_options *options)
+void qg_distillation_write(FILE *out, const qg_distillation_options *options)
 {
     const qg_temperatures *t = &options->temperatures;
     fprintf(out, "distillation:\n  temperatures: [");
@@ -95,14 +95,10 @@ static qg_status make_run(const qg_distillation_folder *folder,
     fprintf(out, "# One distillation by qgraft; the same values give the same files.\n");
     fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION,
             qg_engine_isa(teachers[0].engine));
-    if (folder->tasks == 1) {
-        fprintf(out, "domain: ");
-        qg_yaml_string(out, teachers[0].domain);
-        fputc('\n', out);
-    }
-    fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", options->run.seed,
-            options->samples * options->temperatures.count * folder->tasks);
-    write_distillation(out, options);
+    qg_run_yaml_begin(out, "distill", folder->tasks == 1 ? teachers[0].domain : NULL,
+                      options->run.seed,
+                      options->samples * options->temperatures.count * folder->tasks);
+    qg_distillation_write(out, options);
     fprintf(out, "teachers:\n");
     for (int k = 0; k < folder->tasks; k++)
         write_teacher(out, &teachers[k]);

@@ -18,6 +18,9 @@ typedef struct qg_distillation_folder {
     size_t note_count;
 } qg_distillation_folder;
 
+/* The part of run.yaml, and of a run file, that only distillations have. */
+void qg_distillation_write(FILE *out, const qg_distillation_options *options);
+
 /* Creates and locks the folder, as qg_run_folder_create; no file yet. `settings`: the student's, as
  * they were resolved. */
 qg_status qg_distillation_folder_create(qg_distillation_folder *folder,

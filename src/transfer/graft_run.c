@@ -136,8 +136,11 @@ qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, q
     qg_status status = prepare(&g, error);
     if (!status) status = describe(&g, &p, error);
     if (!status) {
+        char choice[QG_GRAFT_CHOICE_TEXT];
         qg_train_options train = options->train;
+        qg_graft_choice_format(&options->choice, choice);
         train.initial = &g.target;
+        train.choice = choice;
         train.notes = p.notes;
         train.note_count = p.count;
         for (int l = 0; l < QG_MAX_LAYERS; l++)

@@ -22,7 +22,8 @@ static void check_name(const char *name)
 static void check_task(const qg_study *study, int t)
 {
     const qg_study_task *task = &study->tasks[t];
-    char folder[QG_STUDY_NAME + 40], **arguments;
+    char folder[QG_STUDY_NAME + 40], *text;
+    qg_run_file file, again;
     qg_error error;
     snprintf(folder, sizeof folder, "runs/%s/s%llu", study->runs[task->run].id,
              (unsigned long long)task->seed);
@@ -30,8 +31,13 @@ static void check_task(const qg_study *study, int t)
     CHECK(strlen(task->hash) == 64);
     for (int p = 0; p < task->parent_count; p++)
         CHECK(task->parents[p] >= 0 && task->parents[p] < t);
-    CHECK(qg_task_command(study, t, "/study", &arguments, &error) == QG_OK);
-    qg_arguments_free(arguments);
+    CHECK(qg_task_run_file(study, t, &file, &error) == QG_OK);
+    CHECK(qg_run_file_format(&file, &text, &error) == QG_OK);
+    CHECK(qg_run_file_parse("task.yaml", text, strlen(text), &again, &error) == QG_OK);
+    CHECK(again.kind == file.kind && qg_settings_equal(&again.settings, &file.settings));
+    qg_run_file_free(&file);
+    qg_run_file_free(&again);
+    free(text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -61,6 +61,7 @@ COMMANDS = {
     "similarity": ["minatar/breakout", "minatar/asterix", "--frames", 20],
     "train": ["minatar/breakout", "--steps", 60, *TINY],
     "graft": [NETWORK, "--to", "minatar/breakout", "--first", 1, "--steps", 60, *TINY],
+    "perform": ["network/run.yaml", "--quiet", "--overwrite", "--out", "out"],
     "distill": [NETWORK, "--samples", 60, "--quiet", "--overwrite", "--out", "out"],
     "evaluate": [NETWORK, "--steps", 20], "play": [NETWORK, "--steps", 20, "--no-draw"],
     "run": ["study.yaml", "--out", "study", "--quiet"],

@@ -43,8 +43,8 @@ GOING_ON = ["--quiet", "--resume", "--checkpoint-minutes", "0.00001"]
 
 
 class Command:
-    """A command of qgraft on a folder, the command of it that meets the faults, how many are tried
-    and what it leaves."""
+    """A command of qgraft on a folder, the command of it that meets the faults (its name or first
+    argument), how many are tried and what it leaves."""
 
     def __init__(self, words, leaves, meets=None, tries=10, before=None):
         self.words, self.leaves, self.before = words, leaves, before
@@ -119,7 +119,8 @@ def make_command(name, made):
         "distill": lambda: Command(["distill", network, "--samples", 300, *out,
                                     *killing.words(LESSONS)], run_files),
         "study": lambda: Command(run_study, study_files, before=write_study, tries=3),
-        "study's run": lambda: Command(run_study, study_files, "graft", 2, write_study),
+        "study's run": lambda: Command(run_study, study_files, "runs/first/s1/task.yaml", 2,
+                                       write_study),
         "status": lambda: Command(["status", "study", "--json"], output, before=copy_study),
         "report": lambda: Command(["report", "study"], report_files, before=copy_study,
                                   tries=3),

@@ -175,7 +175,7 @@ def test_everything_is_run_once(undisturbed):
     for name, task in look(undisturbed).items():
         folder = undisturbed / "out" / task["folder"]
         assert {"run.yaml", "evaluations.csv", "best.safetensors", "last.safetensors", "task.json",
-                "progress.json", "log.txt"} <= {p.name for p in folder.iterdir()}
+                "task.yaml", "progress.json", "log.txt"} <= {p.name for p in folder.iterdir()}
         assert (task["step"], task["steps"], task["message"]) == (2000, 2000, "")
         assert task["score"] is not None and task["seconds"] > 0
         assert (folder / "progress.json").stat().st_size == 512
@@ -342,7 +342,7 @@ def test_failed_run(tmp_path, bad_game):
         "c": "failed", "graft": "blocked", "again": "blocked", "base": "finished"}
     assert tasks["c"]["message"] == "killed by SIGABRT: see log.txt"
     assert "runs/c/s1" in tasks["graft"]["message"]
-    assert "$ qgraft train catch" in (folder / "out/runs/c/s1/log.txt").read_text()
+    assert "$ qgraft perform runs/c/s1/task.yaml" in (folder / "out/runs/c/s1/log.txt").read_text()
     # The same command tries again.
     run(folder, "--quiet", env=plugin)
     status = json.loads(qgraft(folder, "status", "out", "--json", env=plugin).stdout)
@@ -394,7 +394,7 @@ def test_too_little_room(tmp_path):
         assert max(r["disk"] for r in plan["runs"]) < 4e6
         (disk / "ballast").write_bytes(bytes(3_000_000))
         result = run(folder, code=2)
-        assert re.search(r"needs \S+ GB of disk, there are \S+ GB: .*--scale", result.stderr)
+        assert re.search(r"needs \S+ GB of disk, there are \S+ GB: .*scale", result.stderr)
         (disk / "ballast").unlink()
         (disk / "ballast").write_bytes(bytes(1_000_000))
         result = run(folder, code=1)
@@ -499,7 +499,8 @@ def test_plan(tmp_path):
         assert r["seconds"] > 0 and r["memory"] > 1e6 and r["disk"] > 1e5
         for t in r["tasks"]:
             assert t["state"] == "waiting"
-            assert t["command"][:2] == ["qgraft", "train" if r["run"] in ("br", "base") else "graft"]
+            kind = "train" if r["run"] in ("br", "base") else "graft"
+            assert f"kind: {kind}\n" in t["run_file"] and f"seed: {t['seed']}\n" in t["run_file"]
             assert t["after"] == ([] if r["run"] in ("br", "base") else [f"br:{t['seed']}"])
     table = run(folder, "--plan").stdout
     assert "train minatar/breakout" in table and "first 2 of br" in table
@@ -510,7 +511,7 @@ def test_what_cannot_fit_is_refused(tmp_path):
     huge = SMALL.replace("replay: 5000", "replay: 1000M").replace("steps: 2000", "steps: 100000M")
     folder = write(tmp_path, huge)
     result = run(folder, code=2)
-    assert re.search(r"br: a run of it needs \S+ GB of memory, there are \S+ GB: .*--scale.*replay",
+    assert re.search(r"br: a run of it needs \S+ GB of memory, there are \S+ GB: .*scale.*replay",
                      result.stderr)
     assert not (folder / "out").exists()
 

@@ -5,7 +5,7 @@
  *                clock finds it a day further back
  *   FAULT_AT     the number of the call, from 1, counted among those of its kind
  *   FAULT_LASTS  set: all calls after it fail, too
- *   FAULT_IN     the command of qgraft (its first argument) to which all this applies
+ *   FAULT_IN     to which command of qgraft all this applies: its name, or the argument behind it
  *   FAULT_COUNT  a file that gets the numbers of calls for memory and on files
  *
  * A short read or write is one of regular files only: pipes are left alone. */
@@ -45,8 +45,13 @@ static bool is_our_command(void)
     const size_t size = file ? fread(line, 1, sizeof line - 1, file) : 0;
     if (file) fclose(file);
     line[size] = 0;
-    const char *command = line + strlen(line) + 1;
-    return command < line + size && strcmp(command, wanted) == 0;
+    const char *word = line, *const end = line + size;
+    for (int i = 0; i < 2; i++) {
+        word += strlen(word) + 1;
+        if (word >= end) return false;
+        if (strcmp(word, wanted) == 0) return true;
+    }
+    return false;
 }
 
 __attribute__((constructor)) static void begin(void)

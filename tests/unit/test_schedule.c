@@ -19,7 +19,7 @@ static qg_study_task tasks[TASKS] = {
     {.parents = {1, 2}, .parent_count = 2},
 };
 static const qg_study study = {.tasks = tasks, .task_count = TASKS};
-static const qg_load loads[TASKS] = {
+static const qg_task_load loads[TASKS] = {
     {1, 10, 5, 1}, {8, 10, 5, 1}, {2, 10, 5, 1}, {3, 10, 5, 1}, {1, 30, 5, 1}};
 
 static void test_urgency_is_the_longest_chain(void **state)
@@ -36,7 +36,7 @@ static int next(const qg_task_state states[TASKS], int jobs, double memory)
 {
     double urgency[TASKS];
     qg_schedule_urgency(&study, loads, urgency);
-    return qg_schedule_next(&study, states, loads, urgency, &(qg_limits){jobs, memory});
+    return qg_schedule_next(&study, states, loads, urgency, &(qg_study_limits){jobs, memory});
 }
 
 static void test_next(void **state)
@@ -63,25 +63,25 @@ static void test_forecast(void **state)
 {
     (void)state;
     qg_error error;
-    qg_forecast f;
+    qg_study_forecast f;
     qg_task_state states[TASKS] = {QG_TASK_WAITING};
-    assert_int_equal(qg_schedule_forecast(&study, states, loads, &(qg_limits){1, 100}, &f, &error),
-                     QG_OK);
+    assert_int_equal(
+        qg_schedule_forecast(&study, states, loads, &(qg_study_limits){1, 100}, &f, &error), QG_OK);
     assert_true(f.seconds == 15 && f.memory == 30 && f.disk == 4 + 5);
     /* 1 from 0 to 8; beside it 0, 2 and 3 until 6; 4 from 8 to 9. */
-    assert_int_equal(qg_schedule_forecast(&study, states, loads, &(qg_limits){2, 100}, &f, &error),
-                     QG_OK);
+    assert_int_equal(
+        qg_schedule_forecast(&study, states, loads, &(qg_study_limits){2, 100}, &f, &error), QG_OK);
     assert_true(f.seconds == 9 && f.memory == 30 && f.disk == 2 + 2 * 5);
     /* What runs and what is finished counts; what waits for a failed task is left out. */
     states[0] = QG_TASK_FAILED;
     states[1] = QG_TASK_RUNNING;
-    assert_int_equal(qg_schedule_forecast(&study, states, loads, &(qg_limits){2, 100}, &f, &error),
-                     QG_OK);
+    assert_int_equal(
+        qg_schedule_forecast(&study, states, loads, &(qg_study_limits){2, 100}, &f, &error), QG_OK);
     assert_true(f.seconds == 8);
     assert_int_equal(states[1], QG_TASK_RUNNING);
     const qg_study empty = {0};
-    assert_int_equal(qg_schedule_forecast(&empty, states, loads, &(qg_limits){2, 100}, &f, &error),
-                     QG_OK);
+    assert_int_equal(
+        qg_schedule_forecast(&empty, states, loads, &(qg_study_limits){2, 100}, &f, &error), QG_OK);
     assert_true(f.seconds == 0);
 }
 

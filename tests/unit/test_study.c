@@ -54,21 +54,13 @@ static int find_task(const qg_study *study, const char *folder)
     return -1;
 }
 
-/* The command of a task as one line. */
-static char *command_line(const qg_study *study, const char *folder)
+static qg_run_file file_of(const qg_study *study, const char *folder)
 {
-    static char line[4096];
-    char **arguments;
+    qg_run_file file;
     qg_error error;
-    const int task = find_task(study, folder);
-    assert_int_equal(qg_task_command(study, task, "OUT", &arguments, &error), QG_OK);
-    *line = '\0';
-    for (char **argument = arguments; *argument; argument++) {
-        if (argument > arguments) strcat(line, " ");
-        strcat(line, *argument);
-    }
-    qg_arguments_free(arguments);
-    return line;
+    assert_int_equal(qg_task_run_file(study, find_task(study, folder), &file, &error), QG_OK);
+    assert_int_equal(file.settings.eval_every, 5000);
+    return file;
 }
 
 #define BASE                                                                                       \
@@ -105,19 +97,39 @@ static void test_plan(void **state)
         &s->tasks[find_task(s, "runs/minatar-asterix-from-soft-first1/s2")];
     assert_int_equal(task->parent_count, 1);
     assert_string_equal(s->tasks[task->parents[0]].folder, "runs/soft/s2");
-    assert_string_equal(
-        command_line(s, "runs/b/s2"),
-        "train minatar/breakout --preset=grid --steps=20000 --seed=2 --set "
-        "eval_every=5000 --set eval_steps=1000 --snapshot=10000 --out=OUT/runs/b/s2");
-    assert_string_equal(command_line(s, "runs/minatar-breakout-from-early-last1/s1"),
-                        "graft OUT/runs/b/s1/step-10000.safetensors --to minatar/breakout --last=1 "
-                        "--preset=grid --steps=20000 --seed=1 --set network=grid --set "
-                        "eval_every=5000 --set eval_steps=1000 "
-                        "--out=OUT/runs/minatar-breakout-from-early-last1/s1");
-    assert_string_equal(command_line(s, "runs/soft/s1"),
-                        "distill OUT/runs/b/s1/best.safetensors --temperature=0.1:0.5:0.1 "
-                        "--samples=10000 --epsilon=0.050000000000000003 --seed=1 --network grid "
-                        "--set eval_every=5000 --set eval_steps=1000 --out=OUT/runs/soft/s1");
+    qg_study_free(s);
+}
+
+/* What the plan hands to the run of each kind. */
+static void test_run_files(void **state)
+{
+    (void)state;
+    qg_study *const s = load(
+        BASE "runs:\n"
+             "  - {game: minatar/breakout, from: early, last: 1}\n"
+             "  - {name: control, game: minatar/breakout, from: random, first: 3, freeze: yes}\n");
+    qg_run_file file = file_of(s, "runs/b/s2");
+    assert_int_equal(file.kind, QG_RUN_TRAIN);
+    assert_string_equal(file.domain, "minatar/breakout");
+    assert_true(file.seed == 2 && file.steps == 20000);
+    assert_true(file.snapshot_count == 1 && file.snapshots[0] == 10000);
+    qg_run_file_free(&file);
+    file = file_of(s, "runs/minatar-breakout-from-early-last1/s1");
+    assert_int_equal(file.kind, QG_RUN_GRAFT);
+    assert_string_equal(file.parents[0], "runs/b/s1/step-10000.safetensors");
+    assert_true(file.choice.way == QG_CHOOSE_LAST && file.choice.count == 1);
+    assert_true(file.seed == 1 && file.reinit_seed == -1);
+    qg_run_file_free(&file);
+    file = file_of(s, "runs/control/s1");
+    assert_string_equal(file.parents[0], "random");
+    assert_true(file.choice.frozen);
+    qg_run_file_free(&file);
+    file = file_of(s, "runs/soft/s1");
+    assert_int_equal(file.kind, QG_RUN_DISTILL);
+    assert_string_equal(file.parents[0], "runs/b/s1/best.safetensors");
+    assert_true(file.temperatures.count == 5 && file.temperatures.values[4] == 0.5);
+    assert_true(file.samples == 10000 && file.epsilon == 0.05);
+    qg_run_file_free(&file);
     qg_study_free(s);
 }
 
@@ -438,11 +450,15 @@ static void test_task_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan),       cmocka_unit_test(test_multiplied_settings),
-        cmocka_unit_test(test_scale),      cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_claims),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_mutations),  cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_task_folder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plan),
+                                       cmocka_unit_test(test_run_files),
+                                       cmocka_unit_test(test_multiplied_settings),
+                                       cmocka_unit_test(test_scale),
+                                       cmocka_unit_test(test_hashes),
+                                       cmocka_unit_test(test_claims),
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_mutations),
+                                       cmocka_unit_test(test_folder),
+                                       cmocka_unit_test(test_task_folder)};
     return cmocka_run_group_tests_name("study", tests, scratch_setup, scratch_teardown);
 }

@@ -1,0 +1,205 @@
+#include "study/kinds.h"
+
+#include "agent/replay.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --------------------------------------------------------------------- what all kinds have */
+
+static double activations(const qg_architecture *a)
+{
+    double sum = (double)a->channels * a->height * a->width;
+    for (int l = 0; l < a->layer_count; l++)
+        sum += (double)a->layers[l].outputs * a->layers[l].out_height * a->layers[l].out_width;
+    return sum;
+}
+
+static double parameter_bytes(const qg_run_times *t)
+{
+    return sizeof(float) * (double)qg_architecture_parameters(&t->architecture);
+}
+
+/* Parameters: online, target, two moments, a gradient, a copy in the files' layout and one in the
+ * kernels'. Values of a minibatch: forward for both networks, backward, and as columns. */
+static double engine_bytes(const qg_study_run *run, const qg_run_times *t)
+{
+    return 8e6 + 7 * parameter_bytes(t) +
+           sizeof(float) * (4 * run->settings.minibatch * activations(&t->architecture));
+}
+
+/* Memory and disk of a run that has `file` bytes mapped while it works, needs `work` besides its
+ * engine and leaves `networks` networks. */
+static void weigh_bytes(const qg_study_run *run, const qg_run_times *t, double file, double work,
+                        int networks, qg_task_load *load)
+{
+    const qg_settings *s = &run->settings;
+    const double rows = (double)run->steps * (1 / (double)s->log_every + 1 / (double)s->eval_every);
+    const double checkpoints = 2 * 4 * parameter_bytes(t);
+    load->memory = file + engine_bytes(run, t) + work;
+    load->kept = 30e3 + 250 * rows + networks * (4000 + parameter_bytes(t)); /* CSV, TensorBoard */
+    load->disk = load->kept + file + checkpoints;
+}
+
+/* -------------------------------------------------------------------------------- trainings */
+
+static int no_sources(const qg_study_run *run, int sources[QG_MAX_TEACHERS])
+{
+    (void)run, (void)sources;
+    return 0;
+}
+
+static void describe_nothing(const qg_study_run *run, FILE *out)
+{
+    (void)run, (void)out;
+}
+
+static qg_status fill_training(const qg_study_run *run, qg_run_file *file, qg_error *error)
+{
+    const size_t bytes = (size_t)run->snapshot_count * sizeof *file->snapshots;
+    memcpy(file->domain, run->game, sizeof file->domain);
+    file->steps = run->steps;
+    if (!run->snapshot_count) return QG_OK;
+    file->snapshots = malloc(bytes);
+    if (!file->snapshots) return qg_fail_memory(error, "snapshots", bytes);
+    memcpy(file->snapshots, run->snapshots, bytes);
+    file->snapshot_count = (size_t)run->snapshot_count;
+    return QG_OK;
+}
+
+static void title_training(const qg_study *study, const qg_study_run *run, char *text, size_t size)
+{
+    (void)study;
+    snprintf(text, size, "train %s", run->game);
+}
+
+static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, qg_task_load *load,
+                                qg_error *error)
+{
+    (void)error;
+    const qg_settings *s = &run->settings;
+    const double steps = (double)run->steps;
+    const double updates = fmax(0, steps - (double)s->learn_start) / (double)s->update_every;
+    const double evaluations = 1 + ceil(steps / (double)s->eval_every);
+    load->seconds =
+        (steps + evaluations * (double)s->eval_steps) * (t->step + t->act) + updates * t->update;
+    /* The replay memory with the slack that training gives it. */
+    const double entry = (double)qg_replay_entry_bytes(&t->shape);
+    const double slack = fmax((double)s->replay / 8, (16 << 20) / entry);
+    const double replay = entry * (fmin((double)s->replay + slack, steps + 1) + 512);
+    const double validation =
+        2.0 * (double)s->validation_size * s->history * (double)qg_observation_size(&t->shape);
+    weigh_bytes(run, t, replay, validation, 2 + run->snapshot_count, load);
+    return QG_OK;
+}
+
+/* ----------------------------------------------------------------------------------- grafts */
+
+static int source_of_graft(const qg_study_run *run, int sources[QG_MAX_TEACHERS])
+{
+    sources[0] = run->source;
+    return run->source >= 0 ? 1 : 0;
+}
+
+static void describe_graft(const qg_study_run *run, FILE *out)
+{
+    const qg_graft_choice *const c = &run->choice;
+    fprintf(out, "first %d last %d part %s index %d freeze %d layers",
+            c->way == QG_CHOOSE_FIRST ? c->count : 0, c->way == QG_CHOOSE_LAST ? c->count : 0,
+            c->way == QG_CHOOSE_PART ? c->part : "-", c->match == QG_MATCH_INDEX, c->frozen);
+    for (int l = 0; c->way == QG_CHOOSE_LAYERS && l < QG_MAX_LAYERS; l++)
+        if (c->layers & UINT32_C(1) << l) fprintf(out, " %d", l + 1);
+}
+
+static qg_status fill_graft(const qg_study_run *run, qg_run_file *file, qg_error *error)
+{
+    file->choice = run->choice;
+    if (run->source == QG_SOURCE_RANDOM) {
+        file->parents[0] = strdup("random");
+        file->parent_count = 1;
+        if (!file->parents[0]) return qg_fail_memory(error, "a run file", 8);
+    }
+    return fill_training(run, file, error);
+}
+
+static void title_graft(const qg_study *study, const qg_study_run *run, char *text, size_t size)
+{
+    char layers[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_choice_label(&run->choice, layers);
+    snprintf(text, size, "%s of %s%s to %s", layers,
+             run->source >= 0 ? study->sources[run->source].name : "a random network",
+             run->choice.frozen ? ", frozen," : "", run->game);
+}
+
+/* ---------------------------------------------------------------------------- distillations */
+
+static int teachers_of(const qg_study_run *run, int sources[QG_MAX_TEACHERS])
+{
+    memcpy(sources, run->teachers, (size_t)run->teacher_count * sizeof *sources);
+    return run->teacher_count;
+}
+
+static void describe_distillation(const qg_study_run *run, FILE *out)
+{
+    fprintf(out, "temperature %s order %d epsilon %.17g", run->temperature, (int)run->order,
+            run->epsilon);
+}
+
+static qg_status fill_distillation(const qg_study_run *run, qg_run_file *file, qg_error *error)
+{
+    file->samples = run->steps;
+    file->order = run->order;
+    file->epsilon = run->epsilon;
+    return qg_temperatures_parse(run->temperature, &file->temperatures, error);
+}
+
+static void title_distillation(const qg_study *study, const qg_study_run *run, char *text,
+                               size_t size)
+{
+    snprintf(text, size, "distill %s%s at %s", study->sources[run->teachers[0]].name,
+             run->teacher_count > 1 ? " and others" : "", run->temperature);
+}
+
+/* The teachers play (2 % more than is learned from) and are evaluated; the student learns, without
+ * the target network's forward pass, and is evaluated. */
+static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times *t,
+                                    qg_task_load *load, qg_error *error)
+{
+    qg_temperatures temperatures;
+    const qg_status status = qg_temperatures_parse(run->temperature, &temperatures, error);
+    if (status) return status;
+    const qg_settings *s = &run->settings;
+    const double samples = (double)run->steps, teachers = run->teacher_count;
+    const double lessons = samples * temperatures.count * teachers;
+    const double evaluations = teachers * (3 + floor(lessons / (double)s->eval_every));
+    load->seconds =
+        (1.02 * samples * teachers + evaluations * (double)s->eval_steps) * (t->step + t->act) +
+        lessons / s->minibatch * 0.75 * t->update;
+    const double sets = 1.02 * samples * teachers *
+                        ((double)qg_replay_entry_bytes(&t->shape) +
+                         sizeof(float) * (double)t->architecture.actions);
+    weigh_bytes(run, t, sets, 0, 2 + (run->teacher_count > 1 ? run->teacher_count : 0), load);
+    return QG_OK;
+}
+
+/* ------------------------------------------------------------------------------------ table */
+
+static const qg_study_kind kinds[] = {
+    [QG_RUN_TRAIN] = {no_sources, describe_nothing, fill_training, title_training, weigh_training,
+                      "replay"},
+    [QG_RUN_GRAFT] = {source_of_graft, describe_graft, fill_graft, title_graft, weigh_training,
+                      "replay"},
+    [QG_RUN_DISTILL] = {teachers_of, describe_distillation, fill_distillation, title_distillation,
+                        weigh_distillation, "samples"},
+};
+
+const qg_study_kind *qg_study_kind_of(const qg_study_run *run)
+{
+    return &kinds[run->kind];
+}
+
+void qg_study_run_title(const qg_study *study, const qg_study_run *run, char *text, size_t size)
+{
+    qg_study_kind_of(run)->title(study, run, text, size);
+}

@@ -1,0 +1,133 @@
+/* A study as a whole: what it will take here, and its run from the lock to the last task. */
+#include <qgraft/study.h>
+
+#include "study/estimate.h"
+#include "study/executor.h"
+#include "study/kinds.h"
+#include "study/schedule.h"
+#include "study/study_folder.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --------------------------------------------------------------------------------- outlook */
+
+static qg_status find_only(const qg_study *study, const char *name, int *task, qg_error *error)
+{
+    char text[QG_TASK_NAME];
+    for (*task = study->task_count - 1; name && *task >= 0; --*task) {
+        qg_task_name(study, *task, text, sizeof text);
+        if (strcmp(text, name) == 0) return QG_OK;
+    }
+    *task = -1;
+    if (!name) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE, "'%.80s' is no run of the study with its seed (ID:SEED)",
+                   name);
+}
+
+/* As many runs at once as there are cores for, and memory; a number that was asked for is not
+ * doubted. */
+static void set_limits(const qg_study *study, const char *folder, int jobs,
+                       qg_study_outlook *outlook)
+{
+    qg_capacity capacity;
+    qg_capacity_look(folder, &capacity);
+    const int most = capacity.cores / study->threads;
+    outlook->memory = capacity.memory;
+    outlook->disk = capacity.disk;
+    outlook->limits.jobs = jobs ? jobs : most > 1 ? most : 1;
+    outlook->limits.memory = jobs ? INFINITY : capacity.memory;
+}
+
+static qg_status forecast(const qg_study *study, qg_study_outlook *outlook, qg_error *error)
+{
+    const size_t count = (size_t)study->task_count + 1;
+    qg_task_state *states = calloc(count, sizeof *states);
+    if (!states) return qg_fail_memory(error, "a forecast", count * sizeof *states);
+    for (int t = 0; t < study->task_count; t++)
+        states[t] =
+            outlook->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
+    const qg_status status = qg_schedule_forecast(study, states, outlook->loads, &outlook->limits,
+                                                  &outlook->forecast, error);
+    free(states);
+    return status;
+}
+
+static qg_status look_ahead(const qg_study *study, const char *folder,
+                            const qg_study_options *options, qg_study_outlook *outlook,
+                            qg_error *error)
+{
+    const size_t count = (size_t)study->task_count + 1;
+    qg_status status = find_only(study, options->only, &outlook->only, error);
+    if (status) return status;
+    set_limits(study, folder, options->jobs, outlook);
+    outlook->statuses = calloc(count, sizeof *outlook->statuses);
+    outlook->loads = calloc(count, sizeof *outlook->loads);
+    if (!outlook->statuses || !outlook->loads)
+        return qg_fail_memory(error, "a study's tasks", count * sizeof *outlook->statuses);
+    status = qg_study_look(study, folder, outlook->statuses, error);
+    /* One needs no forecast. */
+    const qg_task_status *const measured = outlook->only < 0 ? outlook->statuses : NULL;
+    if (!status) status = qg_study_estimate(study, measured, outlook->loads, error);
+    return status ? status : forecast(study, outlook, error);
+}
+
+qg_status qg_study_foresee(const qg_study *study, const char *folder,
+                           const qg_study_options *options, qg_study_outlook *outlook,
+                           qg_error *error)
+{
+    *outlook = (qg_study_outlook){.only = -1};
+    const qg_status status = look_ahead(study, folder, options, outlook, error);
+    if (status) qg_study_outlook_free(outlook);
+    return status;
+}
+
+void qg_study_outlook_free(qg_study_outlook *outlook)
+{
+    free(outlook->statuses);
+    free(outlook->loads);
+    *outlook = (qg_study_outlook){.only = -1};
+}
+
+qg_status qg_study_check_room(const qg_study *study, const qg_study_outlook *outlook,
+                              qg_error *error)
+{
+    for (int t = 0; t < study->task_count; t++) {
+        const qg_task_load *const load = &outlook->loads[t];
+        const qg_task_state state = outlook->statuses[t].state;
+        const qg_study_run *const run = &study->runs[study->tasks[t].run];
+        const bool memory = load->memory > outlook->memory;
+        const bool begun = state == QG_TASK_STOPPED || state == QG_TASK_RUNNING; /* has its room */
+        const bool disk = load->disk > outlook->disk && !begun;
+        if (state == QG_TASK_FINISHED || (!memory && !disk)) continue;
+        return qg_fail(
+            error, QG_ERROR_USAGE,
+            "%s: a run of it needs %.2f GB of %s, there are %.2f GB: scale the study "
+            "down, or set a smaller '%s'",
+            run->id, (memory ? load->memory : load->disk) * 1e-9, memory ? "memory" : "disk",
+            (memory ? outlook->memory : outlook->disk) * 1e-9, qg_study_kind_of(run)->size);
+    }
+    return QG_OK;
+}
+
+/* ------------------------------------------------------------------------------------- work */
+
+qg_status qg_study_execute(const qg_study *study, const char *folder,
+                           const qg_study_options *options, qg_study_result *result,
+                           qg_error *error)
+{
+    qg_study_options resolved = *options;
+    qg_study_outlook outlook;
+    qg_lock lock = {-1};
+    if (!(resolved.stall_seconds > 0)) resolved.stall_seconds = 1800;
+    *result = (qg_study_result){.failed = -1};
+    qg_status status = qg_study_foresee(study, folder, &resolved, &outlook, error);
+    if (status) return status;
+    status = qg_study_check_room(study, &outlook, error);
+    if (!status && outlook.only < 0) status = qg_study_hold(study, folder, &lock, error);
+    if (!status) status = qg_executor_run(study, folder, &resolved, &outlook, result, error);
+    qg_unlock_folder(&lock);
+    qg_study_outlook_free(&outlook);
+    return status;
+}

@@ -1,0 +1,79 @@
+"""Run files: what a run.yaml describes is done again, of every kind, to the same bits."""
+
+import os
+import subprocess
+
+import pytest
+
+QGRAFT = os.environ.get("QGRAFT")
+pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
+
+SETTINGS = {"learn_start": 300, "validation_size": 100, "eval_every": 500, "eval_steps": 200}
+SETS = [w for k, v in SETTINGS.items() for w in ("--set", f"{k}={v}")]
+RUNS = {
+    "train": ["train", "minatar/breakout", "--steps", 1000, "--snapshot", "0,500"],
+    "graft": ["graft", "train/best.safetensors", "--to", "minatar/asterix", "--last", 1,
+              "--steps", 800, "--seed", 2, "--reinit-seed", 5],
+    "random": ["graft", "random", "--to", "minatar/asterix", "--layers", "1,3", "--freeze",
+               "--steps", 600],
+    "distill": ["distill", "train/best.safetensors", "graft/last.safetensors", "--samples", 500,
+                "--temperature", "0.1:0.3:0.1", "--order", "sample", "--epsilon", 0.1],
+}
+
+
+def qgraft(folder, *words, code=0):
+    result = subprocess.run([QGRAFT, *map(str, words)], cwd=folder, capture_output=True, text=True,
+                            timeout=60)
+    assert result.returncode == code, result.stderr
+    return result.stderr
+
+
+def results(folder):
+    kept = (".safetensors", ".csv")
+    return {p.name: p.read_bytes() for p in folder.iterdir()
+            if p.suffix in kept or p.name == "run.yaml"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    for name, words in RUNS.items():
+        qgraft(folder, *words, *SETS, "--quiet", "--out", name)
+    return folder
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_same_files_once_more(made, name):
+    qgraft(made, "perform", f"{name}/run.yaml", "--quiet", "--out", f"again/{name}")
+    assert results(made / "again" / name) == results(made / name)
+    assert len(results(made / name)) > 4
+
+
+def test_in_its_own_folder(made):
+    """A file's own folder holds its run: to be gone on with, or replaced."""
+    before = results(made / "graft")
+    assert "holds a run already" in qgraft(made, "perform", "graft/run.yaml", code=2)
+    assert "complete already" in qgraft(made, "perform", "graft/run.yaml", "--resume")
+    qgraft(made, "perform", "graft/run.yaml", "--overwrite", "--quiet")
+    assert results(made / "graft") == before
+
+
+def test_another_network(made, tmp_path):
+    """Under the name of the parent: it has another SHA-256."""
+    (tmp_path / "train").mkdir()
+    network = (made / "train/last.safetensors").read_bytes()
+    (tmp_path / "train/best.safetensors").write_bytes(network)
+    said = qgraft(tmp_path, "perform", made / "graft/run.yaml", "--out", "x", code=2)
+    assert "train/best.safetensors: is not the network that the run began from" in said
+    assert not (tmp_path / "x").exists()
+    (tmp_path / "train/best.safetensors").unlink()
+    assert "No such file" in qgraft(tmp_path, "perform", made / "graft/run.yaml", "--out", "x",
+                                    code=1)
+
+
+def test_no_run_file(made):
+    (made / "odd.yaml").write_text("domain: minatar/breakout\n")
+    assert "odd.yaml:1: kind: " in qgraft(made, "perform", "odd.yaml", code=2)
+    (made / "odd.yaml").write_text((made / "train/run.yaml").read_text().replace("steps", "stepps"))
+    assert "did you mean 'steps'?" in qgraft(made, "perform", "odd.yaml", code=2)
+    assert "name a run file" in qgraft(made, "perform", code=2)
