@@ -195,6 +195,7 @@ def write_games(folder, path):
                 f".difficulties = {array('numbers', answer['difficulties'])}",
                 f".difficulty_count = {len(answer['difficulties'])}",
                 f".levels = {LEVELS.get(game, 1)}",
+                "QG_ATARI_COMMON",
             ]
         )
         rows.append(f"    {{{row}}},")

@@ -72,9 +72,9 @@ typedef struct qg_train_options {
     void *context;
 } qg_train_options;
 
-/* The training of `domain` (borrowed) as it usually is: the settings of the game's preset, its
- * usual steps, seed 1, one thread for grids and all cores otherwise; no folder is named, the rest
- * is zero. The program's and the studies' defaults. QG_ERROR_USAGE: there is no such game. */
+/* The training of `domain` (borrowed) as it usually is: preset, steps and threads of the game's
+ * defaults (domain.h), seed 1; no folder is named, the rest is zero. The program's and the studies'
+ * defaults. QG_ERROR_USAGE: there is no such game. */
 qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg_error *error);
 
 /* Trains; returns when it is done, stopped or failed. When it is stopped a checkpoint is written

@@ -95,9 +95,9 @@ typedef struct qg_taught {
 
 #define QG_USUAL_TEMPERATURE "0.1"
 
-/* A distillation of teachers that play `domain` as it usually is: QG_USUAL_TEMPERATURE, a million
- * samples (grids 100,000), 5 % of the play at random, otherwise as qg_train_options_for; teachers
- * and folder are not named, the rest is zero. QG_ERROR_USAGE: there is no such game. */
+/* A distillation of teachers that play `domain` as it usually is: QG_USUAL_TEMPERATURE, the samples
+ * of the game's defaults (domain.h), 5 % of the play at random, otherwise as qg_train_options_for;
+ * teachers and folder are not named, the rest is zero. QG_ERROR_USAGE: there is no such game. */
 qg_status qg_distillation_options_for(const char *domain, qg_distillation_options *options,
                                       qg_error *error);
 

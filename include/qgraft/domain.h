@@ -20,8 +20,26 @@ extern "C" {
 #define QG_MAX_ACTIONS 18 /* the Atari joystick: 9 directions, with and without fire */
 #define QG_DOMAIN_NAME 96 /* bytes of a domain's full name, with the final NUL */
 
-/* A game that can be played, as the catalogue lists it. All strings and lists are there until the
- * process ends. */
+/* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max. */
+typedef struct qg_observation_shape {
+    int height, width, channels;
+    int max; /* 255: grey values; 1: a grid of bits */
+} qg_observation_shape;
+
+/* What a run on a game takes where nobody says otherwise. */
+typedef struct qg_game_defaults {
+    const char *preset; /* of the settings (settings.h) */
+    int64_t steps;      /* of a training: agent steps */
+    int64_t samples;    /* of a distillation */
+    int threads;        /* 0: one for each core */
+    double fps;         /* steps a second that people like to watch */
+} qg_game_defaults;
+
+/* Of games on small grids (preset grid, 1M steps, 100k samples, 1 thread, 10 a second) and of those
+ * on grey screens as Atari's (dqn3, 25M, 1M, all cores, 15 a second). */
+extern const qg_game_defaults qg_grid_defaults, qg_screen_defaults;
+
+/* A game that can be played. All strings and lists are there until the process ends. */
 typedef struct qg_game {
     const char *name;           /* "breakout", "minatar/breakout" */
     const char *family;         /* kind of game, by its objective: "paddle and ball", "maze", ... */
@@ -32,8 +50,9 @@ typedef struct qg_game {
     int mode_count;
     const int *difficulties; /* as modes */
     int difficulty_count;
-    int levels; /* start levels: 1 (the usual start) ... levels */
-    bool grid;  /* small screens of bits (max 1) instead of grey values: other settings suit it */
+    int levels;                 /* start levels: 1 (the usual start) ... levels */
+    qg_observation_shape shape; /* of its screens */
+    const qg_game_defaults *defaults;
 } qg_game;
 
 /* The settings behind the colon of a domain's name. One that was not given holds the game's
@@ -41,12 +60,6 @@ typedef struct qg_game {
 typedef struct qg_variant {
     int mode, difficulty, level;
 } qg_variant;
-
-/* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max. */
-typedef struct qg_observation_shape {
-    int height, width, channels;
-    int max; /* 255: grey values; 1: a grid of bits */
-} qg_observation_shape;
 
 typedef struct qg_domain_options {
     uint32_t seed;
@@ -90,9 +103,9 @@ typedef struct qg_domain_class {
 struct qg_domain {
     const qg_domain_class *methods;
     void *self;
-    const qg_game *game;       /* borrowed: there until the process ends */
-    char name[QG_DOMAIN_NAME]; /* normalised: the game, then what differs from its defaults */
-    qg_observation_shape shape;
+    const qg_game *game;        /* borrowed: there until the process ends */
+    char name[QG_DOMAIN_NAME];  /* normalised: the game, then what differs from its defaults */
+    qg_observation_shape shape; /* its game's */
 };
 
 /* The game at `index` (0 ...) of all that are listed: the built-in ones, Atari's (both in
@@ -144,6 +157,13 @@ const uint8_t *qg_domain_ram(qg_domain *domain, size_t *size);
 static inline size_t qg_observation_size(const qg_observation_shape *shape)
 {
     return (size_t)shape->height * (size_t)shape->width * (size_t)shape->channels;
+}
+
+/* Screens of bits: they are stored packed, a state is one of them, and their networks have room for
+ * more channels than a game may have. */
+static inline bool qg_observation_is_grid(const qg_observation_shape *shape)
+{
+    return shape->max == 1;
 }
 
 #ifdef __cplusplus

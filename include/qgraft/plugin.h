@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define QG_PLUGIN_VERSION 1 /* grows when anything changes that a plugin sees */
+#define QG_PLUGIN_VERSION 2 /* grows when anything changes that a plugin sees */
 
 typedef struct qg_plugin {
     int32_t version; /* QG_PLUGIN_VERSION; the first member in every version */
@@ -23,13 +23,10 @@ typedef struct qg_plugin {
      * of a-z, 0-9 and _ and begin with a letter: they stand in files, folders and lists. No other
      * game has the name. An action that does nothing is called "noop", so that grafts pair it.
      * 1 ... QG_MAX_ACTIONS actions; `family` is needed, family_source may be NULL; at most 1,024
-     * modes and difficulties of 0 ... 999,999; 1 ... 999,999 levels; `grid` is not read (it follows
-     * from shape.max). */
+     * modes and difficulties of 0 ... 999,999; 1 ... 999,999 levels. Screens have sides of 1 ...
+     * 1,024, 1 ... 1,024 channels, at most 4,194,304 values in all; max is 1 or 255. `defaults` may
+     * be NULL: what suits a grid (max 1) or grey values (255); otherwise all of it is given. */
     qg_game game;
-
-    /* Of every screen: sides of 1 ... 1,024, 1 ... 1,024 channels, at most 4,194,304 values in all;
-     * max 1 or 255. */
-    qg_observation_shape shape;
 
     /* Makes a new game, at the start of an episode, in *self; the library ends it with
      * methods.destroy. `variant` is checked against the game already. All chance comes from `seed`:

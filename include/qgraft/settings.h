@@ -7,7 +7,6 @@
 #ifndef QGRAFT_SETTINGS_H
 #define QGRAFT_SETTINGS_H
 
-#include <qgraft/domain.h>
 #include <qgraft/error.h>
 
 #include <stdbool.h>
@@ -86,9 +85,6 @@ qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error
 
 /* Names of the presets, in a static array that ends with NULL. */
 const char *const *qg_settings_presets(void);
-
-/* The preset that suits a game: "grid" for games on small grids, "dqn3" otherwise. */
-const char *qg_settings_preset_for(const qg_game *game);
 
 /* Changes one setting, from "key=value" or from both parts. The settings stay as they were when it
  * fails (always QG_ERROR_USAGE). `preset` cannot be changed this way: it would undo the others. */

@@ -22,7 +22,8 @@ int qg_network_history(const qg_network_info *info, const qg_architecture *archi
                        const qg_domain *domain)
 {
     if (info && info->history) return info->history;
-    return domain->shape.max == 1 ? 1 : architecture->channels / domain->shape.channels;
+    return qg_observation_is_grid(&domain->shape) ? 1
+                                                  : architecture->channels / domain->shape.channels;
 }
 
 qg_status qg_network_fits(const qg_architecture *a, const qg_domain *domain, int history,

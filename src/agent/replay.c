@@ -46,7 +46,7 @@ size_t qg_replay_bytes(const qg_replay *replay)
 static size_t stride_of(const qg_observation_shape *shape)
 {
     const size_t pixels = qg_observation_size(shape);
-    return shape->max == 1 ? (pixels + 7) / 8 : pixels;
+    return qg_observation_is_grid(shape) ? (pixels + 7) / 8 : pixels;
 }
 
 size_t qg_replay_entry_bytes(const qg_observation_shape *shape)
@@ -118,7 +118,7 @@ static qg_status make(const char *path, const qg_replay_plan *plan, bool new, qg
     replay->history = plan->history;
     replay->channels = plan->shape.channels;
     replay->pixels = qg_observation_size(&plan->shape);
-    replay->packed = plan->shape.max == 1;
+    replay->packed = qg_observation_is_grid(&plan->shape);
     replay->stride = stride_of(&plan->shape);
     replay->bytes = (size_t)replay->places * qg_replay_entry_bytes(&plan->shape);
     replay->path = strdup(path);

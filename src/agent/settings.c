@@ -131,11 +131,6 @@ const char *const *qg_settings_presets(void)
     return preset_names;
 }
 
-const char *qg_settings_preset_for(const qg_game *game)
-{
-    return game->grid ? "grid" : "dqn3";
-}
-
 qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error)
 {
     for (size_t i = 0; preset_names[i]; i++)

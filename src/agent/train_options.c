@@ -15,9 +15,10 @@ qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg
     char name[QG_DOMAIN_NAME];
     const qg_status status = qg_domain_resolve(domain, &game, name, error);
     if (status) return status;
+    const qg_game_defaults *usual = game->defaults;
     *options = (qg_train_options){
-        .run = {.seed = 1, .machine = {.threads = game->grid ? 1 : count_cores()}},
+        .run = {.seed = 1, .machine = {.threads = usual->threads ? usual->threads : count_cores()}},
         .domain = domain,
-        .steps = game->grid ? 1000000 : 25000000};
-    return qg_settings_preset(&options->settings, qg_settings_preset_for(game), error);
+        .steps = usual->steps};
+    return qg_settings_preset(&options->settings, usual->preset, error);
 }

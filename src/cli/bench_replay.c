@@ -47,7 +47,7 @@ static qg_status fill(replay_bench *r, const qg_observation_shape *shape, double
     if (!screens) return qg_fail_memory(error, "screens", 16 * r->screen);
     for (size_t i = 0; i < 16 * r->screen; i++) {
         const uint64_t draw = qg_random_u64(&r->random);
-        screens[i] = draw & 1 ? (uint8_t)(shape->max == 1 ? 1 : draw >> 8) : 0;
+        screens[i] = draw & 1 ? (uint8_t)(qg_observation_is_grid(shape) ? 1 : draw >> 8) : 0;
     }
     qg_status status = QG_OK;
     /* The first round meets pages that the system has not given yet; the second is the rule. */

@@ -28,7 +28,7 @@ static qg_status settle(const char *domain, qg_settings *settings, qg_error *err
     const qg_game *game;
     char name[QG_DOMAIN_NAME];
     qg_status status = qg_domain_resolve(domain, &game, name, error);
-    if (!status) status = qg_settings_preset(settings, qg_settings_preset_for(game), error);
+    if (!status) status = qg_settings_preset(settings, game->defaults->preset, error);
     if (status) return status;
     settings->learn_start = 600;
     settings->replay = 20000;
@@ -64,8 +64,9 @@ static qg_status measure(const bench_session *b, const char *domain, int threads
     return status;
 }
 
-/* Whether the domain can be played here; what cannot is left out. */
-static bool can_play(bench_session *b, const char *name, bool *grid)
+/* Whether the domain can be played here, and by how many threads usually (0: all); what cannot is
+ * left out. */
+static bool can_play(bench_session *b, const char *name, int *threads)
 {
     const qg_domain_options options = {0};
     qg_domain *domain;
@@ -74,7 +75,7 @@ static bool can_play(bench_session *b, const char *name, bool *grid)
         bench_skip(b, name, &error);
         return false;
     }
-    *grid = domain->shape.max == 1;
+    *threads = domain->game->defaults->threads;
     qg_domain_close(domain);
     return true;
 }
@@ -87,10 +88,9 @@ qg_status bench_train(bench_session *b, qg_error *error)
     for (int i = 0; i < DOMAINS; i++) {
         char what[96];
         double speed;
-        bool grid;
-        if (!can_play(b, domains[i], &grid)) continue;
-        /* A grid's network is too small to be shared, unless someone insists. */
-        const int threads = grid && !b->threads_given ? 1 : b->threads;
+        int threads;
+        if (!can_play(b, domains[i], &threads)) continue;
+        if (b->threads_given || threads == 0) threads = b->threads;
         const qg_status status = measure(b, domains[i], threads, &speed, error);
         if (status) return status;
         snprintf(what, sizeof what, "%s, threads %d", domains[i], threads);
@@ -144,8 +144,8 @@ qg_status bench_study(bench_session *b, qg_error *error)
     for (int i = 0; i < DOMAINS; i++) {
         char what[96];
         double one, all;
-        bool grid;
-        if (!can_play(b, domains[i], &grid)) continue;
+        int threads;
+        if (!can_play(b, domains[i], &threads)) continue;
         qg_status status = measure_beside(b, domains[i], 1, &one, error);
         if (!status) status = measure_beside(b, domains[i], b->threads, &all, error);
         if (status) return status;

@@ -87,11 +87,16 @@ static qg_status describe_domain(const import_arguments *a, const qg_network *ne
     const qg_game *game;
     qg_status status = qg_domain_resolve(a->domain, &game, info->domain, error);
     if (status) return status;
-    if (game->grid)
+    const qg_architecture *takes = &network->architecture;
+    const qg_observation_shape *shows = &game->shape;
+    if (takes->height != shows->height || takes->width != shows->width ||
+        takes->input_max != shows->max || takes->channels % shows->channels)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "--domain %.60s: the network takes 4 x 84 x 84 grey values, not the grids "
-                       "of this game",
-                       a->domain);
+                       "--domain %.60s: the network takes %d x %d x %d grey values, not the %s of "
+                       "this game (%d x %d x %d)",
+                       a->domain, takes->channels, takes->height, takes->width,
+                       qg_observation_is_grid(shows) ? "grids" : "screens", shows->channels,
+                       shows->height, shows->width);
     if (game->action_count != network->architecture.actions)
         return qg_fail(error, QG_ERROR_USAGE, "--domain %.60s has %d actions, the network %d",
                        a->domain, game->action_count, network->architecture.actions);

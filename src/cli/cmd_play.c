@@ -132,7 +132,7 @@ static qg_status watch(void *context, qg_domain *domain, const qg_moment *m, qg_
 static qg_status resolve(const play_arguments *a, cli_player *player, double *fps, qg_error *error)
 {
     qg_evaluation_options *options = &player->options;
-    *fps = player->domain->shape.max == 1 ? 10 : 15;
+    *fps = player->domain->game->defaults->fps;
     if (a->fps && !(qg_text_to_real(a->fps, fps) && *fps >= 0.01 && *fps <= 1000))
         return qg_fail(error, QG_ERROR_USAGE, "--fps: '%.40s' is not a number from 0.01 to 1000",
                        a->fps);

@@ -70,7 +70,7 @@ static qg_status resolve(const cli_player_arguments *a, const char *domain, cli_
     const qg_game *game;
     char name[QG_DOMAIN_NAME];
     qg_status status = qg_domain_resolve(domain, &game, name, error);
-    if (!status) status = qg_settings_preset(settings, qg_settings_preset_for(game), error);
+    if (!status) status = qg_settings_preset(settings, game->defaults->preset, error);
     for (size_t i = 0; i < sizeof given / sizeof *given && !status; i++)
         if (given[i].value)
             status = qg_settings_set_value(settings, given[i].key, given[i].value, error);

@@ -131,6 +131,7 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
     qg_domain *opened = calloc(1, sizeof *opened);
     if (!opened) return qg_fail_memory(error, "a domain", sizeof *opened);
     opened->game = named.game;
+    opened->shape = named.game->shape;
     strcpy(opened->name, named.name);
     status = provider->create(opened, &named.variant, options, error);
     if (status != QG_OK) {

@@ -5,6 +5,7 @@
 #include "domain/plugin_game.h"
 
 #include <dlfcn.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum {
@@ -15,7 +16,11 @@ enum {
     MAX_NUMBER = 999999, /* of a mode, difficulty or level: what a domain's name can say */
     MAX_SIDE = 1024,     /* also of the channels: eight screens fit a network */
     MAX_VALUES = 1 << 22,
+    MAX_PRESET = 15,
+    MAX_SAMPLES = 1000000000,
+    MAX_THREADS = 256,
 };
+#define MAX_STEPS INT64_C(1000000000000)
 
 /* a-z, 0-9 and _, beginning with a letter. */
 static bool is_word(const char *text, size_t longest)
@@ -61,6 +66,35 @@ static qg_status check_actions(const char *path, const qg_game *game, qg_error *
     return QG_OK;
 }
 
+static bool is_side(int count)
+{
+    return count >= 1 && count <= MAX_SIDE;
+}
+
+static qg_status check_shape(const char *path, const qg_observation_shape *s, qg_error *error)
+{
+    if (is_side(s->height) && is_side(s->width) && is_side(s->channels) &&
+        qg_observation_size(s) <= MAX_VALUES && (s->max == 1 || s->max == 255))
+        return QG_OK;
+    return qg_fail(error, QG_ERROR_DATA,
+                   "%s: screens of %dx%dx%d with values up to %d are not possible: 1 to %d a side, "
+                   "%d in all, up to 1 or 255",
+                   path, s->height, s->width, s->channels, s->max, MAX_SIDE, MAX_VALUES);
+}
+
+/* Whether there is a preset of that name is seen when it is used. */
+static qg_status check_defaults(const char *path, const qg_game_defaults *d, qg_error *error)
+{
+    if (!d || (is_word(d->preset, MAX_PRESET) && d->steps >= 1 && d->steps <= MAX_STEPS &&
+               d->samples >= 1 && d->samples <= MAX_SAMPLES && d->threads >= 0 &&
+               d->threads <= MAX_THREADS && d->fps >= 0.01 && d->fps <= 1000))
+        return QG_OK;
+    return qg_fail(error, QG_ERROR_DATA,
+                   "%s: the defaults must be a preset's name, 1 to %" PRId64 " steps, 1 to %d "
+                   "samples, 0 to %d threads and 0.01 to 1000 frames a second, or NULL",
+                   path, MAX_STEPS, MAX_SAMPLES, MAX_THREADS);
+}
+
 static qg_status check_game(const char *path, const qg_game *game, qg_error *error)
 {
     if (!is_word(game->name, MAX_NAME))
@@ -81,12 +115,9 @@ static qg_status check_game(const char *path, const qg_game *game, qg_error *err
     if (game->levels < 1 || game->levels > MAX_NUMBER)
         return qg_fail(error, QG_ERROR_DATA, "%s: %s has %d levels; 1 to %d are possible", path,
                        game->name, game->levels, MAX_NUMBER);
-    return check_actions(path, game, error);
-}
-
-static bool is_side(int count)
-{
-    return count >= 1 && count <= MAX_SIDE;
+    qg_status status = check_actions(path, game, error);
+    if (status == QG_OK) status = check_shape(path, &game->shape, error);
+    return status == QG_OK ? check_defaults(path, game->defaults, error) : status;
 }
 
 static qg_status check_plugin(const char *path, const qg_plugin *plugin, qg_error *error)
@@ -98,13 +129,6 @@ static qg_status check_plugin(const char *path, const qg_plugin *plugin, qg_erro
                        path, (int)plugin->version, QG_PLUGIN_VERSION);
     const qg_status status = check_game(path, &plugin->game, error);
     if (status != QG_OK) return status;
-    const qg_observation_shape *s = &plugin->shape;
-    if (!is_side(s->height) || !is_side(s->width) || !is_side(s->channels) ||
-        qg_observation_size(s) > MAX_VALUES || (s->max != 1 && s->max != 255))
-        return qg_fail(error, QG_ERROR_DATA,
-                       "%s: screens of %dx%dx%d with values up to %d are not possible: 1 to %d a "
-                       "side, %d in all, up to 1 or 255",
-                       path, s->height, s->width, s->channels, s->max, MAX_SIDE, MAX_VALUES);
     const qg_domain_class *m = &plugin->methods;
     if (!plugin->create || !m->destroy || !m->reset || !m->step || !m->picture ||
         !m->save != !m->restore)

@@ -27,8 +27,11 @@ bool qg_plugin_add(const qg_plugin *plugin)
 {
     if (added_count == QG_MAX_PLUGINS) return false;
     added[added_count].plugin = plugin;
-    added[added_count].game = plugin->game;
-    added[added_count++].game.grid = plugin->shape.max == 1;
+    qg_game *const game = &added[added_count++].game;
+    *game = plugin->game;
+    if (!game->defaults)
+        game->defaults =
+            qg_observation_is_grid(&game->shape) ? &qg_grid_defaults : &qg_screen_defaults;
     return true;
 }
 
@@ -73,8 +76,8 @@ static qg_status blame(const char *name, qg_status code, qg_error *inner, qg_err
 
 static qg_status check_screen(const own_game *game, const uint8_t *observation, qg_error *error)
 {
-    if (game->plugin->shape.max == 255) return QG_OK;
-    const size_t size = qg_observation_size(&game->plugin->shape);
+    if (!qg_observation_is_grid(&game->plugin->game.shape)) return QG_OK;
+    const size_t size = qg_observation_size(&game->plugin->game.shape);
     for (size_t i = 0; i < size; i++)
         if (observation[i] > 1)
             return qg_fail(error, QG_ERROR_DATA,
@@ -254,7 +257,6 @@ static qg_status create(qg_domain *domain, const qg_variant *variant,
     }
     domain->methods = &own_class;
     domain->self = game;
-    domain->shape = plugin->shape;
     return QG_OK;
 }
 

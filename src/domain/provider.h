@@ -29,8 +29,8 @@ typedef struct qg_domain_provider {
      * what is allowed. NULL: the games are those listed, with the settings of game_variant.h. */
     qg_status (*resolve)(const char *name, qg_named_domain *named, qg_error *error);
 
-    /* Makes the domain: fills methods, self and shape. `name` and `game` are set already; `variant`
-     * is as `resolve` or game_variant.h gave it. */
+    /* Makes the domain: fills methods and self. `name`, `game` and `shape` are set already;
+     * `variant` is as `resolve` or game_variant.h gave it. */
     qg_status (*create)(qg_domain *domain, const qg_variant *variant,
                         const qg_domain_options *options, qg_error *error);
 } qg_domain_provider;

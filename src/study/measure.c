@@ -43,7 +43,7 @@ static qg_status make_batch(const qg_observation_shape *shape, const qg_settings
     qg_random random = qg_random_stream(1, "estimate");
     for (size_t i = 0; i < count * screen; i++) {
         const uint64_t draw = qg_random_u64(&random);
-        b->memory[i] = draw & 1 ? (uint8_t)(shape->max == 1 ? 1 : draw >> 8) : 0;
+        b->memory[i] = draw & 1 ? (uint8_t)(qg_observation_is_grid(shape) ? 1 : draw >> 8) : 0;
     }
     for (size_t i = 0; i < count; i++)
         b->screens[i] = b->memory + i * screen;

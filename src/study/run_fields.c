@@ -11,7 +11,7 @@ const char *qg_study_preset_for(const char *game)
     const qg_game *found;
     char name[QG_DOMAIN_NAME];
     qg_error error;
-    return qg_domain_resolve(game, &found, name, &error) ? "dqn3" : qg_settings_preset_for(found);
+    return qg_domain_resolve(game, &found, name, &error) ? "dqn3" : found->defaults->preset;
 }
 
 qg_status qg_study_game_and_steps(const study_reader *reader, const qg_yaml *mapping,

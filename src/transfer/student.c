@@ -33,10 +33,10 @@ static qg_status find_input(const qg_student *s, const qg_teacher *teachers, int
     *channels = 0;
     for (int k = 0; k < s->tasks; k++) {
         const qg_teacher *t = &teachers[k];
-        const bool same = t->shape.height == one->shape.height &&
-                          t->shape.width == one->shape.width && t->shape.max == one->shape.max &&
-                          t->history == one->history &&
-                          (t->shape.max == 1 || t->shape.channels == one->shape.channels);
+        const bool same =
+            t->shape.height == one->shape.height && t->shape.width == one->shape.width &&
+            t->shape.max == one->shape.max && t->history == one->history &&
+            (qg_observation_is_grid(&t->shape) || t->shape.channels == one->shape.channels);
         if (!same)
             return qg_fail(error, QG_ERROR_USAGE,
                            "%s shows %dx%d (max %d) with history %d, %s %dx%d (max %d) with "

@@ -196,8 +196,9 @@ def test_objects_that_are_no_plugins(tmp_path):
     refused(compile_game(tmp_path, ('snprintf(error->message, sizeof error->message, "no memory")',
                                     'qg_fail(error, QG_ERROR_MEMORY, "no memory")')),
             "undefined symbol: qg_fail")
-    refused(compile_game(tmp_path, ("= QG_PLUGIN_VERSION", "= QG_PLUGIN_VERSION + 1")),
-            "version 2", "version 1")
+    for other in (1, 3):
+        refused(compile_game(tmp_path, ("= QG_PLUGIN_VERSION", f"= {other}")),
+                f"version {other}, but", "version 2", "compile it with this qgraft's headers")
 
 
 @pytest.mark.parametrize("old, new, words", [
@@ -217,11 +218,26 @@ def test_objects_that_are_no_plugins(tmp_path):
     (".height = SIDE", ".height = 0", "0x10x2"),
     (".height = SIDE, .width = SIDE, .channels = CHANNELS",
      ".height = 1024, .width = 1024, .channels = 1024", "4194304 in all"),
+    (".levels = 1", ".levels = 1, .defaults = &(const qg_game_defaults){0}", "preset's name"),
+    (".levels = 1", '.levels = 1, .defaults = &(const qg_game_defaults){"grid", 0, 1, 1, 10}',
+     "1 to 1000000000000 steps"),
     (".picture = picture", ".picture = NULL", "are needed"),
     (".restore = restore,", "", "together"),
 ])
 def test_descriptions_that_are_not_possible(tmp_path, old, new, words):
     refused(compile_game(tmp_path, (old, new)), words)
+
+
+def test_defaults_of_its_own(tmp_path):
+    def trained(preset):
+        plugin = compile_game(tmp_path, (".levels = 1", ".levels = 1, .defaults = &(const "
+                              f'qg_game_defaults){{"{preset}", 400, 100, 1, 10}}'))
+        return subprocess.run([QGRAFT, "train", "catch", "--quiet", "--out", tmp_path / preset, *QUICK,
+                               "--domain-plugin", plugin], capture_output=True, text=True)
+    assert trained("grid").returncode == 0
+    assert "\nsteps: 400\n" in (tmp_path / "grid" / "run.yaml").read_text()
+    unknown = trained("tiny")
+    assert unknown.returncode == 2 and "there is no 'tiny'; allowed: dqn3, grid" in unknown.stderr
 
 
 def test_a_name_that_is_taken(tmp_path):

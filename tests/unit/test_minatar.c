@@ -24,7 +24,7 @@ static const qg_game *about(int game)
 
 static qg_domain open_game(int game, int level, qg_domain_options options)
 {
-    qg_domain domain = {.game = about(game)};
+    qg_domain domain = {.game = about(game), .shape = about(game)->shape};
     qg_error error = {0};
     const qg_variant variant = {.level = level};
     assert_int_equal(qg_minatar_provider.create(&domain, &variant, &options, &error), QG_OK);

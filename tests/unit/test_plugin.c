@@ -49,7 +49,7 @@ static void loading_twice_adds_one_game(void **state)
     assert_ptr_equal(qg_game_at(before), game);
     assert_null(qg_game_at(before + 1));
     assert_string_equal(game->name, "catch");
-    assert_true(game->grid);
+    assert_string_equal(game->defaults->preset, "grid");
 }
 
 static void a_restored_game_goes_on_as_before(void **state)

@@ -40,7 +40,9 @@ static qg_status resolve(const char *name, qg_named_domain *named, qg_error *err
                           .family = "counting",
                           .actions = count_actions,
                           .action_count = 1,
-                          .levels = 1};
+                          .levels = 1,
+                          .shape = {1, 1, 1, 255},
+                          .defaults = &qg_screen_defaults};
     *named = (qg_named_domain){.game = game};
     strcpy(named->name, game->name);
     return QG_OK;
@@ -88,7 +90,6 @@ static qg_status create(qg_domain *domain, const qg_variant *variant,
     c->most = (int)(domain->game - count_games);
     domain->methods = &class;
     domain->self = c;
-    domain->shape = (qg_observation_shape){1, 1, 1, 255};
     return QG_OK;
 }
 

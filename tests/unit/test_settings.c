@@ -1,4 +1,5 @@
 /* Settings: presets, text, ranges, YAML in both directions, and files written in bad faith. */
+#include <qgraft/domain.h>
 #include <qgraft/settings.h>
 
 #include <jansson.h>
@@ -54,9 +55,14 @@ static void test_preset_dqn3(void **state)
     assert_int_equal(s.noop_max, 30);
     assert_int_equal(s.frame_skip, 4);
     assert_true(s.clip_reward && s.life_loss_terminal);
-    assert_string_equal(qg_settings_preset_for(&(qg_game){.name = "breakout"}), "dqn3");
-    assert_string_equal(qg_settings_preset_for(&(qg_game){.name = "asterix", .grid = true}),
-                        "grid");
+}
+
+static void test_every_game_has_a_preset(void **state)
+{
+    (void)state;
+    const qg_game *game;
+    for (size_t i = 0; (game = qg_game_at(i)); i++)
+        assert_string_equal(preset(game->defaults->preset).preset, game->defaults->preset);
 }
 
 static void test_presets_lie_within_the_table(void **state)
@@ -276,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_count_names_the_range),
         cmocka_unit_test(test_preset_dqn3),
+        cmocka_unit_test(test_every_game_has_a_preset),
         cmocka_unit_test(test_presets_lie_within_the_table),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_check),

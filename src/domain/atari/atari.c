@@ -403,7 +403,6 @@ static qg_status create(qg_domain *domain, const qg_variant *variant,
     }
     domain->methods = &class;
     domain->self = self;
-    domain->shape = (qg_observation_shape){QG_SCREEN_SIDE, QG_SCREEN_SIDE, 1, 255};
     return QG_OK;
 }
 

@@ -3,6 +3,8 @@
 #ifndef QG_ATARI_CATALOGUE_H
 #define QG_ATARI_CATALOGUE_H
 
+#include "domain/atari/screen.h"
+
 #include <qgraft/domain.h>
 
 #define QG_ATARI_GAMES 106
@@ -10,6 +12,11 @@
 /* RGB of the palette indices 0 ... 255. Ten European games use the PAL palette, all others NTSC. */
 extern const uint8_t qg_atari_ntsc[256][3];
 extern const uint8_t qg_atari_pal[256][3];
+
+/* What all games have in common: initialisers of a qg_game. */
+#define QG_ATARI_COMMON                                                                            \
+    .shape = {QG_SCREEN_SIDE, QG_SCREEN_SIDE, .channels = 1, .max = 255},                          \
+    .defaults = &qg_screen_defaults
 
 extern const qg_game qg_atari_games[QG_ATARI_GAMES]; /* in alphabetical order */
 

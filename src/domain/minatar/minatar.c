@@ -39,14 +39,9 @@ typedef struct minatar {
     max_align_t state[]; /* rules->state_size bytes */
 } minatar;
 
-static size_t observation_size(const minatar *self)
-{
-    return (size_t)QG_MINATAR_SIDE * QG_MINATAR_SIDE * (size_t)self->rules->channels;
-}
-
 static void observe(const minatar *self, uint8_t *observation)
 {
-    memset(observation, 0, observation_size(self));
+    memset(observation, 0, qg_observation_size(&self->rules->game.shape));
     self->rules->observe(self->state, observation);
 }
 
@@ -198,7 +193,7 @@ static qg_status restore(void *object, const uint8_t *state, size_t size, qg_err
 static void picture(void *object, qg_picture *result)
 {
     minatar *self = object;
-    const int channels = self->rules->channels;
+    const int channels = self->rules->game.shape.channels;
     uint8_t observation[QG_MINATAR_SIDE * QG_MINATAR_SIDE * QG_MINATAR_MAX_CHANNELS];
     observe(self, observation);
     memset(self->pixels, 0, sizeof self->pixels);
@@ -272,8 +267,6 @@ static qg_status create(qg_domain *domain, const qg_variant *variant,
 
     domain->methods = &minatar_class;
     domain->self = self;
-    domain->shape = (qg_observation_shape){
-        .height = QG_MINATAR_SIDE, .width = QG_MINATAR_SIDE, .channels = rules->channels, .max = 1};
     return QG_OK;
 }
 

@@ -40,7 +40,6 @@ enum {
 typedef struct qg_minatar_rules {
     qg_game game; /* its actions are some of noop, left, up, right, down and fire, noop the first; a
                      level is a number of ramps, plus 1: how fast it is when an episode begins */
-    int channels;
     size_t state_size; /* bytes of the game's state: plain data, all of it saved */
 
     /* Starts an episode. `ramps` is how often the game has become harder before it begins (level
