@@ -2,7 +2,10 @@
  *
  * A function that can fail returns a qg_status and fills the caller's qg_error: a code and one
  * line that says what failed, where, and how to mend it. The library prints nothing and never
- * ends the process. Programming errors (a NULL where the contract forbids it) are asserts. */
+ * ends the process. Programming errors (a NULL where the contract forbids it) are asserts.
+ *
+ * A word in backquotes is the library's name of something that the caller can set (`overwrite`, a
+ * field of the options) or ask for (`games`): a program puts its own name there. */
 #ifndef QGRAFT_ERROR_H
 #define QGRAFT_ERROR_H
 

@@ -181,7 +181,7 @@ qg_status qg_checkpoints_resume(qg_checkpoints *checkpoints, qg_checkpoint_resto
         if (!inner.code) inner = *error; /* the newest one's is the better message */
     }
     return qg_fail(error, inner.code,
-                   "%.400s; no checkpoint can be used: begin anew with --overwrite", inner.message);
+                   "%.400s; no checkpoint can be used: begin anew with `overwrite`", inner.message);
 }
 
 void qg_tape_pass_random(qg_tape *tape, qg_random *random)

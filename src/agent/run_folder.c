@@ -97,11 +97,11 @@ static qg_status refuse(const qg_run_folder *folder, qg_error *error)
 {
     if (folder->found == QG_FOUND_COMPLETE)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "%s: holds a run already: choose another folder (--out) or add --overwrite",
+                       "%s: holds a run already: choose another `folder` or add `overwrite`",
                        folder->path);
     return qg_fail(error, QG_ERROR_USAGE,
-                   "%s: holds an unfinished run: add --resume to go on with it or --overwrite to "
-                   "begin anew, or choose another folder (--out)",
+                   "%s: holds an unfinished run: add `resume` to go on with it or `overwrite` to "
+                   "begin anew, or choose another `folder`",
                    folder->path);
 }
 

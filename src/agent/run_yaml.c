@@ -180,8 +180,8 @@ qg_status qg_run_yaml_compare(const char *folder, const char *there, const char 
     }
     return qg_fail(
         error, QG_ERROR_USAGE,
-        "%s: holds another run: %.*s is %s there, %s here; give the same, another folder "
-        "(--out) or --overwrite",
+        "%s: holds another run: %.*s is %s there, %s here; give the same, another `folder` "
+        "or `overwrite`",
         folder, (int)strcspn(key, ":\n"), key, texts[0], texts[1]);
 }
 

@@ -231,7 +231,7 @@ static qg_status set_text(qg_settings *settings, const qg_setting *setting, cons
     if (strcmp(setting->name, "precision") == 0) return set_precision(settings, value, error);
     return qg_fail(error, QG_ERROR_USAGE,
                    "preset: cannot be set to '%.60s' here, since it fills all other settings; "
-                   "give it first (--preset, or the first key of a file)",
+                   "give it first (`preset`, or the first key of a file)",
                    value);
 }
 
@@ -265,8 +265,8 @@ qg_status qg_settings_set_value(qg_settings *settings, const char *key, const ch
     if (!setting) {
         const char *near = qg_text_nearest(key, table, ROWS, sizeof *table);
         return qg_fail(error, QG_ERROR_USAGE, "there is no setting '%.60s'%s%s%s", key,
-                       near ? "; did you mean '" : " ('qgraft train --help' lists all)",
-                       near ? near : "", near ? "'?" : "");
+                       near ? "; did you mean '" : " (`settings` lists all)", near ? near : "",
+                       near ? "'?" : "");
     }
     char *const field = (char *)settings + setting->offset;
     if (setting->type == QG_SETTING_TEXT) return set_text(settings, setting, value, error);

@@ -49,7 +49,7 @@ static qg_status pass(qg_trainer *t, qg_tape *tape, qg_error *error)
     if (initial != t->initial_crc)
         return qg_fail(error, QG_ERROR_USAGE,
                        "%s: holds another run: it began with another network; give the same, "
-                       "another folder (--out) or --overwrite",
+                       "another `folder` or `overwrite`",
                        t->folder.path);
     pass_numbers(t, tape);
     if (!tape->good) return QG_OK; /* found at the end */

@@ -114,7 +114,7 @@ qg_status qg_team_create(int threads, qg_team **result, qg_error *error)
     team->size = started;
     if (started < threads || !team->threads) {
         qg_team_destroy(team);
-        return qg_fail(error, QG_ERROR_MEMORY, "cannot start %d threads: use fewer (--threads)",
+        return qg_fail(error, QG_ERROR_MEMORY, "cannot start %d threads: use fewer `threads`",
                        threads);
     }
     *result = team;

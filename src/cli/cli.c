@@ -21,9 +21,41 @@ static void print_failure(const char *message)
             message);
 }
 
+/* What a command calls a thing that the library calls `word`: mostly an option of that name. */
+static void name_word(const char *word, size_t length, char *name, size_t size)
+{
+    static const char *const others[][2] = {{"folder", "--out"},
+                                            {"games", "'qgraft games'"},
+                                            {"run", "'qgraft run'"},
+                                            {"settings", "'qgraft train --settings'"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strlen(others[i][0]) == length && memcmp(others[i][0], word, length) == 0) {
+            snprintf(name, size, "%s", others[i][1]);
+            return;
+        }
+    snprintf(name, size, "--%.*s", (int)length, word);
+}
+
+const char *cli_message(qg_error *error)
+{
+    const qg_error said = *error;
+    size_t used = 0;
+    for (const char *c = said.message; *c && used + 1 < sizeof error->message;) {
+        const size_t length = *c == '`' ? strspn(c + 1, "abcdefghijklmnopqrstuvwxyz") : 0;
+        char name[64] = {*c};
+        const bool word = length && c[1 + length] == '`';
+        if (word) name_word(c + 1, length, name, sizeof name);
+        c += word ? length + 2 : 1;
+        used += (size_t)snprintf(error->message + used, sizeof error->message - used, "%s", name);
+    }
+    qg_text_make_safe(error->message); /* the cut may go through a character */
+    return error->message;
+}
+
 int cli_fail(const qg_error *error)
 {
-    print_failure(error->message);
+    qg_error said = *error;
+    print_failure(cli_message(&said));
     return error->code == QG_ERROR_USAGE ? 2 : 1;
 }
 

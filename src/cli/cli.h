@@ -34,6 +34,10 @@ int cmd_submit(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_update(int argc, char **argv);
 
+/* The message of an error of the library, with what it names in backquotes as it is said on the
+ * command line: `overwrite` is --overwrite. */
+const char *cli_message(qg_error *error);
+
 /* Prints "qgraft: MESSAGE" to stderr; the exit code that belongs to the error. */
 int cli_fail(const qg_error *error);
 

@@ -87,7 +87,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case 'S':
         if (qg_settings_set(&a->settings, text, &a->error))
-            argp_error(state, "%s", a->error.message);
+            argp_error(state, "%s", cli_message(&a->error));
         if (!is_used(text))
             argp_error(state, "--set: an update does not depend on '%.*s', but on " USED,
                        (int)strcspn(text, "="), text);

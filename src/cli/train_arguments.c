@@ -41,7 +41,7 @@ static void parse_snapshots(train_arguments *a, const char *text, struct argp_st
             argp_error(state, "too many steps in --snapshot");
         if (qg_parse_count("--snapshot", number, 0, INT64_MAX, &a->snapshots[a->snapshot_count++],
                            &error))
-            argp_error(state, "%s", error.message);
+            argp_error(state, "%s", cli_message(&error));
         text += length;
         more = *text;
     }

@@ -54,9 +54,8 @@ static qg_status fail_game(const char *name, qg_error *error)
     const char *const nearest = nearest_game(name);
     if (nearest)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "unknown game '%s': did you mean '%s'? 'qgraft games' lists all", name,
-                       nearest);
-    return qg_fail(error, QG_ERROR_USAGE, "unknown game '%s': 'qgraft games' lists all", name);
+                       "unknown game '%s': did you mean '%s'? `games` lists all", name, nearest);
+    return qg_fail(error, QG_ERROR_USAGE, "unknown game '%s': `games` lists all", name);
 }
 
 static const qg_game *find_game(const qg_domain_provider *provider, const char *name)
@@ -97,7 +96,7 @@ static qg_status resolve(const char *name, const qg_domain_provider **provider,
     const size_t length = strlen(name);
     if (length == 0 || length >= sizeof copy)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "'%.40s%s': expected the name of a game, 'qgraft games' lists all", name,
+                       "'%.40s%s': expected the name of a game, `games` lists all", name,
                        length ? "..." : "");
     for (provider_place p = qg_domain_providers; *p; p++)
         if ((*p)->resolve && has_prefix(name, *p)) {

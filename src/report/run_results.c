@@ -21,8 +21,8 @@ static qg_status check_finished(const qg_results *r, qg_error *error)
         }
     if (missing == 0 || r->partial) return QG_OK;
     return qg_fail(error, QG_ERROR_USAGE,
-                   "%s: %d of %d runs are not finished (%s is %s): 'qgraft run' goes on with them, "
-                   "--partial reports what there is",
+                   "%s: %d of %d runs are not finished (%s is %s): `run` goes on with them, "
+                   "`partial` reports what there is",
                    r->folder, missing, r->study->task_count, r->study->tasks[first].folder,
                    qg_task_state_name(r->statuses[first].state));
 }
@@ -67,7 +67,7 @@ static qg_status check_length(const qg_results *r, const qg_study_task *task, co
     if (r->partial || last + run->settings.eval_every > run->steps) return QG_OK;
     return qg_fail(error, QG_ERROR_DATA,
                    "%s/evaluations.csv: ends at step %" PRId64 " of %" PRId64
-                   ": --partial takes the steps that all runs have",
+                   ": `partial` takes the steps that all runs have",
                    task->folder, last, run->steps);
 }
 

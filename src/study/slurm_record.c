@@ -77,7 +77,7 @@ static qg_status parse_numbers(const qg_study *study, const json_t *root, const 
 {
     json_t *arrays = json_object_get(root, "arrays"), *report = json_object_get(root, "report");
     if (!json_is_object(arrays) || !json_is_integer(report))
-        return qg_fail(error, QG_ERROR_DATA, "%s: not what 'qgraft submit' writes", path);
+        return qg_fail(error, QG_ERROR_DATA, "%s: not a record of submitted jobs", path);
     for (int r = 0; r < study->run_count; r++)
         numbers[r] = json_integer_value(json_object_get(arrays, study->runs[r].id));
     numbers[study->run_count] = json_integer_value(report);

@@ -70,9 +70,7 @@ qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error)
     qg_status status = read_head(folder, &head, error);
     if (!status) status = refuse_links(folder, error);
     if (!status && !head)
-        status =
-            qg_fail(error, QG_ERROR_USAGE,
-                    "%s: holds no study ('qgraft run STUDY.yaml --out FOLDER' makes one)", folder);
+        status = qg_fail(error, QG_ERROR_USAGE, "%s: holds no study (`run` makes one)", folder);
     if (!status) status = open_with_head(folder, head, study, error);
     json_decref(head);
     return status;
@@ -95,7 +93,7 @@ static qg_status check_folder(const qg_study *study, const char *folder, qg_erro
         const char *const name = json_string_value(json_object_get(head, "study"));
         if (!name || strcmp(name, study->name) != 0)
             status = qg_fail(error, QG_ERROR_USAGE,
-                             "%s: holds the study '%.60s', not '%.60s': choose another --out",
+                             "%s: holds the study '%.60s', not '%.60s': choose another `folder`",
                              folder, name ? name : "?", study->name);
         json_decref(head);
         return status;
@@ -108,7 +106,7 @@ static qg_status check_folder(const qg_study *study, const char *folder, qg_erro
     closedir(directory);
     if (entries)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "%s: is not empty and holds no study: choose another --out", folder);
+                       "%s: is not empty and holds no study: choose another `folder`", folder);
     return QG_OK;
 }
 

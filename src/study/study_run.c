@@ -103,8 +103,8 @@ qg_status qg_study_check_room(const qg_study *study, const qg_study_outlook *out
         if (state == QG_TASK_FINISHED || (!memory && !disk)) continue;
         return qg_fail(
             error, QG_ERROR_USAGE,
-            "%s: a run of it needs %.2f GB of %s, there are %.2f GB: scale the study "
-            "down, or set a smaller '%s'",
+            "%s: a run of it needs %.2f GB of %s, there are %.2f GB: shrink it with "
+            "`scale`, or set a smaller '%s'",
             run->id, (memory ? load->memory : load->disk) * 1e-9, memory ? "memory" : "disk",
             (memory ? outlook->memory : outlook->disk) * 1e-9, qg_study_kind_of(run)->size);
     }

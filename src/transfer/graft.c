@@ -19,7 +19,7 @@ static qg_status check_part(const qg_architecture *source, const qg_architecture
     if (from == 0 || to == 0)
         return qg_fail(error, QG_ERROR_USAGE,
                        "the %s network has no part '%.60s': parts are those of a split network "
-                       "(--set network=grid-split:32)",
+                       "(network: grid-split:32)",
                        to == 0 ? "new" : "source", part);
     if (from != to)
         return qg_fail(error, QG_ERROR_USAGE,
@@ -47,7 +47,7 @@ static qg_status check_choice(const qg_architecture *source, const qg_architectu
         if (wrong++ == 32) return QG_OK;
     }
     return qg_fail(error, QG_ERROR_USAGE,
-                   "%s %d: the networks have %d and %d weighted layers; 1 to %d can be copied",
+                   "`%s` %d: the networks have %d and %d weighted layers; 1 to %d can be copied",
                    qg_graft_way_name(choice->way), wrong, source->layer_count, target->layer_count,
                    most);
 }
@@ -138,7 +138,7 @@ static qg_status copy_by_meaning(const qg_network *source, int s, const char *so
     if (grafted->rows) return QG_OK;
     return qg_fail(error, QG_ERROR_USAGE,
                    "last layer: no action of the target (%s) is one of the source (%s); "
-                   "'--match index' copies by position",
+                   "`match` index copies by position",
                    target_actions, source_actions[0] ? source_actions : "unknown");
 }
 
@@ -162,7 +162,7 @@ static qg_status copy_layer(const qg_network *source, const char *source_actions
         return qg_fail(
             error, QG_ERROR_USAGE, "%s of the source (%s) does not fit %s of the target (%s)%s",
             from->name, from_shape, to->name, to_shape,
-            fits && last ? ": the numbers of actions differ; leave '--match index' out" : "");
+            fits && last ? ": the numbers of actions differ; leave `match` index out" : "");
     }
     if (by_meaning)
         return copy_by_meaning(source, s, source_actions, target, t, target_actions, grafted,

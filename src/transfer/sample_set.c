@@ -93,7 +93,7 @@ qg_status qg_sample_set_check_room(const char *path, size_t bytes, qg_error *err
     const double room = (double)disk.f_bavail * (double)disk.f_frsize;
     if ((double)bytes <= room) return QG_OK;
     return qg_fail(error, QG_ERROR_IO,
-                   "%s: the samples need %.4g GB, the disk has %.4g GB free (fewer --samples, or "
+                   "%s: the samples need %.4g GB, the disk has %.4g GB free (fewer `samples`, or "
                    "another disk)",
                    path, (double)bytes * 1e-9, room * 1e-9);
 }
@@ -277,7 +277,7 @@ static qg_status compare(const char *path, const qg_sample_source *has,
         return fail_other(path, what, error);
     }
     if (memcmp(has->isa, wanted->isa, sizeof has->isa) != 0) {
-        snprintf(what, sizeof what, "made with --isa %.15s, not %.15s", has->isa, wanted->isa);
+        snprintf(what, sizeof what, "made with `isa` %.15s, not %.15s", has->isa, wanted->isa);
         return fail_other(path, what, error);
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -93,7 +93,7 @@ def test_the_embedded_graft_trains(tmp_path, breakout):
            tmp_path / "same", "--quiet")
     for name in ("last.safetensors", "run.yaml"):  # the pedigree is in both
         assert (folder / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
-    for words, message in ((("first 6", "x"), "first 6: the networks have 5 and 5"),
+    for words, message in ((("first 6", "x"), "`first` 6: the networks have 5 and 5"),
                            (("some", "x"), "'some' is no choice of layers")):
         assert message in run(EXAMPLES / "embed_graft", breakout, target, *words, code=1).stderr
 

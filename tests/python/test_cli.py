@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import numpy
 import pytest
@@ -50,6 +51,32 @@ def test_unknown_words():
     assert "zzz" in refusal("games", "zzz")
     assert "--nix" in qgraft("games", "--nix", code=2).stderr
     assert "\x1b" not in refusal("\x1b[31m")
+
+
+def test_the_library_names_no_options():
+    """It says what is wrong in its own words, and the command puts its options in their place."""
+    source = Path(__file__).parents[2] / "src"
+    calls = [(path.name, call) for path in source.rglob("*.c") if "cli" not in path.parts
+             for call in re.findall(r"fail\w*\((?:[^;\"]|\"(?:[^\"\\\\]|\\\\.)*\")*\);", path.read_text())]
+    assert len(calls) > 300
+    named = [(file, call) for file, call in calls if re.search(r"--[a-z]|'qgraft ", call)]
+    assert not named, named
+
+
+def test_the_command_names_its_options(tmp_path):
+    assert refusal("train", "pong2").endswith("unknown game 'pong2': did you mean 'pong'? "
+                                              "'qgraft games' lists all\n")
+    assert "('qgraft train --settings' lists all)" in refusal("train", "minatar/breakout", "--set",
+                                                              "xyzzy=1")
+    assert "(--preset, or the first key" in refusal("train", "minatar/breakout", "--set",
+                                                    "preset=grid")
+    assert "('qgraft run' makes one)" in refusal("status", tmp_path)
+    assert refusal("train", "`overwrite `run` it").startswith("qgraft: unknown game '`overwrite ")
+    for code, more in ((0, ()), (2, ())):
+        result = qgraft("train", "minatar/breakout", "--steps", 0, "--out", tmp_path / "run", *more,
+                        "--quiet", code=code)
+    assert result.stderr.endswith(
+        "run: holds a run already: choose another --out or add --overwrite\n")
 
 
 ODD = ["", "-1", "nan", "9" * 30, "x" * 5000, b"\xff\xfe", "%s%n", "/"]

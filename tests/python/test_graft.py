@@ -251,7 +251,7 @@ def test_settings_of_a_graft(source):
 def test_refusals(source, tmp_path):
     for words in (["--first", 6], ["--last", 6]):
         assert "1 to 5 can be copied" in refused(source, TARGET, *words)
-    assert "layers 9" in refused(source, TARGET, "--layers", "1,9")
+    assert "--layers 9" in refused(source, TARGET, "--layers", "1,9")
     assert "--first" in refused(source, TARGET, "--first", 0)
     assert "--layers" in refused(source, TARGET, "--layers", "one")
     assert "no part 'perception'" in refused(source, TARGET, "--part", "perception")

@@ -394,7 +394,7 @@ def test_too_little_room(tmp_path):
         assert max(r["disk"] for r in plan["runs"]) < 4e6
         (disk / "ballast").write_bytes(bytes(3_000_000))
         result = run(folder, code=2)
-        assert re.search(r"needs \S+ GB of disk, there are \S+ GB: .*scale", result.stderr)
+        assert re.search(r"needs \S+ GB of disk, there are \S+ GB: .*--scale", result.stderr)
         (disk / "ballast").unlink()
         (disk / "ballast").write_bytes(bytes(1_000_000))
         result = run(folder, code=1)
@@ -511,7 +511,7 @@ def test_what_cannot_fit_is_refused(tmp_path):
     huge = SMALL.replace("replay: 5000", "replay: 1000M").replace("steps: 2000", "steps: 100000M")
     folder = write(tmp_path, huge)
     result = run(folder, code=2)
-    assert re.search(r"br: a run of it needs \S+ GB of memory, there are \S+ GB: .*scale.*replay",
+    assert re.search(r"br: a run of it needs \S+ GB of memory, there are \S+ GB: .*--scale.*replay",
                      result.stderr)
     assert not (folder / "out").exists()
 

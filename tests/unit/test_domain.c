@@ -55,7 +55,7 @@ static void unknown_games_name_the_nearest(void **state)
     check_refused("qebrt", "did you mean 'qbert'?");
     check_refused("minatar/breakuot", "did you mean 'minatar/breakout'?");
     check_refused("combat", "unknown game 'combat'"); /* two players only */
-    check_refused("xyzzyxyzzy", "'qgraft games' lists all");
+    check_refused("xyzzyxyzzy", "`games` lists all");
     check_refused("", "expected the name of a game");
     check_refused("../../etc/passwd", "unknown game");
     check_refused("\033[31mred", "unknown game '?[31mred'");

@@ -250,11 +250,11 @@ static void test_no_common_action(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    refuses(small, deep, &CHOOSE(FIRST, 4), "first 4: the networks have 3 and 4");
+    refuses(small, deep, &CHOOSE(FIRST, 4), "`first` 4: the networks have 3 and 4");
     refuses(small, deep, &CHOOSE(LAST, 4), "1 to 3 can be copied");
-    refuses(small, small, &CHOOSE(FIRST, -1), "first -1");
+    refuses(small, small, &CHOOSE(FIRST, -1), "`first` -1");
     refuses(small, small, &(qg_graft_choice){QG_CHOOSE_LAYERS, .layers = 1 << 0 | 1 << 5},
-            "layers 6");
+            "`layers` 6");
     refuses(small, small, &(qg_graft_choice){0}, "no layer to copy is named");
     refuses(small, deep, &CHOOSE(FIRST, 2),
             "fc1 of the source (linear 6x64) does not fit fc1 of the target (linear 9x64)");

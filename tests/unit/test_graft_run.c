@@ -218,7 +218,7 @@ static void test_refusals(void **state)
 {
     (void)state;
     qg_graft_options o = options("first 6", 0, "refused");
-    refused(&o, QG_ERROR_USAGE, "first 6: the networks have 5 and 5 weighted layers");
+    refused(&o, QG_ERROR_USAGE, "`first` 6: the networks have 5 and 5 weighted layers");
     o = options("first 1", 0, "refused");
     o.source = NULL;
     refused(&o, QG_ERROR_USAGE, "random layers that are not frozen");

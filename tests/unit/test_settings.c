@@ -112,7 +112,7 @@ static void test_set(void **state)
 
     expect_refusal("discout=0.9", "there is no setting 'discout'; did you mean 'discount'?");
     expect_refusal("qwertzuiop=0.9",
-                   "there is no setting 'qwertzuiop' ('qgraft train --help' lists all)");
+                   "there is no setting 'qwertzuiop' (`settings` lists all)");
     expect_refusal("discount=1.5", "discount: '1.5' is not a number from 0 to 1");
     expect_refusal("discount=nan", "discount: 'nan' is not a number from 0 to 1");
     expect_refusal("discount=", "discount: '' is not a number from 0 to 1");
@@ -128,7 +128,7 @@ static void test_set(void **state)
     expect_refusal("network=[]", "network: a list of layers is needed, each a mapping such as "
                                  "{\"conv\": 32, \"kernel\": 8}");
     expect_refusal("preset=grid", "preset: cannot be set to 'grid' here, since it fills all other "
-                                  "settings; give it first (--preset, or the first key of a file)");
+                                  "settings; give it first (`preset`, or the first key of a file)");
     char deep[5000] = "network=";
     memset(deep + strlen(deep), '[', 4000);
     qg_error refused;
@@ -215,7 +215,7 @@ static void test_yaml_refusals(void **state)
         {"? [a]\n: 1\n", "f.yaml:1: a key must be a plain word"},
         {"replay: 1M\npreset: grid\n",
          "f.yaml:2: preset: cannot be set to 'grid' here, since it fills all other settings; give "
-         "it first (--preset, or the first key of a file)"},
+         "it first (`preset`, or the first key of a file)"},
         {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, grid"},
         {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
                            "{\"conv\": 32, \"kernel\": 8}"},

@@ -695,7 +695,7 @@ static void test_refusals(void **state)
     options.run.seed = 12; /* another run: refused, nothing is touched */
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
-    assert_non_null(strstr(error.message, "--overwrite"));
+    assert_non_null(strstr(error.message, "`overwrite`"));
     assert_int_equal(play.steps, 0);
     assert_int_equal(
         qg_file_read(scratch_path("run/last.safetensors"), 1 << 20, &after, &size_after, &error),
@@ -706,7 +706,7 @@ static void test_refusals(void **state)
     free(after);
     assert_true(contains("run/process.yaml", "state: finished"));
 
-    qg_lock lock; /* another process is at it: not even with --overwrite */
+    qg_lock lock; /* another process is at it: not even with `overwrite` */
     assert_int_equal(qg_lock_folder(scratch_path("run"), &lock, &error), QG_OK);
     options.run.overwrite = true;
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_BUSY);
@@ -800,7 +800,7 @@ static void test_resume(void **state)
         play.stop = 0;
         options.run.overwrite = false;
         assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
-        assert_non_null(strstr(error.message, "--resume"));
+        assert_non_null(strstr(error.message, "`resume`"));
         options.run.resume = true;
         play.opened = 0; /* the training's domain is the first */
         assert_int_equal(qg_train(&options, &result, &error), QG_OK);
