@@ -40,11 +40,11 @@ typedef struct qg_graft_choice {
 /* "first", "last", "layers", "part"; "" for QG_CHOOSE_NONE. */
 const char *qg_graft_way_name(qg_graft_way way);
 
-/* What belongs to the way: "3", "1,3" (layers are counted from 1 in texts), "decision". */
-void qg_graft_choice_what(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
-
-/* For titles and tables: "first 3", "layers 1 3", "decision". */
+/* Which layers, for titles and tables: "first 3", "layers 1 3" (counted from 1), "decision". */
 void qg_graft_choice_label(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
+
+/* The whole choice, for the names of folders: "first3", "layers1-3-frozen", "last1-index". */
+void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
 
 /* The whole choice: "first 3", "last 1 frozen", "layers 1,3 index", "part decision frozen". Equal
  * choices have equal texts. */

@@ -249,13 +249,9 @@ static qg_status resolve_settings(const graft_arguments *a, qg_settings *setting
 /* Of the default folder: "graft-first3-frozen-". */
 static void name_prefix(const graft_arguments *a, char *prefix, size_t size)
 {
-    char what[QG_GRAFT_CHOICE_TEXT];
-    qg_graft_choice_what(&a->choice, what);
-    snprintf(prefix, size, "graft%s-%s%s%s-", a->random ? "-random" : "",
-             a->choice.way == QG_CHOOSE_PART ? "" : qg_graft_way_name(a->choice.way), what,
-             a->choice.frozen ? "-frozen" : "");
-    for (char *c = prefix; *c; c++)
-        if (*c == ',') *c = '-';
+    char name[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_choice_name(&a->choice, name);
+    snprintf(prefix, size, "graft%s-%s-", a->random ? "-random" : "", name);
 }
 
 static qg_status resolve(const graft_arguments *a, qg_graft_options *options, char *folder,

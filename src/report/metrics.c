@@ -72,10 +72,8 @@ static void put_run(FILE *out, const qg_results *r, int index, const char *row)
 {
     const qg_study_run *run = &r->study->runs[index];
     const qg_experiment *e = qg_results_experiment(r, index);
-    char copied[64];
-    qg_run_copied(run, copied);
-    char *frozen = strrchr(copied, ' ');
-    if (frozen) *frozen = '\0'; /* a column of its own */
+    char copied[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_choice_label(&run->choice, copied);
     put_text(out, row);
     put_text(out, run->id);
     put_text(out, e && run->baseline >= 0 ? r->study->runs[run->baseline].id : "");

@@ -64,15 +64,11 @@ static bool name_run(const qg_study *study, const qg_run_variant *variant, qg_st
     char text[160] = "";
     bool fits = qg_study_append_id(run->id, run->game);
     if (run->kind == QG_RUN_GRAFT) {
-        const qg_graft_choice *const choice = &run->choice;
         const char *const from = run->source < 0 ? "random" : study->sources[run->source].name;
-        char what[QG_GRAFT_CHOICE_TEXT];
-        qg_graft_choice_what(choice, what);
-        snprintf(text, sizeof text, "-from-%s-%s", from,
-                 choice->way == QG_CHOOSE_PART ? "" : qg_graft_way_name(choice->way));
-        fits = fits && qg_study_append_id(run->id, text) && qg_study_append_id(run->id, what);
-        if (choice->frozen) fits = fits && qg_study_append_id(run->id, "-frozen");
-        if (choice->match == QG_MATCH_INDEX) fits = fits && qg_study_append_id(run->id, "-index");
+        char choice[QG_GRAFT_CHOICE_TEXT];
+        qg_graft_choice_name(&run->choice, choice);
+        snprintf(text, sizeof text, "-from-%s-", from);
+        fits = fits && qg_study_append_id(run->id, text) && qg_study_append_id(run->id, choice);
     }
     static const char *const shown[] = {"game", "from",   "first", "last", "layers",
                                         "part", "freeze", "match", "group"};

@@ -52,18 +52,34 @@ static void add_what(char text[QG_GRAFT_CHOICE_TEXT], const qg_graft_choice *cho
     if (choice->way == QG_CHOOSE_PART) add(text, "%.*s", QG_PART_NAME - 1, choice->part);
 }
 
-void qg_graft_choice_what(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
+static void add_flags(char text[QG_GRAFT_CHOICE_TEXT], const qg_graft_choice *choice,
+                      const char *separator)
 {
-    text[0] = '\0';
-    add_what(text, choice, ",");
+    if (choice->frozen) add(text, "%sfrozen", separator);
+    if (choice->match == QG_MATCH_INDEX) add(text, "%sindex", separator);
+}
+
+/* The name of a part says that it is one. */
+static void add_way(char text[QG_GRAFT_CHOICE_TEXT], const qg_graft_choice *choice,
+                    const char *separator)
+{
+    if (choice->way != QG_CHOOSE_NONE && choice->way != QG_CHOOSE_PART)
+        add(text, "%s%s", way_names[choice->way], separator);
 }
 
 void qg_graft_choice_label(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
 {
     text[0] = '\0';
-    if (choice->way != QG_CHOOSE_NONE && choice->way != QG_CHOOSE_PART)
-        add(text, "%s ", way_names[choice->way]);
+    add_way(text, choice, " ");
     add_what(text, choice, " ");
+}
+
+void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
+{
+    text[0] = '\0';
+    add_way(text, choice, "");
+    add_what(text, choice, "-");
+    add_flags(text, choice, "-");
 }
 
 void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
@@ -71,8 +87,7 @@ void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CH
     text[0] = '\0';
     add(text, "%s ", way_names[choice->way]);
     add_what(text, choice, ",");
-    if (choice->frozen) add(text, " frozen");
-    if (choice->match == QG_MATCH_INDEX) add(text, " index");
+    add_flags(text, choice, " ");
 }
 
 /* -------------------------------------------------------------------------------- reading */

@@ -93,14 +93,15 @@ static void test_choices_as_text(void **state)
 {
     (void)state;
     static const struct {
-        const char *text, *label, *what;
+        const char *text, *label, *name;
     } cases[] = {
-        {"first 1", "first 1", "1"},
-        {"last 16 frozen", "last 16", "16"},
-        {"layers 1,3 frozen index", "layers 1 3", "1,3"},
+        {"first 1", "first 1", "first1"},
+        {"last 16 frozen", "last 16", "last16-frozen"},
+        {"layers 1,3 frozen index", "layers 1 3", "layers1-3-frozen-index"},
         {"layers 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16 frozen index",
-         "layers 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16"},
-        {"part decision index", "decision", "decision"},
+         "layers 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+         "layers1-2-3-4-5-6-7-8-9-10-11-12-13-14-15-16-frozen-index"},
+        {"part decision index", "decision", "decision-index"},
         {"part abcdefghijklmno", "abcdefghijklmno", "abcdefghijklmno"},
     };
     const size_t count = sizeof cases / sizeof *cases;
@@ -112,8 +113,8 @@ static void test_choices_as_text(void **state)
         assert_string_equal(text, cases[i].text);
         qg_graft_choice_label(&choice, text);
         assert_string_equal(text, cases[i].label);
-        qg_graft_choice_what(&choice, text);
-        assert_string_equal(text, cases[i].what);
+        qg_graft_choice_name(&choice, text);
+        assert_string_equal(text, cases[i].name);
         for (size_t j = 0; j < count; j++) {
             qg_graft_choice_parse(cases[j].text, &other, &error);
             assert_int_equal(qg_graft_choice_equal(&choice, &other), i == j);
