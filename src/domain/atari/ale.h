@@ -30,15 +30,9 @@
     X(int, getScreenWidth, (void *ale))                                                            \
     X(int, getScreenHeight, (void *ale))                                                           \
     X(void, getScreen, (void *ale, unsigned char *indices)) /* palette indices [height][width] */  \
-    X(void, getScreenRGB, (void *ale, unsigned char *rgb))  /* [height][width][3] */               \
     X(int, getRAMSize, (void *ale))                                                                \
     X(void, getRAM, (void *ale, unsigned char *ram))                                               \
     X(void, setRAM, (void *ale, size_t index, unsigned char value))                                \
-    X(int, getAvailableModesSize, (void *ale, int players))                                        \
-    X(void, getAvailableModes, (void *ale, int *modes, int players))                               \
-    X(int, getAvailableDifficultiesSize, (void *ale))                                              \
-    X(void, getAvailableDifficulties, (void *ale, int *difficulties))                              \
-    X(int, getMinimalActionSize, (void *ale))                                                      \
     X(void, getMinimalActionSet, (void *ale, int *actions))                                        \
     X(void *, cloneSystemState, (void *ale)) /* with the random generator */                       \
     X(void, restoreSystemState, (void *ale, void *state))                                          \
