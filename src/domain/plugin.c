@@ -147,7 +147,7 @@ static qg_status add_plugin(const char *path, void *handle, bool *added, qg_erro
         return qg_fail(error, QG_ERROR_DATA,
                        "%s: not a plugin: it does not export 'qg_plugin_entry'", path);
     if (qg_plugin_is_added(plugin)) return QG_OK;
-    qg_status status = check_plugin(path, plugin, error);
+    const qg_status status = check_plugin(path, plugin, error);
     if (status != QG_OK) return status;
     const qg_game *game;
     char name[QG_DOMAIN_NAME];
