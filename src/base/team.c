@@ -25,10 +25,11 @@ struct qg_team {
     atomic_int arrived;
     atomic_uint phase; /* barriers passed so far */
     bool quit;
-    /* Between runs the members sleep; a run is announced under the mutex. */
+    /* Between runs the members sleep, but for the first microseconds: an update is two runs. A run
+     * is announced under the mutex. */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    unsigned runs;
+    atomic_uint runs;
 };
 
 typedef struct member {
@@ -56,8 +57,12 @@ void qg_team_barrier(qg_team *team)
 
 static bool wait_for_run(qg_team *team, unsigned seen)
 {
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (atomic_load_explicit(&team->runs, memory_order_acquire) != seen) return true;
+        relax();
+    }
     pthread_mutex_lock(&team->mutex);
-    while (team->runs == seen && !team->quit)
+    while (atomic_load_explicit(&team->runs, memory_order_relaxed) == seen && !team->quit)
         pthread_cond_wait(&team->wake, &team->mutex);
     const bool quit = team->quit;
     pthread_mutex_unlock(&team->mutex);
@@ -81,7 +86,7 @@ void qg_team_run(qg_team *team, void (*work)(void *context, int member), void *c
         pthread_mutex_lock(&team->mutex);
         team->work = work;
         team->context = context;
-        team->runs++;
+        atomic_fetch_add_explicit(&team->runs, 1, memory_order_release);
         pthread_cond_broadcast(&team->wake);
         pthread_mutex_unlock(&team->mutex);
     }
