@@ -19,7 +19,7 @@
 
 enum { WRITE_BACK = 4 << 20 }; /* bytes that are started on their way to the disk at once */
 
-enum { HEADER = 512, VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
+enum { HEADER = 512, VERSION = 2, BYTE_ORDER_MARK = 0x01020304 };
 
 typedef struct samples_header {
     char magic[16];
@@ -276,8 +276,9 @@ static qg_status compare(const char *path, const qg_sample_source *has,
         snprintf(what, sizeof what, "of %.90s, not %.90s", has->domain, wanted->domain);
         return fail_other(path, what, error);
     }
-    if (memcmp(has->isa, wanted->isa, sizeof has->isa) != 0) {
-        snprintf(what, sizeof what, "made with `isa` %.15s, not %.15s", has->isa, wanted->isa);
+    if (memcmp(has->precision, wanted->precision, sizeof has->precision) != 0) {
+        snprintf(what, sizeof what, "made with precision %.15s, not %.15s", has->precision,
+                 wanted->precision);
         return fail_other(path, what, error);
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -19,7 +19,7 @@
 typedef struct qg_sample_source {
     char teacher[72]; /* SHA-256 of its file, in hex */
     char domain[96];
-    char isa[16]; /* instruction set: decides the last bits of the Q-values */
+    char precision[16]; /* decides the last bits of the Q-values */
     uint64_t seed;
     int64_t count; /* samples */
     double epsilon, sticky;

@@ -44,7 +44,7 @@ static void describe_source(qg_teacher *t, const qg_distillation_options *option
                                    .max = t->shape.max};
     snprintf(t->source.teacher, sizeof t->source.teacher, "%s", t->sha256);
     snprintf(t->source.domain, sizeof t->source.domain, "%s", t->domain);
-    snprintf(t->source.isa, sizeof t->source.isa, "%s", qg_engine_isa(t->engine));
+    snprintf(t->source.precision, sizeof t->source.precision, "%s", t->engine->methods->name);
 }
 
 qg_status qg_teacher_open(const qg_distillation_options *options, int index, qg_teacher *t,

@@ -37,7 +37,7 @@ static void read_set(const uint8_t *data, size_t size, bool fits)
 {
     const qg_sample_source source = {.teacher = "0123456789abcdef",
                                      .domain = "minatar/breakout",
-                                     .isa = "portable",
+                                     .precision = "float32",
                                      .seed = 1,
                                      .count = 6,
                                      .epsilon = 0.05,

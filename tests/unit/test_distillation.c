@@ -148,7 +148,7 @@ static qg_sample_source source_of(int history, int max)
                                .max = max};
     strcpy(source.teacher, "teacher");
     strcpy(source.domain, "game");
-    strcpy(source.isa, "portable");
+    strcpy(source.precision, "float32");
     return source;
 }
 
@@ -303,10 +303,11 @@ static void test_other_sources_are_refused(void **state)
     const char *path = scratch_path("set");
     make_kept(path, &source);
     qg_sample_source other[] = {source, source, source, source, source, source, source};
-    const char *const names[] = {"teacher", "game", "isa", "seed", "epsilon", "samples", "noop"};
+    const char *const names[] = {"teacher", "game",    "precision", "seed",
+                                 "epsilon", "samples", "noop"};
     strcpy(other[0].teacher, "another");
     strcpy(other[1].domain, "pong");
-    strcpy(other[2].isa, "avx2");
+    strcpy(other[2].precision, "float31");
     other[3].seed = 4;
     other[4].epsilon = 0.1;
     other[5].count = 51;
