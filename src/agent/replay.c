@@ -38,20 +38,42 @@ struct qg_replay {
     uint8_t *unpacked; /* [history][pixels], for acting */
 };
 
-size_t qg_replay_bytes(const qg_replay *replay)
-{
-    return replay->bytes;
-}
-
 static size_t stride_of(const qg_observation_shape *shape)
 {
     const size_t pixels = qg_observation_size(shape);
     return qg_observation_is_grid(shape) ? (pixels + 7) / 8 : pixels;
 }
 
-size_t qg_replay_entry_bytes(const qg_observation_shape *shape)
+/* With action, reward and end. */
+static size_t entry_bytes(const qg_observation_shape *shape)
 {
     return stride_of(shape) + sizeof(float) + 2;
+}
+
+/* One block more: the one in which the memory begins is kept whole. */
+static int64_t places_of(const qg_replay_plan *plan)
+{
+    return ((plan->capacity + plan->slack + BLOCK - 1) / BLOCK + 1) * BLOCK;
+}
+
+size_t qg_replay_bytes(const qg_replay_plan *plan)
+{
+    return (size_t)places_of(plan) * entry_bytes(&plan->shape);
+}
+
+qg_replay_plan qg_replay_plan_for(const qg_settings *settings, int64_t steps,
+                                  const qg_observation_shape *shape)
+{
+    /* A run shorter than the ring never fills it: its steps and the screen behind the last. */
+    const int64_t least = settings->history + 1;
+    const int64_t needed = steps + 1 > least ? steps + 1 : least;
+    const int64_t capacity = settings->replay < needed ? settings->replay : needed;
+    const int64_t eighth = settings->replay / 8, some = (16 << 20) / (int64_t)entry_bytes(shape);
+    const int64_t slack = eighth > some ? eighth : some;
+    return (qg_replay_plan){.capacity = capacity,
+                            .slack = slack < needed - capacity ? slack : needed - capacity,
+                            .history = settings->history,
+                            .shape = *shape};
 }
 
 static qg_status map_file(qg_replay *replay, qg_error *error)
@@ -112,15 +134,13 @@ static qg_status make(const char *path, const qg_replay_plan *plan, bool new, qg
     if (!replay) return qg_fail_memory(error, "the replay memory", sizeof *replay);
     replay->file = -1;
     replay->capacity = plan->capacity;
-    /* One block more: the one in which the memory begins is kept whole. */
-    const int64_t blocks = (plan->capacity + plan->slack + BLOCK - 1) / BLOCK + 1;
-    replay->places = blocks * BLOCK;
+    replay->places = places_of(plan);
     replay->history = plan->history;
     replay->channels = plan->shape.channels;
     replay->pixels = qg_observation_size(&plan->shape);
     replay->packed = qg_observation_is_grid(&plan->shape);
     replay->stride = stride_of(&plan->shape);
-    replay->bytes = (size_t)replay->places * qg_replay_entry_bytes(&plan->shape);
+    replay->bytes = qg_replay_bytes(plan);
     replay->path = strdup(path);
     /* A lookup of 8 bits writes whole groups of 8. */
     replay->unpacked = malloc((size_t)plan->history * (replay->pixels + 8));
@@ -128,8 +148,10 @@ static qg_status make(const char *path, const qg_replay_plan *plan, bool new, qg
                            ? QG_OK
                            : qg_fail_memory(error, "the replay memory", replay->pixels);
     if (!status) status = new ? create_file(replay, error) : open_file(replay, error);
-    if (!status && !(replay->crcs = calloc((size_t)blocks, sizeof *replay->crcs))) {
-        status = qg_fail_memory(error, "checksums", (size_t)blocks * sizeof *replay->crcs);
+    if (!status &&
+        !(replay->crcs = calloc((size_t)(replay->places / BLOCK), sizeof *replay->crcs))) {
+        status = qg_fail_memory(error, "checksums",
+                                (size_t)(replay->places / BLOCK) * sizeof *replay->crcs);
         if (new) unlink(path);
     }
     if (status)

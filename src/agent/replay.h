@@ -13,6 +13,7 @@
 #define QG_REPLAY_H
 
 #include <qgraft/domain.h>
+#include <qgraft/settings.h>
 #include <qgraft/td_learner.h>
 
 #include "agent/tape.h"
@@ -30,8 +31,13 @@ typedef struct qg_replay_plan {
     qg_observation_shape shape;
 } qg_replay_plan;
 
-/* Bytes of an entry. */
-size_t qg_replay_entry_bytes(const qg_observation_shape *shape);
+/* The ring of a training of `steps` steps: the memory of the settings, with a slack of an eighth of
+ * it, at least 16 MB, into which two checkpoints fit, so that the older one of the two can be gone
+ * back to. What a short run never fills is left out. */
+qg_replay_plan qg_replay_plan_for(const qg_settings *settings, int64_t steps,
+                                  const qg_observation_shape *shape);
+
+size_t qg_replay_bytes(const qg_replay_plan *plan); /* of the file */
 
 /* A ring in the new file `path`, whose space is reserved on the disk at once: a disk that is too
  * small is an error here and not a crash later. */
@@ -100,8 +106,5 @@ bool qg_replay_can_sample(const qg_replay *replay);
 
 /* The newest state, for acting: pointers valid until the next call or screen. */
 qg_states qg_replay_state(qg_replay *replay);
-
-/* Bytes of the ring's file. */
-size_t qg_replay_bytes(const qg_replay *replay);
 
 #endif

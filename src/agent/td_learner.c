@@ -22,24 +22,44 @@ qg_learning qg_learning_of(const qg_settings *settings)
         .dropout_linear = (float)settings->dropout_linear};
 }
 
+static qg_engine_options engine_of(const qg_architecture *architecture, const qg_settings *settings,
+                                   const qg_machine *machine)
+{
+    return (qg_engine_options){.architecture = architecture,
+                               .precision = settings->precision,
+                               .max_batch = settings->minibatch,
+                               .machine = *machine,
+                               .target = true,
+                               .optimiser = qg_learning_of(settings).optimiser.kind};
+}
+
+/* Floats for targets and for the Q-values of both networks. */
+static size_t room_of(const qg_architecture *architecture, const qg_settings *settings)
+{
+    return (size_t)settings->minibatch * (2 * (size_t)architecture->actions + 1);
+}
+
+qg_status qg_td_learner_bytes(const qg_architecture *architecture, const qg_settings *settings,
+                              const qg_machine *machine, size_t *bytes, qg_error *error)
+{
+    const qg_engine_options options = engine_of(architecture, settings, machine);
+    const qg_status status = qg_engine_bytes(&options, bytes, error);
+    if (!status) *bytes += room_of(architecture, settings) * sizeof(float);
+    return status;
+}
+
 qg_status qg_td_learner_create(const qg_architecture *architecture, const qg_settings *settings,
                                const qg_machine *machine, qg_td_learner *learner, qg_error *error)
 {
-    const size_t batch = (size_t)settings->minibatch;
-    const size_t count = batch * (2 * (size_t)architecture->actions + 1);
+    const size_t count = room_of(architecture, settings);
+    const qg_engine_options options = engine_of(architecture, settings, machine);
     *learner = (qg_td_learner){.learning = qg_learning_of(settings),
                                .discount = (float)settings->discount,
                                .clip_error = (float)settings->clip_error,
                                .targets = malloc(count * sizeof *learner->targets)};
     if (!learner->targets)
         return qg_fail_memory(error, "a learner", count * sizeof *learner->targets);
-    learner->values = learner->targets + batch;
-    const qg_engine_options options = {.architecture = architecture,
-                                       .precision = settings->precision,
-                                       .max_batch = settings->minibatch,
-                                       .machine = *machine,
-                                       .target = true,
-                                       .optimiser = learner->learning.optimiser.kind};
+    learner->values = learner->targets + settings->minibatch;
     const qg_status status = qg_engine_create(&options, &learner->engine, error);
     if (status) qg_td_learner_free(learner);
     return status;

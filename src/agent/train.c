@@ -52,30 +52,12 @@ static qg_status open_domain(qg_trainer *t, qg_error *error)
     return t->screen ? QG_OK : qg_fail_memory(error, "a screen", 0);
 }
 
-/* Slack of the ring, in entries: an eighth of the memory, at least 16 MB. Two checkpoints fit into
- * it, so that the older one of the two can be gone back to. */
-static int64_t slack_of(const qg_trainer *t)
-{
-    const int64_t eighth = t->settings->replay / 8;
-    const int64_t least = (16 << 20) / (int64_t)qg_replay_entry_bytes(&t->domain->shape);
-    return eighth > least ? eighth : least;
-}
-
 qg_status qg_trainer_open_replay(qg_trainer *t, bool existing, qg_error *error)
 {
     const qg_settings *s = t->settings;
-    /* A run shorter than the ring never fills it: its steps and the screen behind the last. */
-    const int64_t needed =
-        t->options->steps + 1 > s->history + 1 ? t->options->steps + 1 : s->history + 1;
-    qg_replay_plan plan = {.capacity = s->replay < needed ? s->replay : needed,
-                           .slack = slack_of(t),
-                           .history = s->history,
-                           .shape = t->domain->shape};
-    t->checkpoint_span = plan.slack / 2;
-    if (plan.slack >= needed - plan.capacity) {
-        plan.slack = needed - plan.capacity;
-        t->checkpoint_span = INT64_MAX;
-    }
+    const qg_replay_plan plan = qg_replay_plan_for(s, t->options->steps, &t->domain->shape);
+    const bool keeps_all = plan.capacity + plan.slack > t->options->steps;
+    t->checkpoint_span = keeps_all ? INT64_MAX : plan.slack / 2;
     char *path = qg_path_join(t->folder.path, "replay.bin");
     if (!path) return qg_fail_memory(error, "a path", strlen(t->folder.path));
     qg_status status = existing ? qg_replay_open(path, &plan, &t->replay, error)

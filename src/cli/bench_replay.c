@@ -66,17 +66,17 @@ static qg_status fill(replay_bench *r, const qg_observation_shape *shape, double
 }
 
 static qg_status measure(bench_session *b, replay_bench *r, const char *what,
-                         const qg_observation_shape *shape, qg_error *error)
+                         const qg_replay_plan *plan, qg_error *error)
 {
     double add = 0;
     bench_times drawn, read;
-    qg_status status = fill(r, shape, &add, error);
+    qg_status status = fill(r, &plan->shape, &add, error);
     if (!status) status = qg_minibatch_create(r->replay, BATCH, &r->minibatch, error);
     if (!status) status = bench_repeat(b, sample, r, &drawn, error);
     if (!status) status = bench_repeat(b, sample_and_read, r, &read, error);
     if (status) return status;
     bench_begin(b, "replay", what);
-    bench_figure(b, "memory", (double)qg_replay_bytes(r->replay) / r->screens, "bytes/step");
+    bench_figure(b, "memory", (double)qg_replay_bytes(plan) / r->screens, "bytes/step");
     bench_figure(b, "add", add * 1e6, "us");
     bench_figure(b, "sample 32", drawn.median * 1e6, "us");
     bench_figure(b, "sample and read 32", read.median * 1e6, "us");
@@ -95,7 +95,7 @@ static qg_status measure_shape(bench_session *b, const char *folder, const char 
                       .screen = qg_observation_size(shape)};
     const qg_replay_plan plan = {.capacity = b->screens, .history = history, .shape = *shape};
     qg_status status = qg_replay_create(path, &plan, &r.replay, error);
-    if (!status) status = measure(b, &r, what, shape, error);
+    if (!status) status = measure(b, &r, what, &plan, error);
     qg_minibatch_destroy(&r.minibatch);
     qg_replay_destroy(r.replay);
     return status;

@@ -1,6 +1,7 @@
 #include "study/kinds.h"
 
 #include "agent/replay.h"
+#include "transfer/sample_set.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,36 +9,20 @@
 
 /* --------------------------------------------------------------------- what all kinds have */
 
-static double activations(const qg_architecture *a)
-{
-    double sum = (double)a->channels * a->height * a->width;
-    for (int l = 0; l < a->layer_count; l++)
-        sum += (double)a->layers[l].outputs * a->layers[l].out_height * a->layers[l].out_width;
-    return sum;
-}
-
 static double parameter_bytes(const qg_run_times *t)
 {
     return sizeof(float) * (double)qg_architecture_parameters(&t->architecture);
 }
 
-/* Parameters: online, target, two moments, a gradient, a copy in the files' layout and one in the
- * kernels'. Values of a minibatch: forward for both networks, backward, and as columns. */
-static double engine_bytes(const qg_study_run *run, const qg_run_times *t)
-{
-    return 8e6 + 7 * parameter_bytes(t) +
-           sizeof(float) * (4 * run->settings.minibatch * activations(&t->architecture));
-}
-
-/* Memory and disk of a run that has `file` bytes mapped while it works, needs `work` besides its
- * engine and leaves `networks` networks. */
+/* Memory and disk of a run that has `file` bytes mapped while it works, needs `work` besides the
+ * process itself, what learns and three networks in the files' layout, and leaves `networks`. */
 static void weigh_bytes(const qg_study_run *run, const qg_run_times *t, double file, double work,
                         int networks, qg_task_load *load)
 {
     const qg_settings *s = &run->settings;
     const double rows = (double)run->steps * (1 / (double)s->log_every + 1 / (double)s->eval_every);
     const double checkpoints = 2 * 4 * parameter_bytes(t);
-    load->memory = file + engine_bytes(run, t) + work;
+    load->memory = 12e6 + (double)t->learner + 3 * parameter_bytes(t) + file + work;
     load->kept = 30e3 + 250 * rows + networks * (4000 + parameter_bytes(t)); /* CSV, TensorBoard */
     load->disk = load->kept + file + checkpoints;
 }
@@ -84,13 +69,11 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
     const double evaluations = 1 + ceil(steps / (double)s->eval_every);
     load->seconds =
         (steps + evaluations * (double)s->eval_steps) * (t->step + t->act) + updates * t->update;
-    /* The replay memory with the slack that training gives it. */
-    const double entry = (double)qg_replay_entry_bytes(&t->shape);
-    const double slack = fmax((double)s->replay / 8, (16 << 20) / entry);
-    const double replay = entry * (fmin((double)s->replay + slack, steps + 1) + 512);
+    const qg_replay_plan replay = qg_replay_plan_for(s, run->steps, &t->shape);
     const double validation =
         2.0 * (double)s->validation_size * s->history * (double)qg_observation_size(&t->shape);
-    weigh_bytes(run, t, replay, validation, 2 + run->snapshot_count, load);
+    weigh_bytes(run, t, (double)qg_replay_bytes(&replay), validation, 2 + run->snapshot_count,
+                load);
     return QG_OK;
 }
 
@@ -161,7 +144,7 @@ static void title_distillation(const qg_study *study, const qg_study_run *run, c
              run->teacher_count > 1 ? " and others" : "", run->temperature);
 }
 
-/* The teachers play (2 % more than is learned from) and are evaluated; the student learns, without
+/* The teachers play (also what is held out) and are evaluated; the student learns, without
  * the target network's forward pass, and is evaluated. */
 static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times *t,
                                     qg_task_load *load, qg_error *error)
@@ -170,16 +153,22 @@ static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times 
     const qg_status status = qg_temperatures_parse(run->temperature, &temperatures, error);
     if (status) return status;
     const qg_settings *s = &run->settings;
-    const double samples = (double)run->steps, teachers = run->teacher_count;
+    const double samples = (double)run->steps, held_out = (double)qg_held_out(run->steps);
+    const double teachers = run->teacher_count;
     const double lessons = samples * temperatures.count * teachers;
     const double evaluations = teachers * (3 + floor(lessons / (double)s->eval_every));
-    load->seconds =
-        (1.02 * samples * teachers + evaluations * (double)s->eval_steps) * (t->step + t->act) +
-        lessons / s->minibatch * 0.75 * t->update;
-    const double sets = 1.02 * samples * teachers *
-                        ((double)qg_replay_entry_bytes(&t->shape) +
-                         sizeof(float) * (double)t->architecture.actions);
-    weigh_bytes(run, t, sets, 0, 2 + (run->teacher_count > 1 ? run->teacher_count : 0), load);
+    load->seconds = ((samples + held_out) * teachers + evaluations * (double)s->eval_steps) *
+                        (t->step + t->act) +
+                    lessons / s->minibatch * 0.75 * t->update;
+    const qg_sample_source set = {.count = run->steps + qg_held_out(run->steps),
+                                  .actions = t->architecture.actions,
+                                  .history = s->history,
+                                  .height = t->shape.height,
+                                  .width = t->shape.width,
+                                  .channels = t->shape.channels,
+                                  .max = t->shape.max};
+    weigh_bytes(run, t, teachers * (double)qg_sample_set_bytes(&set), 0,
+                2 + (run->teacher_count > 1 ? run->teacher_count : 0), load);
     return QG_OK;
 }
 

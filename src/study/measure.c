@@ -148,6 +148,9 @@ static qg_status examine(const qg_study_run *run, int threads, bool measure, qg_
     if (status) return status;
     t->shape = domain->shape;
     status = qg_architecture_for(&run->settings, domain, &t->architecture, error);
+    if (!status)
+        status = qg_td_learner_bytes(&t->architecture, &run->settings,
+                                     &(qg_machine){.threads = threads}, &t->learner, error);
     if (!status && measure) status = measure_steps(domain, 0.1, &t->step, error);
     qg_domain_close(domain);
     if (!status && measure) status = measure_engine(run, threads, 0.2, t, error);

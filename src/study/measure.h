@@ -4,11 +4,12 @@
 
 #include <qgraft/study.h>
 
-/* Seconds of the parts of a run, and the shapes on which its bytes depend. */
+/* Seconds of the parts of a run, and what its bytes depend on. */
 typedef struct qg_run_times {
     double step, act, update; /* one step of the game, one choice of an action, one update */
     qg_observation_shape shape;
     qg_architecture architecture;
+    size_t learner; /* bytes of what learns; of a distillation a little more than it needs */
 } qg_run_times;
 
 /* Looks at the game and the network of a run and, if `measure`, plays and learns for about 0.3 s in

@@ -241,20 +241,38 @@ static void test_bytes(void **state)
     (void)state;
     enum { CAPACITY = 1000 };
     const qg_observation_shape atari = {84, 84, 1, 255};
+    const qg_replay_plan plan = {.capacity = CAPACITY, .history = 4, .shape = atari};
+    const qg_replay_plan small = {.capacity = CAPACITY, .history = 1, .shape = bits};
     qg_replay *replay = create(&atari, CAPACITY, 4);
     struct stat file;
     assert_int_equal(stat(scratch_path("replay.bin"), &file), 0);
-    assert_int_equal((size_t)file.st_size, qg_replay_bytes(replay));
+    assert_int_equal((size_t)file.st_size, qg_replay_bytes(&plan));
     assert_true(file.st_blocks * 512 >= file.st_size); /* reserved, not sparse */
     /* Whole blocks of 256 entries, and one more. */
-    assert_int_equal(qg_replay_entry_bytes(&atari), 7062);
-    assert_int_equal(qg_replay_bytes(replay), 7062 * (1024 + 256));
+    assert_int_equal(qg_replay_bytes(&plan), 7062 * (1024 + 256));
     qg_replay_destroy(replay);
     assert_int_equal(access(scratch_path("replay.bin"), F_OK), -1);
-    replay = create(&bits, CAPACITY, 1);
-    assert_int_equal(qg_replay_bytes(replay), 56 * (1024 + 256));
-    qg_replay_destroy(replay);
+    assert_int_equal(qg_replay_bytes(&small), 56 * (1024 + 256));
     qg_replay_destroy(NULL);
+}
+
+/* The ring of a training: its memory and slack, or less where the run is shorter. */
+static void test_plan_for(void **state)
+{
+    (void)state;
+    const qg_observation_shape atari = {84, 84, 1, 255};
+    qg_settings settings = {.replay = 1000000, .history = 4};
+    qg_replay_plan plan = qg_replay_plan_for(&settings, 25000000, &atari);
+    assert_true(plan.capacity == 1000000 && plan.slack == 125000 && plan.history == 4);
+    plan = qg_replay_plan_for(&settings, 1100000, &atari);
+    assert_true(plan.capacity == 1000000 && plan.slack == 100001);
+    plan = qg_replay_plan_for(&settings, 5000, &atari);
+    assert_true(plan.capacity == 5001 && plan.slack == 0);
+    plan = qg_replay_plan_for(&settings, 0, &atari);
+    assert_true(plan.capacity == 5 && plan.slack == 0);
+    settings.replay = 4000;
+    plan = qg_replay_plan_for(&settings, 25000000, &atari);
+    assert_true(plan.capacity == 4000 && plan.slack == (16 << 20) / 7062);
 }
 
 static void create_fails(const char *path, int64_t capacity)
@@ -360,7 +378,8 @@ static void check_going_on(const qg_observation_shape *shape, int64_t begin, int
 
     FILE *file = fopen(scratch_path("replay.bin"), "r+b"); /* a bit of the newest screen */
     assert_non_null(file);
-    const size_t stride = qg_replay_entry_bytes(shape) - 6;
+    const size_t screen = qg_observation_size(shape);
+    const size_t stride = shape->max == 1 ? (screen + 7) / 8 : screen;
     const int64_t places = (capacity + slack + 255) / 256 * 256 + 256;
     assert_int_equal(fseek(file, (long)((size_t)((count - 1) % places) * stride), SEEK_SET), 0);
     const int old = fgetc(file);
@@ -424,6 +443,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_packed, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_detach, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_bytes, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_plan_for, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_no_room, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_leftover, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_going_on, scratch_setup, scratch_teardown),
