@@ -1,6 +1,7 @@
 #include "agent/checkpoint.h"
 
 #include "base/file.h"
+#include "base/file_kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,8 +102,12 @@ qg_status qg_checkpoint_write(qg_checkpoints *checkpoints, const qg_tape *tape, 
 static qg_status check(const char *path, uint8_t *data, size_t *size, qg_error *error)
 {
     header h;
-    if (*size < sizeof h || (memcpy(&h, data, sizeof h), !is_ours(&h)))
+    if (*size < sizeof h || (memcpy(&h, data, sizeof h), !is_ours(&h))) {
+        const qg_file_kind kind = qg_file_kind_of(data, *size);
+        if (kind != QG_FILE_OTHER && kind != QG_FILE_CHECKPOINT)
+            return qg_fail_kind(error, QG_ERROR_DATA, path, "a checkpoint", kind, NULL);
         return qg_fail(error, QG_ERROR_DATA, "%s: not a checkpoint, or damaged", path);
+    }
     if (h.version != VERSION || h.byte_order != BYTE_ORDER_MARK)
         return qg_fail(error, QG_ERROR_DATA,
                        "%s: of another version of qgraft or kind of machine: go on there", path);

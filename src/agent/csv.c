@@ -1,6 +1,7 @@
 #include "agent/csv.h"
 
 #include "base/file.h"
+#include "base/file_kind.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -30,12 +31,22 @@ static bool holds_rows(int file, const char *header, int64_t kept)
            pread(file, &last, 1, (off_t)kept - 1) == 1 && last == '\n';
 }
 
+/* Of a file that does not hold what it should. */
+static qg_status fail_without_rows(const char *path, qg_error *error)
+{
+    char begin[QG_FILE_KIND_BYTES];
+    const qg_file_kind kind = qg_file_kind_of(begin, qg_file_begin(path, begin, sizeof begin));
+    if (!qg_file_kind_is_plain(kind))
+        return qg_fail_kind(error, QG_ERROR_DATA, path, "the table of this run", kind, NULL);
+    return qg_fail(error, QG_ERROR_DATA, "%s: lacks rows that the run has written", path);
+}
+
 static qg_status open_csv(qg_csv *csv, const char *header, int64_t kept, qg_error *error)
 {
     csv->descriptor = open(csv->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     if (csv->descriptor < 0) return qg_fail_errno(error, "%s: cannot open", csv->path);
     if (kept > 0 && !holds_rows(csv->descriptor, header, kept))
-        return qg_fail(error, QG_ERROR_DATA, "%s: lacks rows that the run has written", csv->path);
+        return fail_without_rows(csv->path, error);
     if (ftruncate(csv->descriptor, (off_t)kept) != 0)
         return qg_fail_errno(error, "%s: cannot cut off old rows", csv->path);
     csv->size = kept;

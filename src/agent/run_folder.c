@@ -3,6 +3,8 @@
 #include "agent/checkpoint.h"
 #include "agent/run_yaml.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -24,9 +26,15 @@ static qg_status read_text(const char *folder, const char *name, char **text, qg
     char *path = qg_path_join(folder, name);
     if (!path) return qg_fail_memory(error, "a path", strlen(folder));
     uint8_t *data = NULL;
-    size_t size;
+    size_t size = 0;
     const bool there = access(path, F_OK) == 0;
-    const qg_status status = there ? qg_file_read(path, 1 << 20, &data, &size, error) : QG_OK;
+    qg_status status = there ? qg_file_read(path, 1 << 20, &data, &size, error) : QG_OK;
+    const qg_file_kind kind = qg_file_kind_of(data, size);
+    if (!status && !qg_file_kind_is_plain(kind)) {
+        status = qg_fail_kind(error, QG_ERROR_DATA, path, "a file of a run", kind, NULL);
+        free(data);
+        data = NULL;
+    }
     free(path);
     *text = (char *)data;
     return status;

@@ -1,5 +1,7 @@
 #include "base/file.h"
 
+#include "base/file_kind.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -53,6 +55,32 @@ static ssize_t read_up_to(int descriptor, uint8_t *data, size_t size)
     return (ssize_t)done;
 }
 
+size_t qg_file_begin(const char *path, void *data, size_t size)
+{
+    int fd = -1;
+    size_t whole = 0;
+    qg_error ignored;
+    if (open_regular(path, &fd, &whole, &ignored) != QG_OK) return 0;
+    const ssize_t n = read_up_to(fd, data, size);
+    close(fd);
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* People hand over another file sooner than one of the right kind that is too large. */
+static qg_status fail_too_large(int descriptor, const char *path, size_t size, size_t limit,
+                                qg_error *error)
+{
+    uint8_t begin[QG_FILE_KIND_BYTES];
+    const ssize_t n = read_up_to(descriptor, begin, sizeof begin);
+    const qg_file_kind kind = n > 0 ? qg_file_kind_of(begin, (size_t)n) : QG_FILE_OTHER;
+    const char *mend = qg_file_kind_mend(kind);
+    if (kind == QG_FILE_OTHER || qg_file_kind_is_text(kind))
+        return qg_fail(error, QG_ERROR_DATA, "%s: too large (%zu bytes, at most %zu)", path, size,
+                       limit);
+    return qg_fail(error, QG_ERROR_DATA, "%s: too large (%zu bytes, at most %zu): it is %s%s%s",
+                   path, size, limit, qg_file_kind_name(kind), mend ? ": " : "", mend ? mend : "");
+}
+
 qg_status qg_file_read(const char *path, size_t limit, uint8_t **data, size_t *size,
                        qg_error *error)
 {
@@ -63,9 +91,9 @@ qg_status qg_file_read(const char *path, size_t limit, uint8_t **data, size_t *s
     size_t expected = 0;
     if (open_regular(path, &fd, &expected, error) != QG_OK) return error->code;
     if (expected > limit || expected > SSIZE_MAX) {
+        fail_too_large(fd, path, expected, limit, error);
         close(fd);
-        return qg_fail(error, QG_ERROR_DATA, "%s: too large (%zu bytes, at most %zu)", path,
-                       expected, limit);
+        return error->code;
     }
     uint8_t *buffer = malloc(expected + 1);
     if (!buffer) {

@@ -11,10 +11,14 @@
 #include <stdint.h>
 
 /* Reads the whole regular file `path` (a FIFO, device or folder is refused, so that nothing hangs),
- * at most `limit` bytes (larger: QG_ERROR_DATA). The caller frees *data, which has one NUL byte
- * behind its `*size` bytes. */
+ * at most `limit` bytes (larger: QG_ERROR_DATA, which also says what it is if that is known). The
+ * caller frees *data, which has one NUL byte behind its `*size` bytes. */
 qg_status qg_file_read(const char *path, size_t limit, uint8_t **data, size_t *size,
                        qg_error *error);
+
+/* The first bytes of a regular file, at most `size`: how many there are; 0, too, when it cannot be
+ * read. What qg_file_kind_of is asked about where only the path is at hand. */
+size_t qg_file_begin(const char *path, void *data, size_t size);
 
 /* SHA-256 of a regular file in 64 lower-case hex digits, of any size, read piece by piece. */
 qg_status qg_sha256_file(const char *path, char hex[65], qg_error *error);

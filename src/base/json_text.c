@@ -1,6 +1,7 @@
 #include "base/json_text.h"
 
 #include "base/file.h"
+#include "base/file_kind.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,8 +64,11 @@ qg_status qg_json_read_object(const char *path, size_t limit, json_t **object, q
         return errno == ENOENT || errno == ENOTDIR ? QG_OK : qg_fail_errno(error, "%s", path);
     const qg_status status = qg_file_read(path, limit, &data, &size, error);
     if (status) return status;
+    const qg_file_kind kind = qg_file_kind_of(data, size);
     json_t *const root = qg_json_parse(path, data, size, error);
     free(data);
+    if (!root && error->code == QG_ERROR_DATA && kind != QG_FILE_OTHER && kind != QG_FILE_TEXT)
+        return qg_fail_kind(error, QG_ERROR_DATA, path, "JSON", kind, NULL);
     if (!root) return error->code;
     if (!json_is_object(root)) {
         json_decref(root);

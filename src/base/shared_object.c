@@ -1,5 +1,7 @@
 #include "base/shared_object.h"
 
+#include "base/file_kind.h"
+
 #include <dlfcn.h>
 #include <link.h>
 #include <stdbool.h>
@@ -27,6 +29,19 @@ static bool is_cut_off(FILE *file, size_t size)
     return false;
 }
 
+/* What the dynamic linker says of a file that is something else ("invalid ELF header") helps
+ * nobody. */
+static qg_status check_kind(const char *path, FILE *file, qg_error *error)
+{
+    char begin[QG_FILE_KIND_BYTES];
+    rewind(file);
+    const qg_file_kind kind = qg_file_kind_of(begin, fread(begin, 1, sizeof begin, file));
+    if (kind == QG_FILE_OTHER || kind == QG_FILE_PROGRAM) return QG_OK;
+    const bool source = qg_file_kind_is_text(kind) || kind == QG_FILE_ARCHIVE;
+    return qg_fail_kind(error, QG_ERROR_DATA, path, "a shared object", kind,
+                        source ? "make one of it: cc -shared -fPIC (docs/api.md)" : NULL);
+}
+
 static qg_status check_file(const char *path, qg_error *error)
 {
     struct stat info;
@@ -35,7 +50,9 @@ static qg_status check_file(const char *path, qg_error *error)
     FILE *file = fopen(path, "rbe");
     if (!file) return qg_fail_errno(error, "%s", path);
     const bool cut_off = is_cut_off(file, (size_t)info.st_size);
+    const qg_status status = check_kind(path, file, error);
     fclose(file);
+    if (status != QG_OK) return status;
     if (cut_off)
         return qg_fail(error, QG_ERROR_DATA, "%s: cannot be loaded: cut off at %lld bytes", path,
                        (long long)info.st_size);

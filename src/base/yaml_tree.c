@@ -1,5 +1,6 @@
 #include "base/yaml_tree.h"
 
+#include "base/file_kind.h"
 #include "base/text.h"
 
 #include <stdint.h>
@@ -15,6 +16,8 @@ typedef struct yaml_reader {
     yaml_parser_t parser;
     yaml_event_t event; /* the current one; its memory belongs to the reader */
     const char *name;   /* of the file, for messages */
+    const char *data;
+    size_t size;
     int values;
     qg_error *error;
 } yaml_reader;
@@ -30,19 +33,30 @@ static qg_status fail_here(yaml_reader *reader, const char *what)
                    what);
 }
 
+/* What the parser has against the file. Of bytes that are no text it knows only the place. */
+static qg_status fail_parse(const yaml_reader *reader)
+{
+    const yaml_parser_t *const parser = &reader->parser;
+    if (parser->error == YAML_MEMORY_ERROR)
+        return qg_fail_memory(reader->error, "a YAML file", QG_YAML_LARGEST);
+    size_t line = parser->problem_mark.line;
+    const char *problem = parser->problem ? parser->problem : "unreadable";
+    if (parser->error == YAML_READER_ERROR) {
+        line = 0;
+        for (size_t i = 0; i < parser->problem_offset && i < reader->size; i++)
+            line += reader->data[i] == '\n';
+        if (parser->problem_value == 0) problem = "a NUL byte, as a crash leaves them";
+    }
+    return qg_fail(reader->error, QG_ERROR_USAGE, "%s:%zu: not YAML: %s", reader->name, line + 1,
+                   problem);
+}
+
 /* The next event; what no file here needs is refused, once for all places. */
 static qg_status next_event(yaml_reader *reader)
 {
     yaml_event_delete(&reader->event);
     memset(&reader->event, 0, sizeof reader->event);
-    yaml_parser_t *const parser = &reader->parser;
-    if (!yaml_parser_parse(parser, &reader->event)) {
-        if (parser->error == YAML_MEMORY_ERROR)
-            return qg_fail_memory(reader->error, "a YAML file", QG_YAML_LARGEST);
-        const size_t line = parser->error == YAML_READER_ERROR ? 0 : parser->problem_mark.line;
-        return qg_fail(reader->error, QG_ERROR_USAGE, "%s:%zu: not YAML: %s", reader->name,
-                       line + 1, parser->problem ? parser->problem : "unreadable");
-    }
+    if (!yaml_parser_parse(&reader->parser, &reader->event)) return fail_parse(reader);
     const yaml_event_t *const event = &reader->event;
     const yaml_char_t *anchor = NULL, *tag = NULL;
     if (event->type == YAML_ALIAS_EVENT)
@@ -157,9 +171,12 @@ qg_status qg_yaml_parse(const char *name, const void *data, size_t size, qg_yaml
                         qg_error *error)
 {
     *root = NULL;
-    yaml_reader reader = {.name = name, .error = error};
+    yaml_reader reader = {.name = name, .data = data, .size = size, .error = error};
     if (size > QG_YAML_LARGEST)
         return qg_fail(error, QG_ERROR_USAGE, "%s: larger than %zu bytes", name, QG_YAML_LARGEST);
+    const qg_file_kind kind = qg_file_kind_of(data, size);
+    if (!qg_file_kind_is_plain(kind) && !qg_file_kind_is_text(kind))
+        return qg_fail_kind(error, QG_ERROR_USAGE, name, "YAML", kind, NULL);
     qg_yaml *const node = calloc(1, sizeof *node);
     if (!node || !yaml_parser_initialize(&reader.parser)) {
         free(node);

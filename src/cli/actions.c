@@ -1,6 +1,7 @@
 #include "cli/actions.h"
 
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "network/safetensors.h"
 
@@ -71,6 +72,11 @@ static qg_status read_text(const char *path, const qg_game *game, int64_t **acti
     size_t size, lines = 1;
     qg_status status = qg_file_read(path, LARGEST_TEXT, &text, &size, error);
     if (status != QG_OK) return status;
+    const qg_file_kind kind = qg_file_kind_of(text, size);
+    if (!qg_file_kind_is_plain(kind)) {
+        free(text);
+        return qg_fail_kind(error, QG_ERROR_DATA, path, "a list of actions", kind, NULL);
+    }
     for (size_t i = 0; i < size; i++)
         lines += text[i] == '\n';
     *actions = malloc(lines * sizeof **actions);

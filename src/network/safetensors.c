@@ -4,6 +4,7 @@
 #include "network/safetensors.h"
 
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/json_text.h"
 
 #include <assert.h>
@@ -207,8 +208,6 @@ static qg_status read_metadata(const char *path, json_t *value, qg_tensors *tens
 static qg_status read_header(const char *path, const uint8_t *header, size_t size, size_t data_size,
                              qg_tensors *tensors, qg_error *error)
 {
-    if (size == 0 || header[0] != '{') /* asked for by the format, so that it can be recognised */
-        return qg_fail(error, QG_ERROR_DATA, "%s: not a safetensors file", path);
     qg_error inner;
     json_t *root = qg_json_parse("in the header", header, size, &inner);
     if (!root) return qg_fail(error, inner.code, "%s: %s", path, inner.message);
@@ -276,18 +275,48 @@ static qg_status place_data(const char *path, const uint8_t *data, qg_tensors *t
     return QG_OK;
 }
 
+/* What is none by its first bytes: `why` where it is not known what else it is. */
+static qg_status fail_other_file(const char *path, const uint8_t *file, size_t size,
+                                 const char *why, qg_error *error)
+{
+    const qg_file_kind kind = qg_file_kind_of(file, size);
+    if (kind == QG_FILE_OTHER || kind == QG_FILE_SAFETENSORS)
+        return qg_fail(error, QG_ERROR_DATA, "%s: %s", path, why);
+    return qg_fail_kind(error, QG_ERROR_DATA, path, "a safetensors file", kind,
+                        qg_file_kind_to_tensors(kind));
+}
+
+/* Writers that align the data may fill up the header; only spaces are allowed, and only they are
+ * read by others. */
+static qg_status check_padding(const char *path, const uint8_t *header, size_t size,
+                               qg_error *error)
+{
+    size_t used = size;
+    while (used > 0 && header[used - 1] == 0)
+        used--;
+    if (used == size) return QG_OK;
+    return qg_fail(error, QG_ERROR_DATA,
+                   "%.200s: the header is filled up with %zu NUL bytes, not spaces: in Python: "
+                   "d = open(\"FILE\", \"rb\").read(); n = 8 + int.from_bytes(d[:8], \"little\"); "
+                   "open(\"FILE\", \"wb\").write(d[:8] + d[8:n].replace(b\"\\0\", b\" \") + d[n:])",
+                   path, size - used);
+}
+
 static qg_status parse_file(const char *path, size_t size, qg_tensors *tensors, qg_error *error)
 {
-    if (size < PREFIX) return qg_fail(error, QG_ERROR_DATA, "%s: not a safetensors file", path);
-    uint64_t header_size;
-    memcpy(&header_size, tensors->file, PREFIX);
+    const uint8_t *file = tensors->file;
+    uint64_t header_size = 0;
+    if (size >= PREFIX) memcpy(&header_size, file, PREFIX);
     if (header_size > HEADER_LIMIT)
-        return qg_fail(error, QG_ERROR_DATA,
-                       "%s: not a safetensors file (a header of more than 100 MB)", path);
-    if (header_size > size - PREFIX)
-        return qg_fail(error, QG_ERROR_DATA, "%s: the header is cut off", path);
-    const uint8_t *header = tensors->file + PREFIX, *data = header + header_size;
+        return fail_other_file(path, file, size,
+                               "not a safetensors file (a header of more than 100 MB)", error);
+    if (size >= PREFIX && header_size > size - PREFIX)
+        return fail_other_file(path, file, size, "the header is cut off", error);
+    const uint8_t *header = file + PREFIX, *data = header + header_size;
+    if (header_size == 0 || header[0] != '{') /* asked for, so that the format can be recognised */
+        return fail_other_file(path, file, size, "not a safetensors file", error);
     const size_t data_size = size - PREFIX - header_size;
+    if (check_padding(path, header, header_size, error) != QG_OK) return error->code;
     if (read_header(path, header, header_size, data_size, tensors, error) != QG_OK)
         return error->code;
     if (check_coverage(path, data_size, tensors, error) != QG_OK) return error->code;

@@ -4,6 +4,7 @@
 
 #include "agent/run_folder.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -90,8 +91,13 @@ static void close_csv(csv_reader *reader)
 static qg_status begin_csv(csv_reader *reader, const char *columns, size_t size, size_t *rows,
                            qg_warnings *warnings, qg_error *error)
 {
+    const qg_file_kind kind = qg_file_kind_of(reader->data, size);
+    if (!qg_file_kind_is_plain(kind))
+        return qg_fail_kind(error, QG_ERROR_DATA, reader->path, "a table of a run", kind, NULL);
     if (strlen((char *)reader->data) != size)
-        return qg_fail(error, QG_ERROR_DATA, "%s: holds a NUL byte: damaged", reader->path);
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s:%zu: holds a NUL byte, as a crash leaves them: damaged", reader->path,
+                       count_lines((char *)reader->data) + 1);
     reader->next = (char *)reader->data;
     const size_t lines = count_lines(reader->next);
     *rows = lines > 0 ? lines - 1 : 0;

@@ -22,8 +22,10 @@ static qg_status read_head(const char *folder, json_t **head, qg_error *error)
     char *const path = qg_path_join(folder, "study.json");
     if (!path) return qg_fail_memory(error, "a path", strlen(folder));
     qg_status status = qg_json_read_object(path, LARGEST_JSON, head, error);
-    if (status == QG_ERROR_DATA)
-        status = qg_fail(error, QG_ERROR_DATA, "%s: is damaged; remove it", path);
+    if (status == QG_ERROR_DATA) {
+        const qg_error inner = *error;
+        status = qg_fail(error, QG_ERROR_DATA, "%.400s; or else remove it", inner.message);
+    }
     free(path);
     return status;
 }

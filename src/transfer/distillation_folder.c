@@ -1,6 +1,8 @@
 #include "transfer/distillation_folder.h"
 
 #include "agent/run_yaml.h"
+#include "base/file.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 
 #include <inttypes.h>
@@ -296,7 +298,10 @@ static qg_status read_table(const qg_distillation_folder *folder, const char *na
     size_t size;
     char *path = qg_path_join(folder->run.path, name);
     if (!path) return qg_fail_memory(error, "a path", strlen(folder->run.path));
-    const qg_status status = qg_file_read(path, (size_t)1 << 30, &data, &size, error);
+    qg_status status = qg_file_read(path, (size_t)1 << 30, &data, &size, error);
+    const qg_file_kind kind = qg_file_kind_of(data, size);
+    if (!status && !qg_file_kind_is_plain(kind))
+        status = qg_fail_kind(error, QG_ERROR_DATA, path, "a table of this run", kind, NULL);
     free(path);
     *text = (char *)data;
     if (status) return status;

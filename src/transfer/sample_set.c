@@ -4,6 +4,7 @@
 
 #include "agent/bits.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -301,8 +302,12 @@ static qg_status read_header(const char *path, int file, samples_header *h, qg_e
         got = pread(file, h, sizeof *h, 0);
     while (got < 0 && errno == EINTR);
     if (got < 0) return qg_fail_errno(error, "%s: cannot read", path);
-    if ((size_t)got < sizeof *h || memcmp(h->magic, magic, sizeof magic) != 0)
+    if ((size_t)got < sizeof *h || memcmp(h->magic, magic, sizeof magic) != 0) {
+        const qg_file_kind kind = qg_file_kind_of(h, (size_t)got);
+        if (kind != QG_FILE_OTHER)
+            return qg_fail_kind(error, QG_ERROR_DATA, path, "a sample set", kind, NULL);
         return qg_fail(error, QG_ERROR_DATA, "%s: not a sample set", path);
+    }
     if (h->byte_order != BYTE_ORDER_MARK || h->version != VERSION)
         return qg_fail(error, QG_ERROR_DATA, "%s: a sample set of another version or machine",
                        path);
