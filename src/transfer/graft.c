@@ -19,7 +19,7 @@ static qg_status check_part(const qg_architecture *source, const qg_architecture
     if (from == 0 || to == 0)
         return qg_fail(error, QG_ERROR_USAGE,
                        "the %s network has no part '%.60s': parts are those of a split network "
-                       "(network: grid-split:32)",
+                       "(such as network=grid-split:32)",
                        to == 0 ? "new" : "source", part);
     if (from != to)
         return qg_fail(error, QG_ERROR_USAGE,
