@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define IN_PYTHON "in Python, then 'qgraft import': "
+#define IN_PYTHON "in Python, then `import`: "
 #define BY_TORCH                                                                                   \
     IN_PYTHON "import torch; from safetensors.torch import save_file; "                            \
               "save_file(torch.load(\"FILE\", map_location=\"cpu\"), \"FILE.safetensors\")"

@@ -190,7 +190,7 @@ static qg_status read_architecture(const qg_tensors *file, const char *path, qg_
     if (!text || !input || !read_input(input, shape))
         return qg_fail(error, QG_ERROR_DATA,
                        "%s: not a qgraft network: 'architecture' and 'input' "
-                       "(channels,height,width,max) are missing in its metadata; 'qgraft import' "
+                       "(channels,height,width,max) are missing in its metadata; `import` "
                        "makes one of a state dict of CleanRL or Stable-Baselines3",
                        path);
     const int actions = count_actions(file);
