@@ -23,11 +23,14 @@ typedef struct import_arguments {
 static const char documentation[] =
     "Makes a network file of a DQN state dict of CleanRL or Stable-Baselines3 (CnnPolicy), saved "
     "as "
-    "safetensors; every bit of the parameters is kept. With the game it was trained on, its "
+    "safetensors; every bit of the parameters is kept: F16 and BF16 become the same values in "
+    "float32, F64 is rounded to the nearest, which is said. With the game it was trained on, its "
     "outputs "
     "have names, so that a last layer can be copied by the meaning of the actions.\v"
     "The architecture is nature-pad0: 4 screens of 84x84, convolutions without padding. Those "
     "programs shrink the screen in another way; docs/transfer.md says what else differs.\n"
+    "What torch.compile (_orig_mod.) and DataParallel (module.) put before the tensors' names is "
+    "passed over, and a Q-network saved alone (model.q_net.state_dict()) is read, too.\n"
     "In Python: safetensors.torch.save_file(model.policy.state_dict(), \"sb3.safetensors\")\n"
     "Examples:\n"
     "  qgraft import cleanrl.safetensors --domain breakout --out breakout.safetensors\n"
@@ -119,12 +122,40 @@ static qg_status describe(const import_arguments *a, const qg_network *network,
     return status;
 }
 
+static void warn_of_rounding(const qg_rounding *rounding)
+{
+    if (rounding->values > 0)
+        fprintf(stderr,
+                "qgraft: F64 values were rounded to the nearest float32: %zu of %zu changed\n",
+                rounding->changed, rounding->values);
+}
+
+/* Weights of 1e-40 are what memory looks like that holds something else: initial weights, learning
+ * and halves are far from them. Whoever saves a view with numpy may get such bytes into the file.
+ */
+static void warn_of_subnormals(const qg_network *network)
+{
+    const qg_architecture *a = &network->architecture;
+    for (int l = 0; l < a->layer_count; l++) {
+        const size_t count = qg_layer_weights(&a->layers[l]) + (size_t)a->layers[l].outputs;
+        for (size_t i = 0; i < count; i++) { /* the biases follow the weights */
+            if (fpclassify(network->weights[l][i]) != FP_SUBNORMAL) continue;
+            fprintf(stderr,
+                    "qgraft: warning: %s has the value %g, which no training leaves: was an array "
+                    "saved that is not contiguous (docs/files.md)?\n",
+                    a->layers[l].name, (double)network->weights[l][i]);
+            return;
+        }
+    }
+}
+
 static qg_status import(const import_arguments *a, qg_network *network, qg_error *error)
 {
+    qg_rounding rounding;
     qg_network_info info = {.score = NAN};
     qg_foreign_format format = a->format;
     char sha256[65];
-    qg_status status = qg_foreign_load(a->path, &format, network, error);
+    qg_status status = qg_foreign_load(a->path, &format, network, &rounding, error);
     if (!status) status = qg_sha256_file(a->path, sha256, error);
     if (!status) status = describe(a, network, &info, error);
     if (status) return status;
@@ -133,7 +164,11 @@ static qg_status import(const import_arguments *a, qg_network *network, qg_error
                              {"imported_sha256", sha256}};
     info.notes = notes;
     info.note_count = sizeof notes / sizeof *notes;
-    return qg_network_save(a->out, network, &info, error);
+    status = qg_network_save(a->out, network, &info, error);
+    if (status) return status;
+    warn_of_rounding(&rounding);
+    warn_of_subnormals(network);
+    return QG_OK;
 }
 
 int cmd_import(int argc, char **argv)

@@ -18,7 +18,8 @@ typedef struct inspect_options {
 
 static const char documentation[] =
     "Shows what a .safetensors file holds: a network's table of layers (min, max and rms are those "
-    "of its weights, biases left out), another file's tensors (a batch, a rollout), and the "
+    "of its weights, biases left out), another file's tensors (a batch, a rollout, a network of "
+    "other types than F32), and the "
     "metadata. With --pedigree: which networks it comes from, generation by generation; they are "
     "recognised by their SHA-256.\v"
     "Examples:\n"
@@ -308,17 +309,18 @@ int cmd_inspect(int argc, char **argv)
     qg_network_info info;
     int code = 0;
     const bool is_network = says_network(tensors);
-    if (is_network && qg_network_load(options.path, &network, &info, &error)) {
-        code = cli_fail(&error);
-    } else if (options.json) {
-        code = print_json(tensors, is_network ? &network : NULL);
+    const bool loaded =
+        is_network && qg_network_load(options.path, &network, &info, &error) == QG_OK;
+    if (options.json) {
+        code = print_json(tensors, loaded ? &network : NULL);
     } else {
-        if (is_network)
+        if (loaded)
             print_layers(&network);
         else
             print_tensors(tensors);
         print_metadata(tensors);
     }
+    if (is_network && !loaded) code = cli_fail(&error); /* a broken one is shown all the same */
     qg_network_free(&network);
     qg_tensors_free(tensors);
     return code;

@@ -24,8 +24,20 @@ _Static_assert(sizeof(size_t) == 8, "sizes of the file are sizes of memory");
 
 static const struct {
     const char *name;
-    size_t size;
-} dtypes[] = {[QG_F32] = {"F32", 4}, [QG_U8] = {"U8", 1}, [QG_I64] = {"I64", 8}};
+    size_t bits;
+} dtypes[] = {
+    [QG_F32] = {"F32", 32},        [QG_U8] = {"U8", 8},
+    [QG_I64] = {"I64", 64},        [QG_F16] = {"F16", 16},
+    [QG_BF16] = {"BF16", 16},      [QG_F64] = {"F64", 64},
+    [QG_BOOL] = {"BOOL", 8},       [QG_I8] = {"I8", 8},
+    [QG_I16] = {"I16", 16},        [QG_U16] = {"U16", 16},
+    [QG_I32] = {"I32", 32},        [QG_U32] = {"U32", 32},
+    [QG_U64] = {"U64", 64},        [QG_C64] = {"C64", 64},
+    [QG_F8_E4M3] = {"F8_E4M3", 8}, [QG_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", 8},
+    [QG_F8_E5M2] = {"F8_E5M2", 8}, [QG_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", 8},
+    [QG_F8_E8M0] = {"F8_E8M0", 8}, [QG_F6_E2M3] = {"F6_E2M3", 6},
+    [QG_F6_E3M2] = {"F6_E3M2", 6}, [QG_F4] = {"F4", 4},
+};
 
 #define DTYPES (sizeof dtypes / sizeof dtypes[0])
 
@@ -118,8 +130,8 @@ static qg_status read_dtype(const char *path, const json_t *value, qg_tensor *te
             return QG_OK;
         }
     return qg_fail(error, QG_ERROR_DATA,
-                   "%s: tensor '%.80s' has the dtype %.20s; only F32, U8 and I64 are read", path,
-                   tensor->name, text);
+                   "%s: tensor '%.80s' has the dtype '%.20s', which safetensors does not have",
+                   path, tensor->name, text);
 }
 
 static qg_status read_shape(const char *path, const json_t *value, qg_tensor *tensor,
@@ -157,9 +169,9 @@ static qg_status read_offsets(const char *path, const json_t *value, size_t data
         return qg_fail(error, QG_ERROR_DATA,
                        "%s: tensor '%.80s' lies at bytes %zu to %zu of %zu (is the file cut off?)",
                        path, e->name, e->begin, e->end, data_size);
-    size_t bytes;
-    if (__builtin_mul_overflow(e->tensor.elements, dtypes[e->tensor.dtype].size, &bytes) ||
-        bytes != e->end - e->begin)
+    size_t bits;
+    if (__builtin_mul_overflow(e->tensor.elements, dtypes[e->tensor.dtype].bits, &bits) ||
+        bits % 8 != 0 || bits / 8 != e->end - e->begin)
         return qg_fail(error, QG_ERROR_DATA, "%s: tensor '%.80s' has %zu values of %s in %zu bytes",
                        path, e->name, e->tensor.elements, dtypes[e->tensor.dtype].name,
                        e->end - e->begin);
@@ -358,10 +370,9 @@ const char *qg_dtype_name(qg_dtype dtype)
     return dtypes[dtype].name;
 }
 
-size_t qg_dtype_size(qg_dtype dtype)
+size_t qg_tensor_bytes(const qg_tensor *tensor)
 {
-    assert((size_t)dtype < DTYPES);
-    return dtypes[dtype].size;
+    return tensor->elements * dtypes[tensor->dtype].bits / 8; /* whole ones, and no overflow */
 }
 
 size_t qg_tensors_count(const qg_tensors *tensors)
@@ -488,7 +499,7 @@ static json_t *describe_tensor(const qg_tensor *tensor, size_t *offset)
             return NULL;
         }
     const size_t begin = *offset;
-    *offset += tensor->elements * dtypes[tensor->dtype].size;
+    *offset += qg_tensor_bytes(tensor);
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[tensor->dtype].name, "shape", shape,
                      "data_offsets", (json_int_t)begin, (json_int_t)*offset);
 }
@@ -539,7 +550,7 @@ qg_status qg_tensors_save(const qg_tensors *tensors, const char *path, qg_error 
     pieces[1] = (qg_piece){header, header_size};
     for (size_t i = 0; i < tensors->count; i++) {
         const qg_tensor *t = &tensors->entries[i].tensor;
-        pieces[i + 2] = (qg_piece){t->data, t->elements * dtypes[t->dtype].size};
+        pieces[i + 2] = (qg_piece){t->data, qg_tensor_bytes(t)};
     }
     const qg_status status = qg_file_replace(path, pieces, tensors->count + 2, error);
     free(header);

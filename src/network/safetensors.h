@@ -12,7 +12,31 @@
 
 #define QG_TENSOR_RANK 8
 
-typedef enum qg_dtype { QG_F32, QG_U8, QG_I64 } qg_dtype;
+/* All that safetensors 0.8 has. Values of fewer than 8 bits lie side by side in the bytes. */
+typedef enum qg_dtype {
+    QG_F32,
+    QG_U8,
+    QG_I64,
+    QG_F16,
+    QG_BF16,
+    QG_F64,
+    QG_BOOL,
+    QG_I8,
+    QG_I16,
+    QG_U16,
+    QG_I32,
+    QG_U32,
+    QG_U64,
+    QG_C64, /* two F32 */
+    QG_F8_E4M3,
+    QG_F8_E4M3FNUZ,
+    QG_F8_E5M2,
+    QG_F8_E5M2FNUZ,
+    QG_F8_E8M0,
+    QG_F6_E2M3,
+    QG_F6_E3M2,
+    QG_F4,
+} qg_dtype;
 
 typedef struct qg_tensor {
     const char *name; /* UTF-8 without control characters, so that it can be printed */
@@ -30,8 +54,8 @@ qg_tensors *qg_tensors_new(void);          /* empty, for writing; NULL: no memor
 void qg_tensors_free(qg_tensors *tensors); /* NULL is allowed */
 
 /* Reads and checks a whole file: header at most 100 MB, offsets inside the data without overlap or
- * hole, no duplicate name, shape times size equal to the bytes, only the three dtypes above (others
- * are named in the message), at most 16 GiB. Every message begins with the path. */
+ * hole, no duplicate name, shape times size equal to the bytes, at most 16 GiB. Every message
+ * begins with the path. */
 qg_status qg_tensors_load(const char *path, qg_tensors **tensors, qg_error *error);
 
 /* The same from memory (for fuzzing); takes over `data` (malloc'ed) whatever it returns. */
@@ -49,8 +73,8 @@ qg_status qg_tensors_require(const qg_tensors *tensors, const char *path, const 
                              qg_dtype dtype, int rank, const size_t *shape,
                              const qg_tensor **tensor, qg_error *error);
 
-const char *qg_dtype_name(qg_dtype dtype); /* "F32" */
-size_t qg_dtype_size(qg_dtype dtype);      /* bytes of a value */
+const char *qg_dtype_name(qg_dtype dtype);       /* "F32" */
+size_t qg_tensor_bytes(const qg_tensor *tensor); /* of its data */
 
 const char *qg_tensors_metadata(const qg_tensors *tensors, const char *key); /* NULL: none */
 

@@ -44,8 +44,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         qg_network_free(&network);
     }
     qg_foreign_format format = QG_FOREIGN_UNKNOWN;
-    status = qg_foreign_load(path, &format, &network, &error);
+    qg_rounding rounding;
+    status = qg_foreign_load(path, &format, &network, &rounding, &error);
     check_said(status, &error);
-    if (status == QG_OK) qg_network_free(&network);
+    if (status != QG_OK) return 0;
+    const size_t count = qg_architecture_parameters(&network.architecture);
+    for (size_t i = 0; i < count; i++)
+        CHECK(isfinite(network.parameters[i]));
+    CHECK(format != QG_FOREIGN_UNKNOWN && rounding.changed <= rounding.values);
+    qg_network_free(&network);
     return 0;
 }

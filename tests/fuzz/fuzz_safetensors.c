@@ -21,7 +21,7 @@ static void check_accepted(const qg_tensors *tensors)
         assert(t->data && (uintptr_t)t->data % 8 == 0);
         assert(qg_tensors_find(tensors, t->name) == t);
         const uint8_t *bytes = t->data;
-        for (size_t b = 0; b < t->elements * qg_dtype_size(t->dtype); b++)
+        for (size_t b = 0; b < qg_tensor_bytes(t); b++)
             sum = (uint8_t)(sum + bytes[b]);
         qg_error error;
         const qg_tensor *found;

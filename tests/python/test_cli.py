@@ -263,10 +263,25 @@ def test_inspect_shows_the_layers_of_a_network(tmp_path):
         assert layer["rms"] == pytest.approx(numpy.sqrt((weights**2).mean()))
 
 
-def test_inspect_refuses_a_broken_network(tmp_path):
+@pytest.mark.parametrize("dtype,name", [("int8", "I8"), ("int64", "I64"), ("uint64", "U64"),
+                                        ("float16", "F16"), ("float64", "F64"), ("bool", "BOOL")])
+def test_inspect_lists_tensors_of_any_dtype(dtype, name, tmp_path):
     path = tmp_path / "n.safetensors"
-    save_file({"a": numpy.zeros(2, numpy.float32)}, path, {"format": "qgraft network 1"})
-    assert "n.safetensors" in refusal("inspect", path, code=1)
+    save_file({"w": numpy.zeros((2, 3), numpy.float32), "x": numpy.ones(2, dtype)}, path)
+    rows = [line.split() for line in qgraft("inspect", path).stdout.splitlines()]
+    assert ["x", name, "2", "2", "25.0", "%"] in rows
+    data = json.loads(qgraft("inspect", "--json", path).stdout)
+    assert {"name": "x", "dtype": name, "shape": [2], "values": 2} in data["tensors"]
+
+
+def test_inspect_shows_and_refuses_a_broken_network(tmp_path):
+    path = tmp_path / "n.safetensors"
+    save_file({"a": numpy.zeros(2, numpy.float16)}, path, {"format": "qgraft network 1"})
+    for words in ([], ["--json"]):
+        result = qgraft("inspect", path, *words, code=1)
+        assert "n.safetensors" in result.stderr and result.stderr.count("\n") == 1
+        assert "F16" in result.stdout and "qgraft network 1" in result.stdout
+    assert "layers" not in json.loads(result.stdout)
 
 
 def test_inspect_refuses(tmp_path):

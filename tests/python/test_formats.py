@@ -6,12 +6,13 @@ beside the program QGRAFT, or in build/release, is taken.
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
@@ -98,13 +99,38 @@ def test_we_read_many_random_tensors(tmp_path):
         assert_same(read[name], array)
 
 
-def test_other_dtypes_are_named(tmp_path):
+def write_zeros(path, dtype, size):
+    """Eight values of a type, which numpy may not have: `size` bytes."""
+    header = json.dumps({"x": {"dtype": dtype, "shape": [2, 4], "data_offsets": [0, size]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+
+
+def test_every_dtype_of_safetensors(tmp_path):
+    """The list is the one that the package itself names when it meets another."""
     path = tmp_path / "a.safetensors"
-    save_file({"half": np.zeros(3, np.float16)}, path)
-    result = tool("table", path)
-    assert result.returncode == 1
-    assert result.stderr.startswith(str(path)) and "half" in result.stderr
-    assert "F16" in result.stderr
+    write_zeros(path, "F17", 17)
+    with pytest.raises(SafetensorError) as refused:
+        safe_open(path, "np")
+    dtypes = re.findall("`([A-Z][A-Z0-9_]*)`", str(refused.value).split("expected")[1])
+    assert len(dtypes) >= 22 and "F8_E8M0" in dtypes
+    ours = tool("table", path)
+    assert ours.returncode == 1 and "'x' has the dtype 'F17'" in ours.stderr
+    for dtype in dtypes:
+        bits = int(re.search("[0-9]+", dtype)[0]) if dtype != "BOOL" else 8
+        write_zeros(path, dtype, bits)
+        with safe_open(path, "np") as file:
+            assert file.get_slice("x").get_dtype() == dtype
+        (tensor,) = json.loads(tool("table", path).stdout)["tensors"]
+        assert (tensor["dtype"], tensor["shape"], len(tensor["bytes"])) == (dtype, [2, 4], bits)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "uint16", "int32", "uint32", "uint64",
+                                   "float16", "float64", "complex64"])
+def test_values_of_other_dtypes(dtype, tmp_path):
+    array = np.arange(12).astype(dtype).reshape(3, 4)
+    save_file({"before": np.zeros(3, np.uint8), "x": array}, tmp_path / "a.safetensors")
+    tensors = json.loads(tool("table", tmp_path / "a.safetensors").stdout)["tensors"]
+    assert next(bytes(t["bytes"]) for t in tensors if t["name"] == "x") == array.tobytes()
 
 
 def test_tensorboard_reads_every_record(tmp_path):

@@ -216,6 +216,9 @@ def test_each_reader_with_each_kind(reader, kind, ready, tmp_path):
     bad = tmp_path / "given"
     bad.write_bytes(data)
     result = read(tmp_path, ready, bad)
+    if (reader, kind) == ("inspect", "safetensors"):
+        assert result.returncode == 0
+        return
     assert result.returncode in (1, 2), result
     said = result.stderr
     assert said.startswith("qgraft: ") and said.count("\n") == 1 and len(said) < 520, said

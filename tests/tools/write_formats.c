@@ -72,7 +72,7 @@ static void print_table(const char *path)
         json_t *shape = json_array(), *bytes = json_array();
         for (int d = 0; d < tensor->rank; d++)
             json_array_append_new(shape, json_integer((json_int_t)tensor->shape[d]));
-        for (size_t b = 0; b < tensor->elements * qg_dtype_size(tensor->dtype); b++)
+        for (size_t b = 0; b < qg_tensor_bytes(tensor); b++)
             json_array_append_new(bytes, json_integer(((const uint8_t *)tensor->data)[b]));
         json_array_append_new(rows, json_pack("{s:s, s:s, s:o, s:o}", "name", tensor->name, "dtype",
                                               qg_dtype_name(tensor->dtype), "shape", shape, "bytes",

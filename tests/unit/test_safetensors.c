@@ -67,8 +67,9 @@ static void test_not_json(void **state)
     refuses("{", 0, "header");
     refuses("{} x", 0, "header");
     refuses("{\"a\":}", 0, "header");
-    refuses("{\"\xff\":{}}", 0, "header");             /* not UTF-8 */
-    assert_null(parse_header("{}\0\0\0\0\0\0", 8, 0)); /* padded with NUL bytes */
+    refuses("{\"\xff\":{}}", 0, "header"); /* not UTF-8 */
+    assert_null(parse_header("{}\0\0\0\0\0\0", 8, 0));
+    assert_non_null(strstr(error.message, "filled up with 6 NUL bytes"));
     accepts("{}", 0);
     accepts("{}      ", 0);
 }
@@ -108,13 +109,44 @@ static void test_entries(void **state)
     refuses("{\"a\":1}", 0, "not described by an object");
     refuses("{\"a\":{}}", 0, "no dtype");
     refuses_tensor("7", "[1]", "[0,4]", 4, "no dtype");
-    refuses_tensor("\"F16\"", "[2]", "[0,4]", 4, "F16; only F32, U8 and I64");
-    refuses_tensor("\"f32\"", "[1]", "[0,4]", 4, "f32; only");
+    refuses_tensor("\"F17\"", "[2]", "[0,4]", 4, "'F17', which safetensors does not have");
+    refuses_tensor("\"f32\"", "[1]", "[0,4]", 4, "'f32', which");
     refuses("{\"a\":{\"dtype\":\"F32\"}}", 0, "no shape");
     refuses_tensor("\"F32\"", "1", "[0,4]", 4, "no shape");
     refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[0]}}", 0, "data_offsets");
     accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1);
     accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"more\":null}}", 1);
+}
+
+/* Eight values of each type are as many bytes as one has bits. */
+static void test_dtypes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int bits;
+    } all[] = {{"BOOL", 8},    {"F4", 4},          {"F6_E2M3", 6},     {"F6_E3M2", 6},
+               {"U8", 8},      {"I8", 8},          {"F8_E5M2", 8},     {"F8_E4M3", 8},
+               {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+               {"U16", 16},    {"F16", 16},        {"BF16", 16},       {"I32", 32},
+               {"U32", 32},    {"F32", 32},        {"C64", 64},        {"F64", 64},
+               {"I64", 64},    {"U64", 64}};
+    assert_int_equal(sizeof all / sizeof *all, QG_F4 + 1);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char header[256];
+        snprintf(header, sizeof header,
+                 "{\"a\":{\"dtype\":\"%s\",\"shape\":[2,4],\"data_offsets\":[0,%d]}}", all[i].name,
+                 all[i].bits);
+        qg_tensors *tensors = parse_header(header, strlen(header), (size_t)all[i].bits);
+        if (!tensors) fail_msg("%s", error.message);
+        assert_string_equal(qg_dtype_name(qg_tensors_at(tensors, 0)->dtype), all[i].name);
+        assert_int_equal(qg_tensor_bytes(qg_tensors_at(tensors, 0)), all[i].bits);
+        qg_tensors_free(tensors);
+    }
+    refuses_tensor("\"F4\"", "[3]", "[0,1]", 1, "3 values of F4 in 1 bytes"); /* not whole bytes */
+    refuses_tensor("\"F4\"", "[3]", "[0,2]", 2, "3 values of F4 in 2 bytes");
+    refuses_tensor("\"F6_E2M3\"", "[2]", "[0,2]", 2, "2 values of F6_E2M3 in 2 bytes");
+    refuses_tensor("\"F4\"", "[9223372036854775807]", "[0,0]", 0, "values of F4");
 }
 
 static void test_shapes(void **state)
@@ -191,8 +223,8 @@ static void test_names(void **state)
     /* A name longer than a message must not push the rest out of it. */
     char header[4096] = "{\"";
     memset(header + 2, 'n', 3000);
-    strcpy(header + 3002, "\":{\"dtype\":\"F64\"}}");
-    refuses(header, 0, "dtype F64");
+    strcpy(header + 3002, "\":{\"dtype\":\"F17\"}}");
+    refuses(header, 0, "dtype 'F17'");
 }
 
 static void test_metadata(void **state)
@@ -266,7 +298,7 @@ static void assert_same_tensor(const qg_tensors *tensors, size_t index, const ch
     assert_ptr_equal(qg_tensors_find(tensors, name), tensor);
     assert_int_equal(tensor->dtype, dtype);
     assert_int_equal(tensor->rank, rank);
-    assert_int_equal(tensor->elements * qg_dtype_size(dtype), size);
+    assert_int_equal(qg_tensor_bytes(tensor), size);
     assert_int_equal((uintptr_t)tensor->data % 8, 0);
     assert_memory_equal(tensor->data, data, size);
 }
@@ -433,6 +465,7 @@ int main(void)
         TEST(test_deep_json),
         TEST(test_header_size),
         TEST(test_entries),
+        TEST(test_dtypes),
         TEST(test_shapes),
         TEST(test_offsets),
         TEST(test_coverage),
