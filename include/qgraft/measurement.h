@@ -7,41 +7,36 @@
 #ifndef QGRAFT_MEASUREMENT_H
 #define QGRAFT_MEASUREMENT_H
 
-#include <qgraft/settings.h>
+#include <qgraft/agent.h>
 #include <qgraft/similarity.h>
-
-#include <signal.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct qg_measurement_options {
-    const char *folder; /* created; one that holds a run is refused unless: */
-    bool overwrite;     /* ... it is replaced */
-    bool resume;        /* ... it is this measurement, which begins anew if it has not ended */
+    qg_run_options run; /* seed below 2^32; the machine and checkpoints do not count */
     /* Called now and then with the steps that were played and those that will be; NULL: not. */
     void (*progress)(void *context, int64_t step, int64_t steps);
     void *context;
-    const volatile sig_atomic_t *stop; /* becomes non-zero: QG_STOPPED; may be NULL */
 } qg_measurement_options;
 
 /* Both measure as the following says, write FOLDER/NAME.json and fail with QG_ERROR_USAGE (an
  * unknown domain, another run in the folder), QG_ERROR_BUSY (another process writes the folder),
- * QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY, QG_STOPPED. *was_complete: the folder held the
- * finished measurement that was to be resumed, and nothing was done. */
+ * QG_ERROR_IO, QG_ERROR_DATA, QG_ERROR_MEMORY, QG_STOPPED. `result` tells of steps, seconds and
+ * whether it was complete in every case; it has no scores. */
 
 #define QG_RANDOM_SCORE_STEPS 20000
 
 /* random-score.json: `steps` agent steps of random play, as qg_evaluate plays them with epsilon 1.
  * Of the settings count frame_skip, sticky and noop_max. */
 qg_status qg_random_score_measure(const char *domain, const qg_settings *settings, int64_t steps,
-                                  uint32_t seed, const qg_measurement_options *options,
-                                  bool *was_complete, qg_error *error);
+                                  const qg_measurement_options *options, qg_run_result *result,
+                                  qg_error *error);
 
 /* similarity.json: the profiles of two domains (as of qg_profile_create), compared. */
-qg_status qg_similarity_measure(const char *const domains[2], int64_t frames, uint32_t seed,
-                                const qg_measurement_options *options, bool *was_complete,
+qg_status qg_similarity_measure(const char *const domains[2], int64_t frames,
+                                const qg_measurement_options *options, qg_run_result *result,
                                 qg_error *error);
 
 /* What the file of a folder says. QG_ERROR_DATA: it says something else; QG_ERROR_IO (also: there

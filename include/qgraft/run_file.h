@@ -1,6 +1,6 @@
 /* Run files: all that determines the result of a run, as text, so that it can be done again.
  *
- *     kind: graft                    # train, graft or distill
+ *     kind: graft                    # or another of qg_run_kind
  *     domain: "minatar/asterix"
  *     seed: 1
  *     steps: 1000000
@@ -23,9 +23,15 @@
 extern "C" {
 #endif
 
-typedef enum qg_run_kind { QG_RUN_TRAIN, QG_RUN_GRAFT, QG_RUN_DISTILL } qg_run_kind;
+typedef enum qg_run_kind {
+    QG_RUN_TRAIN,
+    QG_RUN_GRAFT,
+    QG_RUN_DISTILL,
+    QG_RUN_RANDOM_SCORE, /* measurements of games, see measurement.h */
+    QG_RUN_SIMILARITY,
+} qg_run_kind;
 
-/* "train", "graft", "distill". */
+/* "train", "graft", "distill", "random-score", "similarity". */
 const char *qg_run_kind_name(qg_run_kind kind);
 
 /* Strings and arrays belong to the struct; qg_run_file_free frees them. */
@@ -40,9 +46,12 @@ typedef struct qg_run_file {
     char parent_sha256[QG_MAX_TEACHERS][65]; /* "": any network of that name */
     int parent_count;
 
-    /* Trainings and grafts. */
+    /* All but distillations. */
     char domain[QG_DOMAIN_NAME];
-    int64_t steps;
+    int64_t steps;                     /* of a similarity: frames of each game */
+    char other_domain[QG_DOMAIN_NAME]; /* similarities */
+
+    /* Trainings and grafts. */
     int64_t *snapshots; /* [snapshot_count] */
     size_t snapshot_count;
 

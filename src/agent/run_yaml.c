@@ -60,6 +60,13 @@ qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error 
     return QG_OK;
 }
 
+void qg_run_yaml_text(FILE *out, const char *key, const char *value)
+{
+    fprintf(out, "%s: ", key);
+    qg_yaml_string(out, value);
+    fputc('\n', out);
+}
+
 /* What a transfer adds: the frozen layers, and notes such as the pedigree, quoted. */
 static void write_transfer(FILE *out, const qg_train_options *options,
                            const qg_architecture *architecture, bool unchanged)
@@ -72,22 +79,15 @@ static void write_transfer(FILE *out, const qg_train_options *options,
         }
     if (strcmp(separator, ", ") == 0) fprintf(out, "]\n");
     if (unchanged) fprintf(out, "frozen_unchanged: true # bit for bit, checked at the end\n");
-    for (size_t i = 0; i < options->note_count; i++) {
-        fprintf(out, "%s: ", options->notes[i].key);
-        qg_yaml_string(out, options->notes[i].value);
-        fputc('\n', out);
-    }
+    for (size_t i = 0; i < options->note_count; i++)
+        qg_run_yaml_text(out, options->notes[i].key, options->notes[i].value);
 }
 
 void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t seed,
                        int64_t steps)
 {
     if (kind) fprintf(out, "kind: %s\n", kind);
-    if (domain) {
-        fprintf(out, "domain: ");
-        qg_yaml_string(out, domain);
-        fputc('\n', out);
-    }
+    if (domain) qg_run_yaml_text(out, "domain", domain);
     fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", seed, steps);
 }
 

@@ -1,5 +1,6 @@
 /* qgraft perform: the run that a file describes. */
 #include "cli/distill_run.h"
+#include "cli/measurement_run.h"
 #include "cli/train_arguments.h"
 
 #include <qgraft/run_file.h>
@@ -115,6 +116,8 @@ int cmd_perform(int argc, char **argv)
         code = graft(&arguments, &work);
     else if (work.file.kind == QG_RUN_DISTILL)
         code = distill(&arguments, &work);
+    else if (work.file.kind != QG_RUN_TRAIN)
+        code = measurement_run(&arguments.train, &work.file, &work.options.run);
     else
         code = train_run(&arguments.train, &work.options, NULL, NULL);
     qg_run_file_free(&work.file);

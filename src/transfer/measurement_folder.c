@@ -11,40 +11,50 @@
 
 #define LARGEST_RESULT ((size_t)1 << 16)
 
-/* The result, and behind it the mark that it is there. */
-static qg_status write_result(qg_run_folder *folder, const char *name, const json_t *result,
-                              qg_error *error)
+static qg_status write_json(const qg_run_folder *folder, const char *name, const json_t *json,
+                            qg_error *error)
 {
-    char *text = qg_json_text(result, JSON_INDENT(2));
-    if (!text) return qg_fail_memory(error, name, 1024);
-    qg_status status = qg_run_folder_text(folder, name, text, error);
+    char *text = qg_json_text(json, JSON_INDENT(2)), *lines;
+    if (!text || asprintf(&lines, "%s\n", text) < 0) lines = NULL;
+    const qg_status status =
+        lines ? qg_run_folder_text(folder, name, lines, error) : qg_fail_memory(error, name, 1024);
+    free(lines);
     free(text);
-    const qg_train_options options = {.run.machine = {.threads = 1}};
-    const qg_run_result how = {.seconds = qg_clock_wall() - folder->started};
-    return status ? status : qg_run_folder_process(folder, &options, &how, "finished", error);
-}
-
-static qg_status measure_into(qg_run_folder *folder, const char *run, const char *name,
-                              qg_measure_call *measure, void *context, qg_error *error)
-{
-    json_t *result = NULL;
-    qg_status status = qg_run_folder_begin(folder, run, error);
-    if (!status) status = measure(context, &result, error);
-    if (!status) status = write_result(folder, name, result, error);
-    json_decref(result);
     return status;
 }
 
-qg_status qg_measurement_do(const qg_measurement_options *options, const char *run,
-                            const char *name, qg_measure_call *measure, void *context,
-                            bool *was_complete, qg_error *error)
+/* The mark that the result is there comes behind it. */
+static qg_status measure_into(qg_run_folder *folder, const qg_measurement *m, qg_run_result *result,
+                              qg_error *error)
 {
-    const qg_run_claim claim = {options->folder, run, options->overwrite, options->resume};
+    const qg_train_options options = {.run.machine = {.threads = 1}};
+    const double begun = qg_clock_seconds();
+    json_t *json = NULL;
+    qg_status status = qg_run_folder_begin(folder, m->run, error);
+    if (!status) status = m->measure(m->context, &json, error);
+    if (!status) status = write_json(folder, m->name, json, error);
+    json_decref(json);
+    result->seconds = qg_clock_seconds() - begun;
+    if (status) return status;
+    result->step = m->steps;
+    result->steps_per_second = (double)m->steps / fmax(result->seconds, 1e-9);
+    return qg_run_folder_process(folder, &options, result, "finished", error);
+}
+
+qg_status qg_measurement_do(const qg_measurement *measurement, const qg_run_options *options,
+                            qg_run_result *result, qg_error *error)
+{
+    const qg_run_claim claim = {options->folder, measurement->run, options->overwrite,
+                                options->resume};
     qg_run_folder folder;
+    *result = (qg_run_result){.best_score = NAN, .last_score = NAN};
     qg_status status = qg_run_folder_create(&folder, &claim, error);
     if (status) return status;
-    *was_complete = options->resume && folder.found == QG_FOUND_COMPLETE;
-    if (!*was_complete) status = measure_into(&folder, run, name, measure, context, error);
+    result->was_complete = options->resume && folder.found == QG_FOUND_COMPLETE;
+    if (result->was_complete)
+        result->step = measurement->steps;
+    else
+        status = measure_into(&folder, measurement, result, error);
     qg_run_folder_close(&folder);
     return status;
 }

@@ -9,11 +9,18 @@
 /* Makes the result, a new JSON object in *result, NULL after a failure. */
 typedef qg_status qg_measure_call(void *context, json_t **result, qg_error *error);
 
-/* Does the measurement that `run`, the text of its run.yaml, describes, unless the folder holds it
- * already: calls `measure` and writes what it makes as FOLDER/`name`. */
-qg_status qg_measurement_do(const qg_measurement_options *options, const char *run,
-                            const char *name, qg_measure_call *measure, void *context,
-                            bool *was_complete, qg_error *error);
+/* What is to be measured. */
+typedef struct qg_measurement {
+    const char *run;  /* the text of its run.yaml */
+    const char *name; /* of the file with the result */
+    int64_t steps;    /* that are played */
+    qg_measure_call *measure;
+    void *context;
+} qg_measurement;
+
+/* Does it, unless the folder holds it already. */
+qg_status qg_measurement_do(const qg_measurement *measurement, const qg_run_options *options,
+                            qg_run_result *result, qg_error *error);
 
 /* The object in FOLDER/`name`, the caller's to json_decref; NULL after a failure. */
 qg_status qg_measurement_read(const char *folder, const char *name, json_t **result,

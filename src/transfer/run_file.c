@@ -1,5 +1,6 @@
 /* Run files. The keys of all kinds stand in one table; what a kind of run needs and what its
  * folder's run.yaml tells besides follows from it. */
+#include <qgraft/measurement.h>
 #include <qgraft/run_file.h>
 
 #include "agent/run_yaml.h"
@@ -18,12 +19,15 @@ enum {
     TRAIN = 1 << QG_RUN_TRAIN,
     GRAFT = 1 << QG_RUN_GRAFT,
     DISTILL = 1 << QG_RUN_DISTILL,
-    ALL = TRAIN | GRAFT | DISTILL,
+    RANDOM = 1 << QG_RUN_RANDOM_SCORE,
+    SIMILARITY = 1 << QG_RUN_SIMILARITY,
+    MEASURED = RANDOM | SIMILARITY,
+    ALL = TRAIN | GRAFT | DISTILL | MEASURED,
 };
 
 #define MOST_STEPS INT64_C(1000000000000)
 
-static const char *const kind_names[] = {"train", "graft", "distill"};
+static const char *const kind_names[] = {"train", "graft", "distill", "random-score", "similarity"};
 
 const char *qg_run_kind_name(qg_run_kind kind)
 {
@@ -98,26 +102,40 @@ static qg_status read_parent(const run_reader *r, const qg_yaml *node, int index
 
 /* --------------------------------------------------------------------------------- the keys */
 
-static qg_status read_domain(const run_reader *r, const qg_yaml *node)
+static qg_status read_name(const run_reader *r, const qg_yaml *node, char name[QG_DOMAIN_NAME])
 {
     const char *const text = get_text(r, node);
     if (!text) return r->error->code;
-    if (strlen(text) >= sizeof r->file->domain) return fail(r, node, "is no name of a game");
-    strcpy(r->file->domain, text);
+    if (strlen(text) >= QG_DOMAIN_NAME) return fail(r, node, "is no name of a game");
+    strcpy(name, text);
     return QG_OK;
+}
+
+static qg_status read_domain(const run_reader *r, const qg_yaml *node)
+{
+    return read_name(r, node, r->file->domain);
+}
+
+static qg_status read_other_domain(const run_reader *r, const qg_yaml *node)
+{
+    return read_name(r, node, r->file->other_domain);
 }
 
 static qg_status read_seed(const run_reader *r, const qg_yaml *node)
 {
     int64_t seed = 0;
-    const qg_status status = read_count(r, node, 0, INT64_MAX, &seed);
+    const bool measured = MEASURED & 1U << r->file->kind;
+    const qg_status status = read_count(r, node, 0, measured ? UINT32_MAX : INT64_MAX, &seed);
     r->file->seed = (uint64_t)seed;
     return status;
 }
 
 static qg_status read_steps(const run_reader *r, const qg_yaml *node)
 {
-    return read_count(r, node, 0, MOST_STEPS, &r->file->steps);
+    int64_t *const steps = &r->file->steps;
+    return r->file->kind == QG_RUN_SIMILARITY
+               ? read_count(r, node, 2, QG_SIMILARITY_MOST_FRAMES, steps)
+               : read_count(r, node, 0, MOST_STEPS, steps);
 }
 
 static qg_status read_snapshots(const run_reader *r, const qg_yaml *node)
@@ -245,9 +263,10 @@ static qg_status read_distillation(const run_reader *r, const qg_yaml *node)
 
 static const run_key run_keys[] = {
     {"kind", NULL, ALL, ALL},
-    {"domain", read_domain, TRAIN | GRAFT, TRAIN | GRAFT},
+    {"domain", read_domain, ALL & ~DISTILL, ALL & ~DISTILL},
+    {"other_domain", read_other_domain, SIMILARITY, SIMILARITY},
     {"seed", read_seed, ALL, ALL},
-    {"steps", read_steps, TRAIN | GRAFT, TRAIN | GRAFT},
+    {"steps", read_steps, ALL & ~DISTILL, ALL & ~DISTILL},
     {"snapshots", read_snapshots, TRAIN | GRAFT, 0},
     {"choice", read_choice, GRAFT, GRAFT},
     {"parent_file", read_source, GRAFT, GRAFT},
@@ -255,7 +274,7 @@ static const run_key run_keys[] = {
     {"reinit_seed", read_reinit_seed, GRAFT, 0},
     {"distillation", read_distillation, DISTILL, DISTILL},
     {"teachers", read_teachers, DISTILL, DISTILL},
-    {"settings", read_settings, ALL, ALL},
+    {"settings", read_settings, ALL & ~SIMILARITY, ALL & ~SIMILARITY},
     /* Facts that a run.yaml has. */
     {"qgraft", NULL, ALL, 0},
     {"instruction_set", NULL, ALL, 0},
@@ -272,7 +291,7 @@ static const run_key run_keys[] = {
 /* "parent_domain", "parent_2_sha256", ...: what a parent was. */
 static bool tells_of_parent(const qg_run_file *file, const char *name)
 {
-    return file->kind != QG_RUN_TRAIN && strncmp(name, "parent_", 7) == 0;
+    return ((GRAFT | DISTILL) & 1U << file->kind) && strncmp(name, "parent_", 7) == 0;
 }
 
 static qg_status read_item(const run_reader *r, const qg_yaml *item, const run_key *keys)
@@ -315,8 +334,9 @@ static qg_status read_kind(const run_reader *r, const qg_yaml *root)
             return QG_OK;
         }
     return qg_fail(r->error, QG_ERROR_USAGE,
-                   "%s:%d: kind: 'train', 'graft' or 'distill' makes this a run file", r->name,
-                   node ? node->line : root->line);
+                   "%s:%d: kind: 'train', 'graft', 'distill', 'random-score' or 'similarity' makes "
+                   "this a run file",
+                   r->name, node ? node->line : root->line);
 }
 
 /* What no single key tells. */
@@ -324,7 +344,7 @@ static qg_status check(const run_reader *r, const qg_yaml *root)
 {
     const qg_run_file *const file = r->file;
     const bool random = file->kind == QG_RUN_GRAFT && strcmp(file->parents[0], "random") == 0;
-    if (qg_settings_check(&file->settings, r->error))
+    if (file->kind != QG_RUN_SIMILARITY && qg_settings_check(&file->settings, r->error))
         return locate(r, qg_yaml_get(root, "settings")->line);
     if (random && *file->parent_sha256[0])
         return fail(r, qg_yaml_get(root, "parent_sha256"), "random layers have none");
@@ -415,7 +435,11 @@ qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *err
     if (file->kind == QG_RUN_GRAFT) write_graft(out, file);
     if (file->kind == QG_RUN_DISTILL) write_distillation(out, file);
     qg_run_yaml_snapshots(out, file->snapshots, file->snapshot_count);
-    qg_status status = qg_run_yaml_settings(out, &file->settings, error);
+    qg_status status = QG_OK;
+    if (file->kind == QG_RUN_SIMILARITY)
+        qg_run_yaml_text(out, "other_domain", file->other_domain);
+    else
+        status = qg_run_yaml_settings(out, &file->settings, error);
     if (fclose(out) != 0 && !status) status = qg_fail_memory(error, "a run file", 4096);
     if (status) {
         free(*text);

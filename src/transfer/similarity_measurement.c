@@ -1,5 +1,6 @@
 /* How alike two games are, as a file. */
 #include <qgraft/measurement.h>
+#include <qgraft/run_file.h>
 
 #include "agent/run_yaml.h"
 #include "base/text.h"
@@ -7,7 +8,6 @@
 #include "transfer/profile.h"
 #include "transfer/similarity_json.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +64,6 @@ static const char *read_json(const json_t *json, qg_similarity *s)
 typedef struct pair {
     char domains[2][QG_DOMAIN_NAME]; /* normalised */
     int64_t frames, played;          /* of each; of those before */
-    uint32_t seed;
     const qg_measurement_options *options;
 } pair;
 
@@ -78,18 +77,19 @@ static void show(void *context, int64_t step)
 static qg_status measure(void *context, json_t **result, qg_error *error)
 {
     pair *p = context;
-    const qg_play_watch watch = {show, p, p->options->stop};
+    const qg_play_watch watch = {show, p, p->options->run.stop};
+    const uint32_t seed = (uint32_t)p->options->run.seed;
     qg_profile profiles[2] = {0};
     qg_status status = QG_OK;
     for (int i = 0; i < 2 && !status; i++, p->played += p->frames)
-        status = qg_profile_play(p->domains[i], p->frames, p->seed, &watch, &profiles[i], error);
+        status = qg_profile_play(p->domains[i], p->frames, seed, &watch, &profiles[i], error);
     if (!status) {
         qg_similarity similarity;
         qg_similarity_compare(&profiles[0], &profiles[1], &similarity);
         *result =
             qg_similarity_to_json((const char *const[]){p->domains[0], p->domains[1]}, &similarity);
         if (!*result || json_object_set_new(*result, "frames", json_integer(p->frames)) ||
-            json_object_set_new(*result, "seed", json_integer(p->seed)))
+            json_object_set_new(*result, "seed", json_integer(seed)))
             status = qg_fail_memory(error, file_name, 512);
     }
     qg_profile_free(&profiles[0]);
@@ -104,29 +104,29 @@ static qg_status describe(const pair *p, char **text, qg_error *error)
     *text = NULL;
     FILE *out = qg_text_stream(text, &size);
     if (!out) return qg_fail_memory(error, "run.yaml", 512);
-    fprintf(out, "# How alike two games are; the same values give the same file.\n");
-    fprintf(out, "qgraft: %s\nmeasured: similarity\ndomains: [", QG_VERSION);
-    qg_yaml_string(out, p->domains[0]);
-    fputs(", ", out);
-    qg_yaml_string(out, p->domains[1]);
-    fprintf(out, "]\nseed: %" PRIu32 "\nframes: %" PRId64 "\n", p->seed, p->frames);
+    fprintf(out, "# One measurement by qgraft; the same values give the same file.\n");
+    fprintf(out, "qgraft: %s\n", QG_VERSION);
+    qg_run_yaml_begin(out, qg_run_kind_name(QG_RUN_SIMILARITY), p->domains[0], p->options->run.seed,
+                      p->frames);
+    qg_run_yaml_text(out, "other_domain", p->domains[1]);
     return fclose(out) == 0 ? QG_OK : qg_fail_memory(error, "run.yaml", size);
 }
 
-qg_status qg_similarity_measure(const char *const domains[2], int64_t frames, uint32_t seed,
-                                const qg_measurement_options *options, bool *was_complete,
+qg_status qg_similarity_measure(const char *const domains[2], int64_t frames,
+                                const qg_measurement_options *options, qg_run_result *result,
                                 qg_error *error)
 {
-    pair p = {.frames = frames, .seed = seed, .options = options};
+    pair p = {.frames = frames, .options = options};
     char *run = NULL;
     qg_status status = QG_OK;
+    *result = (qg_run_result){0};
     for (int i = 0; i < 2 && !status; i++) {
         const qg_game *game;
         status = qg_domain_resolve(domains[i], &game, p.domains[i], error);
     }
     if (!status) status = describe(&p, &run, error);
-    if (!status)
-        status = qg_measurement_do(options, run, file_name, measure, &p, was_complete, error);
+    const qg_measurement measurement = {run, file_name, 2 * frames, measure, &p};
+    if (!status) status = qg_measurement_do(&measurement, &options->run, result, error);
     free(run);
     return status;
 }

@@ -39,6 +39,12 @@ runs:
   - {{name: base, game: minatar/asterix}}
   - {{name: first, game: minatar/asterix, from: br, first: 1}}
 """
+SIMILARITY = """kind: similarity
+domain: minatar/breakout
+other_domain: minatar/freeway
+seed: 1
+steps: 50
+"""
 GOING_ON = ["--quiet", "--resume", "--checkpoint-minutes", "0.00001"]
 
 
@@ -67,7 +73,7 @@ def run_files(folder):
 
 
 def study_files(folder):
-    kept = {"run.yaml", "evaluations.csv", "training.csv"}
+    kept = {"run.yaml", "evaluations.csv", "training.csv", "random-score.json", "similarity.json"}
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("runs/*/s*/*")
             if p.name in kept or p.suffix == ".safetensors"}
 
@@ -75,6 +81,10 @@ def study_files(folder):
 def report_files(folder):
     return {p.name: p.read_bytes() for p in folder.rglob("*.csv")
             if p.name in {"metrics.csv", "claims.csv"}}
+
+
+def measured_files(folder):
+    return {p.name: p.read_bytes() for p in folder.rglob("run/*.json")}
 
 
 def output(folder):
@@ -93,8 +103,8 @@ def made(tmp_path_factory):
     return folder
 
 
-NAMES = ["inspect", "evaluate", "train", "graft", "distill", "study", "study's run", "status",
-         "report", "rollout"]
+NAMES = ["inspect", "evaluate", "train", "graft", "distill", "measure", "study", "study's run",
+         "status", "report", "rollout"]
 
 
 def make_command(name, made):
@@ -107,6 +117,9 @@ def make_command(name, made):
     def write_study(folder):
         (folder / "study.yaml").write_text(STUDY)
 
+    def write_similarity(folder):
+        (folder / "similarity.yaml").write_text(SIMILARITY)
+
     run_study = ["run", "study.yaml", "--out", "study", "--quiet"]
     return {
         "inspect": lambda: Command(["inspect", network, "--pedigree"], output),
@@ -118,6 +131,8 @@ def make_command(name, made):
                                  run_files),
         "distill": lambda: Command(["distill", network, "--samples", 300, *out,
                                     *killing.words(LESSONS)], run_files),
+        "measure": lambda: Command(["perform", "similarity.yaml", *out], measured_files,
+                                   before=write_similarity),
         "study": lambda: Command(run_study, study_files, before=write_study, tries=3),
         "study's run": lambda: Command(run_study, study_files, "runs/first/s1/task.yaml", 2,
                                        write_study),

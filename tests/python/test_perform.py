@@ -1,6 +1,7 @@
 """Run files: what a run.yaml describes is done again, of every kind, to the same bits."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -47,6 +48,21 @@ def test_the_same_files_once_more(made, name):
     qgraft(made, "perform", f"{name}/run.yaml", "--quiet", "--out", f"again/{name}")
     assert results(made / "again" / name) == results(made / name)
     assert len(results(made / name)) > 4
+
+
+@pytest.mark.parametrize("name,lines,said", [
+    ("random-score", "domain: minatar/breakout\nseed: 1\nsteps: 1k\nsettings: {preset: grid}\n",
+     r"random play scores 0\.\d+"),
+    ("similarity", "domain: minatar/breakout\nother_domain: minatar/freeway\nseed: 1\nsteps: 100\n",
+     r"grade 0\.\d+, far"),
+])
+def test_measurements(tmp_path, name, lines, said):
+    (tmp_path / "odd.yaml").write_text(f"kind: {name}\n{lines}")
+    assert re.search(said, qgraft(tmp_path, "perform", "odd.yaml", "--out", "a"))
+    assert "complete already" in qgraft(tmp_path, "perform", "a/run.yaml", "--resume")
+    qgraft(tmp_path, "perform", "a/run.yaml", "--out", "b", "--quiet")
+    for file in ("run.yaml", f"{name}.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
 def test_in_its_own_folder(made):

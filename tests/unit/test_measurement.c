@@ -12,7 +12,7 @@
 
 static qg_error error;
 static qg_settings settings;
-static bool complete;
+static qg_run_result result;
 static const char *const games[] = {"minatar/breakout", "minatar/freeway"};
 
 static int setup(void **state)
@@ -23,12 +23,12 @@ static int setup(void **state)
 
 static qg_status score(const qg_measurement_options *options, int64_t steps)
 {
-    return qg_random_score_measure(games[0], &settings, steps, 7, options, &complete, &error);
+    return qg_random_score_measure(games[0], &settings, steps, options, &result, &error);
 }
 
-static qg_status compare(const qg_measurement_options *options, uint32_t seed)
+static qg_status compare(const qg_measurement_options *options)
 {
-    return qg_similarity_measure(games, 300, seed, options, &complete, &error);
+    return qg_similarity_measure(games, 300, options, &result, &error);
 }
 
 static void count(void *context, int64_t step, int64_t steps)
@@ -44,9 +44,9 @@ static void test_random_score(void **state)
     (void)state;
     int64_t seen[2] = {0};
     const qg_measurement_options options = {
-        .folder = scratch, .resume = true, .progress = count, .context = seen};
+        .run = {.seed = 7, .folder = scratch, .resume = true}, .progress = count, .context = seen};
     assert_int_equal(score(&options, 3000), QG_OK);
-    assert_false(complete);
+    assert_false(result.was_complete);
     assert_true(seen[0] > 2700 && seen[1] == 3000);
 
     const qg_domain_options domain_options = {
@@ -68,13 +68,13 @@ static void test_similarity(void **state)
     (void)state;
     int64_t seen[2] = {0};
     const qg_measurement_options options = {
-        .folder = scratch, .resume = true, .progress = count, .context = seen};
+        .run = {.seed = 7, .folder = scratch, .resume = true}, .progress = count, .context = seen};
     qg_profile profiles[2];
     qg_similarity expected, read;
-    assert_int_equal(compare(&options, 3), QG_OK);
+    assert_int_equal(compare(&options), QG_OK);
     assert_true(seen[0] > 300 && seen[1] == 600);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(qg_profile_create(games[i], 300, 3, &profiles[i], &error), QG_OK);
+        assert_int_equal(qg_profile_create(games[i], 300, 7, &profiles[i], &error), QG_OK);
     qg_similarity_compare(&profiles[1], &profiles[0], &expected); /* to the bit, from either side */
     assert_int_equal(qg_similarity_read(scratch, &read, &error), QG_OK);
     assert_true(read.actions == expected.actions && read.visual == expected.visual &&
@@ -93,39 +93,39 @@ static void test_similarity(void **state)
 static void test_folder(void **state)
 {
     (void)state;
-    const qg_measurement_options resume = {.folder = scratch, .resume = true};
-    const qg_measurement_options fresh = {.folder = scratch};
-    const qg_measurement_options over = {.folder = scratch, .overwrite = true};
+    const qg_measurement_options resume = {.run = {.seed = 7, .folder = scratch, .resume = true}};
+    const qg_measurement_options fresh = {.run = {.seed = 7, .folder = scratch}};
+    const qg_measurement_options over = {.run = {.seed = 7, .folder = scratch, .overwrite = true}};
     assert_int_equal(score(&resume, 300), QG_OK);
     assert_int_equal(score(&resume, 300), QG_OK);
-    assert_true(complete);
+    assert_true(result.was_complete);
     assert_int_equal(score(&fresh, 300), QG_ERROR_USAGE);
     assert_int_equal(score(&resume, 301), QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "steps is 300 there, 301 here"));
-    assert_int_equal(compare(&resume, 3), QG_ERROR_USAGE);
+    assert_int_equal(compare(&resume), QG_ERROR_USAGE);
     assert_int_equal(score(&over, 301), QG_OK);
-    assert_false(complete);
-    assert_int_equal(
-        qg_random_score_measure("minatar/pong", &settings, 9, 7, &over, &complete, &error),
-        QG_ERROR_USAGE);
+    assert_false(result.was_complete);
+    assert_int_equal(qg_random_score_measure("minatar/pong", &settings, 9, &over, &result, &error),
+                     QG_ERROR_USAGE);
 }
 
 static void test_stop(void **state)
 {
     (void)state;
     volatile sig_atomic_t stop = 1;
-    const qg_measurement_options options = {.folder = scratch, .resume = true, .stop = &stop};
+    const qg_measurement_options options = {
+        .run = {.seed = 7, .folder = scratch, .resume = true, .stop = &stop}};
     qg_similarity similarity;
     double value;
-    assert_int_equal(compare(&options, 3), QG_STOPPED);
+    assert_int_equal(compare(&options), QG_STOPPED);
     assert_int_equal(qg_similarity_read(scratch, &similarity, &error), QG_ERROR_IO);
     stop = 0;
-    assert_int_equal(compare(&options, 3), QG_OK);
-    assert_false(complete);
+    assert_int_equal(compare(&options), QG_OK);
+    assert_false(result.was_complete);
     assert_int_equal(qg_similarity_read(scratch, &similarity, &error), QG_OK);
     stop = 1;
     const qg_measurement_options other = {
-        .folder = scratch_path("score"), .resume = true, .stop = &stop};
+        .run = {.seed = 7, .folder = scratch_path("score"), .resume = true, .stop = &stop}};
     assert_int_equal(score(&other, 300), QG_STOPPED);
     assert_int_equal(qg_random_score_read(scratch_path("score"), &value, &error), QG_ERROR_IO);
     stop = 0;

@@ -103,6 +103,22 @@ static void test_distillation(void **state)
     qg_run_file_free(&file);
 }
 
+static void test_measurements(void **state)
+{
+    (void)state;
+    qg_run_file file = read_twice("kind: similarity\ndomain: minatar/breakout\nseed: 4294967295\n"
+                                  "steps: 2k\nother_domain: minatar/freeway\n");
+    assert_int_equal(file.kind, QG_RUN_SIMILARITY);
+    assert_string_equal(file.domain, "minatar/breakout");
+    assert_string_equal(file.other_domain, "minatar/freeway");
+    assert_true(file.seed == UINT32_MAX && file.steps == 2000);
+    qg_run_file_free(&file);
+    file = read_twice("kind: random-score\ndomain: breakout\nseed: 1\nsteps: 20k\n" SETTINGS);
+    assert_int_equal(file.kind, QG_RUN_RANDOM_SCORE);
+    assert_true(file.steps == 20000);
+    qg_run_file_free(&file);
+}
+
 /* Every setting, and names with all that YAML has a meaning for. */
 static void test_round_trip(void **state)
 {
@@ -141,7 +157,7 @@ static void test_refusals(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"- a\n", "FILE:1: kind: 'train', 'graft' or 'distill'"},
+        {"- a\n", "FILE:1: kind: 'train', 'graft', 'distill', 'random-score' or 'similarity'"},
         {"domain: minatar/breakout\n", "FILE:1: kind: 'train'"},
         {"kind: play\n", "FILE:1: kind: 'train'"},
         {"kind: train\ndomain: x\nseed: 1\nsteps: 1\n", "FILE:1: settings: is missing"},
@@ -165,6 +181,13 @@ static void test_refusals(void **state)
         {"kind: graft\ndomain: x\nseed: 1\nsteps: 1\nchoice: first 1\nparent_file: random\n"
          "parent_sha256: " SUM "\n" SETTINGS,
          "FILE:7: parent_sha256: random layers have none"},
+        {"kind: similarity\ndomain: x\nseed: 1\nsteps: 9\n", "FILE:1: other_domain: is missing"},
+        {"kind: similarity\nsteps: 1\n", "FILE:2: steps: '1'"},
+        {"kind: similarity\nsteps: 10001\n", "FILE:2: steps: '10001'"},
+        {"kind: random-score\nseed: 4294967296\n", "FILE:2: seed: '4294967296'"},
+        {"kind: random-score\nother_domain: x\n",
+         "FILE:2: other_domain: means nothing in a run of the kind 'random-score'"},
+        {"kind: random-score\ndomain: x\nseed: 1\nsteps: 9\n", "FILE:1: settings: is missing"},
         {"kind: distill\nseed: 1\nteachers: []\n", "FILE:3: teachers: a list of teachers"},
         {"kind: distill\nteachers:\n  - x\n", "FILE:3: a teacher is of the form {file: PATH}"},
         {"kind: distill\ndistillation:\n  order: pass\n", "FILE:3: temperatures: is missing"},
@@ -212,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_training),     cmocka_unit_test(test_graft),
         cmocka_unit_test(test_distillation), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_check)};
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_measurements),
+        cmocka_unit_test(test_check)};
     return cmocka_run_group_tests_name("run_file", tests, scratch_setup, scratch_teardown);
 }
