@@ -45,14 +45,15 @@ typedef struct qg_study_run {
     char id[QG_STUDY_NAME]; /* unique; names the folder: letters, digits, '-', '_', '.' */
     int line;               /* in the study file */
     qg_run_kind kind;
-    bool listed;                   /* under `runs`, not only made for a source */
-    char game[QG_DOMAIN_NAME];     /* resolved; of a distillation, the first teacher's */
-    char group[QG_STUDY_NAME];     /* the figure it is drawn in; "" for a baseline */
-    qg_settings settings;          /* resolved and scaled */
-    int64_t steps;                 /* agent steps; of a distillation, samples of a teacher */
-    int source;                    /* grafts: an index into `sources`, or QG_SOURCE_RANDOM */
-    qg_graft_choice choice;        /* grafts */
-    int teachers[QG_MAX_TEACHERS]; /* distillations: indices into `sources` */
+    bool listed;                     /* under `runs`, not only made for a source */
+    char game[QG_DOMAIN_NAME];       /* resolved; of a distillation, the first teacher's */
+    char other_game[QG_DOMAIN_NAME]; /* similarities: the second one */
+    char group[QG_STUDY_NAME];       /* the figure it is drawn in; "" for a baseline */
+    qg_settings settings;            /* resolved and scaled */
+    int64_t steps;                   /* agent steps; of a distillation, samples of a teacher */
+    int source;                      /* grafts: an index into `sources`, or QG_SOURCE_RANDOM */
+    qg_graft_choice choice;          /* grafts */
+    int teachers[QG_MAX_TEACHERS];   /* distillations: indices into `sources` */
     int teacher_count;
     char temperature[64];        /* distillations, for qg_temperatures_parse */
     qg_distillation_order order; /* distillations */
@@ -157,6 +158,14 @@ void qg_study_free(qg_study *study); /* NULL is allowed */
 /* "ID:SEED". */
 void qg_task_name(const qg_study *study, int task, char *text, size_t size);
 
+/* What the report needs to know of games is measured by runs of the study's own, which stand behind
+ * all others: what random play of each game scores that the study file does not say it of, and how
+ * alike the two games of each listed graft are. Whether a run is one; and the run that measures a
+ * game (other_game "") or two, in either order; -1: none does. */
+bool qg_study_is_measurement(const qg_study_run *run);
+int qg_study_measurement(const qg_study *study, qg_run_kind kind, const char *game,
+                         const char *other_game);
+
 /* What a run is, for people: "first 2 of si, frozen, to demon_attack". */
 void qg_study_run_title(const qg_study *study, const qg_study_run *run, char *text, size_t size);
 
@@ -202,6 +211,7 @@ typedef struct qg_task_load {
     double memory;  /* bytes while it runs */
     double disk;    /* bytes while it runs, with those that it leaves */
     double kept;    /* bytes that it leaves */
+    bool first;     /* before all that are not: it is short, and there is use for it meanwhile */
 } qg_task_load;
 
 /* What there is for the tasks that run at one time. */

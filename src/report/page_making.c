@@ -113,6 +113,7 @@ static char *describe_settings(const qg_settings *settings)
 
 static bool same_settings(const qg_study_run *a, const qg_study_run *b, const char *settings)
 {
+    if (qg_study_is_measurement(b)) return false; /* nobody learns */
     if (a->steps != b->steps || strcmp(a->settings.preset, b->settings.preset) != 0) return false;
     char *other = describe_settings(&b->settings);
     const bool same = other && strcmp(other, settings) == 0;
@@ -150,7 +151,7 @@ static void put_settings(FILE *out, const qg_study *study)
     qg_page_table(out, "What differs from the preset; every run.yaml has all settings.",
                   "#steps|preset|settings|runs");
     for (int i = 0; i < study->run_count; i++)
-        put_settings_row(out, study, i);
+        if (!qg_study_is_measurement(&study->runs[i])) put_settings_row(out, study, i);
     qg_page_end_table(out);
 }
 

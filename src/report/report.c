@@ -105,13 +105,13 @@ static qg_status write_all(const qg_results *r, const qg_report_options *options
     return status;
 }
 
-static qg_status find_results(qg_results *r, const qg_report_options *options, qg_error *error)
+static qg_status find_results(qg_results *r, qg_error *error)
 {
     qg_status status = qg_results_read(r, error);
-    if (!status) status = qg_results_find_scales(r, options, error);
+    if (!status) status = qg_results_find_scales(r, error);
     if (!status) status = qg_results_compare(r, error);
     if (!status) status = qg_results_judge(r, error);
-    return status ? status : qg_results_find_similarities(r, options, error);
+    return status ? status : qg_results_find_similarities(r, error);
 }
 
 qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,
@@ -121,7 +121,7 @@ qg_status qg_report_write(const char *folder, const qg_report_options *options, 
     qg_results results = {.folder = folder, .partial = options->partial};
     qg_status status = qg_study_open(folder, &study, error);
     results.study = study;
-    if (!status) status = find_results(&results, options, error);
+    if (!status) status = find_results(&results, error);
     if (!status) status = write_all(&results, options, report, error);
     if (status && options->stop && *options->stop) /* gnuplot feels Ctrl-C, too */
         status = qg_fail(error, QG_STOPPED, "stopped before the report was written");

@@ -1,6 +1,8 @@
 /* What is often asked of results. */
 #include "report/stages.h"
 
+#include "base/file.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,28 @@ void *qg_results_memory(size_t count, size_t size, qg_error *error)
     void *memory = calloc(count + 1, size);
     if (!memory) qg_fail_memory(error, "the results of a study", (count + 1) * size);
     return memory;
+}
+
+qg_status qg_results_measurement(const qg_results *results, qg_run_kind kind, const char *game,
+                                 const char *other_game, char **folder, qg_error *error)
+{
+    const qg_study *study = results->study;
+    const int run = qg_study_measurement(study, kind, game, other_game);
+    *folder = NULL;
+    for (int t = 0; t < study->task_count && run >= 0; t++) {
+        if (study->tasks[t].run != run || results->statuses[t].state != QG_TASK_FINISHED) continue;
+        *folder = qg_path_join(results->folder, study->tasks[t].folder);
+        return *folder ? QG_OK : qg_fail_memory(error, "a path", strlen(results->folder));
+    }
+    return QG_OK;
+}
+
+qg_status qg_results_do_without(qg_results *results, const char *what, qg_status status,
+                                qg_error *error)
+{
+    if (!results->partial || status == QG_ERROR_MEMORY) return status;
+    const qg_error inner = *error;
+    return qg_warn(&results->warnings, error, "%s; %s was left out", inner.message, what);
 }
 
 static void free_run(qg_run_curves *run)

@@ -10,20 +10,27 @@
 
 /* ------------------------------------------------------------------------------ completeness */
 
-/* A study with tasks to do is refused, unless what there is will do. */
+static bool is_measurement(const qg_results *r, int task)
+{
+    return qg_study_is_measurement(&r->study->runs[r->study->tasks[task].run]);
+}
+
+/* A study with runs to do is refused, unless what there is will do; measurements may be missing. */
 static qg_status check_finished(const qg_results *r, qg_error *error)
 {
-    int missing = 0, first = -1;
-    for (int t = 0; t < r->study->task_count; t++)
-        if (r->statuses[t].state != QG_TASK_FINISHED) {
-            if (first < 0) first = t;
-            missing++;
-        }
+    int missing = 0, all = 0, first = -1;
+    for (int t = 0; t < r->study->task_count; t++) {
+        if (is_measurement(r, t)) continue;
+        all++;
+        if (r->statuses[t].state == QG_TASK_FINISHED) continue;
+        if (first < 0) first = t;
+        missing++;
+    }
     if (missing == 0 || r->partial) return QG_OK;
     return qg_fail(error, QG_ERROR_USAGE,
                    "%s: %d of %d runs are not finished (%s is %s): `run` goes on with them, "
                    "`partial` reports what there is",
-                   r->folder, missing, r->study->task_count, r->study->tasks[first].folder,
+                   r->folder, missing, all, r->study->tasks[first].folder,
                    qg_task_state_name(r->statuses[first].state));
 }
 
@@ -45,14 +52,6 @@ static bool has_begun(const qg_task_status *status)
 {
     return status->state == QG_TASK_FINISHED || status->state == QG_TASK_RUNNING ||
            status->state == QG_TASK_STOPPED || status->state == QG_TASK_FAILED;
-}
-
-/* What cannot be used is an error, or a warning where what there is will do. */
-static qg_status give_up(qg_results *r, qg_status status, qg_error *error)
-{
-    if (!r->partial || status == QG_ERROR_MEMORY) return status;
-    const qg_error inner = *error;
-    return qg_warn(&r->warnings, error, "%s; the seed was left out", inner.message);
 }
 
 /* Whether the curve goes as far as the run should. */
@@ -92,7 +91,7 @@ static qg_status read_task(qg_results *r, int task_index, const char *folder, qg
                          task->folder);
     if (status) {
         qg_curve_free(curve);
-        return give_up(r, status, error);
+        return qg_results_do_without(r, "the seed", status, error);
     }
     const size_t seed = run->curves.seed_count++;
     run->seeds[seed] = task->seed;
@@ -105,6 +104,7 @@ static qg_status read_task(qg_results *r, int task_index, const char *folder, qg
 static qg_status visit_task(qg_results *r, int t, qg_error *error)
 {
     const qg_study_task *task = &r->study->tasks[t];
+    if (!has_begun(&r->statuses[t]) && is_measurement(r, t)) return QG_OK;
     if (!has_begun(&r->statuses[t]))
         return qg_warn(&r->warnings, error, "%s is %s: not in this report", task->folder,
                        qg_task_state_name(r->statuses[t].state));
@@ -146,15 +146,34 @@ static qg_status measure_run(qg_results *r, int index, qg_error *error)
 /* Finds the runs of which a seed has begun, or cannot; all others share one line. */
 static qg_status warn_of_waiting(qg_results *r, bool *begun, qg_error *error)
 {
-    int waiting = 0;
+    int waiting = 0, all = 0;
     for (int t = 0; t < r->study->task_count; t++)
         begun[r->study->tasks[t].run] |= r->statuses[t].state != QG_TASK_WAITING;
-    for (int i = 0; i < r->study->run_count; i++)
+    for (int i = 0; i < r->study->run_count; i++) {
+        if (qg_study_is_measurement(&r->study->runs[i])) continue;
+        all++;
         waiting += !begun[i];
+    }
     if (waiting == 0) return QG_OK;
     return qg_warn(&r->warnings, error,
                    "%d of %d runs have not begun with any seed, and are not in this report",
-                   waiting, r->study->run_count);
+                   waiting, all);
+}
+
+static qg_status warn_of_measurements(qg_results *r, qg_error *error)
+{
+    int missing = 0, all = 0;
+    for (int t = 0; t < r->study->task_count; t++) {
+        if (!is_measurement(r, t)) continue;
+        all++;
+        missing += r->statuses[t].state != QG_TASK_FINISHED;
+    }
+    if (missing == 0) return QG_OK;
+    return qg_warn(&r->warnings, error,
+                   "%d of %d measurements of games (what random play scores, how alike two games "
+                   "are) have not been made: running the study again makes them; this "
+                   "report does without",
+                   missing, all);
 }
 
 static qg_status read_runs(qg_results *r, qg_error *error)
@@ -175,6 +194,7 @@ static qg_status read_runs(qg_results *r, qg_error *error)
     bool *const begun = qg_results_memory((size_t)r->study->run_count, sizeof *begun, error);
     if (!begun) return error->code;
     qg_status status = warn_of_waiting(r, begun, error);
+    if (!status) status = warn_of_measurements(r, error);
     for (int t = 0; t < r->study->task_count && !status; t++)
         if (begun[r->study->tasks[t].run]) status = visit_task(r, t, error);
     free(begun);
@@ -196,7 +216,8 @@ static qg_status warn_mixed(qg_results *r, qg_error *error)
         if (strcmp(facts->version, first->version) != 0)
             status = qg_warn(&r->warnings, error, "runs of qgraft %s and %s are mixed",
                              first->version, facts->version);
-        if (!status && strcmp(facts->instruction_set, first->instruction_set) != 0)
+        if (!status && *facts->instruction_set &&
+            strcmp(facts->instruction_set, first->instruction_set) != 0)
             status =
                 qg_warn(&r->warnings, error, "runs with the instruction sets %s and %s are mixed",
                         first->instruction_set, facts->instruction_set);

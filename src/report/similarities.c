@@ -1,46 +1,40 @@
-/* How alike the two games of each experiment are. */
+/* How alike the two games of each experiment are, as the study's measurements say. */
 #include "report/stages.h"
 
-#include <stdio.h>
+#include <qgraft/measurement.h>
+
 #include <stdlib.h>
 #include <string.h>
 
-/* The profile of a game, made when it is first asked for; NULL when it cannot be played here. */
-static const qg_profile *find_profile(qg_results *r, const qg_report_options *options,
-                                      const char *game, qg_profile *profiles, size_t *count)
+static const qg_similarity itself = {.actions = 1,
+                                     .same_actions = true,
+                                     .same_family = true,
+                                     .visual = 1,
+                                     .grade = 1,
+                                     .closeness = QG_IN_DOMAIN};
+
+static qg_status find_similarity(qg_results *r, qg_experiment *e, const char *game, qg_error *error)
 {
-    qg_error error;
-    for (size_t i = 0; i < *count; i++)
-        if (strcmp(profiles[i].domain, game) == 0) return profiles[i].game ? &profiles[i] : NULL;
-    qg_profile *profile = &profiles[(*count)++];
-    if (options->progress) options->progress(options->context, "looking at the games");
-    if (qg_profile_create(game, QG_SIMILARITY_FRAMES, QG_REPORT_SEED, profile, &error) != QG_OK) {
-        qg_error ignored;
-        *profile = (qg_profile){0};
-        snprintf(profile->domain, sizeof profile->domain, "%s", game);
-        if (qg_warn(&r->warnings, &ignored, "similarity of %s: %s", game, error.message))
-            return NULL;
-    }
-    return profile->game ? profile : NULL;
+    char *folder;
+    qg_status status =
+        qg_results_measurement(r, QG_RUN_SIMILARITY, e->source_game, game, &folder, error);
+    if (!status && folder) status = qg_similarity_read(folder, &e->similarity, error);
+    e->has_similarity = !status && folder;
+    free(folder);
+    return status ? qg_results_do_without(r, "the similarity", status, error) : QG_OK;
 }
 
-qg_status qg_results_find_similarities(qg_results *r, const qg_report_options *options,
-                                       qg_error *error)
+qg_status qg_results_find_similarities(qg_results *r, qg_error *error)
 {
-    size_t count = 0;
-    qg_profile *profiles = qg_results_memory(2 * r->experiment_count, sizeof *profiles, error);
-    if (!profiles) return error->code;
-    for (size_t i = 0; i < r->experiment_count; i++) {
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < r->experiment_count && !status; i++) {
         qg_experiment *e = &r->experiments[i];
-        if (!e->source_game[0]) continue;
-        const qg_profile *a = find_profile(r, options, e->source_game, profiles, &count);
-        const qg_profile *b =
-            find_profile(r, options, r->study->runs[e->run].game, profiles, &count);
-        e->has_similarity = a && b;
-        if (e->has_similarity) qg_similarity_compare(a, b, &e->similarity);
+        const char *game = r->study->runs[e->run].game;
+        if (strcmp(e->source_game, game) == 0) {
+            e->similarity = itself;
+            e->has_similarity = true;
+        } else if (e->source_game[0])
+            status = find_similarity(r, e, game, error);
     }
-    for (size_t i = 0; i < count; i++)
-        qg_profile_free(&profiles[i]);
-    free(profiles);
-    return QG_OK;
+    return status;
 }

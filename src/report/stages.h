@@ -2,8 +2,6 @@
 #ifndef QG_REPORT_STAGES_H
 #define QG_REPORT_STAGES_H
 
-#include <qgraft/report.h>
-
 #include "report/results.h"
 
 /* 1. What the folders hold: statuses, facts, trainings, runs. QG_ERROR_USAGE: the study is not
@@ -11,8 +9,7 @@
 qg_status qg_results_read(qg_results *results, qg_error *error);
 
 /* 2. Between which scores those of each game are normalised. */
-qg_status qg_results_find_scales(qg_results *results, const qg_report_options *options,
-                                 qg_error *error);
+qg_status qg_results_find_scales(qg_results *results, qg_error *error);
 
 /* 3. The experiments: pairs, verdicts. */
 qg_status qg_results_compare(qg_results *results, qg_error *error);
@@ -21,8 +18,17 @@ qg_status qg_results_compare(qg_results *results, qg_error *error);
 qg_status qg_results_judge(qg_results *results, qg_error *error);
 
 /* 5. How alike the two games of each experiment are. */
-qg_status qg_results_find_similarities(qg_results *results, const qg_report_options *options,
-                                       qg_error *error);
+qg_status qg_results_find_similarities(qg_results *results, qg_error *error);
+
+/* The folder of a measurement of the study in *folder, the caller's to free; NULL where it has not
+ * been made (of which qg_results_read warns). */
+qg_status qg_results_measurement(const qg_results *results, qg_run_kind kind, const char *game,
+                                 const char *other_game, char **folder, qg_error *error);
+
+/* What cannot be used is an error, or a warning that `what` was left out where what there is will
+ * do. */
+qg_status qg_results_do_without(qg_results *results, const char *what, qg_status status,
+                                qg_error *error);
 
 /* Room for `count` things of `size` bytes, zeroed, and one more; NULL: no memory. */
 void *qg_results_memory(size_t count, size_t size, qg_error *error);

@@ -55,14 +55,15 @@ void qg_capacity_look(const char *folder, qg_capacity *capacity)
 
 /* ------------------------------------------------------------------------------- the loads */
 
-/* Whether one measurement is good for both. */
+/* Whether the times of `a` are good for `b`, too. */
 static bool is_alike(const qg_study_run *a, const qg_study_run *b)
 {
     const qg_settings *s = &a->settings, *o = &b->settings;
-    return strcmp(a->game, b->game) == 0 && strcmp(s->network, o->network) == 0 &&
-           s->history == o->history && s->minibatch == o->minibatch &&
-           s->frame_skip == o->frame_skip && s->dropout_conv == o->dropout_conv &&
-           s->dropout_linear == o->dropout_linear;
+    if (strcmp(a->game, b->game) != 0 || s->frame_skip != o->frame_skip) return false;
+    return qg_study_is_measurement(b) || /* for which nobody learns */
+           (strcmp(s->network, o->network) == 0 && s->history == o->history &&
+            s->minibatch == o->minibatch && s->dropout_conv == o->dropout_conv &&
+            s->dropout_linear == o->dropout_linear);
 }
 
 static bool is_finished(const qg_study *study, const qg_task_status *statuses, int run)

@@ -172,6 +172,52 @@ static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times 
     return QG_OK;
 }
 
+/* ----------------------------------------------------------------------------- measurements */
+
+static void describe_other_game(const qg_study_run *run, FILE *out)
+{
+    fprintf(out, "other game %s", run->other_game);
+}
+
+static qg_status fill_measurement(const qg_study_run *run, qg_run_file *file, qg_error *error)
+{
+    (void)error;
+    memcpy(file->domain, run->game, sizeof file->domain);
+    memcpy(file->other_domain, run->other_game, sizeof file->other_domain);
+    file->steps = run->steps;
+    return QG_OK;
+}
+
+static void title_random_score(const qg_study *study, const qg_study_run *run, char *text,
+                               size_t size)
+{
+    (void)study;
+    snprintf(text, size, "random play of %s", run->game);
+}
+
+static void title_similarity(const qg_study *study, const qg_study_run *run, char *text,
+                             size_t size)
+{
+    (void)study;
+    snprintf(text, size, "similarity of %s and %s", run->game, run->other_game);
+}
+
+/* The pictures of a comparison are kept; an Atari's has five times the bytes of an observation. */
+static qg_status weigh_measurement(const qg_study_run *run, const qg_run_times *t,
+                                   qg_task_load *load, qg_error *error)
+{
+    (void)error;
+    const int games = run->kind == QG_RUN_SIMILARITY ? 2 : 1;
+    const double steps = (double)run->steps;
+    const double pictures = games == 2 ? 5 * steps * (double)qg_observation_size(&t->shape) : 0;
+    *load = (qg_task_load){.seconds = games * steps * t->step,
+                           .memory = 12e6 + pictures,
+                           .disk = 30e3,
+                           .kept = 30e3,
+                           .first = true};
+    return QG_OK;
+}
+
 /* ------------------------------------------------------------------------------------ table */
 
 static const qg_study_kind kinds[] = {
@@ -181,6 +227,10 @@ static const qg_study_kind kinds[] = {
                       "replay"},
     [QG_RUN_DISTILL] = {teachers_of, describe_distillation, fill_distillation, title_distillation,
                         weigh_distillation, "samples"},
+    [QG_RUN_RANDOM_SCORE] = {no_sources, describe_nothing, fill_measurement, title_random_score,
+                             weigh_measurement, "games"},
+    [QG_RUN_SIMILARITY] = {no_sources, describe_other_game, fill_measurement, title_similarity,
+                           weigh_measurement, "games"},
 };
 
 const qg_study_kind *qg_study_kind_of(const qg_study_run *run)

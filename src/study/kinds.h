@@ -1,6 +1,6 @@
-/* The kinds of runs that a study knows, in one table: all that differs between a training, a graft
- * and a distillation. What a new kind is read from is its reader's business (runs.c, sources.c);
- * how it is done, that of its run file (qgraft/run_file.h). */
+/* The kinds of runs that a study knows, in one table: all that differs between a training, a graft,
+ * a distillation and a measurement. What a new kind is read from is its reader's business (runs.c,
+ * sources.c, measurements.c); how it is done, that of its run file (qgraft/run_file.h). */
 #ifndef QG_STUDY_KINDS_H
 #define QG_STUDY_KINDS_H
 

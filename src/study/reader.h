@@ -74,6 +74,9 @@ qg_status qg_study_read_sources(const study_reader *reader);
 qg_status qg_study_read_runs(const study_reader *reader);
 qg_status qg_study_read_claims(const study_reader *reader);
 
+/* Adds the measurements of games that the report needs, behind all runs. */
+qg_status qg_study_add_measurements(const study_reader *reader);
+
 /* Makes the tasks of all runs, with parents and hashes. */
 qg_status qg_study_plan(const study_reader *reader);
 

@@ -10,7 +10,7 @@ void qg_schedule_urgency(const qg_study *study, const qg_task_load *loads, doubl
         urgency[t] = 0;
     for (int t = study->task_count - 1; t >= 0; t--) { /* children stand behind their parents */
         const qg_study_task *task = &study->tasks[t];
-        urgency[t] += loads[t].seconds;
+        urgency[t] += loads[t].first ? INFINITY : loads[t].seconds;
         for (int p = 0; p < task->parent_count; p++)
             urgency[task->parents[p]] = fmax(urgency[task->parents[p]], urgency[t]);
     }

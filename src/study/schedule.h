@@ -9,7 +9,7 @@
 #include <qgraft/study.h>
 
 /* urgency [task_count]: seconds of work from the start of a task to the end of the longest chain
- * that waits for it. The most urgent task is started first. */
+ * that waits for it; infinite where it comes first. The most urgent task is started first. */
 void qg_schedule_urgency(const qg_study *study, const qg_task_load *loads, double *urgency);
 
 /* The most urgent of the waiting tasks whose parents are finished and for which there is room

@@ -96,7 +96,8 @@ static bool is_finished(const qg_study *study, const qg_task_status *statuses, i
     return true;
 }
 
-/* Runs in the order of their first tasks, which stand behind those of all their parents. */
+/* Runs in the order of their first tasks, which stand behind those of all their parents; before
+ * them those whose tasks come first. */
 static qg_status add_jobs(qg_slurm_plan *plan, const qg_task_status *statuses, qg_error *error)
 {
     const qg_study *study = plan->study;
@@ -104,11 +105,12 @@ static qg_status add_jobs(qg_slurm_plan *plan, const qg_task_status *statuses, q
     plan->seeds = qg_slurm_seeds(study, &plan->seed_count);
     if (!plan->jobs || !plan->seeds) return qg_fail_memory(error, "jobs", 4096);
     qg_status status = QG_OK;
-    for (int t = 0; t < study->task_count && !status; t++) {
-        const int run = study->tasks[t].run;
-        if (!find_job(plan, run) && !is_finished(study, statuses, run))
-            status = add_job(plan, run, error);
-    }
+    for (int rest = 0; rest < 2; rest++)
+        for (int t = 0; t < study->task_count && !status; t++) {
+            const int run = study->tasks[t].run;
+            if (plan->options->loads[t].first == rest || find_job(plan, run)) continue;
+            if (!is_finished(study, statuses, run)) status = add_job(plan, run, error);
+        }
     if (!status && plan->job_count > 0) status = add_job(plan, -1, error);
     return status;
 }

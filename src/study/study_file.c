@@ -131,6 +131,7 @@ static qg_status read_parts(const study_reader *reader)
     if (!status) status = qg_study_read_runs(reader);
     if (!status) status = read_games(reader);
     if (!status) status = qg_study_read_claims(reader);
+    if (!status) status = qg_study_add_measurements(reader);
     return status ? status : qg_study_plan(reader);
 }
 

@@ -295,7 +295,7 @@ def test_a_failure_in_half_a_character(trained, tmp_path):
                                 cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert result.returncode == 1 and not result.stderr, result.stderr
         tasks = json.loads(qgraft(tmp_path, "status", name, "--json").stdout)["tasks"]
-        assert [t["state"] for t in tasks] == ["failed", "finished"]
+        assert [t["state"] for t in tasks[:2]] == ["failed", "finished"]
         assert "é" * 50 in tasks[0]["message"], tasks
 
 
@@ -311,7 +311,7 @@ def test_terminal_commands_in_a_message(studied, tmp_path):
         note.write_text(json.dumps({**json.loads(note.read_text()), "message": message,
                                     "host": message}))
         tasks = json.loads(qgraft(tmp_path, "status", study, "--json").stdout)["tasks"]
-        assert len(tasks) == 3 and "é" * 100 in tasks[2]["message"] + tasks[1]["message"]
+        assert len(tasks) == 5 and "é" * 100 in tasks[2]["message"] + tasks[1]["message"]
 
 
 # -------------------------------------------------------------------------------------- parents

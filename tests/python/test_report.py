@@ -61,15 +61,20 @@ def write_curve(folder, scores, episodes=9):
     (folder / "evaluations.csv").write_text(HEADER + "\n".join(rows) + "\n")
 
 
+def trained(study):
+    """The folders of all runs but those that measure games, and of their seeds."""
+    return [(run, seed) for run in sorted((study / "runs").iterdir())
+            for seed in sorted(run.iterdir()) if (seed / "evaluations.csv").exists()]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A study that was run, with curves of known effects instead of its own."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "study.yaml").write_text(STUDY)
     qgraft("run", folder / "study.yaml", "--out", folder / "out", "--quiet")
-    for run in (folder / "out/runs").iterdir():
-        for seed in run.iterdir():
-            write_curve(seed, synthetic(run.name, int(seed.name[1:])))
+    for run, seed in trained(folder / "out"):
+        write_curve(seed, synthetic(run.name, int(seed.name[1:])))
     return folder / "out"
 
 
@@ -251,9 +256,8 @@ def test_a_game_that_nobody_has_learned(study):
 
 
 def test_evaluations_without_an_episode(study):
-    for run in (study / "runs").iterdir():
-        for seed in run.iterdir():
-            write_curve(seed, synthetic(run.name, int(seed.name[1:])), int("freeway" in str(seed)))
+    for run, seed in trained(study):
+        write_curve(seed, synthetic(run.name, int(seed.name[1:])), int("freeway" in str(seed)))
     answer = json.loads(qgraft("report", study, "--json").stdout)
     page = (study / "report.html").read_text()
     assert answer["warnings"] == 1  # of those onto Freeway all have one
@@ -270,20 +274,54 @@ def test_older_figures_are_removed(study):
     assert {"mine.png", "matrix.svg", "matrix.png"} <= names
 
 
-def test_random_play_is_measured_once(study):
+SCORE = "runs/random-score-minatar-breakout/s1"  # that of the other game is given
+SIMILARITY = "runs/similarity-minatar-breakout-minatar-freeway/s1"
+
+
+def test_measurements_are_read(study):
+    assert {path.name for path in (study / "runs").glob("[rs][ai]*-*")} == {
+        SCORE.split("/")[1], SIMILARITY.split("/")[1]}
+    for name, key, value, column in ((SCORE + "/random-score.json", "score", 0.125, "random"),
+                                     (SIMILARITY + "/similarity.json", "grade", 0.75, "similarity")):
+        measured = json.loads((study / name).read_text())
+        assert 0.2 < measured[key] < 0.8
+        (study / name).write_text(json.dumps({**measured, key: value}))
+        qgraft("report", study)
+        found = {number(row[column]) for row in read_metrics(study) if row["row"] == "pooled" and
+                 (row["game"] == "minatar/breakout" if key == "score" else
+                  row["source_game"] not in ("", row["game"]))}
+        assert found == {value}
+
+
+def test_measurements_that_are_missing(study):
+    """A study of an older version: its report does without, and `qgraft run` makes them."""
     qgraft("report", study)
-    path = study / "random-scores.json"
-    kept = json.loads(path.read_text())
-    assert list(kept) == ["minatar/breakout"]  # that of the other game is given
-    assert 0.3 < kept["minatar/breakout"]["score"] < 0.8
-    kept["minatar/breakout"]["score"] = 0.125
-    path.write_text(json.dumps(kept))
+    before = (study / "metrics.csv").read_bytes()
+    shutil.rmtree(study / SCORE)
+    shutil.rmtree(study / SIMILARITY)
+    answer = json.loads(qgraft("report", study, "--json").stdout)
+    page = (study / "report.html").read_text()
+    assert answer["warnings"] == 1 and "2 of 2 measurements of games" in page
+    assert "not compared: what random play of the game scores has not been measured" in page
+    assert "Similarity and transfer" not in page
+    pooled = [row for row in read_metrics(study) if row["row"] == "pooled"]
+    assert {row["game"] for row in pooled} == {"minatar/freeway"}
+    assert {row["similarity"] for row in pooled} == {"", "1"}  # a game is known to be like itself
+    qgraft("run", study, "--quiet")
     qgraft("report", study)
-    assert {row["random"] for row in read_metrics(study) if "to-minatar-breakout" in row["group"] or
-            row["group"].endswith("minatar/breakout")} == {"0.125"}
-    path.write_text("{ damaged")
-    qgraft("report", study)
-    assert json.loads(path.read_text())["minatar/breakout"]["score"] != 0.125
+    assert (study / "metrics.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("name,text,message,without", [
+    (SCORE + "/random-score.json", "{ damaged", "random-score.json", "the score of random play"),
+    (SCORE + "/random-score.json", '{"score": "1"}', "there is no score", "the score of random play"),
+    (SIMILARITY + "/similarity.json", "{}", "'grade' is not what", "the similarity"),
+])
+def test_a_damaged_measurement(study, name, text, message, without):
+    (study / name).write_text(text)
+    assert message in refusal("report", study, code=1)
+    qgraft("report", study, "--partial")
+    assert f"; {without} was left out" in (study / "report.html").read_text()
 
 
 RUN = "runs/minatar-freeway-from-b-first1"

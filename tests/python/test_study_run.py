@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the pro
 
 SETTINGS = ("{learn_start: 300, validation_size: 100, epsilon_steps: 500, replay: 5000, "
             "minibatch: 8, update_every: 8, eval_every: 1000, eval_steps: 200}")
-# Two seeds of a source, a baseline and two grafts: eight runs of a fraction of a second.
+# Two seeds of a source, a baseline and two grafts: eight runs of a fraction of a second, and what
+# their report needs to know of the games.
 SMALL = f"""
 study: small
 steps: 2000
@@ -36,7 +37,9 @@ runs:
   - {{name: first, game: minatar/asterix, from: br, first: 2, freeze: true}}
   - {{name: last, game: minatar/asterix, from: br, last: 1}}
 """
-TASKS = [f"{run}:{seed}" for run in ("br", "base", "first", "last") for seed in (1, 2)]
+TRAINED = [f"{run}:{seed}" for run in ("br", "base", "first", "last") for seed in (1, 2)]
+MEASURED = ["random-score-minatar-asterix:1", "similarity-minatar-asterix-minatar-breakout:1"]
+TASKS = TRAINED + MEASURED
 # A short source and two runs of a few seconds, to be disturbed.
 MIDDLE = f"""
 study: middle
@@ -128,7 +131,8 @@ def processes(folder):
 
 def results(folder):
     """What the runs made, without what tells of the process that did it."""
-    kept = {"run.yaml", "evaluations.csv", "training.csv", "distillation.csv", "held_out.csv"}
+    kept = {"run.yaml", "evaluations.csv", "training.csv", "distillation.csv", "held_out.csv",
+            "random-score.json", "similarity.json"}
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("runs/*/s*/*"))
             if p.name in kept or p.suffix == ".safetensors"}
 
@@ -174,27 +178,35 @@ def test_everything_is_run_once(undisturbed):
     assert states(undisturbed) == dict.fromkeys(TASKS, "finished")
     for name, task in look(undisturbed).items():
         folder = undisturbed / "out" / task["folder"]
-        assert {"run.yaml", "evaluations.csv", "best.safetensors", "last.safetensors", "task.json",
-                "task.yaml", "progress.json", "log.txt"} <= {p.name for p in folder.iterdir()}
-        assert (task["step"], task["steps"], task["message"]) == (2000, 2000, "")
-        assert task["score"] is not None and task["seconds"] > 0
+        result = {"evaluations.csv", "best.safetensors", "last.safetensors"}
+        steps = 2000
+        if name in MEASURED:
+            result = {name.split("-minatar")[0] + ".json"}
+            steps = 4000 if "similarity" in name else 20000
+        assert result | {"run.yaml", "task.json", "task.yaml", "progress.json",
+                         "log.txt"} <= {p.name for p in folder.iterdir()}
+        assert (task["step"], task["steps"], task["message"]) == (steps, steps, "")
+        assert (task["score"] is None) == ("similarity" in name) and task["seconds"] > 0
         assert (folder / "progress.json").stat().st_size == 512
         assert not (folder / "replay.bin").exists()
     before = times(undisturbed / "out")
     again = run(undisturbed)
     assert times(undisturbed / "out") == before
-    assert "8 finished" in again.stderr and "started" not in again.stderr
+    assert "10 finished" in again.stderr and "started" not in again.stderr
     # The folder is the study as well as its file.
-    assert "8 finished" in qgraft(undisturbed, "run", "out").stderr
+    assert "10 finished" in qgraft(undisturbed, "run", "out").stderr
 
 
 def test_plain_lines(tmp_path):
     lines = run(write(tmp_path)).stderr.splitlines()
     assert {f"{name} started" for name in TASKS} <= set(lines)
     for name in TASKS:
-        assert any(re.fullmatch(rf"{name} finished: score \S+, \d+:\d\d", line) for line in lines)
-    assert lines[-1] == "out: 8 finished; next: qgraft report out"
-    # A graft starts when its source is finished.
+        score = "" if "similarity" in name else r"score \S+, "
+        assert any(re.fullmatch(rf"{name} finished: {score}\d+:\d\d", line) for line in lines)
+    assert lines[-1] == "out: 10 finished; next: qgraft report out"
+    # What is measured comes first; a graft starts when its source is finished.
+    assert {line.split()[0] for line in lines if line.endswith("started")} == set(TASKS)
+    assert lines.index("br:1 started") > lines.index(MEASURED[0] + " started")
     assert lines.index("first:1 started") > next(
         i for i, line in enumerate(lines) if line.startswith("br:1 finished"))
 
@@ -203,7 +215,7 @@ def test_two_at_once_give_the_same_bits(undisturbed, tmp_path):
     folder = write(tmp_path)
     run(folder, "--jobs", 3, "--quiet")
     made = results(folder / "out")
-    assert len(made) == 8 * 5
+    assert len(made) == 8 * 5 + 2 * 2
     assert made == results(undisturbed / "out")
 
 
@@ -265,8 +277,7 @@ def test_changed_setting(tmp_path):
     write(folder, changed)
     plan = json.loads(run(folder, "--plan", "--json").stdout)
     stale = {r["run"]: {t["state"] for t in r["tasks"]} for r in plan["runs"]}
-    assert stale == {"br": {"finished"}, "base": {"finished"}, "first": {"finished"},
-                     "last": {"stale"}}
+    assert stale == {**{name.split(":")[0]: {"finished"} for name in TASKS}, "last": {"stale"}}
     run(folder, "--quiet")
     after = times(folder / "out")
     assert all(after[p] == t for p, t in before.items() if "/last/" not in str(p))
@@ -339,14 +350,15 @@ def test_failed_run(tmp_path, bad_game):
     status = json.loads(qgraft(folder, "status", "out", "--json", env=plugin).stdout)
     tasks = {t["run"]: t for t in status["tasks"]}
     assert {name: t["state"] for name, t in tasks.items()} == {
-        "c": "failed", "graft": "blocked", "again": "blocked", "base": "finished"}
+        "c": "failed", "graft": "blocked", "again": "blocked", "base": "finished",
+        "random-score-minatar-asterix": "finished", "similarity-catch-minatar-asterix": "failed"}
     assert tasks["c"]["message"] == "killed by SIGABRT: see log.txt"
     assert "runs/c/s1" in tasks["graft"]["message"]
     assert "$ qgraft perform runs/c/s1/task.yaml" in (folder / "out/runs/c/s1/log.txt").read_text()
     # The same command tries again.
     run(folder, "--quiet", env=plugin)
     status = json.loads(qgraft(folder, "status", "out", "--json", env=plugin).stdout)
-    assert status["counts"]["finished"] == 4
+    assert status["counts"]["finished"] == 6
 
 
 def test_exit_inside_a_run(tmp_path, bad_game):
@@ -434,7 +446,7 @@ def test_only(undisturbed, tmp_path):
     assert [t.wait(timeout=60) for t in twins] == [0, 0]
     only("first:2")
     made = [name for name, state in states(folder).items() if state == "finished"]
-    assert made == ["br:2", "first:2"]
+    assert made == ["br:2", "first:2", *MEASURED]
     ours, theirs = results(folder / "out"), results(undisturbed / "out")
     for name in ("runs/br/s2/last.safetensors", "runs/first/s2/last.safetensors"):
         assert ours[name] == theirs[name]
@@ -469,7 +481,7 @@ def test_waits_for_a_run_of_another(tmp_path):
         assert process.poll() is None and not processes(folder)
     assert process.wait(timeout=60) == 0
     process.stderr.close()
-    assert states(folder) == {"long:1": "finished"}
+    assert states(folder) == {"long:1": "finished", "random-score-minatar-breakout:1": "finished"}
 
 
 def test_folder_of_another_study(undisturbed, tmp_path):
@@ -493,8 +505,14 @@ def test_plan(tmp_path):
     assert not (folder / "out").exists()
     assert (plan["study"], plan["scale"], plan["jobs"], plan["threads"]) == ("small", 0.5, 2, 1)
     assert 0 < plan["seconds"] < 60 and 1e6 < plan["memory"] < 1e9 and 1e5 < plan["disk"] < 1e9
-    assert [r["run"] for r in plan["runs"]] == ["br", "base", "first", "last"]
-    for r in plan["runs"]:
+    assert [r["run"] for r in plan["runs"]] == ["br", "base", "first", "last", *(
+        name.split(":")[0] for name in MEASURED)]
+    for r in plan["runs"][4:]:
+        task, = r["tasks"]
+        kind = re.match("(.*)-minatar", r["run"].removesuffix("-minatar-breakout")).group(1)
+        assert f"kind: {kind}\n" in task["run_file"] and task["after"] == []
+        assert 0 < r["seconds"] < 5
+    for r in plan["runs"][:4]:
         assert r["steps"] == 1000 and [t["seed"] for t in r["tasks"]] == [1, 2]
         assert r["seconds"] > 0 and r["memory"] > 1e6 and r["disk"] > 1e5
         for t in r["tasks"]:
@@ -544,12 +562,12 @@ def test_odd_options_of_a_folder(undisturbed):
 def test_json_result(undisturbed):
     result = json.loads(run(undisturbed, "--json").stdout)
     assert result["counts"] == {"waiting": 0, "stale": 0, "running": 0, "stopped": 0,
-                                "finished": 8, "failed": 0, "blocked": 0}
+                                "finished": 10, "failed": 0, "blocked": 0}
 
 
 def test_status_table(undisturbed):
     lines = qgraft(undisturbed, "status", "out").stdout.splitlines()
-    assert lines[-1] == "small: 8 finished"
+    assert lines[-1] == "small: 10 finished"
     assert re.match(r"br:1 +finished +100 %", lines[1])
 
 
@@ -563,9 +581,9 @@ def test_status_of_many_runs(tmp_path):
     assert process.wait(60) == 130
     lines = qgraft(folder, "status", "out").stdout.splitlines()
     assert re.match(r"long:1 +stopped +\d", lines[1])
-    assert lines[2:] == ["40 more wait or are finished: --all lists them",
-                         "long: 40 waiting, 1 stopped"]
-    assert len(qgraft(folder, "status", "out", "--all").stdout.splitlines()) == 1 + 41 + 1
+    assert lines[2:] == ["41 more wait or are finished: --all lists them",
+                         "long: 1 finished, 40 waiting, 1 stopped"]
+    assert len(qgraft(folder, "status", "out", "--all").stdout.splitlines()) == 1 + 42 + 1
 
 
 def test_live_table(tmp_path):
@@ -594,4 +612,4 @@ def test_live_table(tmp_path):
         lines = re.sub(r"\033\[[0-9]*[A-Z]|\r", "", frame).split("\n")
         assert len(lines) <= 9 and all(len(line) < 60 for line in lines), frame
     assert "br:1" in text and "running" in text and "steps/s" in text
-    assert frames[-1].strip().startswith("out: 8 finished")
+    assert frames[-1].strip().startswith("out: 10 finished")

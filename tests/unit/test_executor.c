@@ -15,12 +15,13 @@
 #include <errno.h>
 #include <math.h>
 
-/* Two seeds of a source, two grafts that begin from it, their baseline. */
+/* Two seeds of a source, two grafts that begin from it, their baseline; nothing to be measured. */
 static const char study_text[] = "study: s\nseeds: 2\nsteps: 1k\nsources:\n"
-                                 "  src: {game: minatar/breakout}\n"
+                                 "  src: {game: minatar/asterix, steps: 500}\n"
                                  "runs:\n"
                                  "  - {name: base, game: minatar/asterix}\n"
-                                 "  - {name: graft, game: minatar/asterix, from: src, first: 1}\n";
+                                 "  - {name: graft, game: minatar/asterix, from: src, first: 1}\n"
+                                 "games: {minatar/asterix: {random: 0}}\n";
 enum { TASKS = 6 };
 
 /* Does what a run does to its folder, after what the file SCRATCH/runs-ID-sSEED says, which is
@@ -78,7 +79,7 @@ static int set_up(void **state)
         qg_study_save(f->study, f->folder, &f->error))
         return -1;
     for (int t = 0; t < TASKS; t++)
-        f->loads[t] = (qg_task_load){1, 1, 1, 1};
+        f->loads[t] = (qg_task_load){.seconds = 1, .memory = 1, .disk = 1, .kept = 1};
     f->options = (qg_study_options){
         .program = f->program, .stall_seconds = 60, .watch = watch, .context = f, .stop = &f->stop};
     f->outlook = (qg_study_outlook){

@@ -19,8 +19,11 @@ static qg_study_task tasks[TASKS] = {
     {.parents = {1, 2}, .parent_count = 2},
 };
 static const qg_study study = {.tasks = tasks, .task_count = TASKS};
-static const qg_task_load loads[TASKS] = {
-    {1, 10, 5, 1}, {8, 10, 5, 1}, {2, 10, 5, 1}, {3, 10, 5, 1}, {1, 30, 5, 1}};
+static const qg_task_load loads[TASKS] = {{1, 10, 5, 1, false},
+                                          {8, 10, 5, 1, false},
+                                          {2, 10, 5, 1, false},
+                                          {3, 10, 5, 1, false},
+                                          {1, 30, 5, 1, false}};
 
 static void test_urgency_is_the_longest_chain(void **state)
 {
@@ -59,6 +62,19 @@ static void test_next(void **state)
     assert_int_equal(next(states, 2, 100), -1);
 }
 
+/* The shortest of three, none of which waits for another. */
+static void test_first(void **state)
+{
+    (void)state;
+    qg_study_task alone[3] = {{0}, {0}, {0}};
+    const qg_study three = {.tasks = alone, .task_count = 3};
+    const qg_task_load of[3] = {{5, 1, 1, 1, false}, {0.1, 1, 1, 1, true}, {7, 1, 1, 1, false}};
+    const qg_task_state states[3] = {QG_TASK_WAITING};
+    double urgency[3];
+    qg_schedule_urgency(&three, of, urgency);
+    assert_int_equal(qg_schedule_next(&three, states, of, urgency, &(qg_study_limits){1, 9}), 1);
+}
+
 static void test_forecast(void **state)
 {
     (void)state;
@@ -88,7 +104,7 @@ static void test_forecast(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_urgency_is_the_longest_chain),
-                                       cmocka_unit_test(test_next),
+                                       cmocka_unit_test(test_next), cmocka_unit_test(test_first),
                                        cmocka_unit_test(test_forecast)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,7 @@ static qg_run_file file_of(const qg_study *study, const char *folder)
 static void test_plan(void **state)
 {
     (void)state;
+    enum { MEASUREMENTS = 3 }; /* two random scores, one similarity */
     qg_study *const s =
         load(BASE "runs:\n"
                   "  - {game: minatar/asterix}\n"
@@ -80,8 +81,8 @@ static void test_plan(void **state)
                   "  - {game: minatar/breakout, from: early, last: 1, group: '{from} on {game}'}\n"
                   "  - {game: minatar/asterix, from: random, first: 3, freeze: true}\n");
     assert_string_equal(s->name, "s");
-    assert_int_equal(s->run_count, 2 + 1 + 8 + 1 + 1);
-    assert_int_equal(s->task_count, 2 * s->run_count);
+    assert_int_equal(s->run_count, 2 + 1 + 8 + 1 + 1 + MEASUREMENTS);
+    assert_int_equal(s->task_count, 2 * (s->run_count - MEASUREMENTS) + MEASUREMENTS);
     assert_int_equal(s->game_count, 2);
     /* The source is its own game's baseline too. */
     const qg_study_run *const early = &s->runs[find_run(s, "minatar-breakout-from-early-last1")];
@@ -133,6 +134,48 @@ static void test_run_files(void **state)
     qg_study_free(s);
 }
 
+/* What the report needs to know of games, once each and behind all runs. */
+static void test_measurements(void **state)
+{
+    (void)state;
+    qg_study *const s =
+        load(BASE "  a: {game: minatar/asterix, take: last}\n"
+                  "runs:\n"
+                  "  - {game: [minatar/asterix, minatar/breakout], from: [b, a, soft], first: 1}\n"
+                  "  - {game: minatar/asterix, settings: {sticky: 0.25, learning_rate: 0.5}}\n"
+                  "games: {minatar/breakout: {random: 0}}\n");
+    const int score = find_run(s, "random-score-minatar-asterix");
+    const int pair = find_run(s, "similarity-minatar-asterix-minatar-breakout");
+    assert_int_equal(s->run_count, 3 + 6 + 1 + 2);
+    assert_true(score == s->run_count - 2 && pair == s->run_count - 1);
+    assert_int_equal(qg_study_measurement(s, QG_RUN_RANDOM_SCORE, "minatar/asterix", ""), score);
+    assert_int_equal(qg_study_measurement(s, QG_RUN_RANDOM_SCORE, "minatar/breakout", ""), -1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(qg_study_measurement(s, QG_RUN_SIMILARITY,
+                                              i ? "minatar/asterix" : "minatar/breakout",
+                                              i ? "minatar/breakout" : "minatar/asterix"),
+                         pair);
+    for (int i = 0; i < s->run_count; i++) {
+        assert_int_equal(qg_study_is_measurement(&s->runs[i]), i >= score);
+        if (i < score) continue;
+        assert_true(s->runs[i].seed_count == 1 && s->runs[i].seeds[0] == 1 && !s->runs[i].listed);
+    }
+    /* As the first listed run plays, but with nothing of how it learns. */
+    assert_true(s->runs[score].settings.sticky == s->runs[find_run(s, "a")].settings.sticky);
+    assert_true(s->runs[score].settings.learning_rate < 0.5);
+    qg_run_file file;
+    qg_error error;
+    const int task = find_task(s, "runs/similarity-minatar-asterix-minatar-breakout/s1");
+    assert_int_equal(s->tasks[task].parent_count, 0);
+    assert_int_equal(qg_task_run_file(s, task, &file, &error), QG_OK);
+    assert_int_equal(file.kind, QG_RUN_SIMILARITY);
+    assert_string_equal(file.domain, "minatar/asterix");
+    assert_string_equal(file.other_domain, "minatar/breakout");
+    assert_true(file.steps == 2000 && file.seed == 1);
+    qg_run_file_free(&file);
+    qg_study_free(s);
+}
+
 /* A list multiplies in settings, too, and its value is in the run's name. */
 static void test_multiplied_settings(void **state)
 {
@@ -141,7 +184,7 @@ static void test_multiplied_settings(void **state)
                              "  - game: minatar/breakout\n"
                              "    steps: [1k, 2k]\n"
                              "    settings: {learning_rate: [0.001, 0.002], history: 1}\n");
-    assert_int_equal(s->run_count, 4);
+    assert_int_equal(s->run_count, 4 + 1);
     const int run = find_run(s, "minatar-breakout-learning_rate0.002-steps1k");
     assert_true(s->runs[run].settings.learning_rate == 0.002);
     assert_int_equal(s->runs[run].steps, 1000);
@@ -395,10 +438,10 @@ static void test_task_folder(void **state)
     const char *const text = "seeds: 2\nsteps: 1k\nsources: {b: {game: minatar/breakout}}\n"
                              "runs:\n  - {game: minatar/breakout, from: b, first: 1}\n";
     qg_study *const s = load(text);
-    qg_task_status statuses[4];
-    assert_int_equal(s->task_count, 4);
+    qg_task_status statuses[5];
+    assert_int_equal(s->task_count, 5); /* the last one measures */
     assert_int_equal(qg_study_look(s, folder, statuses, &error), QG_OK);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         assert_int_equal(statuses[i].state, QG_TASK_WAITING);
     assert_int_equal(qg_task_prepare(s, 0, folder, &error), QG_OK);
     qg_task_status status = {.state = QG_TASK_FAILED, .seconds = 2.5, .host = "h", .message = "no"};
@@ -450,15 +493,12 @@ static void test_task_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plan),
-                                       cmocka_unit_test(test_run_files),
-                                       cmocka_unit_test(test_multiplied_settings),
-                                       cmocka_unit_test(test_scale),
-                                       cmocka_unit_test(test_hashes),
-                                       cmocka_unit_test(test_claims),
-                                       cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_mutations),
-                                       cmocka_unit_test(test_folder),
-                                       cmocka_unit_test(test_task_folder)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan),         cmocka_unit_test(test_run_files),
+        cmocka_unit_test(test_measurements), cmocka_unit_test(test_multiplied_settings),
+        cmocka_unit_test(test_scale),        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_claims),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_mutations),    cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_task_folder)};
     return cmocka_run_group_tests_name("study", tests, scratch_setup, scratch_teardown);
 }
