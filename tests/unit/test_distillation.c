@@ -122,6 +122,33 @@ static void test_temperatures(void **state)
         assert_int_equal(qg_temperatures_parse(wrong[i], &t, &error), QG_ERROR_USAGE);
 }
 
+static void test_usual_options(void **state)
+{
+    (void)state;
+    qg_train_options training = {.steps = 7};
+    qg_distillation_options options = {.samples = 7};
+    assert_int_equal(qg_train_options_for("minatar/asterix", &training, &error), QG_OK);
+    assert_string_equal(training.domain, "minatar/asterix");
+    assert_string_equal(training.settings.preset, "grid");
+    assert_int_equal(training.steps, 1000000);
+    assert_int_equal(training.run.seed, 1);
+    assert_int_equal(training.run.machine.threads, 1);
+    assert_null(training.run.folder);
+    assert_int_equal(qg_train_options_for("pong", &training, &error), QG_OK);
+    assert_string_equal(training.settings.preset, "dqn3");
+    assert_int_equal(training.steps, 25000000);
+    assert_in_range(training.run.machine.threads, 1, 256);
+    assert_int_equal(qg_distillation_options_for("minatar/asterix", &options, &error), QG_OK);
+    assert_int_equal(options.samples, 100000);
+    assert_int_equal(options.temperatures.count, 1);
+    assert_true(options.temperatures.values[0] == 0.1 && options.epsilon == 0.05);
+    assert_int_equal(options.order, QG_ORDER_PASS);
+    assert_int_equal(qg_distillation_options_for("pong", &options, &error), QG_OK);
+    assert_int_equal(options.samples, 1000000);
+    assert_int_equal(qg_train_options_for("pong2", &training, &error), QG_ERROR_USAGE);
+    assert_int_equal(qg_distillation_options_for("pong2", &options, &error), QG_ERROR_USAGE);
+}
+
 static void test_held_out(void **state)
 {
     (void)state;
@@ -494,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_loss_and_gradient),
         cmocka_unit_test(test_loss_at_the_edges),
         cmocka_unit_test(test_temperatures),
+        cmocka_unit_test(test_usual_options),
         cmocka_unit_test(test_held_out),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_a_set_that_is_not_finished_is_gone),
