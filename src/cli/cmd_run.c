@@ -1,16 +1,16 @@
 /* qgraft run: a study, each run its own process, until all is finished. */
 #include "cli/cli.h"
 #include "cli/study_live.h"
+#include "cli/study_open.h"
 #include "cli/study_plan.h"
 #include "cli/study_table.h"
 
-#include "base/file.h"
+#include <qgraft/slurm.h>
+
 #include "base/text.h"
-#include "study/slurm.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char documentation[] =
     "Runs a study: every run that its file lists, each with every seed and in a process of its "
@@ -110,43 +110,6 @@ typedef struct run_work {
     qg_study_options options;
 } run_work;
 
-static bool is_folder(const char *path)
-{
-    struct stat file;
-    return stat(path, &file) == 0 && S_ISDIR(file.st_mode);
-}
-
-static qg_status parse_scale(const char *text, double *scale, qg_error *error)
-{
-    *scale = 1;
-    if (!text || (qg_text_to_real(text, scale) && *scale > 0 && *scale <= 1)) return QG_OK;
-    return qg_fail(error, QG_ERROR_USAGE, "--scale: '%.40s' is not a number above 0, at most 1",
-                   text);
-}
-
-static qg_status open_study(const run_arguments *a, run_work *w, qg_error *error)
-{
-    double scale;
-    qg_status status = parse_scale(a->scale, &scale, error);
-    if (status) return status;
-    if (is_folder(a->study)) {
-        if (a->out || a->scale)
-            return qg_fail(error, QG_ERROR_USAGE,
-                           "%s is a study's folder, which says where it lies and its scale: --out "
-                           "and --scale go with a study file",
-                           a->study);
-        status = qg_study_open(a->study, &w->study, error);
-        if (!status) w->folder = strdup(a->study);
-    } else {
-        if (a->only)
-            return qg_fail(error, QG_ERROR_USAGE,
-                           "--only goes with the folder of a study, not with %s", a->study);
-        status = qg_study_load(a->study, scale, &w->study, error);
-        if (!status) w->folder = a->out ? strdup(a->out) : qg_path_join("runs", w->study->name);
-    }
-    return status || w->folder ? status : qg_fail_memory(error, "a path", strlen(a->study));
-}
-
 static qg_status parse_stall(const char *text, double *seconds, qg_error *error)
 {
     char number[32] = "";
@@ -164,6 +127,9 @@ static qg_status parse_stall(const char *text, double *seconds, qg_error *error)
 
 static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
 {
+    if (a->only && !study_is_folder(a->study))
+        return qg_fail(error, QG_ERROR_USAGE, "--only goes with the folder of a study, not with %s",
+                       a->study);
     int64_t threads = w->study->threads, jobs = 0;
     qg_status status = parse_stall(a->stall, &w->options.stall_seconds, error);
     if (!status && a->threads)
@@ -282,7 +248,7 @@ static int execute(const run_arguments *a, run_work *w)
 static int run(const run_arguments *a, run_work *w)
 {
     qg_error error;
-    qg_status status = open_study(a, w, &error);
+    qg_status status = study_open(a->study, a->out, a->scale, &w->study, &w->folder, &error);
     if (!status) status = resolve(a, w, &error);
     if (status) return cli_fail(&error);
     if (a->plan) return plan(a, w);

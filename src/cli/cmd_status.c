@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include "cli/study_table.h"
 
-#include "study/slurm.h"
+#include <qgraft/slurm.h>
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,17 +1,15 @@
 /* qgraft submit: hands a study to Slurm, one job array a run. */
 #include "cli/cli.h"
+#include "cli/study_open.h"
+
+#include <qgraft/slurm.h>
 
 #include "base/text.h"
-#include "study/estimate.h"
-#include "study/study_folder.h"
-#include "study/lost_networks.h"
-#include "study/slurm.h"
 
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char documentation[] =
@@ -53,9 +51,8 @@ static const struct argp_option argp_options[] = {
     {0}};
 
 typedef struct submit_arguments {
-    const char *study, *out;
-    double scale; /* 0: not given */
-    int threads;  /* 0: not given */
+    const char *study, *out, *scale;
+    int threads; /* 0: not given */
     bool dry_run;
     qg_slurm_options slurm;
     char *more[64];
@@ -107,8 +104,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->out = text;
         break;
     case OPTION_SCALE:
-        if (!qg_text_to_real(text, &a->scale) || !(a->scale > 0))
-            argp_error(state, "--scale is a number above 0, not '%.60s'", text);
+        a->scale = text;
         break;
     case 't':
         a->threads = parse_limit("threads", text, 256, state);
@@ -185,87 +181,33 @@ typedef struct submission {
     qg_study *study;
     char *folder;
     char program[PATH_MAX];
-    qg_task_status *statuses; /* [task_count] */
-    qg_task_load *loads;           /* [task_count] */
     qg_slurm_plan plan;
 } submission;
 
-/* The study, and the folder where it lies or will lie. */
-static qg_status open_study(const submit_arguments *a, submission *s, qg_error *error)
+static qg_status prepare(submit_arguments *a, submission *s, qg_error *error)
 {
-    struct stat found;
-    const bool folder = stat(a->study, &found) == 0 && S_ISDIR(found.st_mode);
-    if (folder && (a->out || a->scale > 0))
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "%s is the folder of a study: --out and --scale go with a study file",
-                       a->study);
-    const qg_status status =
-        folder ? qg_study_open(a->study, &s->study, error)
-               : qg_study_load(a->study, a->scale > 0 ? a->scale : 1, &s->study, error);
+    qg_status status = study_open(a->study, a->out, a->scale, &s->study, &s->folder, error);
     if (status) return status;
     if (a->threads) s->study->threads = a->threads;
-    const char *place = folder ? a->study : a->out;
-    s->folder = place ? strdup(place) : qg_path_join("runs", s->study->name);
-    return s->folder ? QG_OK : qg_fail_memory(error, "a path", 4096);
-}
-
-/* A finished run whose network is lost must be run again. */
-static qg_status find_lost(submission *s, qg_error *error)
-{
-    const size_t count = (size_t)s->study->task_count + 1;
-    qg_task_state *states = calloc(count, sizeof *states);
-    bool *anew = calloc(count, sizeof *anew);
-    if (states && anew) {
-        for (int t = 0; t < s->study->task_count; t++)
-            states[t] =
-                s->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
-        qg_study_find_lost(s->study, s->folder, states, anew);
-        for (int t = 0; t < s->study->task_count; t++)
-            if (anew[t]) s->statuses[t].state = QG_TASK_WAITING;
-    }
-    const bool good = states && anew;
-    free(states);
-    free(anew);
-    return good ? QG_OK : qg_fail_memory(error, "tasks", count * sizeof *states);
-}
-
-static qg_status make_plan(submit_arguments *a, submission *s, qg_error *error)
-{
-    const size_t count = (size_t)s->study->task_count + 1;
-    s->statuses = calloc(count, sizeof *s->statuses);
-    s->loads = calloc(count, sizeof *s->loads);
-    if (!s->statuses || !s->loads) return qg_fail_memory(error, "tasks", count * 512);
     const ssize_t length = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
     if (length < 0) return qg_fail_errno(error, "/proc/self/exe");
     a->slurm.program = s->program;
-    a->slurm.loads = s->loads;
     a->slurm.more = a->more;
-    qg_status status = qg_study_look(s->study, s->folder, s->statuses, error);
-    if (!status) status = find_lost(s, error);
-    if (!status) status = qg_study_estimate(s->study, NULL, s->loads, error);
-    return status
-               ? status
-               : qg_slurm_plan_make(s->study, s->folder, s->statuses, &a->slurm, &s->plan, error);
+    return qg_slurm_plan_make(s->study, s->folder, &a->slurm, &s->plan, error);
 }
 
-static qg_status prepare(submit_arguments *a, submission *s, qg_lock *lock, qg_error *error)
-{
-    qg_status status = open_study(a, s, error);
-    if (!status && !a->dry_run) status = qg_study_hold(s->study, s->folder, lock, error);
-    return status ? status : make_plan(a, s, error);
-}
-
-static int submit(submit_arguments *a, submission *s, qg_lock *lock)
+static int submit(submit_arguments *a, submission *s)
 {
     qg_error error;
-    if (prepare(a, s, lock, &error)) return cli_fail(&error);
-    if (s->plan.job_count == 0) {
+    qg_status status = prepare(a, s, &error);
+    if (!status && !a->dry_run) status = qg_slurm_submit(&s->plan, &error);
+    if (status) return cli_fail(&error);
+    if (s->plan.job_count == 0)
         puts("every run is finished: nothing to submit");
-        return 0;
-    }
-    if (a->dry_run) return print_calls(&s->plan);
-    if (qg_slurm_submit(&s->plan, &error)) return cli_fail(&error);
-    print_jobs(&s->plan, s->folder);
+    else if (a->dry_run)
+        return print_calls(&s->plan);
+    else
+        print_jobs(&s->plan, s->folder);
     return 0;
 }
 
@@ -275,12 +217,8 @@ int cmd_submit(int argc, char **argv)
     const struct argp argp = {argp_options, parse_option, "STUDY", documentation, 0, 0, 0};
     cli_parse(&argp, argc, argv, &arguments);
     submission s = {0};
-    qg_lock lock = {-1};
-    const int code = submit(&arguments, &s, &lock);
-    qg_unlock_folder(&lock);
+    const int code = submit(&arguments, &s);
     qg_slurm_plan_free(&s.plan);
-    free(s.statuses);
-    free(s.loads);
     free(s.folder);
     qg_study_free(s.study);
     return code;

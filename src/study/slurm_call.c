@@ -1,5 +1,5 @@
 /* Slurm's commands, without a shell between. */
-#include "study/slurm.h"
+#include "study/slurm_parts.h"
 
 #include "base/program.h"
 

@@ -2,7 +2,7 @@
  *
  * Only squeue, scontrol and scancel are used: sacct needs a database that not every cluster has.
  * Slurm forgets a job some minutes after its end; the study's folder does not. */
-#include "study/slurm.h"
+#include "study/slurm_parts.h"
 
 #include "base/text.h"
 

@@ -1,6 +1,6 @@
 /* What a submission leaves behind, so that Slurm's words can be told to which task they belong:
  * which job is a run's array, under which name, and which index a task has in it. */
-#include "study/slurm.h"
+#include "study/slurm_parts.h"
 
 #include "base/file.h"
 #include "base/json_text.h"

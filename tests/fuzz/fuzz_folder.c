@@ -2,7 +2,7 @@
  * beside the folder may change. */
 #include "fuzz.h"
 
-#include "study/slurm.h"
+#include <qgraft/slurm.h>
 #include "study/task_folder.h"
 
 #include <dirent.h>

@@ -11,16 +11,19 @@
  *
  * Slurm's commands are started without a shell. All functions here fail with QG_ERROR_IO when one
  * is not installed or says no; the message is its own. */
-#ifndef QG_SLURM_H
-#define QG_SLURM_H
+#ifndef QGRAFT_SLURM_H
+#define QGRAFT_SLURM_H
 
-#include "study/schedule.h"
+#include <qgraft/study.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct qg_slurm_options {
     const char *program;                          /* absolute path of qgraft on the nodes */
     const char *partition, *time, *account, *qos; /* NULL: what the cluster says */
     int array_limit;                              /* tasks of an array at once; 0: all */
-    const qg_task_load *loads;                    /* [task_count]; of interest: the memory */
     char *const *more;                            /* options for sbatch, as given */
     int more_count;
 } qg_slurm_options;
@@ -37,18 +40,19 @@ typedef struct qg_slurm_job {
 typedef struct qg_slurm_plan {
     const qg_study *study;
     const qg_slurm_options *options;
-    char *folder;    /* the study's, absolute */
-    uint64_t *seeds; /* of all tasks, rising */
+    char *folder;        /* the study's, absolute */
+    qg_task_load *loads; /* [task_count]; of interest: the memory */
+    uint64_t *seeds;     /* of all tasks, rising */
     int seed_count;
     qg_slurm_job *jobs;
     int job_count;
 } qg_slurm_plan;
 
-/* The jobs for all runs that are not finished, by the states [task_count] of the tasks. The study
- * and the options must stay. QG_ERROR_USAGE: the folder's path cannot be told to Slurm. */
+/* The jobs for all runs that are not finished, or whose network is lost that others begin from; the
+ * folder need not be there. The study and the options must stay. Writes nothing. QG_ERROR_USAGE:
+ * the folder's path cannot be told to Slurm; otherwise as qg_study_look and qg_domain_open. */
 qg_status qg_slurm_plan_make(const qg_study *study, const char *folder,
-                             const qg_task_status *statuses, const qg_slurm_options *options,
-                             qg_slurm_plan *plan, qg_error *error);
+                             const qg_slurm_options *options, qg_slurm_plan *plan, qg_error *error);
 void qg_slurm_plan_free(qg_slurm_plan *plan);
 
 /* The words of the call, "sbatch" first, for qg_slurm_free_words; NULL: no memory. A dependency on
@@ -59,8 +63,9 @@ void qg_slurm_free_words(char **words); /* NULL is allowed */
 /* A word as a shell reads it back; malloc'ed, NULL: no memory. */
 char *qg_slurm_quote(const char *word);
 
-/* Submits the jobs, sets their ids and writes slurm.json. When a call fails, the jobs before it are
- * cancelled. QG_ERROR_BUSY: jobs of an earlier submission wait or run. */
+/* Writes the study into its folder, as qg_study_save, submits the jobs, sets their ids and writes
+ * slurm.json. When a call fails, the jobs before it are cancelled. QG_ERROR_BUSY: another process
+ * runs or submits the study, or jobs of an earlier submission wait or run. */
 qg_status qg_slurm_submit(qg_slurm_plan *plan, qg_error *error);
 
 /* What Slurm says of a task. */
@@ -79,28 +84,7 @@ qg_status qg_slurm_states(const qg_study *study, const char *folder, bool *submi
  * it. The caller then ends at once: Slurm is about to kill it. */
 qg_status qg_slurm_requeue(qg_error *error);
 
-/* ------------------------------------------------------------------ for Slurm's own files */
-
-/* Runs a command on `input` (NULL: nothing) and takes what it prints; *output is the caller's to
- * free. Any code but 0 is a failure with the command's messages in one line. */
-qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error);
-
-/* The seeds of all tasks, rising, each once: the place of a task's is its index in the array.
- * malloc'ed, NULL: no memory. */
-uint64_t *qg_slurm_seeds(const qg_study *study, int *count);
-
-/* The name of a run's array, or of the report (run -1); malloc'ed, NULL: no memory. */
-char *qg_slurm_name(const qg_study *study, int run);
-
-/* slurm.json: the number of the array of each run [run_count], 0 where it has none, and behind them
- * that of the report. Read, *numbers is the caller's to free; NULL where the study was never
- * submitted. */
-qg_status qg_slurm_write_numbers(const qg_study *study, const char *folder, const int64_t *numbers,
-                                 qg_error *error);
-qg_status qg_slurm_read_numbers(const qg_study *study, const char *folder, int64_t **numbers,
-                                qg_error *error);
-
-/* QG_ERROR_BUSY, with the numbers, while jobs of an earlier submission wait or run. */
-qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error);
-
+#ifdef __cplusplus
+}
+#endif
 #endif
