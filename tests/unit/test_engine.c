@@ -270,13 +270,16 @@ static bool is_here(const qg_architecture *a, const char *isa)
     return true;
 }
 
-/* Every number of threads with every instruction set that this machine has. */
+/* Several numbers of threads with every instruction set that this machine has. */
 static void test_threads_and_instruction_sets(void **state)
 {
     (void)state;
     enum { SIZE = QUICK ? 11 : 33 };
-    static const int threads[] = {1, 2, 3, 5};
-    static const char *const sets[] = {NULL, "portable", "avx2", "avx512"};
+    static const struct {
+        int threads;
+        const char *isa;
+    } kinds[] = {{2, NULL},   {3, NULL},   {5, NULL},     {1, "portable"}, {3, "portable"},
+                 {1, "avx2"}, {3, "avx2"}, {1, "avx512"}, {3, "avx512"}};
     for (int i = 0; i < SHAPES && tested->exactness.same_bits; i++) {
         problem p = problem_create(&shapes[i], SIZE, 3);
         const size_t q_count = SIZE * (size_t)p.a.actions;
@@ -284,10 +287,10 @@ static void test_threads_and_instruction_sets(void **state)
         qg_engine *engine = engine_for(&p, SIZE, 1, NULL);
         for (int k = 0; k < 3; k++)
             descend(engine, &p, &dqn3, 0, q);
-        for (size_t kind = 1; kind < 16; kind++) {
-            const char *isa = sets[kind / 4];
-            if (!is_here(&p.a, isa)) continue;
-            qg_engine *b = engine_for(&p, SIZE, threads[kind % 4], isa);
+        for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+            const char *isa = kinds[kind].isa;
+            if (isa && (strcmp(isa, qg_engine_isa(engine)) == 0 || !is_here(&p.a, isa))) continue;
+            qg_engine *b = engine_for(&p, SIZE, kinds[kind].threads, isa);
             if (isa) assert_string_equal(qg_engine_isa(b), isa);
             for (int k = 0; k < 3; k++)
                 descend(b, &p, &dqn3, 0, other);
@@ -697,7 +700,8 @@ static void test_unknown(void **state)
     must(qg_architecture_make("[]", 1, 2, 2, 1, 2, &a, &error));
     qg_engine_options options = {.architecture = &a, .precision = "float31", .max_batch = 1};
     assert_int_equal(qg_engine_create(&options, &engine, &error), QG_ERROR_USAGE);
-    assert_string_equal(error.message, "precision: there is no 'float31'; allowed: float32");
+    assert_non_null(strstr(error.message, "precision: there is no 'float31'; allowed: "));
+    assert_non_null(strstr(error.message, tested->name));
     assert_int_equal(qg_engine_bytes(&options, &bytes, &error), QG_ERROR_USAGE);
     options.precision = tested->name;
     options.machine.isa = "sse9";
