@@ -10,12 +10,6 @@
 #   check-house.sh --self-test      proves that each kind of violation is found
 set -euo pipefail
 
-# Circles that are still there: each is to be untied, and none to be added.
-known_knots=(
-    'agent/train.c agent/trainer.c agent/trainer_state.c'
-    'transfer/distill.c transfer/distillation.c transfer/distillation_folder.c transfer/distiller_state.c transfer/teacher.c'
-)
-
 check_file_names() {
     find src -name '*.[ch]' -printf '%f %h\n' | sort | awk '
         { sub(/\.[ch]$/, "", $1) }
@@ -87,19 +81,10 @@ find_circles() {
         }' | sort
 }
 
-within() { # KNOT: of the lines FROM TO WHY those within it
-    awk -v knot=" $1 " 'index(knot, " " $1 " ") && index(knot, " " $2 " ")'
-}
-
 check_calls() { # BUILD
-    local calls knot
+    local calls
     calls=$(list_calls "$1")
     [[ -n $calls ]] || echo "$1: there are no objects: build first"
-    for knot in "${known_knots[@]}"; do
-        [[ -n $(within "$knot" <<<"$calls" | find_circles) ]] ||
-            echo "check-house.sh: this knot is untied, take it from the list: $knot"
-        calls=$(grep -vxFf <(within "$knot" <<<"$calls") <<<"$calls" || true)
-    done
     find_circles <<<"$calls" | sed -E 's/(.*) (.*) (.*)/circle: \1 uses \3 of \2/'
 }
 
@@ -155,7 +140,7 @@ expect() { # WANTED-TEXT ("" = nothing) FILE TEXT [FILE TEXT]...
 }
 
 self_test() {
-    local known_knots=() tree
+    local tree
     tree=$(mktemp -d)
     # shellcheck disable=SC2064 # the folder's name as it is now
     trap "rm -rf '$tree'" EXIT
@@ -187,9 +172,6 @@ self_test() {
     expect 'base/four.c: there is no tests/unit/test_four.c' src/base/four.c ''
     expect 'README.md: there is no src/a.c' tests/README.md '| files of\n|---|---|\n| a.c | |\n'
     expect 'README.md: there is no tests/a.c' tests/README.md '| files of\n|---|---|\n| | a.c |\n'
-    known_knots=('base/one.c base/two.c')
-    expect 'this knot is untied' src/base/three.c ''
-    expect '' src/base/one.c 'int two(void); int one(void) { return two(); }'
 }
 
 if [[ ${1-} == --self-test ]]; then

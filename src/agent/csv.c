@@ -2,9 +2,11 @@
 
 #include "base/file.h"
 #include "base/file_kind.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -86,6 +88,11 @@ qg_status qg_csv_row(qg_csv *csv, qg_error *error, const char *format, ...)
     free(text);
     if (!status) csv->size += length + 1;
     return status;
+}
+
+const char *qg_csv_real(double value, char text[32])
+{
+    return isnan(value) ? "" : qg_text_from_real(value, text);
 }
 
 int64_t qg_csv_size(const qg_csv *csv)

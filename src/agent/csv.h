@@ -21,6 +21,9 @@ qg_status qg_csv_open(const char *path, const char *header, int64_t kept, qg_csv
 qg_status qg_csv_row(qg_csv *csv, qg_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A number for a cell: enough digits to read it back, nothing for NaN; `text` or a literal. */
+const char *qg_csv_real(double value, char text[32]);
+
 int64_t qg_csv_size(const qg_csv *csv); /* bytes of the file */
 
 /* Waits until the rows are on the disk; before a checkpoint that counts on them. */

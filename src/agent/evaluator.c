@@ -1,6 +1,7 @@
 /* Evaluation: the network plays almost greedily, nothing is learned. */
 #include <qgraft/agent.h>
 
+#include "agent/episode.h"
 #include "agent/history.h"
 #include "agent/policy.h"
 
@@ -77,26 +78,27 @@ static void summarise(const returns *all, double unfinished, qg_evaluation *eval
 
 typedef struct player {
     qg_engine *engine;
-    qg_domain *domain;
     const qg_evaluation_options *options;
+    qg_episode episode;
     qg_history history;
-    qg_random policy, noops;
+    qg_random policy;
     qg_moment moment;
 } player;
 
 static qg_status show(player *p, qg_error *error)
 {
     const qg_evaluation_options *options = p->options;
-    return options->watch ? options->watch(options->context, p->domain, &p->moment, error) : QG_OK;
+    p->moment.episode_steps = p->episode.steps;
+    p->moment.episode_return = p->episode.game_return;
+    if (!options->watch) return QG_OK;
+    return options->watch(options->context, p->episode.domain, &p->moment, error);
 }
 
 static qg_status begin_episode(player *p, qg_error *error)
 {
-    const int noop_max = p->options->noop_max;
-    const int noops = noop_max ? 1 + (int)qg_random_below(&p->noops, (uint64_t)noop_max) : 0;
     p->moment = (qg_moment){.step = p->moment.step, .episode = p->moment.episode + 1, .action = -1};
     qg_history_clear(&p->history);
-    const qg_status status = qg_domain_reset(p->domain, noops, qg_history_next(&p->history), error);
+    const qg_status status = qg_episode_begin(&p->episode, qg_history_next(&p->history), error);
     if (status) return status;
     qg_history_push(&p->history);
     return show(p, error);
@@ -104,43 +106,38 @@ static qg_status begin_episode(player *p, qg_error *error)
 
 static qg_status choose(player *p, int *action, qg_error *error)
 {
-    const int actions = p->domain->game->action_count;
+    const int actions = p->episode.domain->game->action_count;
     if (qg_explore(&p->policy, p->options->epsilon, actions, action)) return QG_OK;
-    float q_values[QG_MAX_ACTIONS];
     const qg_states state = qg_history_state(&p->history);
-    const qg_status status = qg_engine_forward(p->engine, QG_ONLINE, &state, q_values, error);
-    if (status) return status;
-    *action = qg_greedy_action(q_values, actions, qg_random_uniform(&p->policy));
-    return QG_OK;
+    return qg_exploit(&p->policy, p->engine, &state, action, error);
 }
 
 static qg_status play_step(player *p, qg_error *error)
 {
     qg_moment *m = &p->moment;
     qg_status status = choose(p, &m->action, error);
-    if (status) return status;
-    status = qg_domain_step(p->domain, m->action, &m->result, qg_history_next(&p->history), error);
+    if (!status)
+        status = qg_episode_step(&p->episode, m->action, &m->result, qg_history_next(&p->history),
+                                 error);
     if (status) return status;
     qg_history_push(&p->history);
     m->step++;
-    m->episode_steps++;
-    m->episode_return += (double)m->result.reward;
     return show(p, error);
 }
 
 static qg_status play(player *p, returns *all, qg_error *error)
 {
     const qg_evaluation_options *options = p->options;
-    qg_moment *m = &p->moment;
+    const qg_moment *m = &p->moment;
     qg_status status = QG_OK;
     while (!status && m->step < options->steps &&
            (!options->episodes || all->count < options->episodes)) {
         if (options->stop && *options->stop)
             return qg_fail(error, QG_STOPPED, "stopped during an evaluation");
         if (options->progress && m->step % 256 == 0) options->progress(options->context, m->step);
-        if (m->episode == 0 || m->result.end) status = begin_episode(p, error);
+        if (p->episode.over) status = begin_episode(p, error);
         if (!status) status = play_step(p, error);
-        if (!status && m->result.end) add_return(all, m->episode_return);
+        if (!status && p->episode.over) add_return(all, p->episode.game_return);
     }
     return status;
 }
@@ -151,15 +148,15 @@ qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_
     assert(engine || options->epsilon >= 1);
     *evaluation = (qg_evaluation){0};
     player p = {.engine = engine,
-                .domain = domain,
                 .options = options,
-                .policy = qg_random_stream(options->seed, "policy"),
-                .noops = qg_random_stream(options->seed, "noops")};
+                .episode = qg_episode_of(domain, options->noop_max,
+                                         qg_random_stream(options->seed, "noops")),
+                .policy = qg_random_stream(options->seed, "policy")};
     qg_status status = qg_history_create(&domain->shape, options->history, &p.history, error);
     if (status) return status;
     returns all = {0};
     status = play(&p, &all, error);
-    summarise(&all, p.moment.result.end ? 0 : p.moment.episode_return, evaluation);
+    summarise(&all, p.episode.over ? 0 : p.episode.game_return, evaluation);
     evaluation->steps = p.moment.step;
     qg_history_destroy(&p.history);
     return status;

@@ -18,6 +18,16 @@ bool qg_explore(qg_random *random, double epsilon, int actions, int *action)
     return true;
 }
 
+qg_status qg_exploit(qg_random *random, qg_engine *engine, const qg_states *state, int *action,
+                     qg_error *error)
+{
+    float q_values[QG_MAX_ACTIONS];
+    const qg_status status = qg_engine_forward(engine, QG_ONLINE, state, q_values, error);
+    if (status) return status;
+    *action = qg_greedy_action(q_values, engine->architecture.actions, qg_random_uniform(random));
+    return QG_OK;
+}
+
 int qg_greedy_action(const float *q_values, int actions, double draw)
 {
     float best = q_values[0];

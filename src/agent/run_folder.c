@@ -7,6 +7,7 @@
 #include "base/file_kind.h"
 #include "base/text.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -133,7 +134,9 @@ static qg_status examine(qg_run_folder *folder, const qg_run_claim *claim, qg_er
 
 qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error)
 {
-    *folder = (qg_run_folder){.path = claim->path, .lock = {-1}, .started = qg_clock_wall()};
+    folder->path = claim->path;
+    folder->lock.descriptor = -1;
+    folder->started = qg_clock_wall();
     if (claim->overwrite && claim->resume)
         return qg_fail(error, QG_ERROR_USAGE, "to resume a run and to overwrite it are two things");
     qg_status status = qg_folder_create(claim->path, error);
@@ -154,6 +157,21 @@ void qg_run_folder_clear(qg_run_folder *folder)
     folder->found = QG_FOUND_NOTHING;
 }
 
+int qg_run_folder_add_table(qg_run_folder *folder, const char *name, const char *header)
+{
+    assert(folder->table_count < QG_RUN_TABLES);
+    qg_run_table *table = &folder->tables[folder->table_count];
+    snprintf(table->name, sizeof table->name, "%s", name);
+    table->header = header;
+    return folder->table_count++;
+}
+
+static qg_status open_table(const qg_run_folder *folder, qg_run_table *table, int64_t kept,
+                            qg_error *error)
+{
+    return qg_run_folder_csv(folder, table->name, table->header, kept, &table->csv, error);
+}
+
 qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error)
 {
     qg_run_folder_clear(folder);
@@ -161,13 +179,77 @@ qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *
     return qg_run_folder_text(folder, "run.yaml", run, error);
 }
 
+qg_status qg_run_folder_open_tables(qg_run_folder *folder, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int i = 0; i < folder->table_count && !status; i++)
+        status = open_table(folder, &folder->tables[i], 0, error);
+    return status ? status
+                  : qg_events_open(folder->path, folder->started, 0, &folder->events, error);
+}
+
 void qg_run_folder_close(qg_run_folder *folder)
 {
-    qg_csv_close(folder->evaluations);
-    qg_csv_close(folder->training);
+    for (int i = 0; i < folder->table_count; i++)
+        qg_csv_close(folder->tables[i].csv);
     qg_events_close(folder->events);
     if (folder->lock.descriptor >= 0) qg_unlock_folder(&folder->lock);
     *folder = (qg_run_folder){.lock = {-1}};
+}
+
+/* -------------------------------------------------------------------------------- its state */
+
+/* Writing waits until it is on the disk; reading opens it and cuts off what came after. */
+static qg_status pass_table(const qg_run_folder *folder, qg_run_table *table, qg_tape *tape,
+                            qg_error *error)
+{
+    int64_t kept = tape->reading ? 0 : qg_csv_size(table->csv);
+    QG_TAPE_PASS(tape, kept);
+    if (!tape->reading) return qg_csv_sync(table->csv, error);
+    qg_tape_require(tape, kept > 0);
+    if (!tape->good) return QG_OK;
+    qg_csv_close(table->csv);
+    table->csv = NULL;
+    return open_table(folder, table, kept, error);
+}
+
+static qg_status pass_events(qg_run_folder *folder, qg_tape *tape, qg_error *error)
+{
+    char name[200] = "";
+    int64_t size = 0;
+    if (!tape->reading) {
+        snprintf(name, sizeof name, "%s", qg_events_name(folder->events));
+        size = qg_events_size(folder->events);
+    }
+    qg_tape_pass_text(tape, name, sizeof name);
+    QG_TAPE_PASS(tape, size);
+    if (!tape->reading) return qg_events_sync(folder->events, error);
+    if (!tape->good) return QG_OK;
+    qg_events_close(folder->events);
+    return qg_events_resume(folder->path, name, size, &folder->events, error);
+}
+
+qg_status qg_run_folder_pass(qg_run_folder *folder, qg_tape *tape, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int i = 0; i < folder->table_count && !status; i++)
+        status = pass_table(folder, &folder->tables[i], tape, error);
+    return status ? status : pass_events(folder, tape, error);
+}
+
+qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int i = 0; i < folder->table_count && !status; i++)
+        status = qg_csv_sync(folder->tables[i].csv, error);
+    return status ? status : qg_events_sync(folder->events, error);
+}
+
+void qg_run_folder_remove_state(const qg_run_folder *folder)
+{
+    remove_files(folder->path, "checkpoint-[AB]");
+    remove_files(folder->path, "replay.bin");
+    remove_files(folder->path, "samples-[0-9]*");
 }
 
 /* ------------------------------------------------------------------------------ its files */
@@ -193,152 +275,60 @@ qg_status qg_run_folder_csv(const qg_run_folder *folder, const char *name, const
     return status;
 }
 
-qg_status qg_run_folder_pass_csv(const qg_run_folder *folder, qg_tape *tape, const char *name,
-                                 const char *header, qg_csv **csv, qg_error *error)
+/* "GROUP/name", of a later task "GROUP-2/name". */
+qg_status qg_run_folder_scalar(const qg_run_folder *folder, int64_t step, const char *group,
+                               int task, const char *name, double value, qg_error *error)
 {
-    int64_t kept = tape->reading ? 0 : qg_csv_size(*csv);
-    QG_TAPE_PASS(tape, kept);
-    if (!tape->reading) return qg_csv_sync(*csv, error);
-    qg_tape_require(tape, kept > 0);
-    if (!tape->good) return QG_OK;
-    qg_csv_close(*csv);
-    *csv = NULL;
-    return qg_run_folder_csv(folder, name, header, kept, csv, error);
-}
-
-qg_status qg_run_folder_pass_events(qg_run_folder *folder, qg_tape *tape, qg_error *error)
-{
-    char name[200] = "";
-    int64_t size = 0;
-    if (!tape->reading) {
-        snprintf(name, sizeof name, "%s", qg_events_name(folder->events));
-        size = qg_events_size(folder->events);
-    }
-    qg_tape_pass_text(tape, name, sizeof name);
-    QG_TAPE_PASS(tape, size);
-    if (!tape->reading) return qg_events_sync(folder->events, error);
-    if (!tape->good) return QG_OK;
-    qg_events_close(folder->events);
-    return qg_events_resume(folder->path, name, size, &folder->events, error);
-}
-
-qg_status qg_run_folder_begin_events(qg_run_folder *folder, qg_error *error)
-{
-    return qg_events_open(folder->path, folder->started, 0, &folder->events, error);
-}
-
-/* -------------------------------------------------------------------------------- training */
-
-#define TRAINING_COLUMNS "step,epsilon,episodes,mean_return,updates,td_error"
-
-qg_status qg_run_folder_begin_training(qg_run_folder *folder, const char *run, qg_error *error)
-{
-    qg_status status = qg_run_folder_begin(folder, run, error);
-    if (!status)
-        status = qg_run_folder_csv(folder, "evaluations.csv", QG_EVALUATION_COLUMNS, 0,
-                                   &folder->evaluations, error);
-    if (!status)
-        status = qg_run_folder_csv(folder, "training.csv", TRAINING_COLUMNS, 0, &folder->training,
-                                   error);
-    return status ? status : qg_run_folder_begin_events(folder, error);
-}
-
-qg_status qg_run_folder_pass_training(qg_run_folder *folder, qg_tape *tape, qg_error *error)
-{
-    qg_status status = qg_run_folder_pass_csv(folder, tape, "evaluations.csv",
-                                              QG_EVALUATION_COLUMNS, &folder->evaluations, error);
-    if (!status)
-        status = qg_run_folder_pass_csv(folder, tape, "training.csv", TRAINING_COLUMNS,
-                                        &folder->training, error);
-    return status ? status : qg_run_folder_pass_events(folder, tape, error);
-}
-
-/* A number of a CSV cell: nothing where there is none. */
-static const char *cell(double value, char text[32])
-{
-    if (isnan(value)) return "";
-    qg_text_from_real(value, text);
-    return text;
-}
-
-qg_status qg_run_folder_scalar(const qg_run_folder *folder, int64_t step, const char *tag,
-                               double value, qg_error *error)
-{
+    char tag[96];
     if (isnan(value)) return QG_OK;
+    if (task == 0)
+        snprintf(tag, sizeof tag, "%s/%s", group, name);
+    else
+        snprintf(tag, sizeof tag, "%s-%d/%s", group, task, name);
     return qg_events_scalar(folder->events, step, qg_clock_wall(), tag, (float)value, error);
 }
 
-qg_status qg_evaluation_write(qg_csv *csv, const qg_evaluation_row *row, qg_error *error)
+qg_status qg_run_folder_evaluation(const qg_run_folder *folder, int table, int task,
+                                   const qg_evaluation_row *row, qg_error *error)
 {
     char score[32], deviation[32], minimum[32], maximum[32], q[32], td_error[32];
     const qg_evaluation *e = &row->evaluation;
-    return qg_csv_row(csv, error, "%" PRId64 ",%s,%" PRId64 ",%s,%s,%s,%s,%s", row->step,
-                      cell(e->score, score), e->episodes, cell(e->deviation, deviation),
-                      cell(e->minimum, minimum), cell(e->maximum, maximum),
-                      cell(row->validation_q, q), cell(row->validation_td_error, td_error));
-}
-
-qg_status qg_run_folder_evaluation(qg_run_folder *folder, const qg_evaluation_row *row,
-                                   qg_error *error)
-{
     const int64_t step = row->step;
-    qg_status status = qg_evaluation_write(folder->evaluations, row, error);
+    qg_status status = qg_csv_row(
+        folder->tables[table].csv, error, "%" PRId64 ",%s,%" PRId64 ",%s,%s,%s,%s,%s", step,
+        qg_csv_real(e->score, score), e->episodes, qg_csv_real(e->deviation, deviation),
+        qg_csv_real(e->minimum, minimum), qg_csv_real(e->maximum, maximum),
+        qg_csv_real(row->validation_q, q), qg_csv_real(row->validation_td_error, td_error));
+    if (!status)
+        status = qg_run_folder_scalar(folder, step, "evaluation", task, "score", e->score, error);
     if (!status)
         status =
-            qg_run_folder_scalar(folder, step, "evaluation/score", row->evaluation.score, error);
+            qg_run_folder_scalar(folder, step, "validation", task, "q", row->validation_q, error);
     if (!status)
-        status = qg_run_folder_scalar(folder, step, "validation/q", row->validation_q, error);
-    if (!status)
-        status = qg_run_folder_scalar(folder, step, "validation/td_error", row->validation_td_error,
-                                      error);
+        status = qg_run_folder_scalar(folder, step, "validation", task, "td_error",
+                                      row->validation_td_error, error);
     return status;
 }
 
-qg_status qg_run_folder_training(qg_run_folder *folder, const qg_training_row *row, qg_error *error)
+char *qg_run_folder_network_path(const qg_run_folder *folder, const char *name)
 {
-    char epsilon[32], mean[32], td_error[32];
-    qg_status status =
-        qg_csv_row(folder->training, error, "%" PRId64 ",%s,%" PRId64 ",%s,%" PRId64 ",%s",
-                   row->step, cell(row->epsilon, epsilon), row->episodes,
-                   cell(row->mean_return, mean), row->updates, cell(row->td_error, td_error));
-    if (!status)
-        status =
-            qg_run_folder_scalar(folder, row->step, "training/return", row->mean_return, error);
-    if (!status)
-        status = qg_run_folder_scalar(folder, row->step, "training/epsilon", row->epsilon, error);
-    if (!status)
-        status = qg_run_folder_scalar(folder, row->step, "training/td_error", row->td_error, error);
-    return status;
+    char file[64];
+    snprintf(file, sizeof file, "%s.safetensors", name);
+    return qg_path_join(folder->path, file);
 }
 
 qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
                                 const qg_network *network, const qg_network_info *info,
                                 qg_error *error)
 {
-    char file[64];
-    snprintf(file, sizeof file, "%s.safetensors", name);
-    char *path = qg_path_join(folder->path, file);
+    char *path = qg_run_folder_network_path(folder, name);
     if (!path) return qg_fail_memory(error, "a path", strlen(folder->path));
     const qg_status status = qg_network_save(path, network, info, error);
     free(path);
     return status;
 }
 
-qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)
-{
-    qg_status status = folder->evaluations ? qg_csv_sync(folder->evaluations, error) : QG_OK;
-    if (!status && folder->training) status = qg_csv_sync(folder->training, error);
-    return !status && folder->events ? qg_events_sync(folder->events, error) : status;
-}
-
-void qg_run_folder_remove_state(const qg_run_folder *folder)
-{
-    remove_files(folder->path, "checkpoint-[AB]");
-    remove_files(folder->path, "replay.bin");
-    remove_files(folder->path, "samples-[0-9]*");
-}
-
-qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,
+qg_status qg_run_folder_process(const qg_run_folder *folder, int threads,
                                 const qg_run_result *result, const char *state, qg_error *error)
 {
     char text[1024], host[256] = "", when[32] = "";
@@ -352,7 +342,7 @@ qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_opti
              "# How the run went on this machine; it does not change the result.\n"
              "state: %s\nhost: \"%s\"\npid: %ld\nthreads: %d\nstarted: %s\nseconds: %.1f\n"
              "step: %" PRId64 "\nsteps_per_second: %.1f\n",
-             state, host, (long)getpid(), options->run.machine.threads, when, result->seconds,
-             result->step, result->steps_per_second);
+             state, host, (long)getpid(), threads, when, result->seconds, result->step,
+             result->steps_per_second);
     return qg_run_folder_text(folder, "process.yaml", text, error);
 }

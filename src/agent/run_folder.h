@@ -17,15 +17,28 @@ typedef enum qg_found {
     QG_FOUND_COMPLETE,
 } qg_found;
 
+enum { QG_RUN_TABLES = 16 };
+
+/* A table that grows with the run. */
+typedef struct qg_run_table {
+    char name[32];
+    const char *header;
+    qg_csv *csv; /* NULL: not open */
+} qg_run_table;
+
 typedef struct qg_run_folder {
     const char *path;
     qg_lock lock;
     qg_found found;
     char isa[16]; /* that run.yaml names: of the process that began the run */
-    qg_csv *evaluations, *training;
+    qg_run_table tables[QG_RUN_TABLES];
+    int table_count;
     qg_events *events;
     double started; /* seconds since 1970 */
 } qg_run_folder;
+
+/* One more table, before the folder is created; its number. The header outlives the folder. */
+int qg_run_folder_add_table(qg_run_folder *folder, const char *name, const char *header);
 
 /* One row of evaluations.csv. */
 typedef struct qg_evaluation_row {
@@ -37,13 +50,6 @@ typedef struct qg_evaluation_row {
 #define QG_EVALUATION_COLUMNS                                                                      \
     "step,score,episodes,deviation,minimum,maximum,validation_q,validation_td_error"
 
-/* One row of training.csv: means since the row before. */
-typedef struct qg_training_row {
-    int64_t step, episodes, updates; /* so far */
-    double epsilon;
-    double mean_return, td_error; /* NaN: no episode ended, no update */
-} qg_training_row;
-
 /* Who wants a folder, and for what. */
 typedef struct qg_run_claim {
     const char *path; /* outlives the folder */
@@ -52,8 +58,8 @@ typedef struct qg_run_claim {
 } qg_run_claim;
 
 /* Creates and locks a folder for a run of any kind, without files; folder->found says what is in
- * it. QG_ERROR_USAGE when it holds a run and the claim is neither to overwrite nor to resume it, or
- * to resume another one than `run` describes. */
+ * it. `folder` is zero but for its tables. QG_ERROR_USAGE when it holds a run and the claim is
+ * neither to overwrite nor to resume it, or to resume another one than `run` describes. */
 qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error);
 
 /* Removes the files of a run that was found. */
@@ -61,6 +67,21 @@ void qg_run_folder_clear(qg_run_folder *folder);
 
 /* Begins the run: clears the folder, writes run.yaml. */
 qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error);
+
+/* Begins the tables and the events. */
+qg_status qg_run_folder_open_tables(qg_run_folder *folder, qg_error *error);
+
+void qg_run_folder_close(qg_run_folder *folder);
+
+/* Passes the tables and events over a checkpoint's tape. Writing waits until they are on the disk;
+ * reading opens them and cuts off what came after the checkpoint. */
+qg_status qg_run_folder_pass(qg_run_folder *folder, qg_tape *tape, qg_error *error);
+
+/* Waits until the tables and events are on the disk. */
+qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error);
+
+/* Removes what only serves to go on with the run. */
+void qg_run_folder_remove_state(const qg_run_folder *folder);
 
 /* Writes a short text as FOLDER/NAME. */
 qg_status qg_run_folder_text(const qg_run_folder *folder, const char *name, const char *text,
@@ -70,45 +91,24 @@ qg_status qg_run_folder_text(const qg_run_folder *folder, const char *name, cons
 qg_status qg_run_folder_csv(const qg_run_folder *folder, const char *name, const char *header,
                             int64_t kept, qg_csv **csv, qg_error *error);
 
-/* Passes a table, or the event file, over a checkpoint's tape. Writing waits until it is on the
- * disk; reading opens it and cuts off what came after the checkpoint. */
-qg_status qg_run_folder_pass_csv(const qg_run_folder *folder, qg_tape *tape, const char *name,
-                                 const char *header, qg_csv **csv, qg_error *error);
-qg_status qg_run_folder_pass_events(qg_run_folder *folder, qg_tape *tape, qg_error *error);
+/* A scalar for TensorBoard, "GROUP/name"; of task K of several (task > 0) "GROUP-K/name". NaN is
+ * left out. */
+qg_status qg_run_folder_scalar(const qg_run_folder *folder, int64_t step, const char *group,
+                               int task, const char *name, double value, qg_error *error);
 
-qg_status qg_run_folder_begin_events(qg_run_folder *folder, qg_error *error);
+/* Appends a row to a table of evaluations, and its scalars. */
+qg_status qg_run_folder_evaluation(const qg_run_folder *folder, int table, int task,
+                                   const qg_evaluation_row *row, qg_error *error);
 
-/* A scalar for TensorBoard; NaN is left out. */
-qg_status qg_run_folder_scalar(const qg_run_folder *folder, int64_t step, const char *tag,
-                               double value, qg_error *error);
-
-/* A training's folder: qg_run_folder_begin and its tables and events; and the same, but for
- * run.yaml, over a checkpoint's tape. */
-qg_status qg_run_folder_begin_training(qg_run_folder *folder, const char *run, qg_error *error);
-qg_status qg_run_folder_pass_training(qg_run_folder *folder, qg_tape *tape, qg_error *error);
-
-void qg_run_folder_close(qg_run_folder *folder);
-
-qg_status qg_evaluation_write(qg_csv *csv, const qg_evaluation_row *row, qg_error *error);
-qg_status qg_run_folder_evaluation(qg_run_folder *folder, const qg_evaluation_row *row,
-                                   qg_error *error);
-qg_status qg_run_folder_training(qg_run_folder *folder, const qg_training_row *row,
-                                 qg_error *error);
-
-/* Writes NAME.safetensors. */
+/* FOLDER/NAME.safetensors; the caller frees it, NULL: no memory. And writes it. */
+char *qg_run_folder_network_path(const qg_run_folder *folder, const char *name);
 qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
                                 const qg_network *network, const qg_network_info *info,
                                 qg_error *error);
 
-/* Waits until the tables and events are on the disk. */
-qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error);
-
-/* Removes what only serves to go on with the run. */
-void qg_run_folder_remove_state(const qg_run_folder *folder);
-
 /* Writes process.yaml: how the run went on this machine, which does not change its result. The
  * state "finished", written when all else is on the disk, is the mark of a complete run. */
-qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_train_options *options,
+qg_status qg_run_folder_process(const qg_run_folder *folder, int threads,
                                 const qg_run_result *result, const char *state, qg_error *error);
 
 #endif

@@ -67,22 +67,6 @@ void qg_run_yaml_text(FILE *out, const char *key, const char *value)
     fputc('\n', out);
 }
 
-/* What a transfer adds: the frozen layers, and notes such as the pedigree, quoted. */
-static void write_transfer(FILE *out, const qg_train_options *options,
-                           const qg_architecture *architecture, bool unchanged)
-{
-    const char *separator = "frozen: [";
-    for (int l = 0; l < architecture->layer_count; l++)
-        if (options->frozen[l]) {
-            fprintf(out, "%s%s", separator, architecture->layers[l].name);
-            separator = ", ";
-        }
-    if (strcmp(separator, ", ") == 0) fprintf(out, "]\n");
-    if (unchanged) fprintf(out, "frozen_unchanged: true # bit for bit, checked at the end\n");
-    for (size_t i = 0; i < options->note_count; i++)
-        qg_run_yaml_text(out, options->notes[i].key, options->notes[i].value);
-}
-
 void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t seed,
                        int64_t steps)
 {
@@ -91,32 +75,28 @@ void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t
     fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", seed, steps);
 }
 
-/* NULL: it begins with parameters that no file can say. */
-static const char *kind_of(const qg_train_options *options)
+qg_status qg_run_yaml_open(qg_run_yaml *yaml, const char *what, const char *isa, qg_error *error)
 {
-    return options->choice ? "graft" : options->initial ? NULL : "train";
+    *yaml = (qg_run_yaml){0};
+    yaml->out = qg_text_stream(&yaml->text, &yaml->size);
+    if (!yaml->out) return qg_fail_memory(error, "run.yaml", 4096);
+    fprintf(yaml->out, "# One %s; the same values give the same files.\n", what);
+    fprintf(yaml->out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
+    return QG_OK;
 }
 
-qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *domain,
-                           const qg_architecture *architecture, const char *isa, bool unchanged,
-                           char **text, qg_error *error)
+qg_status qg_run_yaml_close(qg_run_yaml *yaml, const qg_note *notes, size_t note_count,
+                            const qg_settings *settings, char **text, qg_error *error)
 {
-    size_t size = 0;
-    *text = NULL;
-    FILE *out = qg_text_stream(text, &size);
-    if (!out) return qg_fail_memory(error, "run.yaml", 4096);
-    fprintf(out, "# One run of qgraft; the same values give the same files.\n");
-    fprintf(out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
-    qg_run_yaml_begin(out, kind_of(options), domain->name, options->run.seed, options->steps);
-    if (options->choice) fprintf(out, "choice: %s\n", options->choice);
-    qg_run_yaml_snapshots(out, options->snapshots, options->snapshot_count);
-    write_transfer(out, options, architecture, unchanged);
-    qg_status status = qg_run_yaml_settings(out, &options->settings, error);
-    if (fclose(out) != 0 && !status) status = qg_fail_memory(error, "run.yaml", 4096);
+    for (size_t i = 0; i < note_count; i++)
+        qg_run_yaml_text(yaml->out, notes[i].key, notes[i].value);
+    qg_status status = qg_run_yaml_settings(yaml->out, settings, error);
+    if (fclose(yaml->out) != 0 && !status) status = qg_fail_memory(error, "run.yaml", 4096);
     if (status) {
-        free(*text);
-        *text = NULL;
+        free(yaml->text);
+        yaml->text = NULL;
     }
+    *text = yaml->text;
     return status;
 }
 

@@ -23,11 +23,19 @@ void qg_run_yaml_snapshots(FILE *out, const int64_t *snapshots, size_t count);
 /* The settings as a mapping under "settings:". */
 qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error);
 
-/* The file of a training, in *text (the caller frees it). `isa`: of the process that began it;
- * `unchanged`: the frozen layers were found to equal what the run began with. */
-qg_status qg_run_yaml_make(const qg_train_options *options, const qg_domain *domain,
-                           const qg_architecture *architecture, const char *isa, bool unchanged,
-                           char **text, qg_error *error);
+/* A run.yaml that is being written. */
+typedef struct qg_run_yaml {
+    FILE *out; /* where the kind of run adds its lines, between open and close */
+    char *text;
+    size_t size;
+} qg_run_yaml;
+
+/* `what` it is, for the comment in front; `isa`: of the process that began it. */
+qg_status qg_run_yaml_open(qg_run_yaml *yaml, const char *what, const char *isa, qg_error *error);
+
+/* Adds notes, such as the pedigree, and the settings; the text in *text, the caller frees it. */
+qg_status qg_run_yaml_close(qg_run_yaml *yaml, const qg_note *notes, size_t note_count,
+                            const qg_settings *settings, char **text, qg_error *error);
 
 /* Whether the run `there`, in `folder`, is the one that `ours` describes; QG_ERROR_USAGE names the
  * first value that differs. The instruction set may: every one gives the same bits. */

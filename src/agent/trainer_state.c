@@ -1,11 +1,32 @@
-/* What a checkpoint of a training holds: all that the steps to come depend on. */
+/* The state of a training: its replay memory, and what a checkpoint holds: all that the steps to
+ * come depend on. */
 #include "agent/trainer.h"
 
-#include "base/clock.h"
+#include "base/file.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ------------------------------------------------------------------------- replay memory */
+
+qg_status qg_trainer_open_replay(qg_trainer *t, bool existing, qg_error *error)
+{
+    const qg_settings *s = t->settings;
+    const qg_replay_plan plan = qg_replay_plan_for(s, t->run.steps, &t->domain->shape);
+    const bool keeps_all = plan.capacity + plan.slack > t->run.steps;
+    t->run.checkpoint_span = keeps_all ? INT64_MAX : plan.slack / 2;
+    char *path = qg_path_join(t->run.folder.path, "replay.bin");
+    if (!path) return qg_fail_memory(error, "a path", strlen(t->run.folder.path));
+    qg_status status = existing ? qg_replay_open(path, &plan, &t->replay, error)
+                                : qg_replay_create(path, &plan, &t->replay, error);
+    free(path);
+    if (!status) status = qg_minibatch_create(t->replay, s->minibatch, &t->minibatch, error);
+    if (status) return status;
+    t->td_errors = calloc((size_t)s->minibatch, sizeof *t->td_errors);
+    return t->td_errors ? QG_OK : qg_fail_memory(error, "TD errors", 0);
+}
+
+/* ---------------------------------------------------------------------------- checkpoints */
 
 static qg_status pass_validation(qg_trainer *t, qg_tape *tape, qg_error *error)
 {
@@ -19,103 +40,45 @@ static qg_status pass_validation(qg_trainer *t, qg_tape *tape, qg_error *error)
 
 static void pass_numbers(qg_trainer *t, qg_tape *tape)
 {
-    QG_TAPE_PASS(tape, t->step);
     QG_TAPE_PASS(tape, t->episodes);
     QG_TAPE_PASS(tape, t->updates);
     QG_TAPE_PASS(tape, t->since);
-    QG_TAPE_PASS(tape, t->evaluated_step);
-    QG_TAPE_PASS(tape, t->result.best_score);
-    QG_TAPE_PASS(tape, t->result.best_step);
-    QG_TAPE_PASS(tape, t->result.last_score);
     QG_TAPE_PASS(tape, t->progress.last_return);
-    QG_TAPE_PASS(tape, t->episode_return);
     QG_TAPE_PASS(tape, t->action);
-    qg_tape_pass_bool(tape, &t->end);
     qg_tape_pass(tape, t->screen, qg_observation_size(&t->domain->shape));
     qg_tape_pass_random(tape, &t->policy);
     qg_tape_pass_random(tape, &t->sampling);
-    qg_tape_pass_random(tape, &t->noops);
     qg_tape_pass_random(tape, &t->dropout);
-    qg_tape_require(tape, t->step >= 0 && t->step <= t->options->steps && t->action >= 0 &&
-                              t->action < t->domain->game->action_count &&
-                              t->evaluated_step >= -1 && t->evaluated_step <= t->step);
-    t->progress.last_score = t->result.last_score;
+    qg_tape_require(tape, t->action >= 0 && t->action < t->domain->game->action_count);
 }
 
-static qg_status pass(qg_trainer *t, qg_tape *tape, qg_error *error)
+static qg_status pass_replay(qg_trainer *t, qg_tape *tape, qg_error *error)
 {
+    qg_status status = QG_OK;
+    if (!tape->reading)
+        status = qg_replay_sync(t->replay, error); /* a checkpoint counts on it */
+    else if (!t->replay)
+        status = qg_trainer_open_replay(t, true, error);
+    /* Every step adds one screen. */
+    return status ? status
+                  : qg_replay_pass(t->replay, tape, t->run.step, t->domain->game->action_count,
+                                   t->options->run.stop, error);
+}
+
+qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error)
+{
+    qg_trainer *t = self;
     uint32_t initial = t->initial_crc;
     QG_TAPE_PASS(tape, initial);
     if (initial != t->initial_crc)
         return qg_fail(error, QG_ERROR_USAGE,
                        "%s: holds another run: it began with another network; give the same, "
                        "another `folder` or `overwrite`",
-                       t->folder.path);
+                       t->run.folder.path);
     pass_numbers(t, tape);
     if (!tape->good) return QG_OK; /* found at the end */
-    /* Every step adds one screen. */
-    qg_status status = qg_replay_pass(t->replay, tape, t->step, t->domain->game->action_count,
-                                      t->options->run.stop, error);
-    if (!status) status = qg_tape_pass_domain(tape, t->domain, error);
+    qg_status status = pass_replay(t, tape, error);
+    if (!status) status = qg_episode_pass(&t->episode, tape, error);
     if (!status) status = pass_validation(t, tape, error);
-    if (!status) status = qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);
-    if (status) return status;
-    return tape->good ? qg_run_folder_pass_training(&t->folder, tape, error) : QG_OK;
-}
-
-/* -------------------------------------------------------------------------------- writing */
-
-bool qg_trainer_checkpoint_due(const qg_trainer *t)
-{
-    if (t->step - (t->checkpoint_step > 0 ? t->checkpoint_step : 0) >= t->checkpoint_span)
-        return true;
-    const double minutes = t->options->run.checkpoint_minutes;
-    return qg_clock_seconds() - t->checkpoint_clock >= 60 * (minutes > 0 ? minutes : 10);
-}
-
-qg_status qg_trainer_checkpoint(qg_trainer *t, qg_error *error)
-{
-    if (t->without_checkpoints) return QG_OK;
-    qg_tape tape = qg_tape_to_write();
-    /* The ring comes first: a checkpoint counts on it. */
-    qg_status status = qg_replay_sync(t->replay, error);
-    if (!status) status = pass(t, &tape, error);
-    if (!status) status = qg_checkpoint_write(&t->checkpoints, &tape, t->step, error);
-    qg_tape_free(&tape);
-    if (status == QG_ERROR_USAGE) { /* a plugin's game that cannot be saved */
-        t->without_checkpoints = true;
-        snprintf(t->result.warning, sizeof t->result.warning,
-                 "no checkpoints, so the run cannot be resumed: %.150s", error->message);
-        return QG_OK;
-    }
-    if (status) return status;
-    t->checkpoint_step = t->step;
-    t->checkpoint_clock = qg_clock_seconds();
-    return QG_OK;
-}
-
-/* -------------------------------------------------------------------------------- going on */
-
-static qg_status restore(void *context, qg_tape *tape, qg_error *error)
-{
-    qg_trainer *t = context;
-    const qg_status status = t->replay ? QG_OK : qg_trainer_open_replay(t, true, error);
-    return status ? status : pass(t, tape, error);
-}
-
-qg_status qg_trainer_resume(qg_trainer *t, bool *found, qg_error *error)
-{
-    qg_status status = qg_checkpoints_resume(&t->checkpoints, restore, t, found, t->result.warning,
-                                             sizeof t->result.warning, error);
-    if (status || !*found) {
-        qg_replay_close(t->replay); /* the file stays as it is */
-        t->replay = NULL;
-        return status;
-    }
-    t->checkpoint_step = t->result.begun_at = t->step;
-    if (t->validation.screens) {
-        t->learning_started = qg_clock_seconds();
-        t->learning_start_step = t->step;
-    }
-    return qg_trainer_check_snapshots(t, t->step, error);
+    return status ? status : qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);
 }

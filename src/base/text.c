@@ -77,16 +77,17 @@ bool qg_text_to_boolean(const char *text, bool *value)
     return true;
 }
 
-void qg_text_from_real(double value, char text[32])
+const char *qg_text_from_real(double value, char text[32])
 {
     if (value == rint(value) && fabs(value) < 1e15) { /* 10, not 1e+01 */
         snprintf(text, 32, "%.0f", value);
-        return;
+        return text;
     }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, 32, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) return;
+        if (strtod(text, NULL) == value) break;
     }
+    return text;
 }
 
 #define LONGEST_NAME 63

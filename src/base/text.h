@@ -19,8 +19,9 @@ bool qg_text_to_real(const char *text, double *value);
 /* true, false, yes, no. */
 bool qg_text_to_boolean(const char *text, bool *value);
 
-/* The shortest decimal text that reads back to exactly `value`; at most 24 bytes and the NUL. */
-void qg_text_from_real(double value, char text[32]);
+/* The shortest decimal text that reads back to exactly `value`; at most 24 bytes and the NUL.
+ * Returns `text`. */
+const char *qg_text_from_real(double value, char text[32]);
 
 /* The name that `word` was probably meant to be, or NULL when none is near. `table` has `count`
  * elements of `stride` bytes, each of which begins with a `const char *` name. */

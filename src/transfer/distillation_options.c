@@ -1,4 +1,4 @@
-/* A distillation as it usually is: what nobody has to say. */
+/* A distillation as it usually is: what nobody has to say, and what follows from what was said. */
 #include <qgraft/distillation.h>
 
 qg_status qg_distillation_options_for(const char *domain, qg_distillation_options *options,
@@ -16,4 +16,10 @@ qg_status qg_distillation_options_for(const char *domain, qg_distillation_option
                                          .samples = game->defaults->samples,
                                          .epsilon = 0.05};
     return qg_temperatures_parse(QG_USUAL_TEMPERATURE, &options->temperatures, error);
+}
+
+int64_t qg_held_out(int64_t samples)
+{
+    const int64_t part = samples / 50;
+    return part < 1 ? 1 : part > 5000 ? 5000 : part;
 }

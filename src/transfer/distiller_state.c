@@ -1,10 +1,22 @@
-/* What a checkpoint of a distillation holds: all that the samples, steps and lessons to come depend
- * on. */
-#include "base/clock.h"
+/* The state of a distillation: its tasks' room, and what a checkpoint holds: all that the samples,
+ * lessons and evaluations to come depend on. */
 #include "transfer/distiller.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+qg_status qg_distiller_open_task(qg_distiller *d, int k, qg_error *error)
+{
+    qg_task *own = &d->task[k];
+    const size_t bytes = (size_t)d->options->samples * sizeof *own->order;
+    char purpose[64];
+    snprintf(purpose, sizeof purpose, "distillation/order/%d", k);
+    own->shuffle = qg_random_stream(d->options->run.seed, purpose);
+    own->order = malloc(bytes);
+    if (!own->order) return qg_fail_memory(error, "the order of the samples", bytes);
+    return qg_sample_states_create(d->teachers[k].samples, d->settings.minibatch, &own->minibatch,
+                                   error);
+}
 
 /* The sample sets: as far as they have come. Reading opens them. */
 static qg_status pass_samples(qg_distiller *d, qg_tape *tape, qg_error *error)
@@ -49,11 +61,12 @@ static void pass_task(qg_distiller *d, int k, qg_tape *tape)
     QG_TAPE_PASS(tape, own->evaluation);
     QG_TAPE_PASS(tape, d->teacher_evaluations[k]);
     /* The order follows from where its shuffling began. */
-    qg_random from = d->shuffled ? own->shuffled_from : own->shuffle;
+    const bool shuffled = qg_distiller_at(d) > 0;
+    qg_random from = shuffled ? own->shuffled_from : own->shuffle;
     qg_tape_pass_random(tape, &from);
     if (!tape->reading || !tape->good) return;
     own->shuffle = from;
-    if (d->shuffled) qg_distiller_shuffle(d, k);
+    if (shuffled) qg_distiller_shuffle(d, k);
     d->result->taught[k].student_score = own->evaluation.score;
     d->result->taught[k].teacher_score = d->teacher_evaluations[k].score;
 }
@@ -62,23 +75,15 @@ static void pass_numbers(qg_distiller *d, qg_tape *tape)
 {
     QG_TAPE_PASS(tape, d->played);
     qg_tape_pass_bool(tape, &d->teachers_evaluated);
-    QG_TAPE_PASS(tape, d->pass);
-    QG_TAPE_PASS(tape, d->at);
-    qg_tape_pass_bool(tape, &d->shuffled);
-    QG_TAPE_PASS(tape, d->samples);
-    QG_TAPE_PASS(tape, d->updates);
-    QG_TAPE_PASS(tape, d->next_row);
-    QG_TAPE_PASS(tape, d->next_score);
-    QG_TAPE_PASS(tape, d->best);
     QG_TAPE_PASS(tape, d->progress.kl);
     QG_TAPE_PASS(tape, d->progress.agreement);
     qg_tape_pass_random(tape, &d->dropout);
-    qg_tape_require(tape, d->played >= 0 && d->played <= d->tasks && d->pass >= 0 && d->at >= 0 &&
-                              d->at <= d->options->samples && d->samples >= 0);
+    qg_tape_require(tape, d->played >= 0 && d->played <= d->tasks);
 }
 
-static qg_status pass(qg_distiller *d, qg_tape *tape, qg_error *error)
+qg_status qg_distiller_pass(void *self, qg_tape *tape, qg_error *error)
 {
+    qg_distiller *d = self;
     pass_numbers(d, tape);
     if (!tape->good) return QG_OK; /* found at the end */
     qg_status status = pass_samples(d, tape, error);
@@ -86,46 +91,5 @@ static qg_status pass(qg_distiller *d, qg_tape *tape, qg_error *error)
     if (status || !tape->good) return status;
     for (int k = 0; k < d->tasks; k++)
         pass_task(d, k, tape);
-    status = qg_tape_pass_engine(tape, d->student.engine, &d->student.network, error);
-    if (status) return status;
-    return tape->good ? qg_distillation_folder_pass(&d->folder, tape, error) : QG_OK;
-}
-
-bool qg_distiller_checkpoint_due(const qg_distiller *d)
-{
-    const double minutes = d->options->run.checkpoint_minutes;
-    return qg_clock_seconds() - d->checkpoint_clock >= 60 * (minutes > 0 ? minutes : 10);
-}
-
-qg_status qg_distiller_checkpoint(qg_distiller *d, qg_error *error)
-{
-    if (d->without_checkpoints) return QG_OK;
-    qg_tape tape = qg_tape_to_write();
-    qg_status status = pass(d, &tape, error);
-    if (!status) status = qg_checkpoint_write(&d->checkpoints, &tape, d->samples, error);
-    qg_tape_free(&tape);
-    d->checkpoint_clock = qg_clock_seconds();
-    if (status == QG_ERROR_USAGE) { /* a plugin's game that cannot be saved */
-        d->without_checkpoints = true;
-        snprintf(d->result->run.warning, sizeof d->result->run.warning,
-                 "no checkpoints during the play: %.150s", error->message);
-        return QG_OK;
-    }
-    d->has_checkpoint |= !status;
-    return status;
-}
-
-static qg_status restore(void *context, qg_tape *tape, qg_error *error)
-{
-    return pass(context, tape, error);
-}
-
-qg_status qg_distiller_resume(qg_distiller *d, bool *found, qg_error *error)
-{
-    const qg_status status =
-        qg_checkpoints_resume(&d->checkpoints, restore, d, found, d->result->run.warning,
-                              sizeof d->result->run.warning, error);
-    d->has_checkpoint = *found && !status;
-    d->result->run.begun_at = d->samples;
-    return status;
+    return qg_tape_pass_engine(tape, d->student.engine, &d->student.network, error);
 }

@@ -27,7 +27,6 @@ static qg_status write_json(const qg_run_folder *folder, const char *name, const
 static qg_status measure_into(qg_run_folder *folder, const qg_measurement *m, qg_run_result *result,
                               qg_error *error)
 {
-    const qg_train_options options = {.run.machine = {.threads = 1}};
     const double begun = qg_clock_seconds();
     json_t *json = NULL;
     qg_status status = qg_run_folder_begin(folder, m->run, error);
@@ -38,7 +37,7 @@ static qg_status measure_into(qg_run_folder *folder, const qg_measurement *m, qg
     if (status) return status;
     result->step = m->steps;
     result->steps_per_second = (double)m->steps / fmax(result->seconds, 1e-9);
-    return qg_run_folder_process(folder, &options, result, "finished", error);
+    return qg_run_folder_process(folder, 1, result, "finished", error);
 }
 
 qg_status qg_measurement_do(const qg_measurement *measurement, const qg_run_options *options,
@@ -46,7 +45,7 @@ qg_status qg_measurement_do(const qg_measurement *measurement, const qg_run_opti
 {
     const qg_run_claim claim = {options->folder, measurement->run, options->overwrite,
                                 options->resume};
-    qg_run_folder folder;
+    qg_run_folder folder = {0};
     *result = (qg_run_result){.best_score = NAN, .last_score = NAN};
     qg_status status = qg_run_folder_create(&folder, &claim, error);
     if (status) return status;

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/yaml_tree.h"
-#include "transfer/distillation_folder.h"
+#include "transfer/distillation_yaml.h"
 
 #include <inttypes.h>
 #include <stdio.h>

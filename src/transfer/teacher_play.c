@@ -11,12 +11,12 @@ qg_status qg_play_open(qg_teacher *teacher, qg_play *p, qg_error *error)
                                        .frame_skip = source->frame_skip,
                                        .sticky = source->sticky};
     *p = (qg_play){.teacher = teacher,
-                   .policy = qg_random_stream(source->seed, "distillation/policy"),
-                   .noops = qg_random_stream(source->seed, "distillation/noops"),
-                   .end = true};
+                   .policy = qg_random_stream(source->seed, "distillation/policy")};
     const qg_status status = qg_domain_open(teacher->domain, &options, &p->domain, error);
-    return status ? status
-                  : qg_history_create(&teacher->shape, teacher->history, &p->history, error);
+    if (status) return status;
+    p->episode = qg_episode_of(p->domain, source->noop_max,
+                               qg_random_stream(source->seed, "distillation/noops"));
+    return qg_history_create(&teacher->shape, teacher->history, &p->history, error);
 }
 
 void qg_play_close(qg_play *p)
@@ -28,10 +28,8 @@ void qg_play_close(qg_play *p)
 
 static qg_status begin_episode(qg_play *p, qg_error *error)
 {
-    const int noop_max = p->teacher->source.noop_max;
-    const int noops = noop_max ? 1 + (int)qg_random_below(&p->noops, (uint64_t)noop_max) : 0;
     qg_history_clear(&p->history);
-    const qg_status status = qg_domain_reset(p->domain, noops, qg_history_next(&p->history), error);
+    const qg_status status = qg_episode_begin(&p->episode, qg_history_next(&p->history), error);
     if (!status) qg_history_push(&p->history);
     return status;
 }
@@ -41,7 +39,7 @@ qg_status qg_play_step(qg_play *p, qg_error *error)
 {
     const qg_teacher *t = p->teacher;
     float q_values[QG_MAX_ACTIONS];
-    const bool first = p->end;
+    const bool first = p->episode.over;
     qg_status status = first ? begin_episode(p, error) : QG_OK;
     if (status) return status;
     const qg_states state = qg_history_state(&p->history);
@@ -52,18 +50,14 @@ qg_status qg_play_step(qg_play *p, qg_error *error)
     if (!qg_explore(&p->policy, t->source.epsilon, t->source.actions, &action))
         action = qg_greedy_action(q_values, t->source.actions, qg_random_uniform(&p->policy));
     qg_step step;
-    status = qg_domain_step(p->domain, action, &step, qg_history_next(&p->history), error);
-    if (status) return status;
-    qg_history_push(&p->history);
-    p->end = step.end;
-    return QG_OK;
+    status = qg_episode_step(&p->episode, action, &step, qg_history_next(&p->history), error);
+    if (!status) qg_history_push(&p->history);
+    return status;
 }
 
 qg_status qg_play_pass(qg_play *p, qg_tape *tape, qg_error *error)
 {
-    qg_tape_pass_bool(tape, &p->end);
     qg_tape_pass_random(tape, &p->policy);
-    qg_tape_pass_random(tape, &p->noops);
     qg_history_pass(&p->history, tape);
-    return qg_tape_pass_domain(tape, p->domain, error);
+    return qg_episode_pass(&p->episode, tape, error);
 }

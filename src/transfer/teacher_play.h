@@ -2,6 +2,7 @@
 #ifndef QG_TEACHER_PLAY_H
 #define QG_TEACHER_PLAY_H
 
+#include "agent/episode.h"
 #include "agent/history.h"
 #include "agent/tape.h"
 #include "base/random.h"
@@ -11,8 +12,8 @@ typedef struct qg_play {
     qg_teacher *teacher;
     qg_domain *domain;
     qg_history history;
-    qg_random policy, noops;
-    bool end; /* the next step begins an episode */
+    qg_random policy;
+    qg_episode episode;
 } qg_play;
 
 /* Begins the play of `teacher`, which outlives it. After a failure, too, qg_play_close releases

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "report/run_history.h"
-#include "transfer/distillation_folder.h"
+#include "transfer/distillation_tables.h"
 
 #include <math.h>
 
@@ -38,12 +38,9 @@ static void read_curve(void)
 static void read_distillation(void)
 {
     static qg_distillation_result result;
-    const qg_distillation_folder folder = {.run = {.path = scratch}, .tasks = 1};
     const qg_temperatures temperatures = {.values = {0.1, 0.2}, .count = 2};
-    int64_t updates = 0;
     qg_error error;
-    check_said(qg_distillation_folder_read(&folder, &temperatures, &result, &updates, &error),
-               &error);
+    check_said(qg_distillation_tables_read(scratch, &temperatures, 1, &result, &error), &error);
 }
 
 /* The first byte says which file the rest is; the others stay as they were. */

@@ -197,7 +197,7 @@ def test_another_graft(cases, tmp_path):
     folder, graft = tmp_path / "run", list(cases["graft"])
     stop(graft, folder, 4, signal.SIGKILL)
     code, stderr, _ = resume([w for w in graft if w != "--freeze"], folder)
-    assert code == 2 and 'copied_layers_are is "frozen" there, "free" here' in stderr, stderr
+    assert code == 2 and "choice is first 2 frozen there, first 2 here" in stderr, stderr
 
 
 def test_snapshots(whole, tmp_path):
