@@ -118,8 +118,9 @@ static qg_status check(const char *path, uint8_t *data, size_t *size, qg_error *
     return QG_OK;
 }
 
-qg_status qg_checkpoint_read(const qg_checkpoints *checkpoints, int which, qg_tape *tape,
-                             qg_error *error)
+/* Reads one into *tape, to be freed; checked by its checksum. QG_ERROR_IO, QG_ERROR_DATA. */
+static qg_status read_checkpoint(const qg_checkpoints *checkpoints, int which, qg_tape *tape,
+                                 qg_error *error)
 {
     char *path = path_of(checkpoints->folder, which);
     if (!path) return qg_fail_memory(error, "a path", strlen(checkpoints->folder));
@@ -139,7 +140,7 @@ static qg_status restore_from(const qg_checkpoints *checkpoints, int which,
                               qg_checkpoint_restore *restore, void *context, qg_error *error)
 {
     qg_tape tape;
-    qg_status status = qg_checkpoint_read(checkpoints, which, &tape, error);
+    qg_status status = read_checkpoint(checkpoints, which, &tape, error);
     if (status) return status;
     status = restore(context, &tape, error);
     if (!status && !qg_tape_complete(&tape))

@@ -31,10 +31,6 @@ bool qg_checkpoints_absent(const char *folder);
 qg_status qg_checkpoint_write(qg_checkpoints *checkpoints, const qg_tape *tape, int64_t step,
                               qg_error *error);
 
-/* Reads one into *tape, to be freed; checked by its checksum. QG_ERROR_IO, QG_ERROR_DATA. */
-qg_status qg_checkpoint_read(const qg_checkpoints *checkpoints, int which, qg_tape *tape,
-                             qg_error *error);
-
 /* Restores the state that a tape holds into what `context` is. */
 typedef qg_status qg_checkpoint_restore(void *context, qg_tape *tape, qg_error *error);
 

@@ -202,11 +202,6 @@ static int64_t oldest(const qg_replay *replay)
     return replay->count > replay->capacity ? replay->count - replay->capacity : 0;
 }
 
-int64_t qg_replay_newest(const qg_replay *replay)
-{
-    return replay->count - 1;
-}
-
 /* The checksum of an entry goes into its block's. */
 static uint32_t add_to_crc(const qg_replay *replay, int64_t entry, uint32_t crc)
 {

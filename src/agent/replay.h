@@ -72,8 +72,6 @@ void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end);
  * makes the newest screen's transition complete when the next screen is added. */
 void qg_replay_set_action(qg_replay *replay, int action, float reward);
 
-int64_t qg_replay_newest(const qg_replay *replay); /* number of the newest entry; -1: none */
-
 /* Room for `size` transitions outside the ring. */
 typedef struct qg_minibatch {
     qg_batch batch; /* what is learned from; points into the ring and into the below */

@@ -87,8 +87,8 @@ static float largest(const float *values, int count)
 static qg_status find_targets(const qg_td_learner *learner, const qg_batch *batch, qg_error *error)
 {
     const int actions = learner->engine->architecture.actions;
-    const qg_status status = qg_engine_forward(learner->engine, QG_TARGET, &batch->next_states,
-                                               learner->values, error);
+    const qg_status status =
+        qg_engine_forward(learner->engine, QG_TARGET, &batch->next_states, learner->values, error);
     for (int i = 0; i < batch->next_states.size && !status; i++) {
         const float value = largest(learner->values + (size_t)i * (size_t)actions, actions);
         learner->values[i] = value;
@@ -175,8 +175,7 @@ qg_status qg_td_learner_validate(const qg_td_learner *learner, const qg_batch *b
         if (status) return status;
         for (int i = 0; i < part.states.size; i++) {
             values += (double)learner->values[i];
-            errors += (double)fabsf(
-                td_error_of(learner, &part, i, q_values + (size_t)i * actions));
+            errors += (double)fabsf(td_error_of(learner, &part, i, q_values + (size_t)i * actions));
         }
     }
     *value = values / size;

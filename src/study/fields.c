@@ -83,16 +83,6 @@ qg_status qg_study_real(const study_reader *reader, const qg_yaml *mapping, cons
                          key, text);
 }
 
-qg_status qg_study_boolean(const study_reader *reader, const qg_yaml *mapping, const char *key,
-                           bool *value)
-{
-    const char *text = NULL;
-    const qg_status status = qg_study_text(reader, mapping, key, &text);
-    if (status || !text || qg_text_to_boolean(text, value)) return status;
-    return qg_study_fail(reader, qg_yaml_get(mapping, key)->line,
-                         "%s: '%.60s' is neither true nor false", key, text);
-}
-
 static int compare_seeds(const void *a, const void *b)
 {
     const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

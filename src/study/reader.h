@@ -33,8 +33,6 @@ qg_status qg_study_count(const study_reader *reader, const qg_yaml *mapping, con
                          int64_t minimum, int64_t maximum, int64_t *value);
 qg_status qg_study_real(const study_reader *reader, const qg_yaml *mapping, const char *key,
                         double *value);
-qg_status qg_study_boolean(const study_reader *reader, const qg_yaml *mapping, const char *key,
-                           bool *value);
 
 /* `seeds`: a number n (seeds 1 ... n) or a list, given back in rising order in malloc'ed memory. */
 qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, uint64_t **seeds,
