@@ -38,7 +38,7 @@ const char *qg_run_kind_name(qg_run_kind kind);
 typedef struct qg_run_file {
     qg_run_kind kind;
     uint64_t seed;
-    qg_settings settings;
+    qg_settings settings; /* but of similarities */
 
     /* What the run begins from: of a graft one network, or "random" for fresh layers; of a
      * distillation its teachers. */

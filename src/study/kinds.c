@@ -179,13 +179,20 @@ static void describe_other_game(const qg_study_run *run, FILE *out)
     fprintf(out, "other game %s", run->other_game);
 }
 
-static qg_status fill_measurement(const qg_study_run *run, qg_run_file *file, qg_error *error)
+static qg_status fill_random_score(const qg_study_run *run, qg_run_file *file, qg_error *error)
 {
     (void)error;
     memcpy(file->domain, run->game, sizeof file->domain);
-    memcpy(file->other_domain, run->other_game, sizeof file->other_domain);
     file->steps = run->steps;
     return QG_OK;
+}
+
+/* The games are played as they usually are. */
+static qg_status fill_similarity(const qg_study_run *run, qg_run_file *file, qg_error *error)
+{
+    memcpy(file->other_domain, run->other_game, sizeof file->other_domain);
+    file->settings = (qg_settings){0};
+    return fill_random_score(run, file, error);
 }
 
 static void title_random_score(const qg_study *study, const qg_study_run *run, char *text,
@@ -227,9 +234,9 @@ static const qg_study_kind kinds[] = {
                       "replay"},
     [QG_RUN_DISTILL] = {teachers_of, describe_distillation, fill_distillation, title_distillation,
                         weigh_distillation, "samples"},
-    [QG_RUN_RANDOM_SCORE] = {no_sources, describe_nothing, fill_measurement, title_random_score,
+    [QG_RUN_RANDOM_SCORE] = {no_sources, describe_nothing, fill_random_score, title_random_score,
                              weigh_measurement, "games"},
-    [QG_RUN_SIMILARITY] = {no_sources, describe_other_game, fill_measurement, title_similarity,
+    [QG_RUN_SIMILARITY] = {no_sources, describe_other_game, fill_similarity, title_similarity,
                            weigh_measurement, "games"},
 };
 
