@@ -178,7 +178,7 @@ def test_results_are_those_of_the_local_executor(slurm, tmp_path):
     assert len(queue) == 7 * 3 + 2 + 1
     for task, folder in ((stopped, "runs/b/s1"), (requeued, "runs/f/s7")):
         assert "Restarts=1 " in study.show("%d_%d" % task)
-        assert "stopped at step" in (study.folder / folder / "log.txt").read_text()
+        assert "qgraft: stopped " in (study.folder / folder / "log.txt").read_text()
 
     tasks = study.states()
     assert len(tasks) == 7 * 3 + 2 and all(task["state"] == "finished" for task in tasks.values())
