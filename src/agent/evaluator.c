@@ -10,46 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
-                              qg_architecture *architecture, qg_error *error)
-{
-    const qg_observation_shape *shape = &domain->shape;
-    return qg_architecture_make(settings->network, settings->history * shape->channels,
-                                shape->height, shape->width, shape->max, domain->game->action_count,
-                                architecture, error);
-}
-
-int qg_network_history(const qg_network_info *info, const qg_architecture *architecture,
-                       const qg_domain *domain)
-{
-    if (info && info->history) return info->history;
-    return qg_observation_is_grid(&domain->shape) ? 1
-                                                  : architecture->channels / domain->shape.channels;
-}
-
-qg_status qg_network_fits(const qg_architecture *a, const qg_domain *domain, int history,
-                          qg_error *error)
-{
-    const qg_observation_shape *shape = &domain->shape;
-    if (a->actions != domain->game->action_count)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "the network has %d actions, %s has %d: choose a game with as many",
-                       a->actions, domain->name, domain->game->action_count);
-    if (history < 1 || history > QG_MAX_HISTORY)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "the network's input of %d channels makes %d screens of %s: 1 to %d are "
-                       "possible",
-                       a->channels, history, domain->name, QG_MAX_HISTORY);
-    if (a->height != shape->height || a->width != shape->width || a->input_max != shape->max ||
-        a->channels < history * shape->channels)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "the network sees %dx%d with %d channels (max %d), %s shows %dx%d with %d "
-                       "(max %d)",
-                       a->height, a->width, a->channels, a->input_max, domain->name, shape->height,
-                       shape->width, history * shape->channels, shape->max);
-    return QG_OK;
-}
-
 /* Sums over the complete episodes. */
 typedef struct returns {
     int64_t count;

@@ -1,0 +1,83 @@
+/* Which networks fit a domain; what does not fit is said of both. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <qgraft/agent.h>
+
+#include <string.h>
+
+static qg_error error;
+
+static const qg_game game = {.name = "game", .action_count = 3};
+
+static qg_domain domain_of(int side, int channels, int max)
+{
+    return (qg_domain){.game = &game, .name = "game", .shape = {side, side, channels, max}};
+}
+
+static qg_architecture architecture_of(const qg_domain *domain, int history)
+{
+    qg_settings s;
+    qg_architecture a;
+    assert_int_equal(qg_settings_preset(&s, "dqn3", &error), QG_OK);
+    strcpy(s.network, "[{\"linear\": 4}]");
+    s.history = history;
+    assert_int_equal(qg_architecture_for(&s, domain, &a, &error), QG_OK);
+    return a;
+}
+
+static void test_what_is_made_fits(void **state)
+{
+    (void)state;
+    for (int history = 1; history <= QG_MAX_HISTORY; history++) {
+        const qg_domain grey = domain_of(12, 1, 255);
+        const qg_architecture a = architecture_of(&grey, history);
+        assert_int_equal(a.channels, history);
+        assert_int_equal(a.actions, 3);
+        assert_int_equal(qg_network_fits(&a, &grey, history, &error), QG_OK);
+        assert_int_equal(qg_network_history(NULL, &a, &grey), history);
+        const qg_network_info info = {.history = 2}; /* what the file says comes first */
+        assert_int_equal(qg_network_history(&info, &a, &grey), 2);
+    }
+    const qg_domain grid = domain_of(10, 4, 1), wider = domain_of(10, 6, 1);
+    const qg_architecture a = architecture_of(&wider, 1); /* room for more than the grid has */
+    assert_int_equal(qg_network_history(NULL, &a, &grid), 1);
+    assert_int_equal(qg_network_fits(&a, &grid, 1, &error), QG_OK);
+}
+
+static void assert_misfit(const qg_architecture *a, const qg_domain *domain, int history,
+                          const char *one, const char *other)
+{
+    assert_int_equal(qg_network_fits(a, domain, history, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, one));
+    assert_non_null(strstr(error.message, other));
+}
+
+static void test_misfits(void **state)
+{
+    (void)state;
+    const qg_domain grey = domain_of(12, 1, 255), larger = domain_of(13, 1, 255);
+    const qg_domain grid = domain_of(12, 4, 1), wider = domain_of(12, 6, 1);
+    qg_architecture a = architecture_of(&grey, 4);
+    assert_misfit(&a, &larger, 4, "12x12", "13x13");
+    assert_misfit(&a, &grid, 1, "max 255", "max 1");
+    assert_misfit(&a, &grey, 5, "4 channels", "with 5");
+    assert_misfit(&a, &grey, 9, "9 screens", "1 to 8");
+    assert_misfit(&a, &grey, 0, "0 screens", "1 to 8");
+    a.actions = 4;
+    assert_misfit(&a, &grey, 4, "4 actions", "has 3");
+    a = architecture_of(&grid, 1);
+    assert_misfit(&a, &wider, 1, "4 channels", "with 6");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_made_fits),
+        cmocka_unit_test(test_misfits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
