@@ -341,9 +341,9 @@ static qg_status write_process(qg_run *run, const char *state, qg_error *error)
     if (run->learning_started > 0)
         r->steps_per_second = (double)(run->step - run->learning_start_step) /
                               fmax(1e-9, now - run->learning_started - run->evaluation_seconds);
-    return run->begun
-               ? qg_run_folder_process(&run->folder, run->options->machine.threads, r, state, error)
-               : QG_OK;
+    if (!run->begun) return QG_OK;
+    const int threads = run->options->machine.threads;
+    return qg_run_folder_process(&run->folder, threads > 0 ? threads : 1, r, state, error);
 }
 
 static qg_status go(qg_run *run, const char *yaml, qg_error *error)
