@@ -2,9 +2,9 @@
  *
  * In the study's folder are written report.html (self-contained: it opens from disk, loads nothing
  * and runs no script), figures/NAME.svg and .png (older ones that the study no longer has are
- * removed), metrics.csv and claims.csv. Nothing is played: what random play scores and how alike two
- * games are is read from the study's measurements, and left out, with a warning, where these have
- * not been made. docs/studies.md says how to read it all. */
+ * removed), metrics.csv and claims.csv. Nothing is played: what random play scores and how alike
+ * two games are is read from the study's measurements, and left out, with a warning, where these
+ * have not been made. docs/studies.md says how to read it all. */
 #ifndef QGRAFT_REPORT_H
 #define QGRAFT_REPORT_H
 

@@ -1,5 +1,5 @@
-/* Feeds the readers of run.yaml and process.yaml (those that go on with a run, and the report's) and
- * of what measurements found. */
+/* Feeds the readers of run.yaml and process.yaml (those that go on with a run, and the report's)
+ * and of what measurements found. */
 #include "fuzz.h"
 
 #include <qgraft/measurement.h>

@@ -111,8 +111,7 @@ static void test_set(void **state)
     assert_string_equal(s.network, "[{\"conv\": 8, \"kernel\": 3}]");
 
     expect_refusal("discout=0.9", "there is no setting 'discout'; did you mean 'discount'?");
-    expect_refusal("qwertzuiop=0.9",
-                   "there is no setting 'qwertzuiop' (`settings` lists all)");
+    expect_refusal("qwertzuiop=0.9", "there is no setting 'qwertzuiop' (`settings` lists all)");
     expect_refusal("discount=1.5", "discount: '1.5' is not a number from 0 to 1");
     expect_refusal("discount=nan", "discount: 'nan' is not a number from 0 to 1");
     expect_refusal("discount=", "discount: '' is not a number from 0 to 1");
