@@ -343,7 +343,8 @@ static qg_status write_process(qg_run *run, const char *state, qg_error *error)
                               fmax(1e-9, now - run->learning_started - run->evaluation_seconds);
     if (!run->begun) return QG_OK;
     const int threads = run->options->machine.threads;
-    return qg_run_folder_process(&run->folder, threads > 0 ? threads : 1, r, state, error);
+    const qg_machine machine = {threads > 0 ? threads : 1, run->isa};
+    return qg_run_folder_process(&run->folder, &machine, r, state, error);
 }
 
 static qg_status go(qg_run *run, const char *yaml, qg_error *error)

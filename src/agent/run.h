@@ -57,6 +57,7 @@ typedef struct qg_run {
     const int64_t *snapshots; /* steps whose networks are kept */
     size_t snapshot_count;
     int64_t checkpoint_span; /* steps between two checkpoints at most */
+    const char *isa;         /* what it computes with, for process.yaml */
 
     int64_t step; /* so far */
     qg_run_folder folder;
@@ -73,7 +74,7 @@ typedef struct qg_run {
 } qg_run;
 
 /* A run before its beginning, whose clock starts; the caller adds tables to its folder and sets
- * what is not zero of notes, snapshots and checkpoint_span. All pointers outlive it. */
+ * isa and what is not zero of notes, snapshots and checkpoint_span. All pointers outlive it. */
 qg_run qg_run_of(const qg_run_class *methods, void *self, const qg_run_options *options,
                  const qg_settings *settings, int64_t steps);
 

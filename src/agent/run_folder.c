@@ -123,10 +123,9 @@ static qg_status examine(qg_run_folder *folder, const qg_run_claim *claim, qg_er
     if (status || !run) return status;
     status = is_finished(folder->path, &finished, error);
     folder->found = finished ? QG_FOUND_COMPLETE : QG_FOUND_UNFINISHED;
-    if (!status && claim->resume) {
+    if (!status && claim->resume)
         status = qg_run_yaml_compare(folder->path, run, claim->run, error);
-        qg_run_yaml_isa(run, folder->isa);
-    } else if (!status && !claim->overwrite)
+    else if (!status && !claim->overwrite)
         status = refuse(folder, error);
     free(run);
     return status;
@@ -175,7 +174,6 @@ static qg_status open_table(const qg_run_folder *folder, qg_run_table *table, in
 qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error)
 {
     qg_run_folder_clear(folder);
-    qg_run_yaml_isa(run, folder->isa);
     return qg_run_folder_text(folder, "run.yaml", run, error);
 }
 
@@ -328,10 +326,11 @@ qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
     return status;
 }
 
-qg_status qg_run_folder_process(const qg_run_folder *folder, int threads,
+qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_machine *machine,
                                 const qg_run_result *result, const char *state, qg_error *error)
 {
     char text[1024], host[256] = "", when[32] = "";
+    const char *isa = machine->isa;
     const time_t started = (time_t)folder->started;
     struct tm utc;
     if (gethostname(host, sizeof host - 1)) host[0] = 0;
@@ -340,9 +339,11 @@ qg_status qg_run_folder_process(const qg_run_folder *folder, int threads,
     if (gmtime_r(&started, &utc)) strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     snprintf(text, sizeof text,
              "# How the run went on this machine; it does not change the result.\n"
-             "state: %s\nhost: \"%s\"\npid: %ld\nthreads: %d\nstarted: %s\nseconds: %.1f\n"
+             "state: %s\nhost: \"%s\"\npid: %ld\nthreads: %d\n%s%s%sstarted: %s\n"
+             "seconds: %.1f\n"
              "step: %" PRId64 "\nsteps_per_second: %.1f\n",
-             state, host, (long)getpid(), threads, when, result->seconds, result->step,
+             state, host, (long)getpid(), machine->threads, isa ? "instruction_set: " : "",
+             isa ? isa : "", isa ? "\n" : "", when, result->seconds, result->step,
              result->steps_per_second);
     return qg_run_folder_text(folder, "process.yaml", text, error);
 }

@@ -30,7 +30,6 @@ typedef struct qg_run_folder {
     const char *path;
     qg_lock lock;
     qg_found found;
-    char isa[16]; /* that run.yaml names: of the process that began the run */
     qg_run_table tables[QG_RUN_TABLES];
     int table_count;
     qg_events *events;
@@ -106,9 +105,10 @@ qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
                                 const qg_network *network, const qg_network_info *info,
                                 qg_error *error);
 
-/* Writes process.yaml: how the run went on this machine, which does not change its result. The
- * state "finished", written when all else is on the disk, is the mark of a complete run. */
-qg_status qg_run_folder_process(const qg_run_folder *folder, int threads,
+/* Writes process.yaml: how the run went on this machine, which does not change its result (isa
+ * NULL: it asked no network). The state "finished", written when all else is on the disk, is the
+ * mark of a complete run. */
+qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_machine *machine,
                                 const qg_run_result *result, const char *state, qg_error *error);
 
 #endif

@@ -75,13 +75,13 @@ void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t
     fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", seed, steps);
 }
 
-qg_status qg_run_yaml_open(qg_run_yaml *yaml, const char *what, const char *isa, qg_error *error)
+qg_status qg_run_yaml_open(qg_run_yaml *yaml, const char *what, qg_error *error)
 {
     *yaml = (qg_run_yaml){0};
     yaml->out = qg_text_stream(&yaml->text, &yaml->size);
     if (!yaml->out) return qg_fail_memory(error, "run.yaml", 4096);
     fprintf(yaml->out, "# One %s; the same values give the same files.\n", what);
-    fprintf(yaml->out, "qgraft: %s\ninstruction_set: %s\n", QG_VERSION, isa);
+    fprintf(yaml->out, "qgraft: %s\n", QG_VERSION);
     return QG_OK;
 }
 
@@ -120,8 +120,7 @@ static const char *find_line(const char *text, const char *line, size_t length, 
 
 static bool is_compared(const char *line)
 {
-    static const char *const others[] = {
-        "#", "instruction_set:", "kind:", "snapshots:", "frozen_unchanged:"};
+    static const char *const others[] = {"#", "kind:", "snapshots:", "frozen_unchanged:"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strncmp(line, others[i], strlen(others[i])) == 0) return false;
     return *line != '\n';
@@ -163,12 +162,4 @@ qg_status qg_run_yaml_compare(const char *folder, const char *there, const char 
         "%s: holds another run: %.*s is %s there, %s here; give the same, another `folder` "
         "or `overwrite`",
         folder, (int)strcspn(key, ":\n"), key, texts[0], texts[1]);
-}
-
-void qg_run_yaml_isa(const char *text, char isa[16])
-{
-    const char *line = find_line(text, "instruction_set:", 16, false);
-    const char *value = line ? line + strcspn(line, " \n") : "";
-    value += strspn(value, " ");
-    snprintf(isa, 16, "%.*s", (int)strcspn(value, "\n"), value);
 }

@@ -30,19 +30,16 @@ typedef struct qg_run_yaml {
     size_t size;
 } qg_run_yaml;
 
-/* `what` it is, for the comment in front; `isa`: of the process that began it. */
-qg_status qg_run_yaml_open(qg_run_yaml *yaml, const char *what, const char *isa, qg_error *error);
+/* `what` it is, for the comment in front. */
+qg_status qg_run_yaml_open(qg_run_yaml *yaml, const char *what, qg_error *error);
 
 /* Adds notes, such as the pedigree, and the settings; the text in *text, the caller frees it. */
 qg_status qg_run_yaml_close(qg_run_yaml *yaml, const qg_note *notes, size_t note_count,
                             const qg_settings *settings, char **text, qg_error *error);
 
 /* Whether the run `there`, in `folder`, is the one that `ours` describes; QG_ERROR_USAGE names the
- * first value that differs. The instruction set may: every one gives the same bits. */
+ * first value that differs. */
 qg_status qg_run_yaml_compare(const char *folder, const char *there, const char *ours,
                               qg_error *error);
-
-/* The instruction set that `text` names, "" when it names none. */
-void qg_run_yaml_isa(const char *text, char isa[16]);
 
 #endif

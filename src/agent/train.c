@@ -42,6 +42,7 @@ static qg_status open_learner(qg_trainer *t, qg_error *error)
     const qg_architecture *a = &t->network.architecture;
     qg_status status =
         qg_td_learner_create(a, t->settings, &t->options->run.machine, &t->learner, error);
+    if (!status) t->run.isa = qg_engine_isa(t->learner.engine);
     for (int l = 0; l < a->layer_count && !status; l++)
         status = qg_engine_freeze(t->learner.engine, l, t->options->frozen[l], error);
     if (!status) status = qg_engine_write(t->learner.engine, QG_ONLINE, &t->network, error);
@@ -89,12 +90,11 @@ static const char *kind_of(const qg_train_options *options)
 
 /* `unchanged`: the frozen layers were found to equal what the run began with. The caller frees
  * *text. */
-static qg_status make_yaml(const qg_trainer *t, const char *isa, bool unchanged, char **text,
-                           qg_error *error)
+static qg_status make_yaml(const qg_trainer *t, bool unchanged, char **text, qg_error *error)
 {
     const qg_train_options *o = t->options;
     qg_run_yaml yaml;
-    const qg_status status = qg_run_yaml_open(&yaml, "run of qgraft", isa, error);
+    const qg_status status = qg_run_yaml_open(&yaml, "run of qgraft", error);
     if (status) return status;
     qg_run_yaml_begin(yaml.out, kind_of(o), t->domain->name, o->run.seed, o->steps);
     if (o->choice) fprintf(yaml.out, "choice: %s\n", o->choice);
@@ -150,7 +150,7 @@ static qg_status finish(void *self, qg_error *error)
     char *text = NULL;
     fill_initial(t->options, &begun);
     status = compare_frozen(t, &begun, error);
-    if (!status) status = make_yaml(t, t->run.folder.isa, true, &text, error);
+    if (!status) status = make_yaml(t, true, &text, error);
     if (!status) status = qg_run_folder_text(&t->run.folder, "run.yaml", text, error);
     free(text);
     qg_network_free(&begun);
@@ -224,7 +224,7 @@ qg_status qg_train(const qg_train_options *options, qg_run_result *result, qg_er
     if (!status) status = open_domain(&t, error);
     if (!status) status = open_network(&t, error);
     if (!status) status = open_learner(&t, error);
-    if (!status) status = make_yaml(&t, qg_engine_isa(t.learner.engine), false, &yaml, error);
+    if (!status) status = make_yaml(&t, false, &yaml, error);
     if (!status) status = qg_run_execute(&t.run, yaml, error);
     free(yaml);
     *result = t.run.result;

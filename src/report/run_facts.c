@@ -45,7 +45,6 @@ void qg_run_facts_read(const char *folder, qg_run_facts *facts)
     if (run) {
         char unchanged[8] = "", parent[16] = "";
         get_text(run, "qgraft", facts->version, sizeof facts->version);
-        get_text(run, "instruction_set", facts->instruction_set, sizeof facts->instruction_set);
         get_text(run, "parent_domain", facts->parent_domain, sizeof facts->parent_domain);
         get_text(run, "parent_file", parent, sizeof parent);
         facts->random = strcmp(parent, "random") == 0;
@@ -57,6 +56,7 @@ void qg_run_facts_read(const char *folder, qg_run_facts *facts)
     if (process) {
         char threads[16] = "";
         get_text(process, "host", facts->host, sizeof facts->host);
+        get_text(process, "instruction_set", facts->instruction_set, sizeof facts->instruction_set);
         get_text(process, "started", facts->started, sizeof facts->started);
         get_text(process, "threads", threads, sizeof threads);
         facts->threads = (int)strtol(threads, NULL, 10);

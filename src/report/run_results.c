@@ -204,7 +204,7 @@ static qg_status read_runs(qg_results *r, qg_error *error)
     return QG_OK;
 }
 
-/* Results of different versions, or from different kernels, are not the same experiment. */
+/* Results of different versions are not the same experiment. */
 static qg_status warn_mixed(qg_results *r, qg_error *error)
 {
     const qg_run_facts *first = NULL;
@@ -216,11 +216,6 @@ static qg_status warn_mixed(qg_results *r, qg_error *error)
         if (strcmp(facts->version, first->version) != 0)
             status = qg_warn(&r->warnings, error, "runs of qgraft %s and %s are mixed",
                              first->version, facts->version);
-        if (!status && *facts->instruction_set &&
-            strcmp(facts->instruction_set, first->instruction_set) != 0)
-            status =
-                qg_warn(&r->warnings, error, "runs with the instruction sets %s and %s are mixed",
-                        first->instruction_set, facts->instruction_set);
     }
     return status;
 }

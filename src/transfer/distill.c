@@ -134,6 +134,7 @@ static qg_status distil(qg_distiller *d, qg_error *error)
     /* What does not fit is found before anything is written. */
     if (!status && !o->run.resume) status = qg_distiller_find_samples(d, error);
     if (!status) status = qg_distillation_notes_make(&d->notes, o, d->teachers, error);
+    if (!status) d->run.isa = qg_engine_isa(d->student.engine);
     d->run.note_count = d->notes.count;
     if (!status)
         status = qg_distillation_yaml(o, d->teachers, &d->settings, &d->notes, &yaml, error);

@@ -98,8 +98,7 @@ qg_status qg_distillation_yaml(const qg_distillation_options *options, const qg_
 {
     const int tasks = options->teacher_count;
     qg_run_yaml yaml;
-    const qg_status status =
-        qg_run_yaml_open(&yaml, "distillation by qgraft", qg_engine_isa(teachers[0].engine), error);
+    const qg_status status = qg_run_yaml_open(&yaml, "distillation by qgraft", error);
     if (status) return status;
     qg_run_yaml_begin(yaml.out, "distill", tasks == 1 ? teachers[0].domain : NULL,
                       options->run.seed, options->samples * options->temperatures.count * tasks);

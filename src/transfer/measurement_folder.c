@@ -37,7 +37,7 @@ static qg_status measure_into(qg_run_folder *folder, const qg_measurement *m, qg
     if (status) return status;
     result->step = m->steps;
     result->steps_per_second = (double)m->steps / fmax(result->seconds, 1e-9);
-    return qg_run_folder_process(folder, 1, result, "finished", error);
+    return qg_run_folder_process(folder, &(qg_machine){.threads = 1}, result, "finished", error);
 }
 
 qg_status qg_measurement_do(const qg_measurement *measurement, const qg_run_options *options,

@@ -10,7 +10,7 @@
 #include <math.h>
 
 static const char ours[] = "# One run of qgraft; the same values give the same files.\n"
-                           "qgraft: 0.1.0\ninstruction_set: avx2\n"
+                           "qgraft: 0.1.0\n"
                            "domain: \"minatar/breakout\"\nseed: 1\nsteps: 60\n"
                            "settings:\n  preset: grid\n  history: 1\n";
 
@@ -39,12 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static qg_run_facts facts; /* static: what is left uninitialised would be found */
     qg_run_state state;
     qg_error error;
-    char isa[16], *text = calloc(size + 1, 1);
+    char *text = calloc(size + 1, 1);
     if (!text) return 0;
     memcpy(text, data, size);
     check_said(qg_run_yaml_compare("folder", text, ours, &error), &error);
-    qg_run_yaml_isa(text, isa);
-    CHECK(strlen(isa) < sizeof isa);
     free(text);
     scratch_write(scratch_path("run.yaml"), data, size);
     scratch_write(scratch_path("process.yaml"), data, size);

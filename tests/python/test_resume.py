@@ -83,6 +83,7 @@ def test_another_instruction_set(tmp_path):
     assert code == 130
     code, stderr, result = resume(case, tmp_path / "run", "--isa", "portable")
     assert code == 0 and result["begun_at"] > 0, stderr
+    assert "instruction_set: portable" in (tmp_path / "run" / "process.yaml").read_text()
     assert not differences(content(tmp_path / "whole"), content(tmp_path / "run"))
 
 
