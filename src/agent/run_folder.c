@@ -273,7 +273,6 @@ qg_status qg_run_folder_csv(const qg_run_folder *folder, const char *name, const
     return status;
 }
 
-/* "GROUP/name", of a later task "GROUP-2/name". */
 qg_status qg_run_folder_scalar(const qg_run_folder *folder, int64_t step, const char *group,
                                int task, const char *name, double value, qg_error *error)
 {

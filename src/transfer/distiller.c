@@ -44,29 +44,18 @@ qg_status qg_distiller_evaluate_teachers(qg_distiller *d, qg_error *error)
     return status ? status : qg_run_checkpoint(&d->run, error);
 }
 
-/* Of several tasks each has its network, cut out of the student. */
-static qg_status save_task(qg_distiller *d, int k, qg_error *error)
+/* The row of task k; of several tasks each has its network, cut out of the student. */
+static qg_status keep_evaluation(qg_distiller *d, int k, qg_error *error)
 {
     const qg_teacher *t = &d->teachers[k];
+    const qg_evaluation *e = &d->task[k].evaluation;
+    const qg_run_network player = {&d->student.players[k].network, t->domain, t->game->actions};
     char name[32];
     snprintf(name, sizeof name, "task-%d", k + 1);
-    return qg_run_save(
-        &d->run, name,
-        &(qg_run_network){&d->student.players[k].network, t->domain, t->game->actions},
-        d->task[k].evaluation.score, error);
-}
-
-static qg_status evaluate_task(qg_distiller *d, int k, qg_error *error)
-{
-    const qg_teacher *t = &d->teachers[k];
-    qg_evaluation *e = &d->task[k].evaluation;
-    qg_status status =
-        qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->history, NULL, e, error);
-    if (!status)
-        status = qg_distillation_write_evaluation(&d->run.folder, d->run.step, k, e, error);
-    if (!status && d->tasks > 1) status = save_task(d, k, error);
     d->result->taught[k].student_score = e->score;
-    return status;
+    const qg_status status =
+        qg_distillation_write_evaluation(&d->run.folder, d->run.step, k, e, error);
+    return status || d->tasks == 1 ? status : qg_run_save(&d->run, name, &player, e->score, error);
 }
 
 /* One number for the best student: the score, of several teachers the mean share of theirs. */
@@ -85,8 +74,14 @@ qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error)
 {
     qg_distiller *d = self;
     qg_status status = qg_student_read(&d->student, d->teachers, error);
+    for (int k = 0; k < d->tasks && !status; k++) {
+        const qg_teacher *t = &d->teachers[k];
+        status = qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->history, NULL,
+                             &d->task[k].evaluation, error);
+    }
+    /* Behind the last one, as a run that is stopped evaluates all again. */
     for (int k = 0; k < d->tasks && !status; k++)
-        status = evaluate_task(d, k, error);
+        status = keep_evaluation(d, k, error);
     *score = grade(d);
     return status;
 }
@@ -108,6 +103,11 @@ static int64_t pass_steps(const qg_distiller *d)
 int64_t qg_distiller_at(const qg_distiller *d)
 {
     return d->run.step % pass_steps(d) / (d->tasks * temperatures_at_once(d));
+}
+
+bool qg_distiller_is_between_lessons(const qg_distiller *d)
+{
+    return d->run.step % (d->tasks * temperatures_at_once(d)) == 0;
 }
 
 int64_t qg_distiller_updates(const qg_distiller *d)

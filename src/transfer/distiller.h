@@ -58,7 +58,8 @@ void qg_distiller_evaluating(void *self, int64_t step);
 
 /* Samples of every teacher that this pass over them has taught. */
 int64_t qg_distiller_at(const qg_distiller *d);
-int64_t qg_distiller_updates(const qg_distiller *d); /* so far */
+bool qg_distiller_is_between_lessons(const qg_distiller *d); /* as every step leaves it */
+int64_t qg_distiller_updates(const qg_distiller *d);         /* so far */
 
 /* A new order of task k's samples. */
 void qg_distiller_shuffle(qg_distiller *d, int k);

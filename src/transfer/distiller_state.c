@@ -78,7 +78,8 @@ static void pass_numbers(qg_distiller *d, qg_tape *tape)
     QG_TAPE_PASS(tape, d->progress.kl);
     QG_TAPE_PASS(tape, d->progress.agreement);
     qg_tape_pass_random(tape, &d->dropout);
-    qg_tape_require(tape, d->played >= 0 && d->played <= d->tasks);
+    qg_tape_require(tape,
+                    d->played >= 0 && d->played <= d->tasks && qg_distiller_is_between_lessons(d));
 }
 
 qg_status qg_distiller_pass(void *self, qg_tape *tape, qg_error *error)

@@ -515,6 +515,58 @@ static void test_two_teachers(void **state)
     qg_network_free(&second);
 }
 
+/* Stops when the student plays the second of its games for the first time. */
+typedef struct stopper {
+    int evaluations;
+    volatile sig_atomic_t stop;
+} stopper;
+
+static void stop_in_evaluation(void *context, const qg_distillation_progress *progress)
+{
+    stopper *s = context;
+    s->evaluations += progress->phase == QG_PHASE_EVALUATING && progress->done == 0;
+    s->stop = s->evaluations == 4; /* behind those of the two teachers */
+}
+
+/* A run stopped between the evaluations of two tasks writes each row once. */
+static void test_stopped_between_evaluations(void **state)
+{
+    (void)state;
+    char paths[2][600], folder[600];
+    snprintf(paths[0], sizeof paths[0], "%s", scratch_path("one.safetensors"));
+    snprintf(paths[1], sizeof paths[1], "%s", scratch_path("two.safetensors"));
+    snprintf(folder, sizeof folder, "%s", scratch_path("between"));
+    make_teacher(paths[0], "minatar/freeway", 5);
+    make_teacher(paths[1], "minatar/breakout", 6);
+    const char *teachers[] = {paths[0], paths[1]};
+    qg_distillation_options o = options_for(teachers, 2, "0.1", QG_ORDER_PASS);
+    qg_distillation_result result;
+    stopper s = {0};
+    o.run.folder = folder;
+    o.run.stop = &s.stop;
+    o.progress = stop_in_evaluation;
+    o.context = &s;
+    o.settings.eval_every = 1000;
+    assert_int_equal(qg_distill(&o, &result, &error), QG_STOPPED);
+    s.stop = 0;
+    o.progress = NULL;
+    o.run.overwrite = false;
+    o.run.resume = true;
+    assert_int_equal(qg_distill(&o, &result, &error), QG_OK);
+    for (int k = 1; k <= 2; k++) {
+        char name[700];
+        uint8_t *data;
+        size_t size;
+        snprintf(name, sizeof name, "%s/evaluations-%d.csv", folder, k);
+        assert_int_equal(qg_file_read(name, 1 << 20, &data, &size, &error), QG_OK);
+        int rows = -1; /* without the header */
+        for (size_t i = 0; i < size; i++)
+            rows += data[i] == '\n';
+        assert_int_equal(rows, 2); /* at 0 and at the end */
+        free(data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_a_disk_that_is_too_small),
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_two_teachers),
+        cmocka_unit_test(test_stopped_between_evaluations),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
