@@ -57,8 +57,12 @@ static qg_status add(const study_reader *reader, qg_run_kind kind, const char *g
                      const char *other_game, const qg_settings *like, int64_t steps)
 {
     qg_study *const study = reader->study;
-    qg_study_run run = {
-        .kind = kind, .steps = steps, .source = QG_SOURCE_NONE, .baseline = -1, .seed_count = 1};
+    qg_study_run run = {.line = reader->root->line,
+                        .kind = kind,
+                        .steps = steps,
+                        .source = QG_SOURCE_NONE,
+                        .baseline = -1,
+                        .seed_count = 1};
     memcpy(run.game, game, strlen(game) + 1);
     memcpy(run.other_game, other_game, strlen(other_game) + 1);
     const qg_status status =

@@ -1,5 +1,4 @@
 /* What random play of a game scores: the zero of its normalised scores. */
-#include <qgraft/agent.h>
 #include <qgraft/measurement.h>
 #include <qgraft/run_file.h>
 
