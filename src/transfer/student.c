@@ -67,7 +67,7 @@ static qg_status open_player(const qg_distillation_options *options, const qg_ar
     const qg_engine_options one = {.architecture = &alone,
                                    .precision = options->settings.precision,
                                    .max_batch = 1,
-                                   .machine = {1, options->run.machine.isa}};
+                                   .machine = options->run.machine};
     return qg_engine_create(&one, &player->engine, error);
 }
 

@@ -58,7 +58,7 @@ qg_status qg_teacher_open(const qg_distillation_options *options, int index, qg_
         status = qg_engine_create(&(qg_engine_options){.architecture = &t->network.architecture,
                                                        .precision = options->settings.precision,
                                                        .max_batch = 1,
-                                                       .machine = {1, options->run.machine.isa}},
+                                                       .machine = options->run.machine},
                                   &t->engine, error);
     if (!status) status = qg_engine_write(t->engine, QG_ONLINE, &t->network, error);
     if (!status) describe_source(t, options);

@@ -113,9 +113,11 @@ static qg_status make_plans(qg_cpu *cpu, const qg_engine_options *options, qg_er
     return status;
 }
 
+/* One state at a time is not worth waking others for. */
 static int threads_of(const qg_engine_options *options)
 {
-    return options->machine.threads ? options->machine.threads : 1;
+    const bool alone = options->max_batch == 1 && options->optimiser == QG_NO_OPTIMISER;
+    return options->machine.threads && !alone ? options->machine.threads : 1;
 }
 
 static void free_plans(qg_cpu *cpu)
