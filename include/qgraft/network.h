@@ -85,6 +85,13 @@ void qg_network_free(qg_network *network); /* a network of zero bytes is allowed
  * stream of its own under `seed`, so that it starts the same whatever the other layers are. */
 void qg_network_initialise(qg_network *network, uint64_t seed);
 
+/* SHA-256 of what the network is, in 64 lower-case hexadecimal digits: of its input, its layers and
+ * its parameters, whatever they are called and whatever else the file says. The bytes: a line
+ * "input CHANNELS HEIGHT WIDTH MAX", for each layer a line "conv OUTPUTS KERNEL STRIDE PADDING" or
+ * "linear OUTPUTS" (each with a newline behind it), then layer after layer the weights and the
+ * biases as they lie in files. */
+void qg_network_sha256(const qg_network *network, char hex[65]);
+
 /* One more line of metadata; both strings are borrowed. */
 typedef struct qg_note {
     const char *key, *value;

@@ -21,7 +21,7 @@ static const char documentation[] =
     "of its weights, biases left out), another file's tensors (a batch, a rollout, a network of "
     "other types than F32), and the "
     "metadata. With --pedigree: which networks it comes from, generation by generation; they are "
-    "recognised by their SHA-256.\v"
+    "recognised by the SHA-256 of the file or, saved again by another program, of the network.\v"
     "Examples:\n"
     "  qgraft inspect runs/breakout/best.safetensors\n"
     "  qgraft inspect --json play.safetensors\n"

@@ -1,7 +1,12 @@
-/* Lists the files at hand, follows the SHA-256 sums in their metadata, prints what it met. */
+/* Lists the files at hand, follows the SHA-256 sums in their metadata, prints what it met.
+ *
+ * A parent is known by two sums: that of its file, and that of the network in it, which stays the
+ * same when other programs save it again. */
 #include "cli/pedigree.h"
 
 #include "cli/cli.h"
+
+#include <qgraft/network.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -22,9 +27,16 @@
 
 /* -------------------------------------------------------------------------------- files at hand */
 
+typedef enum sum_kind { OF_FILE, OF_NETWORK, NEITHER } sum_kind;
+
+/* What a parent is recognised by; empty: not known. */
+typedef struct sums {
+    char of[NEITHER][65]; /* by sum_kind */
+} sums;
+
 typedef struct candidate {
     char *path;
-    char sha256[65]; /* empty: not computed yet; "-": the file could not be read */
+    sums sums; /* empty: not computed yet; "-": there is none */
 } candidate;
 
 /* The files of the search folder, listed when the first is asked for. */
@@ -98,15 +110,44 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(((const candidate *)a)->path, ((const candidate *)b)->path);
 }
 
-static bool has_sum(const char *path, const char *sha256)
+/* "-": a name that leads nowhere any more, or a file without a network. QG_ERROR_MEMORY alone. */
+static qg_status compute_sum(const char *path, sum_kind kind, char sum[65], qg_error *error)
 {
-    char found[65];
-    qg_error ignored; /* a name that leads nowhere any more */
-    return qg_sha256_file(path, found, &ignored) == QG_OK && strcmp(found, sha256) == 0;
+    qg_network network;
+    qg_network_info info;
+    qg_status status;
+    if (kind == OF_FILE) {
+        status = qg_sha256_file(path, sum, error);
+    } else if ((status = qg_network_load(path, &network, &info, error)) == QG_OK) {
+        qg_network_sha256(&network, sum);
+        qg_network_free(&network);
+    }
+    if (status) strcpy(sum, "-");
+    return status == QG_ERROR_MEMORY ? status : QG_OK;
+}
+
+/* Whether the child knows this sum of its parent. */
+static bool is_known(const sums *wanted, sum_kind kind)
+{
+    return strlen(wanted->of[kind]) == 64;
+}
+
+/* How the file `path` is the parent, in *kind; *kind stays NEITHER when it is not. */
+static qg_status compare_sums(const char *path, const sums *wanted, sum_kind *kind, qg_error *error)
+{
+    for (sum_kind k = OF_FILE; k < NEITHER && *kind == NEITHER; k++) {
+        char found[65];
+        if (!is_known(wanted, k)) continue;
+        const qg_status status = compute_sum(path, k, found, error);
+        if (status) return status;
+        if (strcmp(found, wanted->of[k]) == 0) *kind = k;
+    }
+    return QG_OK;
 }
 
 /* A file of the search folder with this sum; *path stays NULL when there is none. */
-static qg_status search(file_list *list, const char *sha256, char **path, qg_error *error)
+static qg_status search(file_list *list, sum_kind kind, const char *sum, char **path,
+                        qg_error *error)
 {
     if (!list->listed) {
         const qg_status status = list_folder(list, list->folder, 0, error);
@@ -116,46 +157,53 @@ static qg_status search(file_list *list, const char *sha256, char **path, qg_err
     }
     for (size_t i = 0; i < list->count; i++) {
         candidate *file = &list->files[i];
-        qg_error ignored;
-        if (!file->sha256[0] && qg_sha256_file(file->path, file->sha256, &ignored))
-            strcpy(file->sha256, "-");
-        if (strcmp(file->sha256, sha256) != 0) continue;
+        char *found = file->sums.of[kind];
+        const qg_status status = *found ? QG_OK : compute_sum(file->path, kind, found, error);
+        if (status) return status;
+        if (strcmp(found, sum) != 0) continue;
         *path = strdup(file->path);
         return *path ? QG_OK : qg_fail_memory(error, file->path, 0);
     }
     return QG_OK;
 }
 
-/* The parent called `name` of the file `child`; *path stays NULL when it is not at hand. */
+/* The parent called `name` of the file `child`, and how it is known; *path stays NULL when it is
+ * not at hand. */
 static qg_status find_parent(file_list *list, const char *child, const char *name,
-                             const char *sha256, char **path, qg_error *error)
+                             const sums *wanted, char **path, sum_kind *kind, qg_error *error)
 {
-    if (name && has_sum(name, sha256)) {
-        *path = strdup(name);
-        return *path ? QG_OK : qg_fail_memory(error, name, 0);
+    const char *slash = name && name[0] != '/' ? strrchr(child, '/') : NULL;
+    char *places[2] = {NULL, NULL}; /* as it is called, and beside its child */
+    if (name) places[0] = strdup(name);
+    if (slash && asprintf(&places[1], "%.*s/%s", (int)(slash - child), child, name) < 0)
+        places[1] = NULL;
+    qg_status status =
+        (name && !places[0]) || (slash && !places[1]) ? qg_fail_memory(error, "a path", 0) : QG_OK;
+    for (int i = 0; i < 2 && !status && !*path && places[i]; i++) {
+        status = compare_sums(places[i], wanted, kind, error);
+        if (*kind == NEITHER) continue;
+        *path = places[i];
+        places[i] = NULL;
     }
-    const char *slash = strrchr(child, '/');
-    if (name && name[0] != '/' && slash) {
-        char *beside = NULL;
-        if (asprintf(&beside, "%.*s/%s", (int)(slash - child), child, name) < 0)
-            return qg_fail_memory(error, name, 0);
-        if (has_sum(beside, sha256)) {
-            *path = beside;
-            return QG_OK;
-        }
-        free(beside);
+    free(places[0]);
+    free(places[1]);
+    for (sum_kind k = OF_FILE; k < NEITHER && !status && !*path; k++) {
+        if (!is_known(wanted, k)) continue;
+        status = search(list, k, wanted->of[k], path, error);
+        if (*path) *kind = k;
     }
-    return search(list, sha256, path, error);
+    return status;
 }
 
 /* -------------------------------------------------------------------------------- generations */
 
 typedef struct ancestor {
-    int generation; /* 0: the network itself */
-    int child;      /* its place in the list; -1: the network itself */
-    char *file;     /* NULL: not at hand */
-    bool random;    /* not a file: the random layers of a control */
-    char sha256[65];
+    int generation;                       /* 0: the network itself */
+    int child;                            /* its place in the list; -1: the network itself */
+    char *file;                           /* NULL: not at hand */
+    bool random;                          /* not a file: the random layers of a control */
+    sums sums;                            /* as its child knows them */
+    sum_kind known;                       /* by what its file was recognised */
     char domain[96], step[32], score[32]; /* empty: not known */
     char copied[512];                     /* of its parent, or where else it comes from */
     char learning[16];                    /* "frozen", "free": the copied layers */
@@ -204,6 +252,7 @@ static qg_status add_parent(pedigree *p, int child, const qg_tensors *file, int 
                             qg_error *error)
 {
     const char *sha256 = parent_value(file, parent, "sha256");
+    const char *network = parent_value(file, parent, "network_sha256");
     const char *name = parent_value(file, parent, "file");
     const bool random = !sha256 && name && strcmp(name, "random") == 0;
     if (!sha256 && !random) return QG_OK;
@@ -212,13 +261,17 @@ static qg_status add_parent(pedigree *p, int child, const qg_tensors *file, int 
         return QG_OK;
     }
     ancestor *a = &p->all[p->count++];
-    *a = (ancestor){.generation = p->all[child].generation + 1, .child = child, .random = random};
+    *a = (ancestor){.generation = p->all[child].generation + 1,
+                    .child = child,
+                    .random = random,
+                    .known = NEITHER};
     if (random) return QG_OK;
-    set_text(a->sha256, sizeof a->sha256, sha256);
+    set_text(a->sums.of[OF_FILE], sizeof a->sums.of[0], sha256);
+    set_text(a->sums.of[OF_NETWORK], sizeof a->sums.of[0], network);
     set_text(a->domain, sizeof a->domain, parent_value(file, parent, "domain"));
     set_text(a->step, sizeof a->step, parent_value(file, parent, "step"));
     set_text(a->score, sizeof a->score, parent_value(file, parent, "score"));
-    return find_parent(&p->files, p->all[child].file, name, sha256, &a->file, error);
+    return find_parent(&p->files, p->all[child].file, name, &a->sums, &a->file, &a->known, error);
 }
 
 /* Reads the file of one ancestor and adds its parents. */
@@ -249,7 +302,9 @@ static qg_status collect(pedigree *p, const char *path, qg_error *error)
     p->all[0].child = -1;
     p->all[0].file = strdup(path);
     if (!p->all[0].file) return qg_fail_memory(error, path, 0);
-    qg_status status = qg_sha256_file(path, p->all[0].sha256, error);
+    qg_status status = qg_sha256_file(path, p->all[0].sums.of[OF_FILE], error);
+    if (!status) status = compute_sum(path, OF_NETWORK, p->all[0].sums.of[OF_NETWORK], error);
+    if (strcmp(p->all[0].sums.of[OF_NETWORK], "-") == 0) p->all[0].sums.of[OF_NETWORK][0] = '\0';
     for (int i = 0; i < p->count && !status; i++)
         status = follow(p, i, error);
     return status;
@@ -312,9 +367,15 @@ static void print_table(const pedigree *p)
 {
     cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)p->count, ancestor_cell, p);
     for (int i = 0; i < p->count; i++) {
-        if (p->all[i].file || p->all[i].random) continue;
+        const ancestor *a = &p->all[i];
+        if (a->known == OF_NETWORK) {
+            printf("saved again, with the same network: ");
+            cli_print_safe(a->file);
+            putchar('\n');
+        }
+        if (a->file || a->random) continue;
         printf("not found: the file with SHA-256 ");
-        cli_print_safe(p->all[i].sha256);
+        cli_print_safe(a->sums.of[OF_FILE]);
         printf(" (--search FOLDER looks in another folder)\n");
     }
     if (p->files.full) printf("only the first %d files of the folder were looked at\n", MAX_FILES);
@@ -337,10 +398,12 @@ static int print_json(const pedigree *p)
         json_t *step = a->step[0] ? json_integer(strtoll(a->step, NULL, 10)) : json_null();
         failed |= json_array_append_new(
             array,
-            json_pack("{s:i, s:o, s:s?, s:b, s:s?, s:s?, s:o, s:o, s:s?, s:s?}", "generation",
-                      a->generation, "child", a->child < 0 ? json_null() : json_integer(a->child),
-                      "file", a->file, "random", a->random, "sha256", or_null(a->sha256), "domain",
-                      or_null(a->domain), "step", step, "score",
+            json_pack("{s:i, s:o, s:s?, s:b, s:s?, s:s?, s:b, s:s?, s:o, s:o, s:s?, s:s?}",
+                      "generation", a->generation, "child",
+                      a->child < 0 ? json_null() : json_integer(a->child), "file", a->file,
+                      "random", a->random, "sha256", or_null(a->sums.of[OF_FILE]), "network_sha256",
+                      or_null(a->sums.of[OF_NETWORK]), "saved_again", a->known == OF_NETWORK,
+                      "domain", or_null(a->domain), "step", step, "score",
                       cli_real_to_json(a->score[0] ? strtod(a->score, NULL) : NAN), "copied",
                       or_null(a->copied), "copied_layers_are", or_null(a->learning)));
     }

@@ -27,10 +27,12 @@ static qg_status note(qg_distillation_notes *notes, int task, const char *prefix
 static qg_status note_teacher(qg_distillation_notes *notes, int task, const qg_teacher *teacher,
                               qg_error *error)
 {
-    char step[32], score[32];
+    char step[32], score[32], network[65];
+    qg_network_sha256(&teacher->network, network);
     snprintf(step, sizeof step, "%" PRId64, teacher->info.step);
     qg_text_from_real(teacher->info.score, score);
     const char *const lines[][2] = {{"sha256", teacher->sha256},
+                                    {"network_sha256", network},
                                     {"domain", teacher->domain},
                                     {"step", step},
                                     {"score", isnan(teacher->info.score) ? "" : score},

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 typedef struct qg_distillation_notes {
-    qg_note list[6 * QG_MAX_TEACHERS + 1]; /* the strings are owned */
+    qg_note list[6 * QG_MAX_TEACHERS + 2]; /* the strings are owned */
     size_t count;
 } qg_distillation_notes;
 

@@ -77,9 +77,9 @@ qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg
 /* ------------------------------------------------------------------------------ the pedigree */
 
 typedef struct graft_notes {
-    qg_note notes[8];
+    qg_note notes[9];
     size_t count;
-    char sha256[65], step[32], score[32], copied[512], reinit[32];
+    char sha256[65], network[65], step[32], score[32], copied[512], reinit[32];
 } graft_notes;
 
 static void add(graft_notes *p, const char *key, const char *value)
@@ -120,7 +120,9 @@ static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
     if (status) return status;
     snprintf(p->step, sizeof p->step, "%" PRId64, g->info.step);
     snprintf(p->score, sizeof p->score, "%.17g", g->info.score);
+    qg_network_sha256(&g->source, p->network);
     add(p, "parent_sha256", p->sha256);
+    add(p, "parent_network_sha256", p->network);
     add(p, "parent_domain", g->info.domain);
     add(p, "parent_step", p->step);
     if (!isnan(g->info.score)) add(p, "parent_score", p->score);

@@ -79,6 +79,8 @@ def test_pedigree(teacher, tmp_path):
         notes, parent_notes = file.metadata(), parent.metadata()
     digest = subprocess.run(["sha256sum", teacher], capture_output=True, text=True).stdout.split()[0]
     assert notes["parent_sha256"] == digest and notes["parent_file"] == str(teacher)
+    tree = json.loads(qgraft("inspect", teacher, "--pedigree", "--json").stdout)["pedigree"]
+    assert notes["parent_network_sha256"] == tree[0]["network_sha256"]
     assert notes["parent_domain"] == notes["domain"] == "minatar/breakout"
     assert notes["parent_step"] == parent_notes["step"]
     assert float(notes["parent_score"]) == float(parent_notes["score"])

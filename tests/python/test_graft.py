@@ -293,6 +293,8 @@ def test_notes(made, source, tmp_path):
     assert (notes["copied"], notes["copied_layers_are"]) == ("conv1,conv2", "frozen")
     text = (tmp_path / "run" / "run.yaml").read_text()
     assert f'parent_sha256: "{notes["parent_sha256"]}"' in text
+    assert f'parent_network_sha256: "{notes["parent_network_sha256"]}"' in text
+    assert not any(name.startswith("parent") for name in parent)
 
 
 def pedigree(path, *words, cwd=None):
@@ -344,6 +346,71 @@ def write_child(path, parents, copied=""):
         notes[prefix + "sha256"] = hashlib.sha256(parent.read_bytes()).hexdigest()
         notes[prefix + "file"] = parent.name  # found beside the child
     save_file({"x": np.zeros(1, np.float32)}, path, notes)
+
+
+LINES = {"grid": "conv 16 3 1 0\nconv 16 3 1 0\nconv 16 3 1 0\nlinear 128\n"}
+
+
+def network_sha256(path):
+    """As docs/transfer.md has it."""
+    notes, tensors = said(path), load_file(path)
+    digest = hashlib.sha256(f"input {notes['input'].replace(',', ' ')}\n".encode())
+    digest.update(LINES[notes["architecture"]].encode())
+    digest.update(f"linear {len(tensors['fc2.bias'])}\n".encode())
+    for name in LAYERS:
+        digest.update(tensors[f"{name}.weight"].tobytes() + tensors[f"{name}.bias"].tobytes())
+    return digest.hexdigest()
+
+
+def save_again(path, to, **changed):
+    """Another file of the same network: the order of Python's metadata is another each time."""
+    to.parent.mkdir(exist_ok=True)
+    save_file(load_file(path), to, {**said(path), "saved by": "another program", **changed})
+    assert to.read_bytes() != path.read_bytes()
+
+
+def test_a_parent_that_was_saved_again(source, tmp_path):
+    first, middle, last, others = (tmp_path / name for name in ("first", "middle", "last", "others"))
+    first.write_bytes(source.read_bytes())
+    graft(first, TARGET, middle, "--first", 2, "--steps", 0)
+    graft(middle / "last.safetensors", "minatar/asterix", last, "--first", 1, "--steps", 0)
+    assert said(middle / "last.safetensors")["parent_network_sha256"] == network_sha256(first)
+    known = [network_sha256(path) for path in (last / "last.safetensors", middle / "last.safetensors",
+                                               first)]
+    save_again(middle / "last.safetensors", others / "x.safetensors")
+    save_again(first, others / "y.safetensors", architecture=json.dumps(
+        [{"conv": 16, "kernel": 3}] * 3 + [{"linear": 128}]))  # what grid is, in other words
+    first.unlink()
+    (middle / "last.safetensors").unlink()
+    generations, _ = pedigree(last / "last.safetensors", "--search", others)
+    assert [g["file"] for g in generations][1:] == [str(others / "x.safetensors"),
+                                                    str(others / "y.safetensors")]
+    assert [g["saved_again"] for g in generations] == [False, True, True]
+    assert [g["network_sha256"] for g in generations] == known
+    text = run("inspect", last / "last.safetensors", "--pedigree", "--search", others).stdout
+    assert f"saved again, with the same network: {others / 'x.safetensors'}\n" in text
+    # The recorded name leads to another file of the same network.
+    save_again(source, first)
+    generations, _ = pedigree(others / "x.safetensors", cwd=middle)
+    assert generations[1]["file"] == str(first) and generations[1]["saved_again"]
+    # Another network is not it, whatever it is called.
+    tensors = load_file(source)
+    tensors["conv1.bias"][0] += 1
+    save_file(tensors, first, said(source))
+    generations, _ = pedigree(others / "x.safetensors", cwd=middle)
+    assert generations[1]["file"] is None and not generations[1]["saved_again"]
+
+
+@pytest.mark.parametrize("sum", ["-", "", "x" * 64, "0" * 65])
+def test_sums_that_are_none(sum, tmp_path):
+    """What could not be read has no sum, and nothing is found by that."""
+    (tmp_path / "gone.safetensors").symlink_to(tmp_path / "nowhere")
+    save_file({"x": np.zeros(1, np.float32)}, tmp_path / "no-network.safetensors")
+    save_file({"x": np.zeros(1, np.float32)}, tmp_path / "child", {
+        "format": "qgraft network 1", "parent_sha256": sum, "parent_network_sha256": sum,
+        "parent_file": "gone.safetensors"})
+    generations, _ = pedigree(tmp_path / "child", "--search", tmp_path)
+    assert [g["file"] for g in generations][1:] == [None] * (len(generations) - 1)
 
 
 def test_long_and_branching_pedigrees(tmp_path):

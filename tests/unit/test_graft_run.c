@@ -150,10 +150,11 @@ static void check_pedigree(const char *folder, const char *const notes[][2], siz
 static void test_pedigree(void **state)
 {
     (void)state;
-    char sha256[65], score[32];
+    char sha256[65], network[65], score[32];
     qg_network source;
     qg_network_info info;
     load("source", &source, &info);
+    qg_network_sha256(&source, network);
     qg_network_free(&source);
     assert_true(info.score >= 0);
     snprintf(score, sizeof score, "%.17g", info.score);
@@ -162,6 +163,7 @@ static void test_pedigree(void **state)
     run(&o);
     const char *const notes[][2] = {{"parent_file", source_path()},
                                     {"parent_sha256", sha256},
+                                    {"parent_network_sha256", network},
                                     {"parent_domain", "minatar/breakout"},
                                     {"parent_step", "400"},
                                     {"parent_score", score},
