@@ -5,8 +5,8 @@
 #            and other values. Of views with negative or zero strides it even reads behind the array.
 #            0.7.0 writes the right values. (The docstring of both asks for contiguous arrays; the
 #            PyTorch side refuses others.)
-# Seen:      0.7.0 transposed right, fortran right, every-second right, reversed right, broadcast right
-#            0.8.0 transposed wrong, fortran wrong, every-second wrong, reversed wrong, broadcast wrong
+# Seen:      0.7.0 transposed right, fortran right, every-second right
+#            0.8.0 transposed wrong, fortran wrong, every-second wrong
 #            0.8.0 transposed: [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]] came back as
 #            [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
 # Exits 0 as long as this is so, 1 when it changes. Needs python3 with venv, and PyPI.
@@ -25,8 +25,6 @@ views = {
     "transposed": a.T,
     "fortran": numpy.asfortranarray(a),
     "every-second": a[:, ::2],
-    "reversed": a[::-1],
-    "broadcast": numpy.broadcast_to(numpy.float32(3), (2, 2)),
 }
 found = []
 for name, view in views.items():
@@ -48,8 +46,8 @@ for version in 0.7.0 0.8.0; do
     "$work/$version/bin/python" "$work/look.py"
 done | tee "$work/seen"
 
-right='transposed right, fortran right, every-second right, reversed right, broadcast right'
-wrong='transposed wrong, fortran wrong, every-second wrong, reversed wrong, broadcast wrong'
+right='transposed right, fortran right, every-second right'
+wrong='transposed wrong, fortran wrong, every-second wrong'
 if grep -qx "0.7.0 $right" "$work/seen" && grep -qx "0.8.0 $wrong" "$work/seen"; then
     echo 'as before: 0.8.0 writes other values for arrays that are not contiguous'
 else
