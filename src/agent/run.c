@@ -1,7 +1,6 @@
 #include "agent/run.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/text.h"
 
 #include <math.h>

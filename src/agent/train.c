@@ -1,4 +1,4 @@
-/* A training run: its folder, its parts, and how it begins, goes on and ends. */
+/* A training: its parts, its run.yaml, and how it begins and ends. */
 #include "agent/trainer.h"
 
 #include "agent/run_yaml.h"

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static qg_status check_options(const qg_distillation_options *o, qg_error *error)
 {
