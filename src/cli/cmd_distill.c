@@ -42,18 +42,7 @@ static const struct argp_option argp_options[] = {
     {"set", 'S', "KEY=VALUE", 0, "change a setting ('qgraft train --settings'); may be repeated",
      0},
     {"config", OPTION_CONFIG, "FILE", 0, "settings from a YAML file, before any --set", 0},
-    {"threads", 't', "N", 0, "threads (default: all cores for Atari, 1 for grids)", 0},
-    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)",
-     0},
-    {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0},
-    {"resume", OPTION_RESUME, NULL, 0, "go on with the run that is in the folder, if there is one",
-     0},
-    {"checkpoint-minutes", OPTION_CHECKPOINT_MINUTES, "N", 0,
-     "minutes between two checkpoints at most (default 10)", 0},
-    {"quiet", 'q', NULL, 0, "no progress", 0},
-    {"progress-file", OPTION_PROGRESS_FILE, "FILE", 0,
-     "keep a line of JSON about the progress there", 0},
-    {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0},
+    RUN_OPTIONS,
     {0}};
 
 typedef struct distill_arguments {

@@ -23,6 +23,21 @@ enum {
     OPTION_TRAIN_END,
 };
 
+/* Rows of an argp table: how any run is done, whatever it is. */
+/* clang-format off */
+#define RUN_OPTIONS \
+    {"threads", 't', "N", 0, "threads (default: all cores for Atari, 1 for grids)", 0}, \
+    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)", 0}, \
+    {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0}, \
+    {"resume", OPTION_RESUME, NULL, 0, "go on with the run that is in the folder, if there is one", 0}, \
+    {"checkpoint-minutes", OPTION_CHECKPOINT_MINUTES, "N", 0, \
+     "minutes between two checkpoints at most (default 10)", 0}, \
+    {"quiet", 'q', NULL, 0, "no progress", 0}, \
+    {"progress-file", OPTION_PROGRESS_FILE, "FILE", 0, \
+     "keep a line of JSON about the progress there", 0}, \
+    {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0}
+/* clang-format on */
+
 /* As given; NULL: not given. --set and --config are applied after the preset is known, so they are
  * kept. */
 typedef struct train_arguments {
