@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 QGRAFT = os.environ["QGRAFT"]
 
-# About two seconds a task.
+# A second or two a task, but several for the sources: two of theirs are interrupted.
 STUDY = """
 study: small
 preset: grid
@@ -22,8 +22,8 @@ seeds: [1, 7, 20]
 settings: {learn_start: 1000, replay: 6000, update_every: 8, minibatch: 16, epsilon_steps: 6000,
            target_every: 500, eval_every: 4000, eval_steps: 1000, validation_size: 100}
 sources:
-  b: {game: minatar/breakout}
-  f: {game: minatar/freeway}
+  b: {game: minatar/breakout, steps: 40k}
+  f: {game: minatar/freeway, steps: 40k}
   early: {from: b, at: 4000}
   both: {distill: [b, f], samples: 3000}
 runs:
@@ -104,6 +104,13 @@ class Study:
             time.sleep(0.3)
         return queue
 
+    def wait_for_step(self, task, seconds=120):
+        """Until it trains, so that a signal finds it with something to stop."""
+        end = time.monotonic() + seconds
+        while (state := self.states()[task])["state"] != "running" or not state["step"]:
+            assert state["state"] != "finished" and time.monotonic() < end, state
+            time.sleep(0.1)
+
     def hurry(self, queue):
         """Tasks that were requeued need not wait for Slurm's two minutes; but the end of their old
         process must have come through, or Slurm takes it for that of the new one."""
@@ -168,10 +175,9 @@ def test_results_are_those_of_the_local_executor(slurm, tmp_path):
     assert refused.count("\n") == 1 and re.search(rf"scancel .*\b{arrays['b']}\b", refused)
 
     stopped, requeued = (arrays["b"], 0), (arrays["f"], 1)
-    study.wait(lambda queue: queue[stopped] == ("RUNNING", "None"))
-    time.sleep(0.5)
+    study.wait_for_step("b:1")
     slurm.command("scancel", "--batch", "--signal=TERM", "%d_%d" % stopped)
-    study.wait(lambda queue: queue[requeued] == ("RUNNING", "None"))
+    study.wait_for_step("f:7")
     slurm.command("scontrol", "requeue", "%d_%d" % requeued)
     queue = study.finish()
     assert set(queue.values()) == {("COMPLETED", "None")}, study.outputs()
