@@ -33,7 +33,7 @@ struct qg_replay {
     uint8_t *map;     /* [places][stride], then: */
     float *rewards;   /* [places] */
     uint8_t *actions; /* [places] */
-    uint8_t *ends;    /* [places] */
+    uint8_t *ends;    /* [places], of qg_replay_end */
     const uint8_t *newest[QG_MAX_HISTORY];
     uint8_t *unpacked; /* [history][pixels], for acting */
 };
@@ -241,7 +241,7 @@ qg_status qg_replay_sync(qg_replay *replay, qg_error *error)
     return QG_OK;
 }
 
-void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end)
+void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end)
 {
     seal(replay);
     const size_t at = slot(replay, replay->count);
@@ -249,7 +249,7 @@ void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end)
         qg_bits_pack(screen, replay->pixels, replay->map + at * replay->stride);
     else
         memcpy(replay->map + at * replay->stride, screen, replay->pixels);
-    replay->ends[at] = end;
+    replay->ends[at] = (uint8_t)end;
     replay->actions[at] = 0; /* until it is set; an end has none */
     replay->rewards[at] = 0;
     replay->count++;
@@ -267,12 +267,14 @@ void qg_replay_set_action(qg_replay *replay, int action, float reward)
 static qg_status check_block(const qg_replay *replay, int64_t block, int actions, qg_error *error)
 {
     uint32_t crc = 0;
-    bool possible = true, end = false;
+    bool possible = true;
+    uint8_t before = QG_REPLAY_GOES_ON;
     for (int64_t entry = block * BLOCK; entry < replay->count && entry / BLOCK == block; entry++) {
         const size_t at = slot(replay, entry);
         crc = add_to_crc(replay, entry, crc);
-        possible &= replay->actions[at] < actions && replay->ends[at] <= !end;
-        end = replay->ends[at];
+        possible &= replay->actions[at] < actions &&
+                    replay->ends[at] <= (before ? QG_REPLAY_GOES_ON : QG_REPLAY_TRUNCATED);
+        before = replay->ends[at];
     }
     if (crc == *crc_of(replay, block) && possible) return QG_OK;
     return qg_fail(error, QG_ERROR_DATA,
@@ -390,7 +392,7 @@ void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *miniba
         const size_t at = slot(replay, entry);
         minibatch->actions[i] = replay->actions[at];
         minibatch->rewards[i] = replay->rewards[at];
-        minibatch->terminals[i] = replay->ends[slot(replay, entry + 1)];
+        minibatch->terminals[i] = replay->ends[slot(replay, entry + 1)] == QG_REPLAY_TERMINAL;
         for (int next = 0; next < 2; next++) {
             const size_t state = (size_t)(i + next * size);
             gather_state(replay, entry + next,

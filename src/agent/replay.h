@@ -1,7 +1,7 @@
 /* The replay memory: a ring of single screens with the action, reward and end that belong to each.
  *
- * Entry i holds screen i, whether screen i ended its episode, and (once known) the action taken on
- * it and the reward that followed. A state is the last `history` screens up to one; screens at or
+ * Entry i holds screen i, how screen i ended its episode, and (once known) the action taken on it
+ * and the reward that followed. A state is the last `history` screens up to one; screens at or
  * before an earlier end are zeros. Transition i goes from state i to state i + 1. The ring lies in
  * a memory-mapped file of the run folder: 7,062 bytes a step on Atari (84 x 84 grey values), bits
  * for grids. Entries are numbered from the beginning of the run, never reused.
@@ -65,8 +65,16 @@ qg_status qg_replay_sync(qg_replay *replay, qg_error *error);
 qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int actions,
                          const volatile sig_atomic_t *stop, qg_error *error);
 
-/* Appends a screen; the oldest is overwritten when the ring is full. */
-void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, bool end);
+/* What a screen is to its episode. */
+typedef enum qg_replay_end {
+    QG_REPLAY_GOES_ON,   /* an action follows */
+    QG_REPLAY_TERMINAL,  /* the last one: nothing can be gained any more */
+    QG_REPLAY_TRUNCATED, /* the last one that was played: its state still has a value */
+} qg_replay_end;
+
+/* Appends a screen; the oldest is overwritten when the ring is full. Behind an end comes the first
+ * screen of an episode. */
+void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end);
 
 /* The action taken on the newest screen and the reward (as it is to be learned) that followed. It
  * makes the newest screen's transition complete when the next screen is added. */

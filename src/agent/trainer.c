@@ -148,7 +148,7 @@ qg_status qg_trainer_step(void *self, qg_error *error)
     qg_trainer *t = self;
     const qg_settings *s = t->settings;
     const bool end = t->episode.over;
-    qg_replay_add_screen(t->replay, t->screen, end);
+    qg_replay_add_screen(t->replay, t->screen, end ? QG_REPLAY_TERMINAL : QG_REPLAY_GOES_ON);
     qg_status status = end ? QG_OK : choose_action(t, error);
     if (!status) status = learn(t, error);
     if (status) return status;

@@ -54,7 +54,7 @@ static qg_status fill(replay_bench *r, const qg_observation_shape *shape, double
     for (int round = 0; round < 2 && !status; round++) {
         const double begin = qg_clock_seconds();
         for (int i = 0; i < r->screens && !status; i++) {
-            const bool end = i % 1000 == 999;
+            const qg_replay_end end = i % 1000 == 999 ? QG_REPLAY_TERMINAL : QG_REPLAY_GOES_ON;
             qg_replay_add_screen(r->replay, screens + (size_t)(i % 16) * r->screen, end);
             qg_replay_set_action(r->replay, i % 3, (float)(i % 7 == 0));
             if (i % 1000 == 0) status = bench_check(error);

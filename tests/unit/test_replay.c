@@ -20,7 +20,7 @@ static const qg_observation_shape bits = {10, 10, 4, 1};
 /* ---- Entries that say who they are ---- */
 
 enum { LIMIT = 4000 };
-static bool ended[LIMIT]; /* of the entries added so far */
+static uint8_t ended[LIMIT]; /* of the entries added so far: qg_replay_end */
 static qg_random ends;
 
 static size_t size_of(const qg_observation_shape *shape)
@@ -68,7 +68,9 @@ static void add(qg_replay *replay, const qg_observation_shape *shape, double end
     uint8_t screen[1000];
     const int64_t entry = added++;
     assert_in_range(entry, 0, LIMIT - 1);
-    ended[entry] = entry > 0 && !ended[entry - 1] && qg_random_uniform(&ends) < end_probability;
+    const bool end = entry > 0 && !ended[entry - 1] && qg_random_uniform(&ends) < end_probability;
+    ended[entry] =
+        (uint8_t)(end ? entry % 3 ? QG_REPLAY_TERMINAL : QG_REPLAY_TRUNCATED : QG_REPLAY_GOES_ON);
     draw_screen(shape, entry, screen);
     qg_replay_add_screen(replay, screen, ended[entry]);
     if (!ended[entry]) qg_replay_set_action(replay, (int)(entry % 18), reward_of(entry));
@@ -110,7 +112,7 @@ static int64_t assert_transition(const qg_observation_shape *shape, const qg_min
     assert_false(ended[entry]);
     assert_int_equal(b->actions[i], entry % 18);
     assert_true(b->rewards[i] == reward_of(entry));
-    assert_int_equal(b->terminals[i], ended[entry + 1]);
+    assert_int_equal(b->terminals[i], ended[entry + 1] == QG_REPLAY_TERMINAL);
     return entry;
 }
 
@@ -137,7 +139,7 @@ static void check_filling(const qg_observation_shape *shape, int64_t capacity, i
         const int64_t first = n < capacity ? 0 : n + 1 - capacity + history - 1;
         bool any = false;
         for (int64_t e = first; e < n; e++)
-            any |= !ended[e];
+            any |= ended[e] == QG_REPLAY_GOES_ON;
         assert_int_equal(qg_replay_can_sample(replay), any);
         if (!any) continue;
         qg_replay_sample(replay, &random, &m);
@@ -178,7 +180,7 @@ static void test_uniform(void **state)
     }
     int choices = 0;
     for (int e = ENTRIES - CAPACITY + HISTORY - 1; e < ENTRIES - 1; e++)
-        choices += !ended[e];
+        choices += ended[e] == QG_REPLAY_GOES_ON;
     assert_in_range(choices, 40, 59);
     const double expected = (double)SIZE * DRAWS / choices;
     double chi_square = 0;
