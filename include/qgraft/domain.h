@@ -112,6 +112,11 @@ struct qg_domain {
  * alphabetical order), those of plugins as they were loaded. NULL behind the last. */
 const qg_game *qg_game_at(size_t index);
 
+/* The game that other programs (Gymnasium, ALE, MinAtar, gymnax, pgx, envpool, Dopamine) call
+ * `name`, as "ALE/Breakout-v5": *same is true; otherwise the one that was probably meant, or NULL.
+ */
+const qg_game *qg_game_like(const char *name, bool *same);
+
 /* Opens the domain `name`. The caller owns *domain and closes it; it is NULL after a failure. The
  * first call to it is qg_domain_reset. Fails with QG_ERROR_USAGE and a message that names what is
  * allowed when the game, the mode, the difficulty or the level is not known or an option is out of

@@ -50,6 +50,8 @@ typedef struct qg_settings {
     double sticky;           /* probability that the last action is repeated instead */
     bool clip_reward;        /* to [-1, 1], in training only */
     bool life_loss_terminal; /* a lost life ends the episode, in training only */
+
+    bool eval_steps_set; /* not a setting: eval_steps was set, it is not the preset's */
 } qg_settings;
 
 typedef enum qg_setting_type {
@@ -86,6 +88,10 @@ qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error
 /* Names of the presets, in a static array that ends with NULL. */
 const char *const *qg_settings_presets(void);
 
+/* The setting that other packages (CleanRL, Stable-Baselines3, Dopamine, ALE) call `name`, as
+ * "gamma" or "batch_size"; NULL: none. */
+const char *qg_setting_called(const char *name);
+
 /* Changes one setting, from "key=value" or from both parts. The settings stay as they were when it
  * fails (always QG_ERROR_USAGE). `preset` cannot be changed this way: it would undo the others. */
 qg_status qg_settings_set(qg_settings *settings, const char *assignment, qg_error *error);
@@ -108,6 +114,11 @@ qg_status qg_settings_format_yaml(const qg_settings *settings, char **text, qg_e
 
 /* Checks the settings against each other; QG_ERROR_USAGE names both sides. */
 qg_status qg_settings_check(const qg_settings *settings, qg_error *error);
+
+/* Lets a short run evaluate in proportion, unless eval_steps was set: where its evaluations at the
+ * beginning and the end would play more steps than the run makes (`steps`), each plays half as many
+ * as it makes, but 1000 at least. */
+void qg_settings_shorten_evaluations(qg_settings *settings, int64_t steps);
 
 /* A whole number typed by a person ("250k", "25M", "1e6"), from minimum to maximum; `what` names
  * it in the message of QG_ERROR_USAGE. */

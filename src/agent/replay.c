@@ -4,6 +4,7 @@
 
 #include "agent/bits.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -100,11 +101,12 @@ static qg_status create_file(qg_replay *replay, qg_error *error)
     while (problem == EINTR);
     qg_status status = QG_OK;
     if (problem) {
+        char bytes[32];
         errno = problem;
         status = qg_fail_errno(error,
-                               "%s: the replay memory needs %.2f GB on the disk (make room or set "
-                               "a smaller 'replay')",
-                               replay->path, (double)replay->bytes * 1e-9);
+                               "%s: the replay memory needs %s on the disk (make room or set a "
+                               "smaller 'replay')",
+                               replay->path, qg_text_from_bytes((double)replay->bytes, bytes));
     }
     if (!status) status = map_file(replay, error);
     if (status) unlink(replay->path);

@@ -40,7 +40,8 @@ static const qg_setting table[] = {
     ROW(REAL, epsilon_end, 0, 1, "exploration at the end of its decay"),
     ROW(COUNT, epsilon_steps, 0, STEPS, "steps of the linear decay, from learn_start on"),
     ROW(COUNT, eval_every, 1, STEPS, "steps per evaluation"),
-    ROW(COUNT, eval_steps, 1, STEPS, "steps that an evaluation plays"),
+    ROW(COUNT, eval_steps, 1, STEPS,
+        "steps that an evaluation plays; unless set, a short run's half"),
     ROW(REAL, eval_epsilon, 0, 1, "exploration in evaluations"),
     ROW(COUNT, validation_size, 1, 1e6, "transitions for the validation Q and TD error"),
     ROW(COUNT, log_every, 1, STEPS, "steps per row of training.csv"),
@@ -263,14 +264,20 @@ qg_status qg_settings_set_value(qg_settings *settings, const char *key, const ch
 {
     const qg_setting *setting = find_setting(key);
     if (!setting) {
-        const char *near = qg_text_nearest(key, table, ROWS, sizeof *table);
+        const char *near = qg_setting_called(key);
+        if (!near) near = qg_text_nearest(key, table, ROWS, sizeof *table);
         return qg_fail(error, QG_ERROR_USAGE, "there is no setting '%.60s'%s%s%s", key,
                        near ? "; did you mean '" : " (`settings` lists all)", near ? near : "",
                        near ? "'?" : "");
     }
     char *const field = (char *)settings + setting->offset;
     if (setting->type == QG_SETTING_TEXT) return set_text(settings, setting, value, error);
-    if (setting->type != QG_SETTING_BOOLEAN) return set_number(field, setting, value, error);
+    if (setting->type != QG_SETTING_BOOLEAN) {
+        const qg_status status = set_number(field, setting, value, error);
+        if (!status && setting->offset == offsetof(qg_settings, eval_steps))
+            settings->eval_steps_set = true;
+        return status;
+    }
     bool boolean;
     if (!qg_text_to_boolean(value, &boolean))
         return qg_fail(error, QG_ERROR_USAGE, "%s: '%.60s' is neither true nor false", key, value);
@@ -350,6 +357,14 @@ qg_status qg_settings_check(const qg_settings *s, qg_error *error)
         return qg_fail(error, QG_ERROR_USAGE, "epsilon_end: %g is more than epsilon_start (%g)",
                        s->epsilon_end, s->epsilon_start);
     return QG_OK;
+}
+
+void qg_settings_shorten_evaluations(qg_settings *settings, int64_t steps)
+{
+    enum { SHORTEST = 1000 };
+    const int64_t in_proportion = steps / 2 > SHORTEST ? steps / 2 : SHORTEST;
+    if (!settings->eval_steps_set && steps > 0 && settings->eval_steps > in_proportion)
+        settings->eval_steps = in_proportion;
 }
 
 qg_status qg_parse_count(const char *what, const char *text, int64_t minimum, int64_t maximum,

@@ -90,6 +90,16 @@ const char *qg_text_from_real(double value, char text[32])
     return text;
 }
 
+const char *qg_text_from_bytes(double bytes, char text[32])
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB"};
+    size_t unit = 0;
+    for (; bytes >= 999.5 && unit + 1 < sizeof units / sizeof *units; unit++)
+        bytes /= 1000;
+    snprintf(text, 32, bytes < 999.5 ? "%.3g %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
 #define LONGEST_NAME 63
 
 /* Edit distance of two words with insertion, deletion, replacement and the swap of two neighbours;

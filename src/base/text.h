@@ -23,6 +23,9 @@ bool qg_text_to_boolean(const char *text, bool *value);
  * Returns `text`. */
 const char *qg_text_from_real(double value, char text[32]);
 
+/* "512 bytes", "41.5 kB", "7.95 GB": three digits. Returns `text`. */
+const char *qg_text_from_bytes(double bytes, char text[32]);
+
 /* The name that `word` was probably meant to be, or NULL when none is near. `table` has `count`
  * elements of `stride` bytes, each of which begins with a `const char *` name. */
 const char *qg_text_nearest(const char *word, const void *table, size_t count, size_t stride);

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "cli/unknown_option.h"
+
 #include "base/text.h"
 
 #include <errno.h>
@@ -53,6 +55,18 @@ const char *cli_message(qg_error *error)
     return error->message;
 }
 
+qg_status cli_set(qg_settings *settings, const char *key, const char *option, const char *value,
+                  qg_error *error)
+{
+    const size_t length = strlen(key);
+    qg_error said;
+    const qg_status status = qg_settings_set_value(settings, key, value, &said);
+    if (!status) return QG_OK;
+    const bool named = strncmp(said.message, key, length) == 0 && said.message[length] == ':';
+    return qg_fail(error, status, "--%s%s%s", option, named ? "" : ": ",
+                   said.message + (named ? length : 0));
+}
+
 int cli_fail(const qg_error *error)
 {
     qg_error said = *error;
@@ -76,6 +90,8 @@ int cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = 2;
     setenv("ARGP_HELP_FMT", "rmargin=99", 0); /* so that the examples stay on one line */
+    qg_error error;
+    if (cli_find_unknown_option(argp, argc, argv, &error)) exit(cli_fail(&error));
     const int result = argp_parse(argp, argc, argv, 0, NULL, input);
     if (result != ENOMEM) return result;
     print_failure("not enough memory for the arguments");

@@ -6,7 +6,7 @@
 #ifndef QG_CLI_H
 #define QG_CLI_H
 
-#include <qgraft/error.h>
+#include <qgraft/settings.h>
 
 #include <argp.h>
 #include <jansson.h>
@@ -37,6 +37,10 @@ int cmd_update(int argc, char **argv);
 /* The message of an error of the library, with what it names in backquotes as it is said on the
  * command line: `overwrite` is --overwrite. */
 const char *cli_message(qg_error *error);
+
+/* qg_settings_set_value for an option that stands for a setting: a message names --OPTION. */
+qg_status cli_set(qg_settings *settings, const char *key, const char *option, const char *value,
+                  qg_error *error);
 
 /* Prints "qgraft: MESSAGE" to stderr; the exit code that belongs to the error. */
 int cli_fail(const qg_error *error);

@@ -112,12 +112,9 @@ static qg_status parse_epsilon(const char *text, double *epsilon, qg_error *erro
 {
     qg_settings number = {0}; /* the range and messages of a setting of this kind */
     if (!text) return QG_OK;
-    qg_error inner;
-    if (qg_settings_set_value(&number, "eval_epsilon", text, &inner))
-        return qg_fail(error, QG_ERROR_USAGE, "--epsilon: '%.60s' is not a number from 0 to 1",
-                       text);
-    *epsilon = number.eval_epsilon;
-    return QG_OK;
+    const qg_status status = cli_set(&number, "eval_epsilon", "epsilon", text, error);
+    if (!status) *epsilon = number.eval_epsilon;
+    return status;
 }
 
 /* runs/distill-DOMAIN-tT-sSEED: train_resolve's name with the temperatures in it. */
@@ -152,13 +149,15 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     status = train_resolve_settings(&a->train, a->network ? a->network : teacher.text,
                                     &options->settings, error);
     if (!status && a->eval_steps)
-        status = qg_settings_set_value(&options->settings, "eval_steps", a->eval_steps, error);
+        status = cli_set(&options->settings, "eval_steps", "eval-steps", a->eval_steps, error);
     if (!status) status = train_resolve(&a->train, prefix, &training, folder, size, error);
     a->train.domain = NULL;
     if (status) return status;
     options->order = a->order && strcmp(a->order, "sample") == 0 ? QG_ORDER_SAMPLE : QG_ORDER_PASS;
     options->teachers = a->teachers;
     options->teacher_count = a->teacher_count;
+    qg_settings_shorten_evaluations(
+        &options->settings, options->samples * options->temperatures.count * a->teacher_count);
     options->set_files = a->set_file_count ? a->set_files : NULL;
     options->run = training.run;
     return QG_OK;

@@ -212,14 +212,19 @@ int cmd_games(int argc, char **argv)
         qg_fail_memory(&error, "the list of games", all * sizeof *selected);
         return cli_fail(&error);
     }
-    const size_t count = select_games(options.filter, selected);
+    size_t count = select_games(options.filter, selected);
+    bool same = false;
+    const qg_game *const like =
+        count || !options.filter ? NULL : qg_game_like(options.filter, &same);
+    if (like && same) selected[count++] = like;
     int code = 0;
     if (options.json)
         code = print_games_json(selected, count);
     else if (count == 0)
-        code =
-            cli_fail_usage("no game's name or family contains '%.60s' ('qgraft games' lists all)",
-                           options.filter ? options.filter : "");
+        code = cli_fail_usage(
+            "no game's name or family contains '%.60s'%s%s%s ('qgraft games' lists all)",
+            options.filter ? options.filter : "", like ? "; did you mean '" : "",
+            like ? like->name : "", like ? "'?" : "");
     else if (count == 1)
         print_game(selected[0]);
     else

@@ -240,9 +240,9 @@ static qg_status resolve_settings(const graft_arguments *a, qg_settings *setting
     if (!status)
         status = train_resolve_settings(&a->train, a->random ? NULL : source.text, settings, error);
     if (!status && a->epsilon_start)
-        status = qg_settings_set_value(settings, "epsilon_start", a->epsilon_start, error);
+        status = cli_set(settings, "epsilon_start", "epsilon-start", a->epsilon_start, error);
     if (!status && a->learn_start)
-        status = qg_settings_set_value(settings, "learn_start", a->learn_start, error);
+        status = cli_set(settings, "learn_start", "learn-start", a->learn_start, error);
     return status ? status : qg_settings_check(settings, error);
 }
 

@@ -94,6 +94,7 @@ int distill_run(const train_arguments *arguments, const qg_distillation_options 
     progress_line line = {.quiet = arguments->quiet,
                           .all =
                               watched.samples * watched.temperatures.count * watched.teacher_count};
+    if (!arguments->quiet) cli_say_evaluations(&options->settings, line.all);
     cli_progress_file_open(&line.file, arguments->progress_file);
     watched.run.stop = cli_interrupt_flag();
     watched.progress = show_progress;

@@ -66,11 +66,27 @@ static const command *find_command(const char *name)
     return NULL;
 }
 
+/* The command that other programs call `name`, or that was probably meant, or NULL. */
+static const char *find_near(const char *name)
+{
+    static const char *const others[][2] = {
+        {"eval", "evaluate"},      {"test", "evaluate"},  {"enjoy", "play"},
+        {"watch", "play"},         {"render", "play"},    {"learn", "train"},
+        {"transfer", "graft"},     {"finetune", "graft"}, {"list", "games"},
+        {"envs", "games"},         {"info", "inspect"},   {"show", "inspect"},
+        {"convert", "import"},     {"sbatch", "submit"},  {"slurm", "submit"},
+        {"compare", "similarity"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i][0]) == 0) return others[i][1];
+    return qg_text_nearest(name, commands, COMMANDS, sizeof *commands);
+}
+
 static int run_command(int argc, char **argv)
 {
     const command *found = find_command(argv[1]);
     if (!found) {
-        const char *near = qg_text_nearest(argv[1], commands, COMMANDS, sizeof *commands);
+        const char *near = find_near(argv[1]);
         return cli_fail_usage("there is no command '%.60s'%s%s%s", argv[1],
                               near ? "; did you mean '" : " ('qgraft --help' lists all)",
                               near ? near : "", near ? "'?" : "");

@@ -61,11 +61,11 @@ static qg_status resolve(const cli_player_arguments *a, const char *domain, cli_
                          qg_error *error)
 {
     const struct {
-        const char *key, *value;
-    } given[] = {{"eval_steps", a->steps},
-                 {"eval_epsilon", a->random ? "1" : a->epsilon},
-                 {"noop_max", a->noop_max},
-                 {"sticky", a->sticky}};
+        const char *key, *option, *value;
+    } given[] = {{"eval_steps", "steps", a->steps},
+                 {"eval_epsilon", "epsilon", a->random ? "1" : a->epsilon},
+                 {"noop_max", "noop-max", a->noop_max},
+                 {"sticky", "sticky", a->sticky}};
     qg_settings *settings = &player->settings;
     const qg_game *game;
     char name[QG_DOMAIN_NAME];
@@ -73,7 +73,7 @@ static qg_status resolve(const cli_player_arguments *a, const char *domain, cli_
     if (!status) status = qg_settings_preset(settings, game->defaults->preset, error);
     for (size_t i = 0; i < sizeof given / sizeof *given && !status; i++)
         if (given[i].value)
-            status = qg_settings_set_value(settings, given[i].key, given[i].value, error);
+            status = cli_set(settings, given[i].key, given[i].option, given[i].value, error);
     player->seed = 1;
     if (!status && a->seed)
         status = qg_parse_count("--seed", a->seed, 0, INT64_MAX, &player->seed, error);

@@ -63,6 +63,25 @@ void cli_show_progress(void *context, const qg_progress *progress)
     p->shown = live;
 }
 
+void cli_say_evaluations(const qg_settings *settings, int64_t steps)
+{
+    qg_settings usual;
+    qg_error ignored;
+    const long long eval_steps = settings->eval_steps;
+    const bool shortened = !settings->eval_steps_set &&
+                           !qg_settings_preset(&usual, settings->preset, &ignored) &&
+                           eval_steps < usual.eval_steps;
+    if (shortened)
+        fprintf(stderr,
+                "qgraft: a short run: each evaluation plays %lld steps (--set eval_steps)\n",
+                eval_steps);
+    else if (steps > 0 && eval_steps > steps)
+        fprintf(stderr,
+                "qgraft: each evaluation plays %lld steps, more than the run's %lld (--set "
+                "eval_steps)\n",
+                eval_steps, (long long)steps);
+}
+
 void cli_end_progress(cli_progress *p)
 {
     if (p->shown) fputs("\r\033[K", stderr);

@@ -23,6 +23,9 @@ void cli_show_progress(void *context, const qg_progress *progress);
 /* "0:42", "3h05m", "2d04h". */
 void cli_format_duration(double seconds, char text[32]);
 
+/* Says so where a run's evaluations are shorter than usual, or each longer than the run. */
+void cli_say_evaluations(const qg_settings *settings, int64_t steps);
+
 /* Ends the live line. */
 void cli_end_progress(cli_progress *progress);
 

@@ -101,28 +101,35 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 
 const struct argp train_argp = {argp_options, parse_option, NULL, NULL, NULL, NULL, NULL};
 
+static qg_status parse_number(const char *what, const char *text, int64_t fallback, int64_t min,
+                              int64_t max, int64_t *value, qg_error *error)
+{
+    *value = fallback;
+    return text ? qg_parse_count(what, text, min, max, value, error) : QG_OK;
+}
+
+static qg_status parse_steps(const train_arguments *a, int64_t *steps, qg_error *error)
+{
+    return parse_number("--steps", a->steps, *steps, 0, INT64_C(1000000000000), steps, error);
+}
+
 /* Preset, file, --set: the later changes the earlier. */
 qg_status train_resolve_settings(const train_arguments *a, const char *network,
                                  qg_settings *settings, qg_error *error)
 {
-    qg_train_options usual;
+    qg_train_options usual = {0};
     qg_status status = a->domain ? qg_train_options_for(a->domain, &usual, error)
                                  : qg_settings_preset(&usual.settings, "dqn3", error);
     if (!status && a->preset) status = qg_settings_preset(&usual.settings, a->preset, error);
+    if (!status) status = parse_steps(a, &usual.steps, error);
     if (status) return status;
     *settings = usual.settings;
     if (network) status = qg_settings_set_value(settings, "network", network, error);
     if (!status && a->config) status = qg_settings_load_yaml(settings, a->config, error);
     for (size_t i = 0; i < a->set_count && !status; i++)
         status = qg_settings_set(settings, a->sets[i], error);
+    qg_settings_shorten_evaluations(settings, usual.steps);
     return status ? status : qg_settings_check(settings, error);
-}
-
-static qg_status parse_number(const char *what, const char *text, int64_t fallback, int64_t min,
-                              int64_t max, int64_t *value, qg_error *error)
-{
-    *value = fallback;
-    return text ? qg_parse_count(what, text, min, max, value, error) : QG_OK;
 }
 
 /* 0: not given. */
@@ -156,9 +163,7 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
     int64_t seed, threads;
     qg_status status = qg_train_options_for(a->domain, options, error);
     options->settings = settings;
-    if (status ||
-        (status = parse_number("--steps", a->steps, options->steps, 0, INT64_C(1000000000000),
-                               &options->steps, error)) ||
+    if (status || (status = parse_steps(a, &options->steps, error)) ||
         (status = parse_number("--seed", a->seed, (int64_t)options->run.seed, 0, INT64_MAX, &seed,
                                error)) ||
         (status = parse_number("--threads", a->threads, options->run.machine.threads, 1, 256,
@@ -223,6 +228,16 @@ qg_status train_call_graft(void *context, const qg_train_options *train, qg_run_
     return qg_graft_run(&options, result, error);
 }
 
+static void say_short_run(const qg_settings *settings, int64_t steps)
+{
+    cli_say_evaluations(settings, steps);
+    if (steps > 0 && steps <= settings->learn_start)
+        fprintf(stderr,
+                "qgraft: nothing will be learned in %" PRId64 " steps: learn_start is %" PRId64
+                "\n",
+                steps, settings->learn_start);
+}
+
 int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,
               void *context)
 {
@@ -231,6 +246,7 @@ int train_run(const train_arguments *arguments, const qg_train_options *options,
     qg_run_result result;
     qg_error error;
     cli_catch_interrupt();
+    if (!arguments->quiet) say_short_run(&options->settings, options->steps);
     cli_progress_file_open(&progress.file, arguments->progress_file);
     watched.run.stop = cli_interrupt_flag();
     watched.progress = cli_show_progress;

@@ -58,7 +58,8 @@ error_t train_parse_option(int key, char *text, struct argp_state *state,
 /* The options; give it a train_arguments as child input. Positional arguments are the parent's. */
 extern const struct argp train_argp;
 
-/* Preset, then `network` (NULL: the preset's), then the file, then each --set. */
+/* Preset, then `network` (NULL: the preset's), then the file, then each --set; a short run's
+ * evaluations are shortened. */
 qg_status train_resolve_settings(const train_arguments *arguments, const char *network,
                                  qg_settings *settings, qg_error *error);
 

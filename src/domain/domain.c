@@ -1,7 +1,6 @@
 /* From a name to a domain: which provider's game it is; and the one interface in front of them. */
 #include "domain/provider.h"
 
-#include "base/text.h"
 #include "domain/game_variant.h"
 
 #include <assert.h>
@@ -10,52 +9,13 @@
 
 typedef const qg_domain_provider *const *provider_place; /* in qg_domain_providers */
 
-const qg_game *qg_game_at(size_t index)
-{
-    for (provider_place p = qg_domain_providers; *p; p++)
-        for (size_t i = 0;; i++, index--) {
-            const qg_game *const game = (*p)->game(i);
-            if (!game) break;
-            if (index == 0) return game;
-        }
-    return NULL;
-}
-
-/* As people write it -> as the list does: "Space-Invaders" -> "space_invaders". */
-static void fold(const char *from, char to[QG_DOMAIN_NAME])
-{
-    size_t i = 0;
-    for (; from[i]; i++) {
-        const char c = from[i];
-        to[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c == '-' || c == ' ' ? '_' : c;
-    }
-    to[i] = '\0';
-}
-
-/* The listed game that `name` was probably meant to be, or NULL. */
-static const char *nearest_game(const char *name)
-{
-    size_t count = 0;
-    while (qg_game_at(count))
-        count++;
-    const char **const names = malloc((count + 1) * sizeof *names);
-    if (!names) return NULL; /* the message does without */
-    for (size_t i = 0; i < count; i++)
-        names[i] = qg_game_at(i)->name;
-    char folded[QG_DOMAIN_NAME];
-    fold(name, folded);
-    const char *const nearest = qg_text_nearest(folded, names, count, sizeof *names);
-    free(names);
-    return nearest;
-}
-
 static qg_status fail_game(const char *name, qg_error *error)
 {
-    const char *const nearest = nearest_game(name);
-    if (nearest)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "unknown game '%s': did you mean '%s'? `games` lists all", name, nearest);
-    return qg_fail(error, QG_ERROR_USAGE, "unknown game '%s': `games` lists all", name);
+    bool same;
+    const qg_game *const game = qg_game_like(name, &same);
+    if (!game) return qg_fail(error, QG_ERROR_USAGE, "unknown game '%s': `games` lists all", name);
+    return qg_fail(error, QG_ERROR_USAGE, "unknown game '%s': %s '%s'%s `games` lists all", name,
+                   same ? "here it is" : "did you mean", game->name, same ? ";" : "?");
 }
 
 static const qg_game *find_game(const qg_domain_provider *provider, const char *name)
@@ -83,7 +43,10 @@ static qg_status resolve_listed(char *name, const qg_domain_provider **provider,
             *provider = *p;
             named->game = find_game(*p, name);
         }
-    if (!named->game) return fail_game(name, error);
+    if (!named->game) {
+        if (settings) settings[-1] = ':';
+        return fail_game(name, error);
+    }
     const qg_status status = qg_variant_parse(named->game, settings, &named->variant, error);
     if (status == QG_OK) qg_variant_format(named->game, &named->variant, named->name);
     return status;

@@ -182,12 +182,12 @@ static bool has_room(executor *e, int task)
         needed += bytes_to_come(e, e->workers[w].task);
     e->waits[0] = 0;
     if (needed <= room) return true;
-    char name[QG_TASK_NAME];
+    char name[QG_TASK_NAME], left[32], wanted[32];
     qg_task_name(e->study, task, name, sizeof name);
     snprintf(e->waits, sizeof e->waits,
-             "%s: the disk has %.2f GB left, %s%s needs %.2f GB: make room, then the same command "
-             "goes on",
-             e->folder, room * 1e-9, name, e->running ? " beside what runs" : "", needed * 1e-9);
+             "%s: the disk has %s left, %s%s needs %s: make room, then the same command goes on",
+             e->folder, qg_text_from_bytes(room, left), name, e->running ? " beside what runs" : "",
+             qg_text_from_bytes(needed, wanted));
     return false;
 }
 

@@ -86,10 +86,11 @@ qg_status qg_study_game_and_steps(const study_reader *reader, const qg_yaml *map
 /* The preset that suits a game whose name is known to be right. */
 const char *qg_study_preset_for(const char *game);
 
-/* Preset, then the study's settings, then the mapping's own; scaled. A mapping without `network`
- * gets `network`, unless that is NULL. */
+/* Preset, then the study's settings, then the mapping's own; scaled, with shorter evaluations where
+ * `steps`, those of the run, are few. A mapping without `network` gets `network`, unless that is
+ * NULL. */
 qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, const char *game,
-                            const char *network, qg_settings *settings);
+                            const char *network, int64_t steps, qg_settings *settings);
 
 /* `seeds` of a mapping, or those of the study. */
 qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);

@@ -53,7 +53,7 @@ static qg_status apply(const study_reader *reader, const qg_yaml *mapping, qg_se
 }
 
 qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, const char *game,
-                            const char *network, qg_settings *settings)
+                            const char *network, int64_t steps, qg_settings *settings)
 {
     const qg_yaml *place = qg_yaml_get(mapping, "preset");
     const char *preset = qg_study_preset_for(game);
@@ -69,6 +69,7 @@ qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, 
     if (!status) status = apply(reader, mapping, settings);
     if (status) return status;
     if (reader->study->scale != 1) scale_settings(reader->study, settings);
+    qg_settings_shorten_evaluations(settings, steps);
     return qg_settings_check(settings, reader->error) ? qg_study_locate(reader, mapping->line)
                                                       : QG_OK;
 }

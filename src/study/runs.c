@@ -151,7 +151,8 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
     if (!status) status = read_from(reader, mapping, &run);
     const char *const network =
         run.source >= 0 ? qg_source_network(study, &study->sources[run.source]) : NULL;
-    if (!status) status = qg_study_settings(reader, mapping, run.game, network, &run.settings);
+    if (!status)
+        status = qg_study_settings(reader, mapping, run.game, network, run.steps, &run.settings);
     if (!status) status = set_name(reader, variant, total, &run);
     if (!status) status = read_group(reader, mapping, &run);
     if (!status) status = qg_study_run_seeds(reader, mapping, &run);

@@ -79,7 +79,7 @@ static qg_status read_trained(const source_reader *r, const qg_yaml *node, qg_st
         .line = source->line, .kind = QG_RUN_TRAIN, .source = QG_SOURCE_NONE, .baseline = -1};
     qg_status status = qg_study_check_keys(reader, node, source->name, train_keys);
     if (!status) status = qg_study_game_and_steps(reader, node, &run);
-    if (!status) status = qg_study_settings(reader, node, run.game, NULL, &run.settings);
+    if (!status) status = qg_study_settings(reader, node, run.game, NULL, run.steps, &run.settings);
     return add_run(r, node, status, &run, source);
 }
 
@@ -101,7 +101,7 @@ static qg_status read_teachers(const source_reader *r, const qg_yaml *node, qg_s
 }
 
 static qg_status read_distillation_options(const study_reader *reader, const qg_yaml *node,
-                                           qg_study_run *run)
+                                           qg_study_run *run, int *temperature_count)
 {
     const char *temperature = QG_USUAL_TEMPERATURE, *order = "pass";
     qg_distillation_options usual;
@@ -124,6 +124,7 @@ static qg_status read_distillation_options(const study_reader *reader, const qg_
     if (!(run->epsilon >= 0 && run->epsilon <= 1))
         return qg_study_fail(reader, qg_yaml_get(node, "epsilon")->line, "epsilon: is from 0 to 1");
     snprintf(run->temperature, sizeof run->temperature, "%s", temperature);
+    *temperature_count = temperatures.count;
     run->order = *order == 's' ? QG_ORDER_SAMPLE : QG_ORDER_PASS;
     run->steps = qg_study_scaled(reader->study, samples);
     return QG_OK;
@@ -142,10 +143,11 @@ static qg_status read_distilled(const source_reader *r, const qg_yaml *node,
     if (status) return status;
     const qg_study_source *const first = &study->sources[run.teachers[0]];
     snprintf(run.game, sizeof run.game, "%s", qg_source_game(study, first));
-    status = read_distillation_options(reader, node, &run);
+    int temperatures = 0;
+    status = read_distillation_options(reader, node, &run, &temperatures);
     if (!status)
         status = qg_study_settings(reader, node, run.game, qg_source_network(study, first),
-                                   &run.settings);
+                                   run.steps * temperatures * run.teacher_count, &run.settings);
     return add_run(r, node, status, &run, source);
 }
 

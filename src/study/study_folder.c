@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LARGEST_JSON ((size_t)1 << 16)
@@ -68,7 +69,15 @@ static qg_status open_with_head(const char *folder, const json_t *head, qg_study
 qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error)
 {
     json_t *head;
+    struct stat there;
     *study = NULL;
+    if (stat(folder, &there) != 0 && errno == ENOENT)
+        return qg_fail(error, QG_ERROR_USAGE, "%s: there is no such folder (`run` makes a study's)",
+                       folder);
+    if (stat(folder, &there) == 0 && !S_ISDIR(there.st_mode))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s: a file: the folder that `run` made of it is needed, usually runs/NAME",
+                       folder);
     qg_status status = read_head(folder, &head, error);
     if (!status) status = refuse_links(folder, error);
     if (!status && !head)

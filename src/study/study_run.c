@@ -1,6 +1,7 @@
 /* A study as a whole: what it will take here, and its run from the lock to the last task. */
 #include <qgraft/study.h>
 
+#include "base/text.h"
 #include "study/estimate.h"
 #include "study/executor.h"
 #include "study/kinds.h"
@@ -101,12 +102,15 @@ qg_status qg_study_check_room(const qg_study *study, const qg_study_outlook *out
         const bool begun = state == QG_TASK_STOPPED || state == QG_TASK_RUNNING; /* has its room */
         const bool disk = load->disk > outlook->disk && !begun;
         if (state == QG_TASK_FINISHED || (!memory && !disk)) continue;
+        char needed[32], there[32];
         return qg_fail(
             error, QG_ERROR_USAGE,
-            "%s: a run of it needs %.2f GB of %s, there are %.2f GB: shrink it with "
-            "`scale`, or set a smaller '%s'",
-            run->id, (memory ? load->memory : load->disk) * 1e-9, memory ? "memory" : "disk",
-            (memory ? outlook->memory : outlook->disk) * 1e-9, qg_study_kind_of(run)->size);
+            "%s: a run of it needs %s of %s, there are %s: shrink it with `scale`, or set a "
+            "smaller '%s'",
+            run->id, qg_text_from_bytes(memory ? load->memory : load->disk, needed),
+            memory ? "memory" : "disk",
+            qg_text_from_bytes(memory ? outlook->memory : outlook->disk, there),
+            qg_study_kind_of(run)->size);
     }
     return QG_OK;
 }

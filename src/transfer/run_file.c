@@ -351,6 +351,14 @@ static qg_status check(const run_reader *r, const qg_yaml *root)
     return QG_OK;
 }
 
+/* Of a distillation the samples learned from, which its options tell in more detail. */
+static int64_t all_steps(const qg_run_file *file)
+{
+    return file->kind == QG_RUN_DISTILL
+               ? file->samples * file->temperatures.count * file->parent_count
+               : file->steps;
+}
+
 qg_status qg_run_file_parse(const char *name, const void *data, size_t size, qg_run_file *file,
                             qg_error *error)
 {
@@ -361,6 +369,7 @@ qg_status qg_run_file_parse(const char *name, const void *data, size_t size, qg_
     if (status) return status;
     status = read_kind(&r, root);
     if (!status) status = read_keys(&r, root, run_keys);
+    if (!status) qg_settings_shorten_evaluations(&file->settings, all_steps(file));
     if (!status) status = check(&r, root);
     if (status) qg_run_file_free(file);
     qg_yaml_free(root);
@@ -412,14 +421,6 @@ static void write_distillation(FILE *out, const qg_run_file *file)
         if (*file->parent_sha256[i]) fprintf(out, "\n    sha256: %s", file->parent_sha256[i]);
         fputc('\n', out);
     }
-}
-
-/* Of a distillation the samples learned from, which its options tell in more detail. */
-static int64_t all_steps(const qg_run_file *file)
-{
-    return file->kind == QG_RUN_DISTILL
-               ? file->samples * file->temperatures.count * file->parent_count
-               : file->steps;
 }
 
 qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *error)

@@ -5,6 +5,7 @@
 #include "agent/bits.h"
 #include "base/file.h"
 #include "base/file_kind.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -93,10 +94,12 @@ qg_status qg_sample_set_check_room(const char *path, size_t bytes, qg_error *err
     if (!known) return QG_OK; /* what cannot be written is found when it is created */
     const double room = (double)disk.f_bavail * (double)disk.f_frsize;
     if ((double)bytes <= room) return QG_OK;
+    char needed[32], free_bytes[32];
     return qg_fail(error, QG_ERROR_IO,
-                   "%s: the samples need %.4g GB, the disk has %.4g GB free (fewer `samples`, or "
-                   "another disk)",
-                   path, (double)bytes * 1e-9, room * 1e-9);
+                   "%s: the samples need %s, the disk has %s free (fewer `samples`, or another "
+                   "disk)",
+                   path, qg_text_from_bytes((double)bytes, needed),
+                   qg_text_from_bytes(room, free_bytes));
 }
 
 static uint8_t *record_of(const qg_sample_set *set, size_t sample)
@@ -126,9 +129,10 @@ static qg_status reserve(qg_sample_set *set, qg_error *error)
         problem = posix_fallocate(set->file, 0, (off_t)set->bytes);
     while (problem == EINTR);
     if (problem) {
+        char bytes[32];
         errno = problem;
-        status = qg_fail_errno(error, "%s: the samples need %.4g GB on the disk", path,
-                               (double)set->bytes * 1e-9);
+        status = qg_fail_errno(error, "%s: the samples need %s on the disk", path,
+                               qg_text_from_bytes((double)set->bytes, bytes));
     }
     if (!status) status = map_file(set, PROT_READ | PROT_WRITE, set->file, error);
     if (status) unlink(path);

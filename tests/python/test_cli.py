@@ -79,6 +79,72 @@ def test_the_command_names_its_options(tmp_path):
         "run: holds a run already: choose another --out or add --overwrite\n")
 
 
+@pytest.mark.parametrize("words, answer", [
+    ("train --game pong", "a word by itself, 'qgraft train DOMAIN'"),
+    ("train --env=ALE/Pong-v5", "a word by itself, 'qgraft train DOMAIN'"),
+    ("graft x --env pong", "here it is --to "),
+    ("train pong --total-timesteps 1e6", "here it is --steps "),
+    ("train pong --total_timesteps=1e6", "here it is --steps "),
+    ("evaluate --model x", "'qgraft evaluate NETWORK [DOMAIN]'"),
+    ("play --model x", "'qgraft play NETWORK [DOMAIN]'"),
+    ("run x --num-workers 3", "here it is --jobs "),
+    ("train pong --learning-rate 1", "--set learning_rate=VALUE"),
+    ("train pong --gamma 1", "--set discount=VALUE"),
+    ("train pong --set gamma=1", "did you mean 'discount'?"),
+    ("train pong --stesp 1", "did you mean --steps?"),
+    ("evaluate x --gamma 1", "there is no option --gamma ("),
+    ("enjoy x", "did you mean 'play'?"),
+    ("play --random minatar/breakout --steps 0", "--steps: '0' is not"),
+    ("play --random minatar/breakout --sticky 2", "--sticky: '2' is not"),
+    ("evaluate {0} --epsilon x minatar/breakout", "--epsilon: 'x' is not"),
+    ("graft {0} --first 1 --to minatar/breakout --epsilon-start 2", "--epsilon-start: '2' is not"),
+    ("distill {0} --eval-steps 0", "--eval-steps: '0' is not"),
+    ("distill {0} --epsilon 2", "--epsilon: '2' is not"),
+    ("status {1}", "study.yaml: a file: the folder that 'qgraft run' made of it"),
+    ("report {1}", "study.yaml: a file: the folder that 'qgraft run' made of it"),
+])
+def test_what_people_type_is_answered(folder, words, answer):
+    words = words.format(folder / NETWORK, folder / "study.yaml")
+    assert answer in refusal(*words.split())
+
+
+def test_words_that_look_like_options_are_values(folder):
+    """The value of an option may begin with '--', and a name may be cut off."""
+    words = ["submit", "study.yaml", "--dry-run", "--sbatch-option", "--constraint=avx2"]
+    assert "--constraint=avx2" in qgraft(*words, "--part", "any", cwd=folder).stdout
+    assert "--foo" in refusal("train", "pong", "-qn", "--foo")
+
+
+def test_every_game_by_its_name_in_gymnasium():
+    games = {game["name"] for game in json.loads(qgraft("games", "--json").stdout)}
+    for game in games:
+        grid, name = game.startswith("minatar/"), game.split("/")[-1].title().replace("_", "")
+        forms = ["MinAtar/{}-v1", "{}-MinAtar"] if grid else ["ALE/{}-v5", "{}NoFrameskip-v4"]
+        for form in forms:
+            found = json.loads(qgraft("games", form.format(name), "--json").stdout)
+            assert [g["name"] for g in found] == [game]
+
+
+def test_short_runs_evaluate_in_proportion(tmp_path):
+    """And say so; what was set stays."""
+    words = ["train", "minatar/breakout", "--steps", "5k", "--set", "learn_start=5k", "--overwrite",
+             "--out", tmp_path / "run"]
+    said = qgraft(*words).stderr
+    assert "each evaluation plays 2500 steps (--set eval_steps)" in said
+    assert "nothing will be learned in 5000 steps: learn_start is 5000" in said
+    assert "eval_steps: 2500" in (tmp_path / "run/run.yaml").read_text()
+    said = qgraft(*words, "--set", "eval_steps=6k").stderr
+    assert "plays 6000 steps, more than the run's 5000" in said
+    assert "evaluation" not in qgraft(*words, "--quiet").stderr
+    qgraft("perform", tmp_path / "run/run.yaml", "--out", tmp_path / "again", "--quiet")
+    text = (tmp_path / "run/run.yaml").read_text()
+    assert (tmp_path / "again/run.yaml").read_text() == text
+    short = tmp_path / "short.yaml"
+    short.write_text(re.sub("  eval_steps:.*\n", "", text))
+    qgraft("perform", short, "--out", tmp_path / "short", "--quiet")
+    assert (tmp_path / "short/run.yaml").read_text() == text
+
+
 ODD = ["", "-1", "nan", "9" * 30, "x" * 5000, b"\xff\xfe", "%s%n", "/"]
 TINY = ["--set", "learn_start=50", "--set", "replay=200", "--set", "eval_every=50", "--set",
         "eval_steps=30", "--set", "validation_size=10", "--quiet", "--overwrite", "--out", "out"]

@@ -406,11 +406,11 @@ def test_too_little_room(tmp_path):
         assert max(r["disk"] for r in plan["runs"]) < 4e6
         (disk / "ballast").write_bytes(bytes(3_000_000))
         result = run(folder, code=2)
-        assert re.search(r"needs \S+ GB of disk, there are \S+ GB: .*--scale", result.stderr)
+        assert re.search(r"needs \S+ [kM]B of disk, there are \S+ [kM]B: .*--scale", result.stderr)
         (disk / "ballast").unlink()
         (disk / "ballast").write_bytes(bytes(1_000_000))
         result = run(folder, code=1)
-        assert re.search(r"the disk has \S+ GB left, \S+ needs \S+ GB: make room", result.stderr)
+        assert re.search(r"the disk has \S+ [kM]B left, \S+ needs \S+ [kM]B: make room", result.stderr)
         assert "finished" in set(states(folder).values())
         (disk / "ballast").unlink()
     finally:

@@ -49,9 +49,9 @@ static void unknown_games_name_the_nearest(void **state)
 {
     (void)state;
     check_refused("breakot", "did you mean 'breakout'?");
-    check_refused("Space-Invaders", "did you mean 'space_invaders'?");
-    check_refused("spaceinvaders", "did you mean 'space_invaders'?");
-    check_refused("mspacman", "did you mean 'ms_pacman'?");
+    check_refused("Space-Invader", "did you mean 'space_invaders'?");
+    check_refused("Ponng-v5", "did you mean 'pong'?");
+    check_refused("MinAtar/Breakuot-v1", "did you mean 'minatar/breakout'?");
     check_refused("qebrt", "did you mean 'qbert'?");
     check_refused("minatar/breakuot", "did you mean 'minatar/breakout'?");
     check_refused("combat", "unknown game 'combat'"); /* two players only */
@@ -63,6 +63,50 @@ static void unknown_games_name_the_nearest(void **state)
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
     check_refused(longest, "expected the name of a game");
+}
+
+static void names_of_other_programs_are_known(void **state)
+{
+    (void)state;
+    static const char *const names[][2] = {
+        {"BreakoutNoFrameskip-v4", "breakout"},
+        {"ALE/Breakout-v5", "breakout"},
+        {"ale_py:ALE/SpaceInvaders-v5", "space_invaders"},
+        {"SpaceInvaders-ramDeterministic-v0", "space_invaders"},
+        {"Pong-ramNoFrameskip-v4", "pong"},
+        {"UpNDown-v5", "up_n_down"},               /* envpool */
+        {"MontezumaRevenge", "montezuma_revenge"}, /* Dopamine */
+        {"ALE/TicTacToe3D-v5", "tic_tac_toe_3d"},
+        {"montezuma_revenge.bin", "montezuma_revenge"},
+        {"pong_v3", "pong"}, /* PettingZoo */
+        {"atari_pong", "pong"},
+        {"Q*bert", "qbert"},
+        {"Ms. Pac-Man", "ms_pacman"},
+        {"mspacman", "ms_pacman"},
+        {"Space-Invaders", "space_invaders"},
+        {"ALE/Breakout-v5:mode=4", "breakout"},
+        {"MinAtar/Breakout-v1", "minatar/breakout"},
+        {"MinAtar/SpaceInvaders-v0", "minatar/space_invaders"},
+        {"SpaceInvaders-MinAtar", "minatar/space_invaders"},  /* gymnax */
+        {"minatar-space_invaders", "minatar/space_invaders"}, /* pgx */
+        {"minatar/Freeway", "minatar/freeway"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char answer[128];
+        bool same = false;
+        const qg_game *const game = qg_game_like(names[i][0], &same);
+        assert_true(game && same);
+        assert_string_equal(game->name, names[i][1]);
+        snprintf(answer, sizeof answer, "here it is '%s'", names[i][1]);
+        check_refused(names[i][0], answer);
+    }
+    static const char *const none[] = {"ALE/Nix-v5", "MinAtar/Pong-v0", "-v5", ":", "::", "/",
+                                       "ALE/"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        bool same = true;
+        assert_null(qg_game_like(none[i], &same));
+        assert_false(same);
+    }
 }
 
 static void wrong_settings_name_what_is_allowed(void **state)
@@ -180,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_normalised),
         cmocka_unit_test(unknown_games_name_the_nearest),
+        cmocka_unit_test(names_of_other_programs_are_known),
         cmocka_unit_test(wrong_settings_name_what_is_allowed),
         cmocka_unit_test(the_catalogue_is_whole),
         cmocka_unit_test(families_are_shared),

@@ -57,6 +57,51 @@ static void test_preset_dqn3(void **state)
     assert_true(s.clip_reward && s.life_loss_terminal);
 }
 
+static void test_short_runs_evaluate_in_proportion(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *preset, *set;
+        int64_t steps, eval_steps;
+    } cases[] = {
+        {"dqn3", "eval_steps=125000", 1000, 125000}, /* set, though it is the preset's */
+        {"dqn3", "eval_every=10", 1000, 1000},
+        {"dqn3", "history=4", 250000, 125000},
+        {"dqn3", "history=4", 249998, 124999},
+        {"dqn3", "history=4", 0, 125000}, /* it evaluates nothing */
+        {"grid", "history=1", 40000, 20000},
+        {"grid", "history=1", 30000, 15000},
+        {"grid", "eval_steps=30", 100, 30},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_error error;
+        qg_settings s = preset(cases[i].preset);
+        assert_int_equal(qg_settings_set(&s, cases[i].set, &error), QG_OK);
+        qg_settings_shorten_evaluations(&s, cases[i].steps);
+        assert_int_equal(s.eval_steps, cases[i].eval_steps);
+    }
+}
+
+static void test_names_of_other_packages(void **state)
+{
+    (void)state;
+    size_t rows;
+    const qg_setting *const table = qg_settings_table(&rows);
+    static const char *const names[] = {"gamma", "batch_size", "repeat_action_probability", "l2_"};
+    for (size_t i = 0; i < 3; i++) {
+        const char *const ours = qg_setting_called(names[i]);
+        size_t row = 0;
+        while (row < rows && strcmp(table[row].name, ours) != 0)
+            row++;
+        assert_true(row < rows);
+    }
+    assert_null(qg_setting_called(names[3]));
+    qg_settings s = preset("grid");
+    qg_error error;
+    assert_int_equal(qg_settings_set(&s, "gamma=0.9", &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "'discount'"));
+}
+
 static void test_every_game_has_a_preset(void **state)
 {
     (void)state;
@@ -81,6 +126,8 @@ static void test_presets_lie_within_the_table(void **state)
             if (qg_settings_set_value(&again, table[i].name, value, &error) != QG_OK)
                 fail_msg("%s", error.message);
         }
+        assert_true(again.eval_steps_set && !settings.eval_steps_set);
+        again.eval_steps_set = false;
         assert_memory_equal(&settings, &again, sizeof settings);
     }
 }
@@ -186,6 +233,7 @@ static void test_yaml_round_trip(void **state)
     char *text;
     assert_int_equal(qg_settings_format_yaml(&s, &text, &error), QG_OK);
     if (parse(&back, text, &error) != QG_OK) fail_msg("%s\n%s", error.message, text);
+    s.eval_steps_set = true; /* by a text that holds all */
     assert_memory_equal(&s, &back, sizeof s);
     free(text);
 }
@@ -281,6 +329,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_count_names_the_range),
         cmocka_unit_test(test_preset_dqn3),
+        cmocka_unit_test(test_short_runs_evaluate_in_proportion),
+        cmocka_unit_test(test_names_of_other_packages),
         cmocka_unit_test(test_every_game_has_a_preset),
         cmocka_unit_test(test_presets_lie_within_the_table),
         cmocka_unit_test(test_set),

@@ -211,6 +211,24 @@ static void test_scale(void **state)
     qg_study_free(s);
 }
 
+static void test_short_runs_evaluate_in_proportion(void **state)
+{
+    (void)state;
+    qg_study *const s = load("steps: 30k\nseeds: 1\nsources:\n"
+                             "  set: {game: minatar/freeway, settings: {eval_steps: 20k}}\n"
+                             "  long: {game: minatar/breakout, steps: 40k}\n"
+                             "  short: {distill: long, samples: 3k, temperature: 0.1:0.2:0.1}\n"
+                             "runs:\n  - {game: minatar/asterix}\n");
+    static const struct {
+        const char *name;
+        int64_t eval_steps;
+    } cases[] = {{"set", 20000}, {"long", 20000}, {"short", 3000}, {"minatar-asterix", 15000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(s->runs[find_run(s, cases[i].name)].settings.eval_steps,
+                         cases[i].eval_steps);
+    qg_study_free(s);
+}
+
 static const char *hash_of(const qg_study *study, const char *folder)
 {
     return study->tasks[find_task(study, folder)].hash;
@@ -493,12 +511,17 @@ static void test_task_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan),         cmocka_unit_test(test_run_files),
-        cmocka_unit_test(test_measurements), cmocka_unit_test(test_multiplied_settings),
-        cmocka_unit_test(test_scale),        cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_claims),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_mutations),    cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_task_folder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plan),
+                                       cmocka_unit_test(test_run_files),
+                                       cmocka_unit_test(test_measurements),
+                                       cmocka_unit_test(test_multiplied_settings),
+                                       cmocka_unit_test(test_short_runs_evaluate_in_proportion),
+                                       cmocka_unit_test(test_scale),
+                                       cmocka_unit_test(test_hashes),
+                                       cmocka_unit_test(test_claims),
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_mutations),
+                                       cmocka_unit_test(test_folder),
+                                       cmocka_unit_test(test_task_folder)};
     return cmocka_run_group_tests_name("study", tests, scratch_setup, scratch_teardown);
 }

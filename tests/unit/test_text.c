@@ -96,6 +96,20 @@ static void test_reals_are_as_short_as_they_can_be(void **state)
     }
 }
 
+static void test_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        double bytes;
+        const char *text;
+    } cases[] = {{0, "0 bytes"},    {999, "999 bytes"},  {999.6, "1 kB"},        {41500, "41.5 kB"},
+                 {999.6e3, "1 MB"}, {7.95e9, "7.95 GB"}, {123456e9, "123456 GB"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32];
+        assert_string_equal(qg_text_from_bytes(cases[i].bytes, text), cases[i].text);
+    }
+}
+
 static void test_nearest(void **state)
 {
     (void)state;
@@ -193,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_reals),
         cmocka_unit_test(test_reals_are_as_short_as_they_can_be),
         cmocka_unit_test(test_booleans),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_what_does_not_fit_is_cut_off),
         cmocka_unit_test(test_characters),
