@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LONGEST_REAL 1000
+
 /* value * 10^exponent, exactly, or false. */
 static bool scale_by_ten(int64_t *value, int64_t exponent)
 {
@@ -24,16 +26,25 @@ static int suffix_exponent(char suffix)
     return suffix == 'k' ? 3 : suffix == 'M' ? 6 : suffix == 'G' ? 9 : -1;
 }
 
+/* "1_000": behind a digit and before one. */
+static bool is_separator(const char *text)
+{
+    return *text == '_' && isdigit((unsigned char)text[-1]) && isdigit((unsigned char)text[1]);
+}
+
 /* [+-] digits [. digits] [e [+-] digits] [k|M|G], in integers only: a double would lose the low
  * digits of a large count without a word. */
 bool qg_text_to_count(const char *text, int64_t *value)
 {
     const bool negative = *text == '-';
     if (*text == '-' || *text == '+') text++;
+    if (*text == '_') return false;
     int64_t number = 0, exponent = 0;
     int digits = 0;
     bool fraction = false;
-    for (; isdigit((unsigned char)*text) || (*text == '.' && !fraction); text++) {
+    for (; isdigit((unsigned char)*text) || (*text == '.' && !fraction) || is_separator(text);
+         text++) {
+        if (*text == '_') continue;
         if (*text == '.') {
             fraction = true;
             continue;
@@ -61,9 +72,15 @@ bool qg_text_to_count(const char *text, int64_t *value)
 
 bool qg_text_to_real(const char *text, double *value)
 {
-    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false;
-    char *end;
-    const double number = strtod(text, &end);
+    char digits[LONGEST_REAL + 1], *end;
+    size_t length = 0;
+    if (!*text || *text == '_' || strlen(text) > LONGEST_REAL ||
+        text[strspn(text, "0123456789.eE+-_")])
+        return false;
+    for (; *text; text++)
+        if (!is_separator(text)) digits[length++] = *text; /* strtod ends at others */
+    digits[length] = '\0';
+    const double number = strtod(digits, &end);
     if (*end || !isfinite(number)) return false;
     *value = number;
     return true;
@@ -71,10 +88,17 @@ bool qg_text_to_real(const char *text, double *value)
 
 bool qg_text_to_boolean(const char *text, bool *value)
 {
-    const bool yes = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0;
-    if (!yes && strcmp(text, "false") != 0 && strcmp(text, "no") != 0) return false;
-    *value = yes;
-    return true;
+    static const char *const words[][2] = {
+        {"false", "true"}, {"False", "True"}, {"FALSE", "TRUE"}, {"no", "yes"}, {"No", "Yes"},
+        {"NO", "YES"},     {"off", "on"},     {"Off", "On"},     {"OFF", "ON"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (int v = 0; v < 2; v++)
+            if (strcmp(text, words[i][v]) == 0) {
+                *value = v;
+                return true;
+            }
+    return false;
 }
 
 const char *qg_text_from_real(double value, char text[32])

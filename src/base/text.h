@@ -9,14 +9,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A whole number: "250000", "250k", "0.25M", "25M", "2G", "1e6". False when the text is anything
- * else, is not whole or does not fit. */
+/* A whole number: "250000", "250_000", "250k", "0.25M", "25M", "2G", "1e6". False when the text is
+ * anything else, is not whole or does not fit. */
 bool qg_text_to_count(const char *text, int64_t *value);
 
-/* A finite decimal number, the whole text; no hexadecimal, "inf" or "nan". */
+/* A finite decimal number, the whole text, "1_000.5" too; no hexadecimal, "inf" or "nan". */
 bool qg_text_to_real(const char *text, double *value);
 
-/* true, false, yes, no. */
+/* true, false, yes, no, on, off, also as True and TRUE: YAML 1.1. */
 bool qg_text_to_boolean(const char *text, bool *value);
 
 /* The shortest decimal text that reads back to exactly `value`; at most 24 bytes and the NUL.

@@ -13,7 +13,8 @@ typedef struct progress_line {
     bool quiet, shown;
     double drawn; /* seconds of the last line */
     cli_progress_file file;
-    int64_t samples, all; /* learned from, to learn from in all */
+    int64_t samples, all;        /* learned from, to learn from in all */
+    const qg_settings *settings; /* of which something is to be said; then NULL */
 } progress_line;
 
 static const char *const phases[] = {"playing", "reading samples", "evaluating", "learning"};
@@ -31,6 +32,10 @@ static void show_progress(void *context, const qg_distillation_progress *p)
     progress_line *line = context;
     record_progress(line, p);
     const bool live = isatty(STDERR_FILENO) == 1;
+    if (line->settings && p->phase == QG_PHASE_EVALUATING) {
+        if (!line->quiet) cli_say_evaluations(line->settings, line->all);
+        line->settings = NULL;
+    }
     if (line->quiet || p->seconds - line->drawn < (live ? 0.25 : 30)) return;
     line->drawn = p->seconds;
     line->shown = live;
@@ -92,9 +97,9 @@ int distill_run(const train_arguments *arguments, const qg_distillation_options 
     qg_error error;
     cli_catch_interrupt();
     progress_line line = {.quiet = arguments->quiet,
+                          .settings = &options->settings,
                           .all =
                               watched.samples * watched.temperatures.count * watched.teacher_count};
-    if (!arguments->quiet) cli_say_evaluations(&options->settings, line.all);
     cli_progress_file_open(&line.file, arguments->progress_file);
     watched.run.stop = cli_interrupt_flag();
     watched.progress = show_progress;

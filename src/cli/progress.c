@@ -45,24 +45,6 @@ static void measure(cli_progress *p, const qg_progress *progress, double elapsed
     p->drawn_step = progress->step;
 }
 
-void cli_show_progress(void *context, const qg_progress *progress)
-{
-    cli_progress *p = context;
-    const cli_record record = {progress->evaluating ? "evaluating" : "training", progress->step,
-                               progress->steps, progress->last_score, progress->seconds};
-    cli_progress_file_write(&p->file, &record);
-    if (p->quiet) return;
-    if (!p->begun) p->drawn_step = progress->step; /* a resumed run has steps behind it */
-    p->begun = true;
-    const bool live = isatty(STDERR_FILENO) == 1;
-    const double elapsed = progress->seconds - p->drawn, interval = live ? 0.25 : 30;
-    if (elapsed < interval) return;
-    if (progress->step > p->drawn_step && !progress->evaluating) measure(p, progress, elapsed);
-    p->drawn = progress->seconds;
-    print_line(p, progress, live);
-    p->shown = live;
-}
-
 void cli_say_evaluations(const qg_settings *settings, int64_t steps)
 {
     qg_settings usual;
@@ -80,6 +62,37 @@ void cli_say_evaluations(const qg_settings *settings, int64_t steps)
                 "qgraft: each evaluation plays %lld steps, more than the run's %lld (--set "
                 "eval_steps)\n",
                 eval_steps, (long long)steps);
+}
+
+static void say_short_run(const qg_settings *settings, int64_t steps)
+{
+    cli_say_evaluations(settings, steps);
+    if (steps > 0 && steps <= settings->learn_start)
+        fprintf(stderr,
+                "qgraft: nothing will be learned in %" PRId64 " steps: learn_start is %" PRId64
+                "\n",
+                steps, settings->learn_start);
+}
+
+void cli_show_progress(void *context, const qg_progress *progress)
+{
+    cli_progress *p = context;
+    const cli_record record = {progress->evaluating ? "evaluating" : "training", progress->step,
+                               progress->steps, progress->last_score, progress->seconds};
+    cli_progress_file_write(&p->file, &record);
+    if (p->quiet) return;
+    if (!p->begun) {
+        p->drawn_step = progress->step; /* a resumed run has steps behind it */
+        say_short_run(p->settings, progress->steps);
+    }
+    p->begun = true;
+    const bool live = isatty(STDERR_FILENO) == 1;
+    const double elapsed = progress->seconds - p->drawn, interval = live ? 0.25 : 30;
+    if (elapsed < interval) return;
+    if (progress->step > p->drawn_step && !progress->evaluating) measure(p, progress, elapsed);
+    p->drawn = progress->seconds;
+    print_line(p, progress, live);
+    p->shown = live;
 }
 
 void cli_end_progress(cli_progress *p)

@@ -9,11 +9,12 @@
 
 typedef struct cli_progress {
     bool quiet;
-    bool begun;         /* has been called */
-    bool shown;         /* a live line stands on the terminal */
-    double drawn;       /* seconds of the last line */
-    int64_t drawn_step; /* where speed is measured from */
-    double rate;        /* steps per second of late, evaluations left out */
+    bool begun;                  /* has been called */
+    bool shown;                  /* a live line stands on the terminal */
+    double drawn;                /* seconds of the last line */
+    int64_t drawn_step;          /* where speed is measured from */
+    double rate;                 /* steps per second of late, evaluations left out */
+    const qg_settings *settings; /* of the run */
     cli_progress_file file;
 } cli_progress;
 

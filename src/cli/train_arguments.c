@@ -228,25 +228,14 @@ qg_status train_call_graft(void *context, const qg_train_options *train, qg_run_
     return qg_graft_run(&options, result, error);
 }
 
-static void say_short_run(const qg_settings *settings, int64_t steps)
-{
-    cli_say_evaluations(settings, steps);
-    if (steps > 0 && steps <= settings->learn_start)
-        fprintf(stderr,
-                "qgraft: nothing will be learned in %" PRId64 " steps: learn_start is %" PRId64
-                "\n",
-                steps, settings->learn_start);
-}
-
 int train_run(const train_arguments *arguments, const qg_train_options *options, train_call *call,
               void *context)
 {
-    cli_progress progress = {.quiet = arguments->quiet};
+    cli_progress progress = {.quiet = arguments->quiet, .settings = &options->settings};
     qg_train_options watched = *options;
     qg_run_result result;
     qg_error error;
     cli_catch_interrupt();
-    if (!arguments->quiet) say_short_run(&options->settings, options->steps);
     cli_progress_file_open(&progress.file, arguments->progress_file);
     watched.run.stop = cli_interrupt_flag();
     watched.progress = cli_show_progress;

@@ -38,6 +38,7 @@ qg_status qg_study_check_keys(const study_reader *reader, const qg_yaml *node, c
         return qg_study_fail(reader, node->line, "%s: `key: value` pairs are needed", what);
     for (size_t i = 0; i < node->count; i++) {
         const qg_yaml *const item = &node->items[i];
+        if (node == reader->root && strncmp(item->key, "x-", 2) == 0) continue; /* for anchors */
         size_t k = 0;
         while (k < key_count && strcmp(keys[k], item->key) != 0)
             k++;

@@ -252,10 +252,13 @@ static void test_yaml_refusals(void **state)
         {"\n\ndiscount: 2\n", "f.yaml:3: discount: '2' is not a number from 0 to 1"},
         {"discount:\n", "f.yaml:1: discount: '' is not a number from 0 to 1"},
         {"discount: .inf\n", "f.yaml:1: discount: '.inf' is not a number from 0 to 1"},
-        {"discount: 0.9\ndiscount: 0.9\n", "f.yaml:2: discount: stands twice"},
+        {"discount: 0.9\ndiscount: 0.9\n", "f.yaml:2: discount: stands twice, on line 1 first"},
         {"discount: [1]\n", "f.yaml:1: discount: a single value is needed, not a list or mapping"},
-        {"discount: &a 0.9\n", "f.yaml:1: anchors (&name) are not allowed"},
-        {"discount: *a\n", "f.yaml:1: aliases (*name) are not allowed"},
+        {"discount: *a\n", "f.yaml:1: *a: there is no anchor &a before"},
+        {"discount: &a 0.9\nsticky: *a\nclip_error: *A\n",
+         "f.yaml:3: *A: there is no anchor &A before"},
+        {"replay: 010\n", "f.yaml:1: a number begins with 0: leave it out, or write the text in "
+                          "quotes"},
         {"discount: !!float 0.9\n", "f.yaml:1: tags (!name) are not allowed"},
         {"discount: \"0.9\\0\"\n", "f.yaml:1: a NUL character is not allowed"},
         {"discount: 0.9\n---\nreplay: 1\n", "f.yaml:2: a second document is not allowed"},
@@ -266,9 +269,10 @@ static void test_yaml_refusals(void **state)
         {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, grid"},
         {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
                            "{\"conv\": 32, \"kernel\": 8}"},
-        {"network:\n  - {conv: 1,\n     conv: 2}\n", "f.yaml:3: conv: stands twice"},
+        {"network:\n  - {conv: 1,\n     conv: 2}\n",
+         "f.yaml:3: conv: stands twice, on line 2 first"},
         {"network: [[[[[[[[[[[[1]]]]]]]]]]]]\n", "f.yaml:1: nested too deeply"},
-        {"network: [&a [1], *a]\n", "f.yaml:1: anchors (&name) are not allowed"},
+        {"network: &a [*a]\n", "f.yaml:1: *a stands in what it names"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qg_error error = {.code = QG_OK};
@@ -304,8 +308,8 @@ static void test_yaml_mutations(void **state)
 static void test_yaml_floods(void **state)
 {
     (void)state;
-    static const char *const units[] = {"[",       "{",  "network: [", "- ", "? ",
-                                        "a: {b: ", "\"", "&a ",        "%"};
+    static const char *const units[] = {
+        "[", "{", "network: [", "- ", "? ", "a: {b: ", "\"", "&a ", "%", "- &a\n", "- *a\n"};
     const size_t size = 200000;
     char *text = malloc(size + 16);
     assert_non_null(text);

@@ -18,12 +18,20 @@ static void test_counts(void **state)
     static const struct {
         const char *text;
         int64_t value;
-    } good[] = {{"0", 0},           {"250k", 250000},
-                {"25M", 25000000},  {"1e6", 1000000},
-                {"2G", 2000000000}, {"0.25M", 250000},
-                {"1.5e3", 1500},    {"1000e-3", 1},
-                {"-3", -3},         {"9223372036854775807", INT64_MAX},
-                {"0e1000", 0}};
+    } good[] = {{"0", 0},
+                {"250k", 250000},
+                {"25M", 25000000},
+                {"1e6", 1000000},
+                {"2G", 2000000000},
+                {"0.25M", 250000},
+                {"1.5e3", 1500},
+                {"1000e-3", 1},
+                {"-3", -3},
+                {"9223372036854775807", INT64_MAX},
+                {"0e1000", 0},
+                {"1_000_000", 1000000},
+                {"-1_0.5k", -10500},
+                {"2_5M", 25000000}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int64_t value = -1;
         if (!qg_text_to_count(good[i].text, &value)) fail_msg("%s", good[i].text);
@@ -38,7 +46,11 @@ static void test_counts(void **state)
                                       "--1",  "9223372036854775808",
                                       "1e19", "10GG",
                                       "1e+",  ".",
-                                      "1K",   "1e99999999999999999999"};
+                                      "1K",   "1e99999999999999999999",
+                                      "_1",   "1_",
+                                      "1__0", "-_1",
+                                      "1_k",  "1_.5",
+                                      "_"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t value;
         if (qg_text_to_count(bad[i], &value)) fail_msg("'%s' was taken", bad[i]);
@@ -51,7 +63,9 @@ static void test_reals(void **state)
     double value;
     assert_true(qg_text_to_real("0.00025", &value) && value == 0.00025);
     assert_true(qg_text_to_real("-1e-3", &value) && value == -1e-3);
-    static const char *const bad[] = {"", "nan", "inf", "1e999", "0x1p3", "1,5", "1 ", "+-1", "e"};
+    assert_true(qg_text_to_real("1_000.2_5", &value) && value == 1000.25);
+    static const char *const bad[] = {"",    "nan", "inf", "1e999", "0x1p3", "1,5",  "1 ",
+                                      "+-1", "e",   "_1",  "1_",    "1__0",  "1._5", "_"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (qg_text_to_real(bad[i], &value)) fail_msg("'%s' was taken", bad[i]);
     static const double numbers[] = {0.1, 1.0 / 3, 1e-300, 0.00025, 1, 123456789.125};
@@ -70,7 +84,10 @@ static void test_booleans(void **state)
     assert_true(qg_text_to_boolean("no", &value) && !value);
     assert_true(qg_text_to_boolean("yes", &value) && value);
     assert_true(qg_text_to_boolean("false", &value) && !value);
-    static const char *const bad[] = {"", "True", "1", "on", "yes "};
+    assert_true(qg_text_to_boolean("True", &value) && value);
+    assert_true(qg_text_to_boolean("OFF", &value) && !value);
+    assert_true(qg_text_to_boolean("on", &value) && value);
+    static const char *const bad[] = {"", "tRUE", "1", "y", "N", "yes "};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (qg_text_to_boolean(bad[i], &value)) fail_msg("'%s' was taken", bad[i]);
 }

@@ -104,6 +104,89 @@ static void test_as_json(void **state)
     }
 }
 
+/* A document is the same as its expansion. */
+static void test_aliases_and_merges(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml, *json;
+    } cases[] = {
+        {"[&a 1, *a]", "[1,1]"},
+        {"{x: &a [1, {b: c}], y: *a}", "{\"x\":[1,{\"b\":\"c\"}],\"y\":[1,{\"b\":\"c\"}]}"},
+        {"[&a 1, &a 2, *a]", "[1,2,2]"}, /* the last */
+        {"[&a [&a 1, *a], *a]", "[[1,1],1]"},
+        {"[&a 'yes', *a]", "[\"yes\",\"yes\"]"},
+        {"{&k key: 1, x: *k}", "{\"key\":1,\"x\":\"key\"}"},
+        {"{x: &k key, *k : 1}", "{\"x\":\"key\",\"key\":1}"},
+        {"[&a {x: 1, y: 2}, {<<: *a, z: 3}]", "[{\"x\":1,\"y\":2},{\"x\":1,\"y\":2,\"z\":3}]"},
+        {"[&a {x: 1, y: 2}, {<<: *a, x: 3}]", "[{\"x\":1,\"y\":2},{\"x\":3,\"y\":2}]"},
+        {"[&a {x: 1, y: 2}, {x: 3, <<: *a}]", "[{\"x\":1,\"y\":2},{\"x\":3,\"y\":2}]"},
+        {"[&a {x: 1}, &b {x: 2, y: 3}, {<<: [*a, *b]}]",
+         "[{\"x\":1},{\"x\":2,\"y\":3},{\"x\":1,\"y\":3}]"},
+        {"[&a {x: 1}, &b {<<: *a, y: 2}, {<<: *b, x: 4}]",
+         "[{\"x\":1},{\"x\":1,\"y\":2},{\"x\":4,\"y\":2}]"},
+        {"[&a {x: 1}, &b [*a, {y: 2}], {<<: *b}]",
+         "[{\"x\":1},[{\"x\":1},{\"y\":2}],{\"x\":1,\"y\":2}]"},
+        {"{<<: {x: 1}, y: 2}", "{\"x\":1,\"y\":2}"},
+        {"{'<<': 1}", "{\"<<\":1}"}, /* quoted it is a key as any other */
+        {"[1_000, on, True, Null, '1_000']", "[1000,true,true,null,\"1_000\"]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_yaml *root = parse(cases[i].yaml);
+        json_t *json = qg_yaml_to_json(root);
+        char *text = json_dumps(json, JSON_COMPACT);
+        assert_non_null(text);
+        assert_string_equal(text, cases[i].json);
+        free(text);
+        json_decref(json);
+        qg_yaml_free(root);
+    }
+    /* What was copied says where it stands; the order is that of the file. */
+    qg_yaml *root = parse("base: &base\n  x: 1\n  y: 2\nmore:\n  a: 0\n  <<: *base\n  y: 3\n");
+    const qg_yaml *const more = qg_yaml_get(root, "more");
+    static const struct {
+        const char *key;
+        int key_line;
+    } items[] = {{"a", 5}, {"x", 2}, {"y", 7}};
+    assert_int_equal(more->count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(more->items[i].key, items[i].key);
+        assert_int_equal(more->items[i].key_line, items[i].key_line);
+    }
+    qg_yaml_free(root);
+}
+
+/* Aliases of aliases, that would make 10^9 values or long texts a thousand times. */
+static void test_what_multiplies_is_refused(void **state)
+{
+    (void)state;
+    qg_yaml *root;
+    qg_error error;
+    char laughs[2000] = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n";
+    for (int i = 1; i < 10; i++)
+        snprintf(laughs + strlen(laughs), sizeof laughs - strlen(laughs),
+                 "a%d: &a%d {<<: {x%d: [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]}}\n",
+                 i, i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+    assert_int_equal(qg_yaml_parse("a.yaml", laughs, strlen(laughs), &root, &error),
+                     QG_ERROR_USAGE);
+    assert_null(root);
+    const bool named =
+        strstr(error.message, "nested too deeply") || strstr(error.message, "too many");
+    assert_true(named);
+    enum { LONG = 100000 };
+    char *const text = malloc(LONG + 1000);
+    assert_non_null(text);
+    snprintf(text, 8, "[&a ");
+    memset(text + 4, 'x', LONG);
+    text[4 + LONG] = '\0';
+    for (int i = 0; i < 20; i++)
+        strcat(text + LONG, ", *a");
+    strcat(text + LONG, "]");
+    assert_int_equal(qg_yaml_parse("a.yaml", text, strlen(text), &root, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "a.yaml:1: the aliases (*name) make too many values"));
+    free(text);
+}
+
 static void test_messages_name_file_and_line(void **state)
 {
     (void)state;
@@ -111,7 +194,17 @@ static void test_messages_name_file_and_line(void **state)
         const char *yaml, *message;
     } cases[] = {
         {"a: 1\nb: [1\nc: 2\n", "a.yaml:"},
-        {"a: 1\n\na: 2\n", "a.yaml:3: a: stands twice"},
+        {"a: 1\n\na: 2\n", "a.yaml:3: a: stands twice, on line 1 first"},
+        {"x: &x {a: 1}\ny:\n  <<: *x\n  a: 2\n  a: 3\n",
+         "a.yaml:5: a: stands twice, on line 4 first"},
+        {"x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x\n",
+         "a.yaml:4: <<: stands twice, on line 3 first: merge a list, <<: [*a, *b]"},
+        {"x: &x 1\ny:\n  <<: *x\n", "a.yaml:1: <<: a mapping (*name) or a list of them is needed"},
+        {"<<: [1]\n", "a.yaml:1: <<: a mapping"},
+        {"<<:\n", "a.yaml:1: <<: a mapping"},
+        {"x: &x {y: {<<: *x}}\n", "a.yaml:1: *x stands in what it names"},
+        {"x: &x [1]\n*x : 2\n", "a.yaml:2: a key must be a plain word"},
+        {"- &x [[[[1]]]]\n- [[[[*x]]]]\n", "a.yaml:2: nested too deeply"},
         {"", "a.yaml:1: nothing in it"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -131,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_nodes_know_their_lines),
         cmocka_unit_test(test_long_lists_keep_their_order),
         cmocka_unit_test(test_as_json),
+        cmocka_unit_test(test_aliases_and_merges),
+        cmocka_unit_test(test_what_multiplies_is_refused),
         cmocka_unit_test(test_messages_name_file_and_line),
     };
     return cmocka_run_group_tests_name("yaml_tree", tests, NULL, NULL);
