@@ -17,6 +17,7 @@ table='
     libgif-dev          header:gif_lib.h           build
     libmd-dev           lib:libmd                  build
     libyaml-dev         lib:yaml-0.1               build
+    libzstd-dev         lib:libzstd                build
     zlib1g-dev          lib:zlib                   build
     gnuplot-nox         cmd:gnuplot                setup demo test slurm soak
     python3             cmd:python3                setup atari test slurm soak peers

@@ -2,54 +2,43 @@
 
 #include <qgraft/settings.h>
 
-#include "agent/bits.h"
+#include "agent/screen_store.h"
 #include "base/file.h"
-#include "base/text.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 enum { BLOCK = 256 }; /* entries with one checksum */
 
+/* The minibatch that is drawn next, where that is known. */
+typedef struct expected {
+    qg_minibatch minibatch;
+    bool made, drawn;
+    qg_random before, after; /* of the draws */
+    int64_t count;           /* entries when it is wanted */
+} expected;
+
 struct qg_replay {
     char *path;
-    int file;
+    qg_screen_store *store;
     int64_t capacity; /* entries of the memory */
     int64_t places;   /* of the ring: capacity, slack, one block more; whole blocks */
     int64_t count;    /* entries added in all */
     int64_t sealed;   /* entries in the checksums */
-    uint32_t *crcs;   /* [places / BLOCK], of block b at b % (places / BLOCK) */
     int history, channels;
     size_t pixels;    /* values of a screen */
-    size_t stride;    /* bytes of a stored screen */
-    bool packed;      /* as bits */
-    size_t bytes;     /* of the mapping */
-    uint8_t *map;     /* [places][stride], then: */
-    float *rewards;   /* [places] */
+    uint32_t *crcs;   /* [places / BLOCK], of block b at b % (places / BLOCK) */
+    float *rewards;   /* [places], in the store's columns as all that follow */
     uint8_t *actions; /* [places] */
     uint8_t *ends;    /* [places], of qg_replay_end */
+    bool is_mapped;   /* screens are used where they lie in the file */
+    uint8_t *recent;  /* [history][pixels]: the newest screens */
     const uint8_t *newest[QG_MAX_HISTORY];
-    uint8_t *unpacked; /* [history][pixels], for acting */
+    expected next;
 };
-
-static size_t stride_of(const qg_observation_shape *shape)
-{
-    const size_t pixels = qg_observation_size(shape);
-    return qg_observation_is_grid(shape) ? (pixels + 7) / 8 : pixels;
-}
-
-/* With action, reward and end. */
-static size_t entry_bytes(const qg_observation_shape *shape)
-{
-    return stride_of(shape) + sizeof(float) + 2;
-}
 
 /* One block more: the one in which the memory begins is kept whole. */
 static int64_t places_of(const qg_replay_plan *plan)
@@ -57,9 +46,30 @@ static int64_t places_of(const qg_replay_plan *plan)
     return ((plan->capacity + plan->slack + BLOCK - 1) / BLOCK + 1) * BLOCK;
 }
 
+static qg_screen_plan store_plan(const qg_replay_plan *plan)
+{
+    const int64_t places = places_of(plan);
+    const size_t blocks = (size_t)places / BLOCK;
+    return (qg_screen_plan){.what = "the replay memory",
+                            .mend = "set a smaller 'replay'",
+                            .shape = plan->shape,
+                            .compressed = plan->compressed,
+                            .places = places,
+                            .columns = (size_t)places * (sizeof(float) + 2) +
+                                       (blocks + blocks % 2) * sizeof(uint32_t),
+                            .threads = plan->threads};
+}
+
 size_t qg_replay_bytes(const qg_replay_plan *plan)
 {
-    return (size_t)places_of(plan) * entry_bytes(&plan->shape);
+    const qg_screen_plan store = store_plan(plan);
+    return qg_screen_store_bytes(&store);
+}
+
+double qg_replay_used(const qg_replay_plan *plan, double frame)
+{
+    const qg_screen_plan store = store_plan(plan);
+    return qg_screen_store_used(&store, frame);
 }
 
 qg_replay_plan qg_replay_plan_for(const qg_settings *settings, int64_t steps,
@@ -69,62 +79,28 @@ qg_replay_plan qg_replay_plan_for(const qg_settings *settings, int64_t steps,
     const int64_t least = settings->history + 1;
     const int64_t needed = steps + 1 > least ? steps + 1 : least;
     const int64_t capacity = settings->replay < needed ? settings->replay : needed;
-    const int64_t eighth = settings->replay / 8, some = (16 << 20) / (int64_t)entry_bytes(shape);
+    const size_t pixels = qg_observation_size(shape);
+    const size_t entry = (qg_observation_is_grid(shape) ? (pixels + 7) / 8 : pixels) + 6;
+    const int64_t eighth = settings->replay / 8, some = (16 << 20) / (int64_t)entry;
     const int64_t slack = eighth > some ? eighth : some;
     return (qg_replay_plan){.capacity = capacity,
                             .slack = slack < needed - capacity ? slack : needed - capacity,
                             .history = settings->history,
-                            .shape = *shape};
+                            .shape = *shape,
+                            .compressed = true};
 }
 
-static qg_status map_file(qg_replay *replay, qg_error *error)
+static qg_status use_store(qg_replay *replay, qg_error *error)
 {
-    void *map = mmap(NULL, replay->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, replay->file, 0);
-    if (map == MAP_FAILED)
-        return qg_fail_errno(error, "%s: cannot map the replay memory", replay->path);
-    replay->map = map;
     const size_t places = (size_t)replay->places;
-    replay->rewards = (float *)(void *)(replay->map + places * replay->stride); /* aligned: BLOCK */
+    replay->rewards = (float *)(void *)qg_screen_store_columns(replay->store);
     replay->actions = (uint8_t *)(replay->rewards + places);
     replay->ends = replay->actions + places;
-    return QG_OK;
-}
-
-static qg_status create_file(qg_replay *replay, qg_error *error)
-{
-    replay->file = open(replay->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (replay->file < 0)
-        return qg_fail_errno(error, "%s: cannot create the replay memory", replay->path);
-    int problem;
-    do
-        problem = posix_fallocate(replay->file, 0, (off_t)replay->bytes);
-    while (problem == EINTR);
-    qg_status status = QG_OK;
-    if (problem) {
-        char bytes[32];
-        errno = problem;
-        status = qg_fail_errno(error,
-                               "%s: the replay memory needs %s on the disk (make room or set a "
-                               "smaller 'replay')",
-                               replay->path, qg_text_from_bytes((double)replay->bytes, bytes));
-    }
-    if (!status) status = map_file(replay, error);
-    if (status) unlink(replay->path);
-    return status;
-}
-
-static qg_status open_file(qg_replay *replay, qg_error *error)
-{
-    replay->file = open(replay->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    if (replay->file < 0)
-        return qg_fail_errno(error, "%s: cannot open the replay memory", replay->path);
-    struct stat status;
-    if (fstat(replay->file, &status) != 0)
-        return qg_fail_errno(error, "%s: cannot examine", replay->path);
-    if (!S_ISREG(status.st_mode) || (size_t)status.st_size != replay->bytes)
-        return qg_fail(error, QG_ERROR_DATA, "%s: damaged: has %lld bytes, should have %zu",
-                       replay->path, (long long)status.st_size, replay->bytes);
-    return map_file(replay, error);
+    replay->crcs = calloc(places / BLOCK, sizeof *replay->crcs);
+    const size_t recent = (size_t)replay->history * qg_screen_store_room(replay->store);
+    replay->recent = malloc(recent);
+    return replay->crcs && replay->recent ? QG_OK
+                                          : qg_fail_memory(error, "the replay memory", recent);
 }
 
 static qg_status make(const char *path, const qg_replay_plan *plan, bool new, qg_replay **result,
@@ -134,27 +110,22 @@ static qg_status make(const char *path, const qg_replay_plan *plan, bool new, qg
            plan->capacity > plan->history && plan->slack >= 0);
     qg_replay *replay = calloc(1, sizeof *replay);
     if (!replay) return qg_fail_memory(error, "the replay memory", sizeof *replay);
-    replay->file = -1;
+    const qg_screen_plan store = store_plan(plan);
     replay->capacity = plan->capacity;
-    replay->places = places_of(plan);
+    replay->places = store.places;
     replay->history = plan->history;
     replay->channels = plan->shape.channels;
     replay->pixels = qg_observation_size(&plan->shape);
-    replay->packed = qg_observation_is_grid(&plan->shape);
-    replay->stride = stride_of(&plan->shape);
-    replay->bytes = qg_replay_bytes(plan);
+    replay->is_mapped = !qg_observation_is_grid(&plan->shape) && !plan->compressed;
     replay->path = strdup(path);
-    /* A lookup of 8 bits writes whole groups of 8. */
-    replay->unpacked = malloc((size_t)plan->history * (replay->pixels + 8));
-    qg_status status = replay->path && replay->unpacked
-                           ? QG_OK
-                           : qg_fail_memory(error, "the replay memory", replay->pixels);
-    if (!status) status = new ? create_file(replay, error) : open_file(replay, error);
-    if (!status &&
-        !(replay->crcs = calloc((size_t)(replay->places / BLOCK), sizeof *replay->crcs))) {
-        status = qg_fail_memory(error, "checksums",
-                                (size_t)(replay->places / BLOCK) * sizeof *replay->crcs);
-        if (new) unlink(path);
+    qg_status status = QG_OK;
+    if (!replay->path) status = qg_fail_memory(error, "the replay memory", strlen(path));
+    if (!status)
+        status = new ? qg_screen_store_create(path, &store, &replay->store, error)
+                     : qg_screen_store_open(path, &store, true, &replay->store, error);
+    if (!status) {
+        status = use_store(replay, error);
+        if (status && new) unlink(path);
     }
     if (status)
         qg_replay_close(replay);
@@ -178,11 +149,12 @@ qg_status qg_replay_open(const char *path, const qg_replay_plan *plan, qg_replay
 void qg_replay_close(qg_replay *replay)
 {
     if (!replay) return;
-    if (replay->map) munmap(replay->map, replay->bytes);
-    if (replay->file >= 0) close(replay->file);
+    if (replay->store) qg_screen_store_finish_reading(replay->store);
+    qg_minibatch_destroy(&replay->next.minibatch);
+    qg_screen_store_close(replay->store);
     free(replay->path);
     free(replay->crcs);
-    free(replay->unpacked);
+    free(replay->recent);
     free(replay);
 }
 
@@ -190,6 +162,11 @@ void qg_replay_destroy(qg_replay *replay)
 {
     if (replay) unlink(replay->path);
     qg_replay_close(replay);
+}
+
+size_t qg_replay_growth(const qg_replay *replay)
+{
+    return qg_screen_store_growth(replay->store);
 }
 
 /* ------------------------------------------------------------------------------- screens */
@@ -204,6 +181,15 @@ static int64_t oldest(const qg_replay *replay)
     return replay->count > replay->capacity ? replay->count - replay->capacity : 0;
 }
 
+double qg_replay_screen_bytes(const qg_replay *replay)
+{
+    double sum = 0;
+    const int64_t first = oldest(replay);
+    for (int64_t entry = first; entry < replay->count; entry++)
+        sum += (double)qg_screen_store_entry_bytes(replay->store, entry);
+    return replay->count > first ? sum / (double)(replay->count - first) : 0;
+}
+
 /* The checksum of an entry goes into its block's. */
 static uint32_t add_to_crc(const qg_replay *replay, int64_t entry, uint32_t crc)
 {
@@ -212,7 +198,7 @@ static uint32_t add_to_crc(const qg_replay *replay, int64_t entry, uint32_t crc)
     memcpy(rest, &replay->rewards[at], sizeof(float));
     rest[sizeof(float)] = replay->actions[at];
     rest[sizeof(float) + 1] = replay->ends[at];
-    crc = (uint32_t)crc32_z(crc, replay->map + at * replay->stride, replay->stride);
+    crc = qg_screen_store_crc(replay->store, entry, crc);
     return (uint32_t)crc32_z(crc, rest, sizeof rest);
 }
 
@@ -229,32 +215,33 @@ static void seal(qg_replay *replay)
         const int64_t entry = replay->sealed;
         uint32_t *crc = crc_of(replay, entry / BLOCK);
         *crc = add_to_crc(replay, entry, entry % BLOCK ? *crc : 0);
-        if (entry % BLOCK < BLOCK - 1) continue;
-        const size_t first = slot(replay, entry - (BLOCK - 1));
-        sync_file_range(replay->file, (off_t)(first * replay->stride),
-                        (off_t)(BLOCK * replay->stride), SYNC_FILE_RANGE_WRITE);
+        if (entry % BLOCK == BLOCK - 1) qg_screen_store_write_back(replay->store);
     }
 }
 
 qg_status qg_replay_sync(qg_replay *replay, qg_error *error)
 {
-    if (qg_file_sync(replay->file, false) != 0)
-        return qg_fail_errno(error, "%s: cannot write the replay memory", replay->path);
-    return QG_OK;
+    return qg_screen_store_sync(replay->store, error);
 }
 
-void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end)
+static uint8_t *recent(const qg_replay *replay, int64_t entry)
+{
+    return replay->recent + (size_t)(entry % replay->history) * qg_screen_store_room(replay->store);
+}
+
+qg_status qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end,
+                               qg_error *error)
 {
     seal(replay);
+    const qg_status status = qg_screen_store_add(replay->store, replay->count, screen, error);
+    if (status) return status;
     const size_t at = slot(replay, replay->count);
-    if (replay->packed)
-        qg_bits_pack(screen, replay->pixels, replay->map + at * replay->stride);
-    else
-        memcpy(replay->map + at * replay->stride, screen, replay->pixels);
+    memcpy(recent(replay, replay->count), screen, replay->pixels);
     replay->ends[at] = (uint8_t)end;
     replay->actions[at] = 0; /* until it is set; an end has none */
     replay->rewards[at] = 0;
     replay->count++;
+    return QG_OK;
 }
 
 void qg_replay_set_action(qg_replay *replay, int action, float reward)
@@ -266,7 +253,8 @@ void qg_replay_set_action(qg_replay *replay, int action, float reward)
 }
 
 /* What the file holds must be what the run wrote, and what it can have written. */
-static qg_status check_block(const qg_replay *replay, int64_t block, int actions, qg_error *error)
+static qg_status check_block(const qg_replay *replay, int64_t block, int actions, uint8_t *room,
+                             qg_error *error)
 {
     uint32_t crc = 0;
     bool possible = true;
@@ -274,14 +262,38 @@ static qg_status check_block(const qg_replay *replay, int64_t block, int actions
     for (int64_t entry = block * BLOCK; entry < replay->count && entry / BLOCK == block; entry++) {
         const size_t at = slot(replay, entry);
         crc = add_to_crc(replay, entry, crc);
-        possible &= replay->actions[at] < actions &&
-                    replay->ends[at] <= (before ? QG_REPLAY_GOES_ON : QG_REPLAY_TRUNCATED);
+        possible = possible && replay->actions[at] < actions &&
+                   replay->ends[at] <= (before ? QG_REPLAY_GOES_ON : QG_REPLAY_TRUNCATED) &&
+                   qg_screen_store_get(replay->store, entry, room);
         before = replay->ends[at];
     }
     if (crc == *crc_of(replay, block) && possible) return QG_OK;
     return qg_fail(error, QG_ERROR_DATA,
                    "%s: damaged: its entries from %lld on do not match their checksum",
                    replay->path, (long long)(block * BLOCK));
+}
+
+static qg_status check_blocks(qg_replay *replay, int64_t first, int actions,
+                              const volatile sig_atomic_t *stop, qg_error *error)
+{
+    qg_status status = QG_OK;
+    uint8_t *room = malloc(qg_screen_store_room(replay->store));
+    if (!room) return qg_fail_memory(error, "a screen", replay->pixels);
+    for (int64_t block = first; block * BLOCK < replay->count && !status; block++)
+        status = stop && *stop ? qg_fail(error, QG_STOPPED, "stopped while going on")
+                               : check_block(replay, block, actions, room, error);
+    free(room);
+    return status;
+}
+
+/* The newest screens, as they were added. */
+static void read_recent(const qg_replay *replay)
+{
+    const int64_t first = replay->count > replay->history ? replay->count - replay->history : 0;
+    for (int64_t entry = first; entry < replay->count; entry++) {
+        const uint8_t *screen = qg_screen_store_get(replay->store, entry, recent(replay, entry));
+        if (screen != recent(replay, entry)) memcpy(recent(replay, entry), screen, replay->pixels);
+    }
 }
 
 qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int actions,
@@ -293,40 +305,34 @@ qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int ac
         seal(replay);
     assert(count == replay->count);
     const int64_t first = oldest(replay) / BLOCK;
-    for (int64_t block = first; block * BLOCK < count && tape->good; block++)
+    qg_status status = qg_screen_store_pass(replay->store, tape, first * BLOCK, count, error);
+    for (int64_t block = first; block * BLOCK < count && tape->good && !status; block++)
         QG_TAPE_PASS(tape, *crc_of(replay, block));
-    for (int64_t block = first; block * BLOCK < count && tape->reading && tape->good; block++) {
-        if (stop && *stop) return qg_fail(error, QG_STOPPED, "stopped while going on");
-        const qg_status status = check_block(replay, block, actions, error);
-        if (status) return status;
-    }
-    return QG_OK;
+    if (status || !tape->reading || !tape->good) return status;
+    replay->next.drawn = false;
+    status = check_blocks(replay, first, actions, stop, error);
+    if (!status) read_recent(replay);
+    return status;
 }
 
-/* The screens of state `entry`, oldest first. A grid is unpacked to `unpacked`. */
-static void gather_state(const qg_replay *replay, int64_t entry, uint8_t *unpacked,
-                         const uint8_t **screens)
+/* The entries whose screens are those of state `entry`, oldest first; -1: zeros. */
+static void list_state(const qg_replay *replay, int64_t entry, int64_t *wanted)
 {
     bool cut = false; /* an end or the beginning of the run has been met */
     for (int h = replay->history - 1; h >= 0; h--, entry--) {
         if (h < replay->history - 1)
             cut = cut || entry < oldest(replay) || replay->ends[slot(replay, entry)];
-        screens[h] = NULL;
-        if (cut) continue;
-        const uint8_t *stored = replay->map + slot(replay, entry) * replay->stride;
-        if (replay->packed) {
-            uint8_t *values = unpacked + (size_t)h * (replay->pixels + 8);
-            qg_bits_unpack(stored, replay->pixels, values);
-            stored = values;
-        }
-        screens[h] = stored;
+        wanted[h] = cut ? -1 : entry;
     }
 }
 
 qg_states qg_replay_state(qg_replay *replay)
 {
     assert(replay->count > 0);
-    gather_state(replay, replay->count - 1, replay->unpacked, replay->newest);
+    int64_t wanted[QG_MAX_HISTORY];
+    list_state(replay, replay->count - 1, wanted);
+    for (int h = 0; h < replay->history; h++)
+        replay->newest[h] = wanted[h] < 0 ? NULL : recent(replay, wanted[h]);
     return (qg_states){1, replay->history, replay->channels, replay->newest};
 }
 
@@ -335,22 +341,25 @@ qg_states qg_replay_state(qg_replay *replay)
 qg_status qg_minibatch_create(const qg_replay *replay, int size, qg_minibatch *minibatch,
                               qg_error *error)
 {
-    const size_t states = 2 * (size_t)size, count = states * (size_t)replay->history;
-    *minibatch = (qg_minibatch){0};
-    minibatch->screens = calloc(count, sizeof *minibatch->screens);
-    minibatch->actions = calloc((size_t)size, sizeof *minibatch->actions);
-    minibatch->rewards = calloc((size_t)size, sizeof *minibatch->rewards);
-    minibatch->terminals = calloc((size_t)size, 1);
-    minibatch->unpacked = calloc(replay->packed ? count * (replay->pixels + 8) : 1, 1);
+    const size_t n = (size_t)size, pointers = 2 * n * (size_t)replay->history;
+    const size_t screens = n * (size_t)(replay->history + 1);
+    const size_t bytes = replay->is_mapped ? 1 : screens * qg_screen_store_room(replay->store);
+    *minibatch = (qg_minibatch){.screens = calloc(pointers, sizeof *minibatch->screens),
+                                .actions = calloc(n, sizeof *minibatch->actions),
+                                .rewards = calloc(n, sizeof *minibatch->rewards),
+                                .terminals = calloc(n, 1),
+                                .drawn = calloc(n, sizeof *minibatch->drawn),
+                                .wanted = calloc(screens, sizeof *minibatch->wanted),
+                                .room = malloc(bytes)};
     if (!minibatch->screens || !minibatch->actions || !minibatch->rewards ||
-        !minibatch->terminals || !minibatch->unpacked) {
+        !minibatch->terminals || !minibatch->drawn || !minibatch->wanted || !minibatch->room) {
         qg_minibatch_destroy(minibatch);
-        return qg_fail_memory(error, "a minibatch", count * (replay->pixels + 8));
+        return qg_fail_memory(error, "a minibatch", bytes);
     }
     const qg_states half = {size, replay->history, replay->channels, minibatch->screens};
     minibatch->batch =
         (qg_batch){half, half, minibatch->actions, minibatch->rewards, minibatch->terminals};
-    minibatch->batch.next_states.screens += count / 2;
+    minibatch->batch.next_states.screens += pointers / 2;
     return QG_OK;
 }
 
@@ -360,53 +369,132 @@ void qg_minibatch_destroy(qg_minibatch *minibatch)
     free(minibatch->actions);
     free(minibatch->rewards);
     free(minibatch->terminals);
-    free(minibatch->unpacked);
+    free(minibatch->drawn);
+    free(minibatch->wanted);
+    free(minibatch->room);
     *minibatch = (qg_minibatch){0};
 }
 
-/* The first entry whose whole history is known: before the run's first screen there is none to
- * know, behind the ring's seam it has been overwritten. */
-static int64_t first_state(const qg_replay *replay)
+/* Of `count` entries the first one whose whole history is known: before the run's first screen
+ * there is none to know, behind the ring's seam it has been overwritten. */
+static int64_t first_state(const qg_replay *replay, int64_t count)
 {
-    return replay->count > replay->capacity ? oldest(replay) + replay->history - 1 : 0;
+    return count > replay->capacity ? count - replay->capacity + replay->history - 1 : 0;
 }
 
 bool qg_replay_can_sample(const qg_replay *replay)
 {
     /* Two ends never follow each other, so this looks at one or two entries. */
-    for (int64_t entry = first_state(replay); entry < replay->count - 1; entry++)
+    for (int64_t entry = first_state(replay, replay->count); entry < replay->count - 1; entry++)
         if (!replay->ends[slot(replay, entry)]) return true;
     return false;
+}
+
+/* Draws for when there are `count` entries. False: it takes one that is not there yet. */
+static bool draw(const qg_replay *replay, int64_t count, qg_random *random, qg_minibatch *minibatch)
+{
+    const int64_t first = first_state(replay, count);
+    const uint64_t choices = (uint64_t)(count - 1 - first);
+    for (int i = 0; i < minibatch->batch.states.size; i++) {
+        int64_t entry;
+        do {
+            entry = first + (int64_t)qg_random_below(random, choices);
+            if (entry >= replay->count - 1) return false;
+        } while (replay->ends[slot(replay, entry)]);
+        minibatch->drawn[i] = entry;
+    }
+    return true;
+}
+
+/* The screens of state and next state: those of the state, and one more. */
+static void begin_reading(const qg_replay *replay, qg_minibatch *minibatch)
+{
+    const int size = minibatch->batch.states.size, screens = replay->history + 1;
+    for (int i = 0; i < size; i++) {
+        int64_t *wanted = minibatch->wanted + (size_t)i * (size_t)screens;
+        list_state(replay, minibatch->drawn[i], wanted);
+        wanted[replay->history] = minibatch->drawn[i] + 1;
+    }
+    if (!replay->is_mapped)
+        qg_screen_store_begin_reading(replay->store, minibatch->wanted, size * screens,
+                                      minibatch->room);
+}
+
+/* What the learner takes, of a minibatch whose screens have been read. */
+static void fill(const qg_replay *replay, qg_minibatch *minibatch)
+{
+    const size_t size = (size_t)minibatch->batch.states.size, history = (size_t)replay->history;
+    const size_t room = qg_screen_store_room(replay->store);
+    for (size_t i = 0; i < size; i++) {
+        const size_t at = slot(replay, minibatch->drawn[i]);
+        minibatch->actions[i] = replay->actions[at];
+        minibatch->rewards[i] = replay->rewards[at];
+        minibatch->terminals[i] =
+            replay->ends[slot(replay, minibatch->drawn[i] + 1)] == QG_REPLAY_TERMINAL;
+        for (size_t h = 0; h <= history; h++) {
+            const size_t k = i * (history + 1) + h;
+            const int64_t entry = minibatch->wanted[k];
+            const uint8_t *screen = entry < 0 ? NULL : minibatch->room + k * room;
+            if (screen && replay->is_mapped)
+                screen = qg_screen_store_get(replay->store, entry, NULL);
+            if (h < history) minibatch->screens[i * history + h] = screen;
+            if (h > 0) minibatch->screens[(size + i) * history + h - 1] = screen;
+        }
+    }
+}
+
+void qg_replay_expect(qg_replay *replay, const qg_random *random, int64_t steps, int size)
+{
+    expected *next = &replay->next;
+    const int64_t count = replay->count + steps;
+    next->drawn = false;
+    if (!qg_screen_store_reads_ahead(replay->store) || count - 1 <= first_state(replay, count))
+        return;
+    qg_screen_store_finish_reading(replay->store);
+    qg_error ignored; /* without memory nothing is read ahead */
+    if (next->minibatch.batch.states.size != size) {
+        qg_minibatch_destroy(&next->minibatch);
+        if (qg_minibatch_create(replay, size, &next->minibatch, &ignored)) return;
+    }
+    next->before = next->after = *random;
+    next->count = count;
+    next->drawn = draw(replay, count, &next->after, &next->minibatch);
+    if (next->drawn) begin_reading(replay, &next->minibatch);
+}
+
+/* Whether it is what was expected; then it is taken over. */
+static bool take_expected(qg_replay *replay, qg_random *random, qg_minibatch *minibatch)
+{
+    expected *next = &replay->next;
+    const bool is_it = next->drawn && next->count == replay->count &&
+                       next->minibatch.batch.states.size == minibatch->batch.states.size &&
+                       memcmp(&next->before, random, sizeof *random) == 0;
+    next->drawn = false;
+    if (!is_it) return false;
+    const qg_minibatch read = next->minibatch;
+    next->minibatch = *minibatch;
+    *minibatch = read;
+    *random = next->after;
+    return true;
 }
 
 void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *minibatch)
 {
     assert(qg_replay_can_sample(replay));
-    const int size = minibatch->batch.states.size;
-    const int64_t first = first_state(replay);
-    const uint64_t choices = (uint64_t)(replay->count - 1 - first);
-    const size_t per_state = (size_t)replay->history * (replay->pixels + 8);
-    for (int i = 0; i < size; i++) {
-        int64_t entry;
-        do
-            entry = first + (int64_t)qg_random_below(random, choices);
-        while (replay->ends[slot(replay, entry)]);
-        const size_t at = slot(replay, entry);
-        minibatch->actions[i] = replay->actions[at];
-        minibatch->rewards[i] = replay->rewards[at];
-        minibatch->terminals[i] = replay->ends[slot(replay, entry + 1)] == QG_REPLAY_TERMINAL;
-        for (int next = 0; next < 2; next++) {
-            const size_t state = (size_t)(i + next * size);
-            gather_state(replay, entry + next,
-                         minibatch->unpacked + (replay->packed ? state * per_state : 0),
-                         minibatch->screens + state * (size_t)replay->history);
-        }
+    qg_screen_store_finish_reading(replay->store);
+    if (!take_expected(replay, random, minibatch)) {
+        const bool drawn = draw(replay, replay->count, random, minibatch);
+        assert(drawn);
+        (void)drawn;
+        begin_reading(replay, minibatch);
+        qg_screen_store_finish_reading(replay->store);
     }
+    fill(replay, minibatch);
 }
 
 qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, qg_error *error)
 {
-    if (replay->packed) return QG_OK; /* the screens were unpacked into its own memory */
+    if (!replay->is_mapped) return QG_OK; /* the screens were read into its own memory */
     const size_t count = 2 * (size_t)minibatch->batch.states.size * (size_t)replay->history;
     uint8_t *copy = malloc(count * replay->pixels);
     if (!copy) return qg_fail_memory(error, "validation transitions", count * replay->pixels);
@@ -414,8 +502,8 @@ qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, 
         if (minibatch->screens[i])
             minibatch->screens[i] =
                 memcpy(copy + i * replay->pixels, minibatch->screens[i], replay->pixels);
-    free(minibatch->unpacked);
-    minibatch->unpacked = copy;
+    free(minibatch->room);
+    minibatch->room = copy;
     return QG_OK;
 }
 
@@ -426,9 +514,9 @@ qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, in
     if (tape->reading) {
         const qg_status status = qg_minibatch_create(replay, size, minibatch, error);
         if (status) return status;
-        free(minibatch->unpacked);
-        minibatch->unpacked = malloc(count * replay->pixels);
-        if (!minibatch->unpacked)
+        free(minibatch->room);
+        minibatch->room = malloc(count * replay->pixels);
+        if (!minibatch->room)
             return qg_fail_memory(error, "validation transitions", count * replay->pixels);
     }
     qg_tape_pass(tape, minibatch->actions, n * sizeof *minibatch->actions);
@@ -443,7 +531,7 @@ qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, in
         qg_tape_require(tape, screen && (bytes == 0 || bytes == replay->pixels));
         if (tape->good && screen && bytes > 0)
             minibatch->screens[i] =
-                memcpy(minibatch->unpacked + i * replay->pixels, screen, replay->pixels);
+                memcpy(minibatch->room + i * replay->pixels, screen, replay->pixels);
     }
     return QG_OK;
 }

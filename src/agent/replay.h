@@ -2,9 +2,10 @@
  *
  * Entry i holds screen i, how screen i ended its episode, and (once known) the action taken on it
  * and the reward that followed. A state is the last `history` screens up to one; screens at or
- * before an earlier end are zeros. Transition i goes from state i to state i + 1. The ring lies in
- * a memory-mapped file of the run folder: 7,062 bytes a step on Atari (84 x 84 grey values), bits
- * for grids. Entries are numbered from the beginning of the run, never reused.
+ * before an earlier end are zeros. Transition i goes from state i to state i + 1. The screens lie
+ * in a store (screen_store.h), a memory-mapped file of the run folder, whose columns hold the rest:
+ * rewards f32, actions u8, ends u8, and the checksums of the blocks u32, as they are known at the
+ * end. Entries are numbered from the beginning of the run, never reused.
  *
  * The ring is larger than the memory by a slack, so that a run that goes back to a checkpoint still
  * finds what the memory held then. Blocks of entries are started to be written to the disk when
@@ -29,23 +30,29 @@ typedef struct qg_replay_plan {
     int64_t slack;    /* entries that may be added until those before them are overwritten */
     int history;      /* screens per state, less than `capacity` */
     qg_observation_shape shape;
+    bool compressed; /* screens of bytes: no result depends on it */
+    int threads;     /* that decompress; 0: one */
 } qg_replay_plan;
 
-/* The ring of a training of `steps` steps: the memory of the settings, with a slack of an eighth of
- * it, at least 16 MB, into which two checkpoints fit, so that the older one of the two can be gone
- * back to. What a short run never fills is left out. */
+/* The ring of a training of `steps` steps, compressed: the memory of the settings, with a slack of
+ * an eighth of it, at least 16 MB of screens, into which two checkpoints fit, so that the older one
+ * of the two can be gone back to. What a short run never fills is left out. */
 qg_replay_plan qg_replay_plan_for(const qg_settings *settings, int64_t steps,
                                   const qg_observation_shape *shape);
 
-size_t qg_replay_bytes(const qg_replay_plan *plan); /* of the file */
+size_t qg_replay_bytes(const qg_replay_plan *plan); /* of the file as it is made */
+
+/* What of the file is used when compressed screens have `frame` bytes in the mean. */
+double qg_replay_used(const qg_replay_plan *plan, double frame);
 
 /* A ring in the new file `path`, whose space is reserved on the disk at once: a disk that is too
- * small is an error here and not a crash later. */
+ * small is an error here and not a crash later. Where screens shrink less than is reserved for, the
+ * file grows. */
 qg_status qg_replay_create(const char *path, const qg_replay_plan *plan, qg_replay **replay,
                            qg_error *error);
 
-/* The ring in a file that an earlier process left; empty until qg_replay_pass restores it.
- * QG_ERROR_DATA when the file has another size. */
+/* The ring in a file that an earlier process left, made by the same plan; empty until
+ * qg_replay_pass restores it. QG_ERROR_DATA when the file has another size. */
 qg_status qg_replay_open(const char *path, const qg_replay_plan *plan, qg_replay **replay,
                          qg_error *error);
 
@@ -73,8 +80,16 @@ typedef enum qg_replay_end {
 } qg_replay_end;
 
 /* Appends a screen; the oldest is overwritten when the ring is full. Behind an end comes the first
- * screen of an episode. */
-void qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end);
+ * screen of an episode. QG_ERROR_IO: the file has to grow, and the disk is full; QG_ERROR_MEMORY.
+ */
+qg_status qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end,
+                               qg_error *error);
+
+/* Bytes by which the file grew beyond what was reserved. */
+size_t qg_replay_growth(const qg_replay *replay);
+
+/* Mean bytes of a stored screen, of those in the memory. */
+double qg_replay_screen_bytes(const qg_replay *replay);
 
 /* The action taken on the newest screen and the reward (as it is to be learned) that followed. It
  * makes the newest screen's transition complete when the next screen is added. */
@@ -87,7 +102,9 @@ typedef struct qg_minibatch {
     int32_t *actions;
     float *rewards;
     uint8_t *terminals;
-    uint8_t *unpacked; /* screens of a grid as bytes; of a detached minibatch */
+    int64_t *drawn;  /* [size]: entries; of each a state and the next one */
+    int64_t *wanted; /* [size][history + 1]: their screens; -1: zeros */
+    uint8_t *room;   /* the same as bytes, where the file has them otherwise or it is detached */
 } qg_minibatch;
 
 qg_status qg_minibatch_create(const qg_replay *replay, int size, qg_minibatch *minibatch,
@@ -98,6 +115,11 @@ void qg_minibatch_destroy(qg_minibatch *minibatch);
  * is in the ring and whose state is not an episode's end (such a draw is repeated). Valid until the
  * next screen is added. */
 void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *minibatch);
+
+/* Says that the next minibatch of this size will be drawn with `random` when `steps` screens more
+ * have been added: with several threads others read its screens meanwhile. What is drawn stays the
+ * same. */
+void qg_replay_expect(qg_replay *replay, const qg_random *random, int64_t steps, int size);
 
 /* Copies the screens of what was drawn, so that it stays valid for ever. */
 qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, qg_error *error);
@@ -110,7 +132,7 @@ qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, in
 /* Whether there is a transition to draw. */
 bool qg_replay_can_sample(const qg_replay *replay);
 
-/* The newest state, for acting: pointers valid until the next call or screen. */
+/* The newest state, for acting: pointers valid until the next screen. */
 qg_states qg_replay_state(qg_replay *replay);
 
 #endif

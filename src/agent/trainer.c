@@ -83,6 +83,7 @@ static qg_status learn(qg_trainer *t, qg_error *error)
     const qg_td_trace trace = {.td_errors = t->td_errors};
     const qg_status status = qg_td_learner_update(&t->learner, &t->minibatch.batch,
                                                   qg_random_u64(&t->dropout), &trace, error);
+    qg_replay_expect(t->replay, &t->sampling, s->update_every, s->minibatch); /* while it plays */
     if (status) return status;
     double sum = 0;
     for (int i = 0; i < s->minibatch; i++)
@@ -148,8 +149,9 @@ qg_status qg_trainer_step(void *self, qg_error *error)
     qg_trainer *t = self;
     const qg_settings *s = t->settings;
     const bool end = t->episode.over;
-    qg_replay_add_screen(t->replay, t->screen, end ? QG_REPLAY_TERMINAL : QG_REPLAY_GOES_ON);
-    qg_status status = end ? QG_OK : choose_action(t, error);
+    qg_status status = qg_replay_add_screen(t->replay, t->screen,
+                                            end ? QG_REPLAY_TERMINAL : QG_REPLAY_GOES_ON, error);
+    if (!status && !end) status = choose_action(t, error);
     if (!status) status = learn(t, error);
     if (status) return status;
     const int64_t step = ++t->run.step;

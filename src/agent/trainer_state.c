@@ -12,7 +12,8 @@
 qg_status qg_trainer_open_replay(qg_trainer *t, bool existing, qg_error *error)
 {
     const qg_settings *s = t->settings;
-    const qg_replay_plan plan = qg_replay_plan_for(s, t->run.steps, &t->domain->shape);
+    qg_replay_plan plan = qg_replay_plan_for(s, t->run.steps, &t->domain->shape);
+    plan.threads = t->options->run.machine.threads;
     const bool keeps_all = plan.capacity + plan.slack > t->run.steps;
     t->run.checkpoint_span = keeps_all ? INT64_MAX : plan.slack / 2;
     char *path = qg_path_join(t->run.folder.path, "replay.bin");

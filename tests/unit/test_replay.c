@@ -8,6 +8,7 @@
 
 #include "agent/history.h"
 #include "agent/replay.h"
+#include "agent/screen_codec.h"
 #include "scratch.h"
 
 #include <math.h>
@@ -16,6 +17,11 @@ static qg_error error;
 
 static const qg_observation_shape grey = {3, 5, 1, 255};
 static const qg_observation_shape bits = {10, 10, 4, 1};
+static const qg_observation_shape empty = {30, 30, 1, 255}; /* few of its values are not 0 */
+
+/* How the replay memory keeps screens of bytes, and the threads that read them: in all tests. */
+static bool compressed;
+static int threads;
 
 /* ---- Entries that say who they are ---- */
 
@@ -28,12 +34,14 @@ static size_t size_of(const qg_observation_shape *shape)
     return qg_observation_size(shape);
 }
 
-/* Screen of an entry: its number in bits, then noise that depends on it. */
+/* Screen of an entry: its number in bits, then noise that depends on it; of a large one mostly
+ * zeros. */
 static void draw_screen(const qg_observation_shape *shape, int64_t entry, uint8_t *screen)
 {
     qg_random noise = qg_random_stream((uint64_t)entry, "screen");
     for (size_t k = 0; k < size_of(shape); k++) {
-        const uint64_t value = k < 15 ? (uint64_t)entry >> k & 1 : qg_random_u64(&noise) >> 9;
+        uint64_t value = k < 15 ? (uint64_t)entry >> k & 1 : qg_random_u64(&noise) >> 9;
+        if (k >= 500 && k % 9) value = 0;
         screen[k] = (uint8_t)(value & (uint64_t)shape->max);
     }
 }
@@ -72,14 +80,18 @@ static void add(qg_replay *replay, const qg_observation_shape *shape, double end
     ended[entry] =
         (uint8_t)(end ? entry % 3 ? QG_REPLAY_TERMINAL : QG_REPLAY_TRUNCATED : QG_REPLAY_GOES_ON);
     draw_screen(shape, entry, screen);
-    qg_replay_add_screen(replay, screen, ended[entry]);
+    assert_int_equal(qg_replay_add_screen(replay, screen, ended[entry], &error), QG_OK);
     if (!ended[entry]) qg_replay_set_action(replay, (int)(entry % 18), reward_of(entry));
 }
 
 static qg_replay *create(const qg_observation_shape *shape, int64_t capacity, int history)
 {
     qg_replay *replay;
-    const qg_replay_plan plan = {.capacity = capacity, .history = history, .shape = *shape};
+    const qg_replay_plan plan = {.capacity = capacity,
+                                 .history = history,
+                                 .shape = *shape,
+                                 .compressed = compressed,
+                                 .threads = threads};
     added = 0;
     if (qg_replay_create(scratch_path("replay.bin"), &plan, &replay, &error))
         fail_msg("%s", error.message);
@@ -145,6 +157,7 @@ static void check_filling(const qg_observation_shape *shape, int64_t capacity, i
         qg_replay_sample(replay, &random, &m);
         for (int i = 0; i < SIZE; i++)
             assert_in_range(assert_transition(shape, &m, i, history), first, n - 1);
+        qg_replay_expect(replay, &random, 1 + n % 3, SIZE); /* sometimes it comes otherwise */
     }
     qg_minibatch_destroy(&m);
     qg_replay_destroy(replay);
@@ -158,6 +171,7 @@ static void test_filling(void **state)
     check_filling(&grey, 9, 8, 300, 0.5); /* one choice, often an end */
     check_filling(&grey, 2, 1, 100, 0.5);
     check_filling(&grey, 100, 4, 100, 0); /* full at the last entry */
+    check_filling(&empty, 300, 4, 1700, 0.2);
     check_filling(&bits, 37, 4, 700, 0.2);
     check_filling(&bits, 37, 1, 200, 1); /* every other screen is an end */
 }
@@ -244,18 +258,24 @@ static void test_bytes(void **state)
     (void)state;
     enum { CAPACITY = 1000 };
     const qg_observation_shape atari = {84, 84, 1, 255};
-    const qg_replay_plan plan = {.capacity = CAPACITY, .history = 4, .shape = atari};
+    const qg_replay_plan plan = {
+        .capacity = CAPACITY, .history = 4, .shape = atari, .compressed = compressed};
     const qg_replay_plan small = {.capacity = CAPACITY, .history = 1, .shape = bits};
     qg_replay *replay = create(&atari, CAPACITY, 4);
     struct stat file;
     assert_int_equal(stat(scratch_path("replay.bin"), &file), 0);
     assert_int_equal((size_t)file.st_size, qg_replay_bytes(&plan));
     assert_true(file.st_blocks * 512 >= file.st_size); /* reserved, not sparse */
-    /* Whole blocks of 256 entries, and one more. */
-    assert_int_equal(qg_replay_bytes(&plan), 7062 * (1024 + 256));
+    /* Whole blocks of 256 entries, and one more; a head, the columns, and either the screens or a
+     * dictionary, their places and a 20th of the screens in whole segments. */
+    const size_t places = 1024 + 256;
+    if (compressed)
+        assert_int_equal(file.st_size, 4096 + QG_DICTIONARY_ROOM + 20480 + (2 << 18));
+    else
+        assert_int_equal(file.st_size, 4096 + 8192 + 7056 * places);
     qg_replay_destroy(replay);
     assert_int_equal(access(scratch_path("replay.bin"), F_OK), -1);
-    assert_int_equal(qg_replay_bytes(&small), 56 * (1024 + 256));
+    assert_int_equal(qg_replay_bytes(&small), 4096 + 8192 + 50 * places);
     qg_replay_destroy(NULL);
 }
 
@@ -282,7 +302,8 @@ static void create_fails(const char *path, int64_t capacity)
 {
     qg_replay *replay;
     error = (qg_error){0};
-    const qg_replay_plan plan = {.capacity = capacity, .history = 4, .shape = grey};
+    const qg_replay_plan plan = {
+        .capacity = capacity, .history = 4, .shape = grey, .compressed = compressed};
     assert_int_equal(qg_replay_create(path, &plan, &replay, &error), QG_ERROR_IO);
     assert_true(strncmp(error.message, path, strlen(path)) == 0);
     assert_int_equal(access(path, F_OK), -1);
@@ -291,8 +312,8 @@ static void create_fails(const char *path, int64_t capacity)
 static void test_no_room(void **state)
 {
     (void)state;
-    scratch_limit(20000);
-    create_fails(scratch_path("replay.bin"), 2000);
+    scratch_limit(compressed ? 400000 : 30000);
+    create_fails(scratch_path("replay.bin"), compressed ? 20000 : 2000);
     assert_non_null(strstr(error.message, "set a smaller 'replay'"));
     qg_replay_destroy(create(&grey, 500, 4)); /* that fits */
     scratch_limit(RLIM_INFINITY);
@@ -348,13 +369,46 @@ static void assert_all_drawn(qg_replay *replay, const qg_observation_shape *shap
     qg_minibatch_destroy(&m);
 }
 
+/* Changes a bit of the newest screen in the file. */
+static void flip_newest(const qg_observation_shape *shape, const qg_replay_plan *plan,
+                        int64_t count)
+{
+    const int64_t places = (plan->capacity + plan->slack + 255) / 256 * 256 + 256;
+    const bool is_grid = shape->max == 1;
+    const size_t dictionary = is_grid || !compressed ? 0 : QG_DICTIONARY_ROOM;
+    const size_t columns = 4096 + dictionary, at = (size_t)((count - 1) % places);
+    const size_t beside = (size_t)places * 6 + (size_t)(places / 256 + places / 256 % 2) * 4;
+    FILE *file = fopen(scratch_path("replay.bin"), "r+b");
+    assert_non_null(file);
+    size_t byte;
+    if (dictionary > 0) {
+        uint64_t place;
+        const size_t screens = (columns + beside + (size_t)places * 8 + 4095) / 4096 * 4096;
+        assert_int_equal(fseek(file, (long)(columns + beside + at * 8), SEEK_SET), 0);
+        assert_int_equal(fread(&place, sizeof place, 1, file), 1);
+        byte = screens + (place >> 24) + (place & 0xffffff) / 2;
+    } else {
+        const size_t stride = is_grid ? (size_of(shape) + 7) / 8 : size_of(shape);
+        byte = (columns + beside + 4095) / 4096 * 4096 + at * stride;
+    }
+    assert_int_equal(fseek(file, (long)byte, SEEK_SET), 0);
+    const int old = fgetc(file);
+    assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
+    fputc(old ^ 1, file);
+    fclose(file);
+}
+
 /* After as many more entries as the slack has, the file still holds what the memory held; a byte
  * that changed is found. */
 static void check_going_on(const qg_observation_shape *shape, int64_t begin, int64_t capacity)
 {
     const int64_t slack = 300;
-    const qg_replay_plan plan = {
-        .capacity = capacity, .slack = slack, .history = 3, .shape = *shape};
+    const qg_replay_plan plan = {.capacity = capacity,
+                                 .slack = slack,
+                                 .history = 3,
+                                 .shape = *shape,
+                                 .compressed = compressed,
+                                 .threads = threads};
     qg_replay *replay;
     assert_int_equal(qg_replay_create(scratch_path("replay.bin"), &plan, &replay, &error), QG_OK);
     added = 0;
@@ -379,16 +433,7 @@ static void check_going_on(const qg_observation_shape *shape, int64_t begin, int
     assert_all_drawn(replay, shape, count - capacity + 2, count - 2, 3);
     qg_replay_close(replay);
 
-    FILE *file = fopen(scratch_path("replay.bin"), "r+b"); /* a bit of the newest screen */
-    assert_non_null(file);
-    const size_t screen = qg_observation_size(shape);
-    const size_t stride = shape->max == 1 ? (screen + 7) / 8 : screen;
-    const int64_t places = (capacity + slack + 255) / 256 * 256 + 256;
-    assert_int_equal(fseek(file, (long)((size_t)((count - 1) % places) * stride), SEEK_SET), 0);
-    const int old = fgetc(file);
-    assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
-    fputc(old ^ 1, file);
-    fclose(file);
+    flip_newest(shape, &plan, count);
     assert_int_equal(reopen(&plan, &later, count, &replay), QG_ERROR_DATA);
     assert_non_null(strstr(error.message, "checksum"));
     qg_replay_close(replay);
@@ -407,6 +452,8 @@ static void test_going_on(void **state)
     check_going_on(&grey, 1024, 300); /* a block has just been completed */
     check_going_on(&grey, 70, 60);
     check_going_on(&grey, 10, 60);
+    check_going_on(&empty, 1500, 400);
+    check_going_on(&empty, 70, 400); /* no dictionary then */
 }
 
 /* ---- The history outside the ring ---- */
@@ -438,8 +485,10 @@ static void test_history(void **state)
     }
 }
 
-int main(void)
+static int run(bool as_frames, int readers)
 {
+    compressed = as_frames;
+    threads = readers;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_filling, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_uniform, scratch_setup, scratch_teardown),
@@ -453,4 +502,9 @@ int main(void)
         cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    return run(false, 1) + run(true, 1) + run(true, 3);
 }
