@@ -64,8 +64,8 @@ void qg_slurm_free_words(char **words); /* NULL is allowed */
 char *qg_slurm_quote(const char *word);
 
 /* Writes the study into its folder, as qg_study_save, submits the jobs, sets their ids and writes
- * slurm.json. When a call fails, the jobs before it are cancelled. QG_ERROR_BUSY: another process
- * runs or submits the study, or jobs of an earlier submission wait or run. */
+ * slurm.json after each. When a call fails, the jobs before it are cancelled. QG_ERROR_BUSY:
+ * another process runs or submits the study, or jobs of an earlier submission wait or run. */
 qg_status qg_slurm_submit(qg_slurm_plan *plan, qg_error *error);
 
 /* What Slurm says of a task. */

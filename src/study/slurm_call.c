@@ -1,44 +1,59 @@
 /* Slurm's commands, without a shell between. */
 #include "study/slurm_parts.h"
 
-#include "base/program.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "sbatch: error: a\nsbatch: error: b\n" to "a; b". */
-static void join_messages(const char *command, char *messages, char *line, size_t size)
+qg_status qg_slurm_try(char *const *arguments, const char *input, qg_program_result *result,
+                       qg_error *error)
 {
-    char prefix[64];
-    snprintf(prefix, sizeof prefix, "%s: error: ", command);
-    snprintf(line, size, "failed without a word");
-    size_t used = 0;
-    for (char *next; (next = strsep(&messages, "\n")) && used < size;) {
-        const size_t length = strlen(prefix);
-        if (strncmp(next, prefix, length) == 0) next += length;
-        if (*next)
-            used += (size_t)snprintf(line + used, size - used, "%s%s", used ? "; " : "", next);
-    }
-}
-
-qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error)
-{
-    char line[400];
-    qg_program_result result;
-    *output = NULL;
-    const qg_status status = qg_program_run(arguments, input, &result, error);
+    const qg_status status = qg_program_run(arguments, input, result, error);
     if (status == QG_ERROR_IO && errno == ENOENT)
         return qg_fail(error, QG_ERROR_IO,
                        "%s, a command of Slurm, is not installed here: call qgraft on a machine "
                        "from which jobs are submitted",
                        arguments[0]);
+    return status;
+}
+
+/* Adds the lines of `text` to `line`, with "; " between; only those that begin with `prefix`, which
+ * is left out. */
+static void join_lines(const char *text, const char *prefix, char *line, size_t size)
+{
+    size_t used = strlen(line);
+    const size_t cut = strlen(prefix);
+    while (*text && used < size) {
+        const size_t length = strcspn(text, "\r\n");
+        if (length > cut && strncmp(text, prefix, cut) == 0)
+            used += (size_t)snprintf(line + used, size - used, "%s%.*s", used ? "; " : "",
+                                     (int)(length - cut), text + cut);
+        text += length;
+        text += strspn(text, "\r\n");
+    }
+}
+
+qg_status qg_slurm_fail(const char *command, const qg_program_result *result, qg_error *error)
+{
+    char prefix[64], line[400] = "";
+    snprintf(prefix, sizeof prefix, "%s: error: ", command);
+    join_lines(result->messages, prefix, line, sizeof line);
+    if (!*line) join_lines(result->messages, "", line, sizeof line);
+    if (!*line) join_lines(result->output, "", line, sizeof line);
+    return qg_fail(error, QG_ERROR_IO, "%s: %s", command, *line ? line : "failed without a word");
+}
+
+qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error)
+{
+    qg_program_result result;
+    *output = NULL;
+    qg_status status = qg_slurm_try(arguments, input, &result, error);
     if (status) return status;
     if (result.code) {
-        join_messages(arguments[0], result.messages, line, sizeof line);
+        status = qg_slurm_fail(arguments[0], &result, error);
         qg_program_result_free(&result);
-        return qg_fail(error, QG_ERROR_IO, "%s: %s", arguments[0], line);
+        return status;
     }
     *output = result.output;
     free(result.messages);

@@ -4,9 +4,22 @@
 
 #include <qgraft/slurm.h>
 
-/* Runs a command on `input` (NULL: nothing) and takes what it prints; *output is the caller's to
- * free. Any code but 0 is a failure with the command's messages in one line. */
+#include "base/program.h"
+
+/* Runs a command on `input` (NULL: nothing), whatever its code will be. */
+qg_status qg_slurm_try(char *const *arguments, const char *input, qg_program_result *result,
+                       qg_error *error);
+
+/* What a command that failed has said, in one line, its errors before all else; QG_ERROR_IO. */
+qg_status qg_slurm_fail(const char *command, const qg_program_result *result, qg_error *error);
+
+/* Runs a command that must succeed and takes what it prints; *output is the caller's to free. */
 qg_status qg_slurm_call(char *const *arguments, const char *input, char **output, qg_error *error);
+
+/* The number of the job in what sbatch and its wrappers printed: the last line that is one, as
+ * "1234" or "1234;CLUSTER", otherwise the last "Submitted batch job 1234"; *several: others stand
+ * there, too. 0: none. */
+int64_t qg_slurm_read_answer(const char *answer, bool *several);
 
 /* The seeds of all tasks, rising, each once: the place of a task's is its index in the array.
  * malloc'ed, NULL: no memory. */
@@ -23,7 +36,12 @@ qg_status qg_slurm_write_numbers(const qg_study *study, const char *folder, cons
 qg_status qg_slurm_read_numbers(const qg_study *study, const char *folder, int64_t **numbers,
                                 qg_error *error);
 
-/* QG_ERROR_BUSY, with the numbers, while jobs of an earlier submission wait or run. */
+/* QG_ERROR_BUSY, with the numbers, while jobs of an earlier submission wait or run, those of which
+ * there is no record among them. `folder`: absolute. */
 qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error);
+
+/* The job of that name that writes into the folder and waits or runs; *job is 0 where there is
+ * none. */
+qg_status qg_slurm_find_job(const char *folder, const char *name, int64_t *job, qg_error *error);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* -------------------------------------------------------------------------------- the queue */
 
@@ -124,29 +125,124 @@ qg_status qg_slurm_states(const qg_study *study, const char *folder, bool *submi
     return status;
 }
 
-qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error)
+/* ------------------------------------------------------------------------- jobs by their names */
+
+/* What waits and runs of this user's, an array as a whole: lines in *text. */
+static qg_status list_own(char **text, qg_error *error)
 {
-    int64_t *numbers, last = 0;
-    char *text = NULL, busy[300] = "";
-    qg_status status = qg_slurm_read_numbers(study, folder, &numbers, error);
-    if (status || !numbers) return status;
-    status = list_jobs(study, numbers, false, &text, error);
+    char squeue[] = "squeue", no_header[] = "--noheader", format[] = "--format=%F|%K|%T|%j|%r",
+         user[40];
+    snprintf(user, sizeof user, "--user=%ju", (uintmax_t)getuid());
+    char *const arguments[] = {squeue, no_header, user, format, NULL};
+    return qg_slurm_call(arguments, NULL, text, error);
+}
+
+/* Whether a job writes into the folder; two folders may hold studies of one name. (What stands
+ * behind a '%' of the folder's name is told in several ways.) */
+static bool writes_into(int64_t job, const char *folder)
+{
+    char scontrol[] = "scontrol", oneliner[] = "--oneliner", show[] = "show", what[] = "job",
+         number[24];
+    snprintf(number, sizeof number, "%" PRId64, job);
+    char *const arguments[] = {scontrol, oneliner, show, what, number, NULL}, *text, *begin;
+    qg_error ignored;
+    if (qg_slurm_call(arguments, NULL, &text, &ignored)) return false;
+    const int length = asprintf(&begin, " StdOut=%.*s%s", (int)strcspn(folder, "%"), folder,
+                                strchr(folder, '%') ? "" : "/slurm/");
+    const bool found = length >= 0 && strstr(text, begin);
+    if (length >= 0) free(begin);
+    free(text);
+    return found;
+}
+
+qg_status qg_slurm_find_job(const char *folder, const char *name, int64_t *job, qg_error *error)
+{
+    char *text;
+    *job = 0;
+    const qg_status status = list_own(&text, error);
+    if (status) return status;
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n"));) {
         row found;
-        if (!parse_row(line, &found) || found.job == last) continue;
-        if (find_run(study, numbers, &found) < 0) continue;
-        const size_t used = strlen(busy);
-        snprintf(busy + used, sizeof busy - used, " %" PRId64, found.job);
-        last = found.job;
+        if (parse_row(line, &found) && found.job != *job && strcmp(found.name, name) == 0 &&
+            writes_into(found.job, folder))
+            *job = found.job;
     }
     free(text);
+    return QG_OK;
+}
+
+/* ------------------------------------------------------------------------------ is all at an end
+ */
+
+typedef struct job_list {
+    char text[300]; /* " 12 14" */
+    int64_t last;
+} job_list;
+
+static void add_busy(job_list *busy, int64_t job)
+{
+    if (job != busy->last) qg_text_add(busy->text, sizeof busy->text, " %" PRId64, job);
+    busy->last = job;
+}
+
+/* Of the jobs that the last submission recorded. */
+static qg_status find_recorded(const qg_study *study, const int64_t *numbers, job_list *busy,
+                               qg_error *error)
+{
+    char *text;
+    const qg_status status = list_jobs(study, numbers, false, &text, error);
+    char *rest = status ? NULL : text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        row found;
+        if (parse_row(line, &found) && find_run(study, numbers, &found) >= 0)
+            add_busy(busy, found.job);
+    }
+    free(text);
+    return status;
+}
+
+static bool is_name(const qg_study *study, const char *name)
+{
+    const size_t length = strlen(study->name);
+    if (strncmp(name, study->name, length) != 0 || name[length] != '/') return false;
+    bool found = strcmp(name + length + 1, "report") == 0;
+    for (int r = 0; r < study->run_count && !found; r++)
+        found = strcmp(name + length + 1, study->runs[r].id) == 0;
+    return found;
+}
+
+/* Of jobs that Slurm took although it was not seen: the submission was killed, or its wrapper said
+ * something else. */
+static qg_status find_unrecorded(const qg_study *study, const char *folder, job_list *busy,
+                                 qg_error *error)
+{
+    char *text;
+    const qg_status status = list_own(&text, error);
+    char *rest = status ? NULL : text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        row found;
+        if (parse_row(line, &found) && found.job != busy->last && is_name(study, found.name) &&
+            writes_into(found.job, folder))
+            add_busy(busy, found.job);
+    }
+    free(text);
+    return status;
+}
+
+qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error)
+{
+    int64_t *numbers;
+    job_list busy = {"", 0};
+    qg_status status = qg_slurm_read_numbers(study, folder, &numbers, error);
+    if (!status && numbers) status = find_recorded(study, numbers, &busy, error);
     free(numbers);
-    if (status || !*busy) return status;
+    if (!status && !*busy.text) status = find_unrecorded(study, folder, &busy, error);
+    if (status || !*busy.text) return status;
     return qg_fail(error, QG_ERROR_BUSY,
                    "%s: jobs of this study are still in the queue; let them end, or cancel them "
                    "first: scancel%s",
-                   folder, busy);
+                   folder, busy.text);
 }
 
 /* ---------------------------------------------------------------------------------- requeue */

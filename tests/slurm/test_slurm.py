@@ -297,7 +297,7 @@ def test_no_study(slurm, tmp_path):
 def test_without_slurm(slurm, tmp_path):
     study = Study(slurm, tmp_path, STUDY, environment={"PATH": str(tmp_path)})
     said = study.submit(code=1).stderr
-    assert "sbatch" in said and "not installed" in said and said.count("\n") == 1
+    assert "a command of Slurm, is not installed" in said and said.count("\n") == 1
 
 
 def test_submission_that_fails_halfway_leaves_nothing_in_the_queue(slurm, tmp_path):
@@ -314,9 +314,10 @@ def test_submission_that_fails_halfway_leaves_nothing_in_the_queue(slurm, tmp_pa
     assert said == "qgraft: sbatch: first thing; second\n"
     assert {state for state, _ in study.queue().values()} == {"CANCELLED"}
 
-    fake.write_text("#!/bin/sh\necho Submitted batch job 77\n")
+    fake.write_text("#!/bin/sh\necho Your job waits for approval.\n")
     said = study.submit(code=1).stderr
-    assert "not the number of a job" in said and said.count("\n") == 1
+    assert "sbatch answered 'Your job waits for approval.'" in said and said.count("\n") == 1
+    assert "no job 'small/" in said
 
     fake.unlink()
     study.submit("--sbatch-option=--hold")
@@ -325,6 +326,36 @@ def test_submission_that_fails_halfway_leaves_nothing_in_the_queue(slurm, tmp_pa
     study.environment["PATH"] = str(tmp_path)  # a machine without Slurm that sees the folder
     said = study.qgraft("status", study.folder)
     assert "squeue" in said.stderr and "waiting" in said.stdout
+
+
+@pytest.mark.parametrize("wrapper", [
+    'echo "Welcome! 12 of 40 TB used"; {real} "$@"; echo "*** 3 jobs wait ***"',
+    'echo 2026; {real} "$@"; echo 7',
+    'shift; {real} "$@"',  # without --parsable
+    '{real} "$@" >/dev/null; echo Thank you.',
+    'echo "sbatch: note: be patient" >&2; {real} "$@" | tr "\\n" " "'])
+def test_wrapped_commands(slurm, tmp_path, wrapper):
+    """The numbers are those of the queue, whatever stands around them."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("sbatch", "squeue", "scontrol", "scancel"):
+        real = slurm.output("which", name)
+        line = wrapper if name == "sbatch" else 'echo "Jobs: 3"; {real} "$@"'
+        (commands / name).write_text("#!/bin/sh\n" + line.replace("{real}", real) + "\n")
+        (commands / name).chmod(0o755)
+    study = Study(slurm, tmp_path, STUDY, "it's 100 %a",
+                  environment={"PATH": f"{commands}:{os.environ['PATH']}"})
+    study.submit("--sbatch-option=--hold")
+    arrays, report = study.jobs()
+    lines = slurm.output("squeue", "--noheader", "--format=%F|%j").splitlines()
+    names = {int(job): name for job, name in (line.split("|") for line in lines)}
+    expected = {**{run: job for run, job in arrays.items()}, "report": report}
+    assert {run: names[job] for run, job in expected.items()} == {r: f"small/{r}" for r in expected}
+    assert "PENDING" in study.qgraft("status", study.folder).stdout
+    (study.folder / "slurm.json").unlink()  # as if none had been recorded
+    said = study.submit(code=1).stderr
+    assert re.search(rf"scancel .*\b{arrays['b']}\b", said) and said.count("\n") == 1
+    slurm.command("scancel", report, *arrays.values())
 
 
 def test_dry_run_prints_what_a_shell_would_submit(slurm, tmp_path):
