@@ -100,8 +100,9 @@ typedef struct qg_note {
 /* What a file says about its network beside the parameters. Strings are empty where unknown. */
 typedef struct qg_network_info {
     char domain[96];
-    char actions[512]; /* names in the order of the outputs, separated by commas */
-    int history;       /* screens per state; 0: unknown */
+    char actions[512];  /* names in the order of the outputs, separated by commas */
+    int history;        /* screens per state; 0: unknown */
+    char precision[16]; /* it was trained in (settings.h); files say nothing of float32 */
     uint64_t seed;
     int64_t step;         /* agent steps it was trained for */
     double score;         /* of its evaluation; NaN: not evaluated */

@@ -205,9 +205,39 @@ static qg_status pass_parameters(qg_tape *tape, qg_engine *engine, qg_parameter_
     return tape->reading && tape->good ? qg_engine_write(engine, set, room, error) : QG_OK;
 }
 
+/* The precision that the tape's next item names; where it names none the state is of the first, as
+ * all were before there were others. */
+static const char *named_precision(const qg_tape *tape, char item[16])
+{
+    size_t count, size = 0;
+    qg_tape ahead = *tape;
+    const uint8_t *name = qg_tape_pass_blob(&ahead, NULL, &size);
+    const qg_engine_class *const *classes = qg_engine_classes(&count);
+    memset(item, 0, 16);
+    for (size_t i = 1; i < count && name && size == 16; i++) {
+        snprintf(item, 16, "%s", classes[i]->name);
+        if (memcmp(name, item, 16) == 0) return classes[i]->name;
+    }
+    return classes[0]->name;
+}
+
+static qg_status pass_precision(qg_tape *tape, const qg_engine *engine, qg_error *error)
+{
+    char item[16] = "";
+    const char *own = engine->methods->name;
+    const char *there = tape->reading ? named_precision(tape, item) : own;
+    if (strcmp(own, there) != 0)
+        return qg_fail(error, QG_ERROR_DATA, "a checkpoint of precision %s, not of %s", there, own);
+    size_t count;
+    if (strcmp(own, qg_engine_classes(&count)[0]->name) == 0) return QG_OK;
+    snprintf(item, sizeof item, "%s", own);
+    qg_tape_pass(tape, item, sizeof item);
+    return QG_OK;
+}
+
 qg_status qg_tape_pass_engine(qg_tape *tape, qg_engine *engine, qg_network *room, qg_error *error)
 {
-    qg_status status = QG_OK;
+    qg_status status = pass_precision(tape, engine, error);
     for (size_t i = 0; i < engine->slot_count && !status; i++) {
         const qg_slot *slot = &engine->slots[i];
         if (slot->counter)

@@ -41,7 +41,7 @@ qg_status qg_checkpoints_resume(qg_checkpoints *checkpoints, qg_checkpoint_resto
                                 qg_error *error);
 
 /* Parts of a state: a random stream; all that an engine says it holds. `room` has the engine's
- * architecture; its parameters are overwritten. */
+ * architecture; its parameters are overwritten. QG_ERROR_DATA: the tape is of another precision. */
 void qg_tape_pass_random(qg_tape *tape, qg_random *random);
 qg_status qg_tape_pass_engine(qg_tape *tape, qg_engine *engine, qg_network *room, qg_error *error);
 

@@ -22,7 +22,7 @@ static const qg_setting table[] = {
     ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3 or grid"),
     ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, NAME-split:WIDTH, or a list of layers"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
-    ROW(TEXT, precision, 0, 0, "what the network is computed in, such as float32"),
+    ROW(TEXT, precision, 0, 0, "what the network is computed in: float32 or bf16"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
     ROW(REAL, learning_rate, 0, 10, "step size of RMSProp; gradients are sums over the minibatch"),
     ROW(REAL, rms_decay, 0, 1, "decay of RMSProp's two moments"),

@@ -14,12 +14,13 @@
 #include <stdint.h>
 
 typedef struct bench_session {
-    const char *preset; /* of the network; NULL: all that matter */
-    int threads;        /* the most that are used */
-    bool threads_given; /* ... and no other number */
-    double seconds;     /* for one measurement */
-    int screens;        /* that the replay memory holds */
-    const char *isa;    /* instruction set of the network's kernels */
+    const char *preset;    /* of the network; NULL: all that matter */
+    int threads;           /* the most that are used */
+    bool threads_given;    /* ... and no other number */
+    double seconds;        /* for one measurement */
+    int screens;           /* that the replay memory holds */
+    const char *isa;       /* instruction set of the network's kernels */
+    const char *precision; /* of networks */
     bool json;
     json_t *figures;            /* [{subject, what, name, value, unit}] */
     json_t *skipped;            /* [text] what could not be measured, and why */

@@ -23,13 +23,15 @@ static void look(void *context, const qg_progress *progress)
 
 /* The preset's settings but for: learning begins at once, the policy is as it is for most of a run
  * (epsilon at its end, so that the network is asked), the memory is small, one short evaluation. */
-static qg_status settle(const char *domain, qg_settings *settings, qg_error *error)
+static qg_status settle(const bench_session *b, const char *domain, qg_settings *settings,
+                        qg_error *error)
 {
     const qg_game *game;
     char name[QG_DOMAIN_NAME];
     qg_status status = qg_domain_resolve(domain, &game, name, error);
     if (!status) status = qg_settings_preset(settings, game->defaults->preset, error);
     if (status) return status;
+    snprintf(settings->precision, sizeof settings->precision, "%s", b->precision);
     settings->learn_start = 600;
     settings->replay = 20000;
     settings->validation_size = 32;
@@ -51,7 +53,7 @@ static qg_status measure(const bench_session *b, const char *domain, int threads
         .steps = 1000000000,
         .progress = look,
         .context = &t};
-    qg_status status = settle(domain, &options.settings, error);
+    qg_status status = settle(b, domain, &options.settings, error);
     if (!status) status = bench_folder_create(folder, error);
     if (status) return status;
     t.learn_start = options.settings.learn_start;

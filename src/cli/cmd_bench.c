@@ -7,7 +7,7 @@
 #include "base/team.h"
 #include "base/text.h"
 
-enum { OPTION_PRESET = 256, OPTION_SECONDS, OPTION_ISA, OPTION_SCREENS };
+enum { OPTION_PRESET = 256, OPTION_SECONDS, OPTION_ISA, OPTION_SCREENS, OPTION_PRECISION };
 
 static const char documentation[] =
     "Measures the speed of a SUBJECT (update, act, games, replay, train, study; default: all) on "
@@ -27,6 +27,8 @@ static const struct argp_option argp_options[] = {
     {"seconds", OPTION_SECONDS, "S", 0, "time for one measurement (default 1.5)", 0},
     {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)",
      0},
+    {"precision", OPTION_PRECISION, "NAME", 0,
+     "what networks are computed in: float32 or bf16 (default: float32)", 0},
     {"screens", OPTION_SCREENS, "N", 0, "screens that the replay memory holds (default 100k)", 0},
     {"json", 'j', NULL, 0, "print JSON", 0},
     {0}};
@@ -40,7 +42,7 @@ enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
 typedef struct bench_arguments {
     bool wanted[SUBJECTS], some; /* subjects that were named */
-    const char *preset, *threads, *seconds, *isa, *screens;
+    const char *preset, *threads, *seconds, *isa, *precision, *screens;
     bool json;
 } bench_arguments;
 
@@ -75,6 +77,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case OPTION_ISA:
         a->isa = text;
         break;
+    case OPTION_PRECISION:
+        a->precision = text;
+        break;
     case 'j':
         a->json = true;
         break;
@@ -103,17 +108,21 @@ static void read_cpu_model(char *model, size_t size)
     fclose(file);
 }
 
-/* The instruction set of an engine that is asked for `wanted`, or, with NULL, chooses. */
-static qg_status find_isa(const char *wanted, const char **isa, qg_error *error)
+/* The precision and the instruction set of an engine that is asked for them, or, with NULL,
+ * chooses. */
+static qg_status find_engine(const bench_arguments *a, bench_session *bench, qg_error *error)
 {
     qg_architecture architecture;
     qg_engine *engine;
     qg_status status = qg_architecture_make("grid", 10, 10, 10, 1, 3, &architecture, error);
-    const qg_engine_options one = {
-        .architecture = &architecture, .max_batch = 1, .machine = {1, wanted}};
+    const qg_engine_options one = {.architecture = &architecture,
+                                   .precision = a->precision,
+                                   .max_batch = 1,
+                                   .machine = {1, a->isa}};
     if (!status) status = qg_engine_create(&one, &engine, error);
     if (status) return status;
-    *isa = qg_engine_isa(engine); /* static */
+    bench->isa = qg_engine_isa(engine); /* static, as */
+    bench->precision = engine->methods->name;
     qg_engine_destroy(engine);
     return QG_OK;
 }
@@ -164,10 +173,11 @@ int cmd_bench(int argc, char **argv)
     qg_error error;
     char model[256];
     qg_status status = resolve(&arguments, &bench, &error);
-    if (!status) status = find_isa(arguments.isa, &bench.isa, &error);
+    if (!status) status = find_engine(&arguments, &bench, &error);
     if (!status) {
         read_cpu_model(model, sizeof model);
-        if (!bench.json) printf("qgraft " QG_VERSION ", %s, %s\n", model, bench.isa);
+        if (!bench.json)
+            printf("qgraft " QG_VERSION ", %s, %s, %s\n", model, bench.isa, bench.precision);
         status = run(&arguments, &bench, &error);
     }
     if (status) {
@@ -180,7 +190,8 @@ int cmd_bench(int argc, char **argv)
         json_decref(bench.skipped);
         return 0;
     }
-    return cli_print_json(json_pack("{s:s, s:s, s:i, s:s, s:o, s:o}", "version", QG_VERSION, "cpu",
-                                    model, "threads", bench.threads, "isa", bench.isa, "figures",
-                                    bench.figures, "skipped", bench.skipped));
+    return cli_print_json(json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o}", "version", QG_VERSION,
+                                    "cpu", model, "threads", bench.threads, "isa", bench.isa,
+                                    "precision", bench.precision, "figures", bench.figures,
+                                    "skipped", bench.skipped));
 }

@@ -103,17 +103,18 @@ static qg_status compare_networks(const similarity_arguments *a, int64_t frames,
                                   similarity_results *results, qg_error *error)
 {
     qg_network networks[2] = {0};
-    qg_network_info info;
+    qg_network_info info[2];
     qg_status status = QG_OK;
     for (int i = 0; i < 2 && !status; i++)
-        status = qg_network_load(a->networks[i], &networks[i], &info, error);
+        status = qg_network_load(a->networks[i], &networks[i], &info[i], error);
     if (!status) {
         show("playing for the networks");
         results->has_networks = true;
         memcpy(results->networks, a->networks, sizeof results->networks);
         status = qg_representation_compare(
             (const char *const[]){results->profiles[0].domain, results->profiles[1].domain},
-            (const qg_network *const[]){&networks[0], &networks[1]}, frames, results->seed,
+            (const qg_network *const[]){&networks[0], &networks[1]},
+            (const char *const[]){info[0].precision, info[1].precision}, frames, results->seed,
             &results->representation, error);
     }
     qg_network_free(&networks[0]);

@@ -106,8 +106,10 @@ static qg_status open_engine(cli_player *player, const char *isa, qg_error *erro
     const int history = qg_network_history(&player->info, architecture, domain);
     player->options.history = history;
     qg_status status = qg_network_fits(architecture, domain, history, error);
-    const qg_engine_options one = {
-        .architecture = architecture, .max_batch = 1, .machine = {1, isa}};
+    const qg_engine_options one = {.architecture = architecture,
+                                   .precision = player->info.precision,
+                                   .max_batch = 1,
+                                   .machine = {1, isa}};
     if (!status) status = qg_engine_create(&one, &player->engine, error);
     if (!status) status = qg_engine_write(player->engine, QG_ONLINE, &player->network, error);
     return status;

@@ -1,7 +1,7 @@
 /* What is common to all engines: the table of them, and the checks before each call. */
 #include <qgraft/engine.h>
 
-#include "network/cpu/float32.h"
+#include "network/cpu/engines.h"
 #include "network/optimiser.h"
 #include "network/stopwatch.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const qg_engine_class *const classes[] = {&qg_float32};
+static const qg_engine_class *const classes[] = {&qg_float32, &qg_bf16};
 #define CLASSES (sizeof classes / sizeof *classes)
 
 const qg_engine_class *const *qg_engine_classes(size_t *count)

@@ -75,6 +75,9 @@ static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_n
         (status = qg_tensors_set_metadata(file, "input", input, error)) ||
         (status =
              info->history ? qg_tensors_set_metadata(file, "history", history, error) : QG_OK) ||
+        (status = info->precision[0] && strcmp(info->precision, "float32") != 0
+                      ? qg_tensors_set_metadata(file, "precision", info->precision, error)
+                      : QG_OK) ||
         (status = qg_tensors_set_metadata(file, "domain", info->domain, error)) ||
         (status = qg_tensors_set_metadata(file, "actions", info->actions, error)) ||
         (status = qg_tensors_set_metadata(file, "seed", seed, error)) ||
@@ -138,8 +141,11 @@ static qg_status read_info(const qg_tensors *file, const char *path, qg_network_
     *info = (qg_network_info){.score = NAN};
     qg_status status;
     if ((status = read_text(file, path, "domain", info->domain, sizeof info->domain, error)) ||
-        (status = read_text(file, path, "actions", info->actions, sizeof info->actions, error)))
+        (status = read_text(file, path, "actions", info->actions, sizeof info->actions, error)) ||
+        (status =
+             read_text(file, path, "precision", info->precision, sizeof info->precision, error)))
         return status;
+    if (!info->precision[0]) strcpy(info->precision, "float32");
     const char *seed = qg_tensors_metadata(file, "seed"), *step = qg_tensors_metadata(file, "step");
     const char *score = qg_tensors_metadata(file, "score");
     const char *history = qg_tensors_metadata(file, "history");

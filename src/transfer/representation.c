@@ -222,7 +222,7 @@ static qg_status compare_layers(qg_engine *const engines[2], const qg_states *st
 }
 
 static qg_status compare_on(const sample samples[2], const qg_network *const networks[2],
-                            qg_representation *r, qg_error *error)
+                            const char *const precisions[2], qg_representation *r, qg_error *error)
 {
     const int parts = samples[0].parts, n = samples[0].taken + samples[1].taken;
     const size_t screen = samples[0].pixels * (size_t)samples[0].part_channels;
@@ -237,6 +237,7 @@ static qg_status compare_on(const sample samples[2], const qg_network *const net
     qg_status status = QG_OK;
     for (int side = 0; side < 2 && !status; side++) {
         const qg_engine_options options = {.architecture = &networks[side]->architecture,
+                                           .precision = precisions[side],
                                            .max_batch = BATCH};
         status = qg_engine_create(&options, &engines[side], error);
         if (!status) status = qg_engine_write(engines[side], QG_ONLINE, networks[side], error);
@@ -249,8 +250,9 @@ static qg_status compare_on(const sample samples[2], const qg_network *const net
 }
 
 qg_status qg_representation_compare(const char *const domains[2],
-                                    const qg_network *const networks[2], int64_t frames,
-                                    uint32_t seed, qg_representation *r, qg_error *error)
+                                    const qg_network *const networks[2],
+                                    const char *const precisions[2], int64_t frames, uint32_t seed,
+                                    qg_representation *r, qg_error *error)
 {
     const qg_architecture *a = &networks[0]->architecture, *b = &networks[1]->architecture;
     sample samples[2] = {{0}, {0}};
@@ -269,7 +271,7 @@ qg_status qg_representation_compare(const char *const domains[2],
             memcpy(r->layers[i].names[0], a->layers[i].name, sizeof a->layers[i].name);
             memcpy(r->layers[i].names[1], b->layers[i].name, sizeof b->layers[i].name);
         }
-        status = compare_on(samples, networks, r, error);
+        status = compare_on(samples, networks, precisions, r, error);
     }
     sample_free(&samples[0]);
     sample_free(&samples[1]);

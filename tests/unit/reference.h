@@ -35,7 +35,22 @@ typedef struct reference {
     double *parameters, *gradient;
     double *values[QG_MAX_LAYERS + 1]; /* [channel][y][x] of the inputs, then of every layer */
     double *deltas[QG_MAX_LAYERS + 1];
+    bool bf16; /* rounds what products of all layers but the last take, as that engine does */
 } reference;
+
+static inline bool is_rounded(const reference *r, int layer)
+{
+    return r->bf16 && layer + 1 < r->a.layer_count;
+}
+
+/* x rounded to 8 bits where the layer's operands are */
+static inline double operand(const reference *r, int layer, double x)
+{
+    if (!is_rounded(r, layer) || x == 0) return x;
+    int exponent;
+    const double mantissa = frexp(x, &exponent);
+    return ldexp(nearbyint(ldexp(mantissa, 8)), exponent - 8);
+}
 
 static inline size_t outputs(const qg_layer *l)
 {
@@ -103,13 +118,15 @@ static inline void walk(reference *r, int i, visit_product *visit)
 
 static inline void visit_forward(reference *r, int i, size_t weight, size_t input, size_t output)
 {
-    r->values[i + 1][output] += r->parameters[r->at[i] + weight] * r->values[i][input];
+    r->values[i + 1][output] +=
+        operand(r, i, r->parameters[r->at[i] + weight]) * r->values[i][input];
 }
 
 static inline void visit_backward(reference *r, int i, size_t weight, size_t input, size_t output)
 {
     r->gradient[r->at[i] + weight] += r->deltas[i + 1][output] * r->values[i][input];
-    r->deltas[i][input] += r->deltas[i + 1][output] * r->parameters[r->at[i] + weight];
+    r->deltas[i][input] +=
+        r->deltas[i + 1][output] * operand(r, i, r->parameters[r->at[i] + weight]);
 }
 
 /* The q-values of state `index`. */
@@ -132,7 +149,7 @@ static inline const double *reference_forward(reference *r, const qg_states *sta
             r->values[i + 1][k] = r->parameters[r->at[i] + qg_layer_weights(l) + k / each];
         walk(r, i, visit_forward);
         for (size_t k = 0; k < count && i + 1 < a->layer_count; k++)
-            r->values[i + 1][k] = fmax(r->values[i + 1][k], 0);
+            r->values[i + 1][k] = operand(r, i + 1, fmax(r->values[i + 1][k], 0));
     }
     return r->values[a->layer_count];
 }
@@ -150,6 +167,7 @@ static inline void reference_backward(reference *r, const double *direction)
         const size_t count = outputs(l), each = count / (size_t)l->outputs;
         for (size_t k = 0; k < count; k++) {
             if (i + 1 < layers && r->values[i + 1][k] <= 0) r->deltas[i + 1][k] = 0;
+            r->deltas[i + 1][k] = operand(r, i, r->deltas[i + 1][k]);
             r->gradient[r->at[i] + qg_layer_weights(l) + k / each] += r->deltas[i + 1][k];
         }
         walk(r, i, visit_backward);

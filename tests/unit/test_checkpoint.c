@@ -57,6 +57,46 @@ static void check_engine(bool target, qg_optimiser_kind optimiser)
     problem_free(&p);
 }
 
+/* A state of one precision is none of another, and the message says so. */
+static void test_precision(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"float32", "bf16"};
+    problem p = problem_create(&shapes[4], 1, 3);
+    qg_network room;
+    must(qg_network_create(&p.a, &room, &error));
+    for (int wrong = 0; wrong < 4; wrong++) {
+        qg_engine *engines[2];
+        for (int i = 0; i < 2; i++)
+            must(qg_engine_create(&(qg_engine_options){.architecture = &p.a,
+                                                       .precision = names[(wrong >> i) & 1],
+                                                       .max_batch = 1},
+                                  &engines[i], &error));
+        must(qg_engine_write(engines[0], QG_ONLINE, &p.sets[QG_ONLINE], &error));
+        qg_tape tape = qg_tape_to_write();
+        must(qg_tape_pass_engine(&tape, engines[0], &room, &error));
+        tape = qg_tape_to_read(tape.bytes, tape.size);
+        const qg_status status = qg_tape_pass_engine(&tape, engines[1], &room, &error);
+        if (wrong == 0 || wrong == 3) {
+            must(status);
+            assert_true(qg_tape_complete(&tape));
+            must(qg_engine_read(engines[1], QG_ONLINE, &room, &error));
+            assert_memory_equal(room.parameters, p.sets[QG_ONLINE].parameters,
+                                qg_architecture_parameters(&p.a) * sizeof(float));
+        } else {
+            assert_int_equal(status, QG_ERROR_DATA);
+            assert_string_equal(error.message,
+                                wrong == 1 ? "a checkpoint of precision bf16, not of float32"
+                                           : "a checkpoint of precision float32, not of bf16");
+        }
+        qg_tape_free(&tape);
+        qg_engine_destroy(engines[0]);
+        qg_engine_destroy(engines[1]);
+    }
+    qg_network_free(&room);
+    problem_free(&p);
+}
+
 static void test_engine(void **state)
 {
     (void)state;
@@ -67,6 +107,7 @@ static void test_engine(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_engine)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_engine),
+                                       cmocka_unit_test(test_precision)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

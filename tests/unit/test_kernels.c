@@ -321,10 +321,10 @@ static void check_all(float magnitude, int batch_count)
 {
     static const char *const names[] = {"portable", "avx2", "avx512"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (qg_kernels_select(names[i])) /* or not of this machine */
-            check(qg_kernels_select(names[i]), magnitude, batch_count);
+        if (qg_kernels_select(names[i], false)) /* or not of this machine */
+            check(qg_kernels_select(names[i], false), magnitude, batch_count);
 #ifdef QG_EMULATED
-    if (qg_kernels_select("avx2")) check(&qg_kernels_emulated, magnitude, batch_count);
+    if (qg_kernels_select("avx2", false)) check(&qg_kernels_emulated, magnitude, batch_count);
 #endif
 }
 
@@ -345,10 +345,10 @@ static void test_magnitudes(void **state)
 static void test_select(void **state)
 {
     (void)state;
-    assert_non_null(qg_kernels_select(NULL));
-    assert_string_equal(qg_kernels_select("portable")->name, "portable");
-    assert_null(qg_kernels_select("sse9"));
-    assert_null(qg_kernels_select(""));
+    assert_non_null(qg_kernels_select(NULL, false));
+    assert_string_equal(qg_kernels_select("portable", false)->name, "portable");
+    assert_null(qg_kernels_select("sse9", false));
+    assert_null(qg_kernels_select("", false));
 }
 
 int main(void)

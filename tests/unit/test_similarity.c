@@ -303,25 +303,30 @@ static void test_representation(void **state)
     qg_network grey = network_for("nature", 4, 84, 255, 6);
     const char *same[] = {"minatar/breakout", "minatar/breakout"};
     const char *two[] = {"minatar/breakout", "minatar/seaquest"};
+    const char *const none[2] = {NULL, NULL}, *const mixed[2] = {"bf16", NULL};
     qg_representation r;
-    assert_int_equal(
-        qg_representation_compare(same, (const qg_network *const[]){&a, &a}, 100, 1, &r, &error),
-        QG_OK);
+    assert_int_equal(qg_representation_compare(same, (const qg_network *const[]){&a, &a}, none, 100,
+                                               1, &r, &error),
+                     QG_OK);
     assert_int_equal(r.layer_count, 5);
     assert_int_equal(r.states[0], 100);
     for (int i = 0; i < 5; i++) {
         assert_near(r.layers[i].both, 1);
         assert_near(r.layers[i].on[1], 1);
     }
-    assert_int_equal(
-        qg_representation_compare(two, (const qg_network *const[]){&a, &b}, 600, 1, &r, &error),
-        QG_OK);
+    assert_int_equal(qg_representation_compare(two, (const qg_network *const[]){&a, &b}, none, 600,
+                                               1, &r, &error),
+                     QG_OK);
     assert_int_equal(r.states[1], QG_REPRESENTATION_STATES);
     for (int i = 0; i < 5; i++)
         assert_true(r.layers[i].on[0] > 0 && r.layers[i].on[0] < 1);
+    assert_int_equal(qg_representation_compare(same, (const qg_network *const[]){&a, &a}, mixed,
+                                               100, 1, &r, &error),
+                     QG_OK); /* nearly the same numbers */
+    assert_true(r.layers[0].both < 1 && r.layers[0].both > 0.999);
     const qg_network *const bad[][2] = {{&b, &a}, {&a, &flat}, {&a, &grey}};
     for (int i = 0; i < 3; i++)
-        assert_int_equal(qg_representation_compare(two, bad[i], 100, 1, &r, &error),
+        assert_int_equal(qg_representation_compare(two, bad[i], none, 100, 1, &r, &error),
                          QG_ERROR_USAGE);
     qg_network_free(&a);
     qg_network_free(&b);

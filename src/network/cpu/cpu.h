@@ -1,4 +1,4 @@
-/* The engine of the CPU inside: what its files share.
+/* The engines of the CPU's vectors inside, float32 and bf16: what their files share.
  *
  * Parameters lie in one aligned block per set (online, target, moments, gradient): for each layer
  * its weights [panel][K][16], then its biases [panel][16]. Activations and gradients of a batch lie
@@ -19,7 +19,8 @@ enum { QG_LINEAR_BLOCK = 96 }; /* k of a linear layer's panel between two visits
 typedef struct qg_cpu {
     qg_architecture architecture;
     qg_plan plans[QG_MAX_LAYERS];
-    const qg_kernels *kernels;
+    const qg_kernels *kernels[QG_MAX_LAYERS]; /* of a layer: its precision, one instruction set */
+    bool bf16;                                /* are layers of it? */
     qg_team *team;
     int max_batch;
     bool frozen[QG_MAX_LAYERS];
@@ -27,6 +28,8 @@ typedef struct qg_cpu {
     size_t parameter_count;                                     /* floats of a block */
     float *memory;                                              /* of all that follows */
     float *parameters[QG_PARAMETER_SETS];                       /* NULL: not held */
+    float *operands[QG_TARGET + 1]; /* what products take of online and target: the parameters, or
+                                       a block of its own where some layers' are bf16 */
     float *activations[QG_MAX_LAYERS + 1]; /* inputs of layer i; the last: the q-values */
     float *gradients[QG_MAX_LAYERS];       /* of the outputs of layer i */
     uint64_t *windows; /* [max_batch][pixels] of the first layer: see find_cells */

@@ -20,13 +20,13 @@ static void rmsprop(const qg_cpu *cpu, const qg_optimiser *optimiser, size_t at,
 {
     const qg_rmsprop settings = {optimiser->learning_rate, optimiser->rmsprop.decay,
                                  optimiser->rmsprop.epsilon};
-    cpu->kernels->rmsprop(&settings, cpu->parameters[QG_ONLINE] + at,
-                          cpu->parameters[QG_MOMENT1] + at, cpu->parameters[QG_MOMENT2] + at,
-                          gradient, count);
+    cpu->kernels[0]->rmsprop(&settings, cpu->parameters[QG_ONLINE] + at,
+                             cpu->parameters[QG_MOMENT1] + at, cpu->parameters[QG_MOMENT2] + at,
+                             gradient, count);
 }
 
 /* The step of `count` parameters from `at` on; l2: their weight decay. */
-static void apply(const descent_job *job, size_t at, float *gradient, size_t count, float l2)
+static void step(const descent_job *job, size_t at, float *gradient, size_t count, float l2)
 {
     const qg_cpu *cpu = job->cpu;
     const qg_optimiser *optimiser = &job->descent->learning->optimiser;
@@ -42,6 +42,24 @@ static void apply(const descent_job *job, size_t at, float *gradient, size_t cou
     case QG_NO_OPTIMISER:
         assert(false);
     }
+}
+
+static void step_weights(const descent_job *job, int l, size_t at, float *gradient, size_t count)
+{
+    const qg_cpu *cpu = job->cpu;
+    step(job, at, gradient, count, job->descent->learning->l2);
+    if (cpu->bf16)
+        cpu->kernels[l]->round(cpu->parameters[QG_ONLINE] + at, cpu->operands[QG_ONLINE] + at,
+                               count);
+}
+
+static void step_biases(const descent_job *job, size_t at, float *gradient, size_t count)
+{
+    const qg_cpu *cpu = job->cpu;
+    step(job, at, gradient, count, 0);
+    if (cpu->bf16)
+        memcpy(cpu->operands[QG_ONLINE] + at, cpu->parameters[QG_ONLINE] + at,
+               count * sizeof *gradient);
 }
 
 /* ------------------------------------------------------------------------- backward */
@@ -64,11 +82,12 @@ static void learn_block(const descent_job *job, int l, int member, int tile0, in
     const size_t count = (size_t)(last->k + last->size - first->k) * QG_PANEL;
     const int size = job->descent->states.size;
     float *gradient = qg_cpu_scratch(cpu, member);
-    cpu->kernels->weight_gradient(plan, cpu->activations[l], qg_cpu_windows(cpu, l, 0, size),
-                                  cpu->gradients[l], gradient, size, tile0, tile1, panel0, panel1);
+    cpu->kernels[l]->weight_gradient(plan, cpu->activations[l], qg_cpu_windows(cpu, l, 0, size),
+                                     cpu->gradients[l], gradient, size, tile0, tile1, panel0,
+                                     panel1);
     qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
     for (int p = panel0; p < panel1; p++, gradient += count)
-        apply(job, weights_from(cpu, l, p, first->k), gradient, count, job->descent->learning->l2);
+        step_weights(job, l, weights_from(cpu, l, p, first->k), gradient, count);
     qg_cpu_lap(cpu, member, QG_WORK_OPTIMISER, l);
 }
 
@@ -81,8 +100,8 @@ static void learn_weights(const descent_job *job, int l, int member, int members
     const bool linear = plan->pixels == 1;
     int begin, end;
     qg_team_share(plan->k_tile_count, member, members, &begin, &end);
-    const int tiles = linear ? QG_LINEAR_BLOCK / cpu->kernels->rows : end - begin;
-    const int panels = linear ? cpu->kernels->panels : plan->panels;
+    const int tiles = linear ? QG_LINEAR_BLOCK / cpu->kernels[l]->rows : end - begin;
+    const int panels = linear ? cpu->kernels[l]->panels : plan->panels;
     for (int tile = begin; tile < end; tile += tiles) {
         const int stop = end - tile < tiles ? end : tile + tiles;
         for (int p = 0; p < plan->panels; p += panels)
@@ -98,10 +117,10 @@ static void learn_biases(const descent_job *job, int l, int member, int members)
     int begin, end;
     qg_team_share(plan->panels, member, members, &begin, &end);
     float *gradient = qg_cpu_scratch(cpu, member);
-    cpu->kernels->bias_gradient(plan, cpu->gradients[l], gradient, job->descent->states.size, begin,
-                                end);
-    apply(job, cpu->biases_at[l] + (size_t)begin * QG_PANEL, gradient + (size_t)begin * QG_PANEL,
-          (size_t)(end - begin) * QG_PANEL, 0);
+    cpu->kernels[l]->bias_gradient(plan, cpu->gradients[l], gradient, job->descent->states.size,
+                                   begin, end);
+    step_biases(job, cpu->biases_at[l] + (size_t)begin * QG_PANEL,
+                gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL);
     qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
 }
 
@@ -110,14 +129,14 @@ static void propagate(const descent_job *job, int l, int member, int members)
 {
     const qg_cpu *cpu = job->cpu;
     const qg_plan *plan = &cpu->plans[l];
-    const int side = cpu->kernels->panels * QG_PANEL;
+    const int side = cpu->kernels[l]->panels * QG_PANEL;
     const int groups = (plan->in_channels + side - 1) / side;
     int begin, end;
     qg_team_share(groups * plan->in_rows * plan->in_columns, member, members, &begin, &end);
     const float scale = 1 / (1 - qg_dropout_of(cpu, &job->dropout, l - 1));
-    cpu->kernels->input_gradient(
-        plan, cpu->gradients[l], cpu->parameters[QG_ONLINE] + cpu->weights_at[l],
-        cpu->activations[l], cpu->gradients[l - 1], scale, job->descent->states.size, begin, end,
+    cpu->kernels[l]->input_gradient(
+        plan, cpu->gradients[l], cpu->operands[QG_ONLINE] + cpu->weights_at[l], cpu->activations[l],
+        cpu->gradients[l - 1], scale, job->descent->states.size, begin, end,
         qg_cpu_scratch(cpu, member));
 }
 
@@ -154,13 +173,14 @@ static void take_loss(const descent_job *job)
     for (int i = 0; i < size; i++)
         memcpy(cpu->gradients[last] + (size_t)i * row, gradient + (size_t)i * actions,
                actions * sizeof *gradient);
+    cpu->kernels[last]->round(cpu->gradients[last], cpu->gradients[last], (size_t)size * row);
 }
 
 static void run_descent(void *context, int member)
 {
     const descent_job *job = context;
     qg_cpu *cpu = job->cpu;
-    qg_cpu_forward_team(cpu, cpu->parameters[QG_ONLINE], &job->descent->states, &job->dropout,
+    qg_cpu_forward_team(cpu, cpu->operands[QG_ONLINE], &job->descent->states, &job->dropout,
                         member);
     if (member == 0) take_loss(job);
     qg_team_barrier(cpu->team);

@@ -1,6 +1,7 @@
 #include "network/cpu/dropout.h"
 
 #include "base/random.h"
+#include "network/cpu/bf16.h"
 
 #include <stdio.h>
 
@@ -8,6 +9,12 @@ float qg_dropout_of(const qg_cpu *cpu, const qg_dropout *dropout, int l)
 {
     if (l + 1 >= cpu->architecture.layer_count) return 0;
     return cpu->architecture.layers[l].kind == QG_CONV ? dropout->conv : dropout->linear;
+}
+
+/* An output that stays, in the format of the layer above. */
+static float enlarge(const qg_plan *plan, float output, float scale)
+{
+    return plan->round_out ? qg_bf16_round(output * scale) : output * scale;
 }
 
 static void drop(const qg_cpu *cpu, int l, int image, uint64_t draw, float p)
@@ -23,8 +30,9 @@ static void drop(const qg_cpu *cpu, int l, int image, uint64_t draw, float p)
         float *outputs = image_outputs + plan->pixel_out[pixel];
         for (int n = 0; n < plan->outputs; n += 2) { /* one draw serves two outputs */
             const uint64_t bits = qg_random_u64(&random);
-            outputs[n] = bits >> 32 < threshold ? 0 : outputs[n] * scale;
-            outputs[n + 1] = (bits & 0xffffffff) < threshold ? 0 : outputs[n + 1] * scale;
+            outputs[n] = bits >> 32 < threshold ? 0 : enlarge(plan, outputs[n], scale);
+            outputs[n + 1] =
+                (bits & 0xffffffff) < threshold ? 0 : enlarge(plan, outputs[n + 1], scale);
         }
     }
 }

@@ -14,6 +14,18 @@ static size_t place_of(const qg_cpu *cpu, int l, int n, int k)
     return cpu->weights_at[l] + qg_plan_weight(&cpu->plans[l], layer, n, c, y, x);
 }
 
+/* A set's parameters in the form that products take. */
+static void find_operands(const qg_cpu *cpu, qg_parameter_set set)
+{
+    const float *from = cpu->parameters[set];
+    float *to = cpu->operands[set];
+    for (int l = 0; l < cpu->architecture.layer_count && cpu->bf16; l++) {
+        const size_t weights = cpu->weights_at[l], biases = cpu->biases_at[l];
+        cpu->kernels[l]->round(from + weights, to + weights, biases - weights);
+        memcpy(to + biases, from + biases, (size_t)cpu->plans[l].panels * QG_PANEL * sizeof(float));
+    }
+}
+
 void qg_cpu_write(qg_cpu *cpu, qg_parameter_set set, const qg_network *network)
 {
     float *ours = cpu->parameters[set];
@@ -27,6 +39,14 @@ void qg_cpu_write(qg_cpu *cpu, qg_parameter_set set, const qg_network *network)
         memcpy(ours + cpu->biases_at[l], network->biases[l],
                (size_t)layer->outputs * sizeof(float));
     }
+    if (set <= QG_TARGET) find_operands(cpu, set);
+}
+
+void qg_cpu_copy_to_target(qg_cpu *cpu)
+{
+    const size_t size = cpu->parameter_count * sizeof(float);
+    memcpy(cpu->parameters[QG_TARGET], cpu->parameters[QG_ONLINE], size);
+    if (cpu->bf16) memcpy(cpu->operands[QG_TARGET], cpu->operands[QG_ONLINE], size);
 }
 
 void qg_cpu_read(const qg_cpu *cpu, qg_parameter_set set, qg_network *network)

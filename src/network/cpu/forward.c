@@ -30,11 +30,11 @@ static void convert_image(const qg_cpu *cpu, const qg_states *states, int image,
     if (states->parts * states->part_channels < a->channels) /* an earlier state may have more */
         memset(out, 0, plan->in_image * sizeof *out);
     if (conv) out += plan->padding * (row + a->channels);
-    cpu->kernels->convert(states->screens + (size_t)image * (size_t)states->parts, states->parts,
-                          states->part_channels, a->height, a->width, a->input_max, a->channels,
-                          row, out);
+    cpu->kernels[0]->convert(states->screens + (size_t)image * (size_t)states->parts, states->parts,
+                             states->part_channels, a->height, a->width,
+                             plan->bytes ? 1 : a->input_max, a->channels, row, out);
     if (plan->cells > 0)
-        cpu->sparse[slot] = cpu->kernels->find_cells(
+        cpu->sparse[slot] = cpu->kernels[0]->find_cells(
             plan, cpu->activations[0] + (size_t)slot * plan->in_image, windows_of(cpu, slot));
 }
 
@@ -60,11 +60,11 @@ static void forward_images(qg_cpu *cpu, const float *parameters, const qg_states
         for (int l = 0; l < convs; l++) {
             const qg_plan *plan = &cpu->plans[l];
             const int from = kept ? group : begin, to = kept || l + 1 == convs ? group : begin;
-            cpu->kernels->forward(plan, cpu->activations[l] + (size_t)from * plan->in_image,
-                                  qg_cpu_windows(cpu, l, from, from + count),
-                                  parameters + cpu->weights_at[l], parameters + cpu->biases_at[l],
-                                  cpu->activations[l + 1] + (size_t)to * plan->out_image, count, 0,
-                                  plan->panels);
+            cpu->kernels[l]->forward(
+                plan, cpu->activations[l] + (size_t)from * plan->in_image,
+                qg_cpu_windows(cpu, l, from, from + count), parameters + cpu->weights_at[l],
+                parameters + cpu->biases_at[l],
+                cpu->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
             if (kept) qg_dropout_apply(cpu, kept, l, group, group + count);
             qg_cpu_lap(cpu, member, QG_WORK_FORWARD, l);
         }
@@ -77,9 +77,9 @@ static void forward_linear(qg_cpu *cpu, const float *parameters, int layer, int 
     const qg_plan *plan = &cpu->plans[layer];
     int begin, end;
     qg_team_share(plan->panels, member, members, &begin, &end);
-    cpu->kernels->forward(plan, cpu->activations[layer], NULL, parameters + cpu->weights_at[layer],
-                          parameters + cpu->biases_at[layer], cpu->activations[layer + 1], images,
-                          begin, end);
+    cpu->kernels[layer]->forward(
+        plan, cpu->activations[layer], NULL, parameters + cpu->weights_at[layer],
+        parameters + cpu->biases_at[layer], cpu->activations[layer + 1], images, begin, end);
 }
 
 void qg_cpu_forward_team(qg_cpu *cpu, const float *parameters, const qg_states *states,
@@ -133,7 +133,7 @@ static void forward_one(qg_cpu *cpu, const float *parameters, const qg_states *s
 
 void qg_cpu_forward(qg_cpu *cpu, qg_parameter_set set, const qg_states *states, float *q_values)
 {
-    forward_job job = {cpu, cpu->parameters[set], states, NULL};
+    forward_job job = {cpu, cpu->operands[set], states, NULL};
     qg_cpu_start_laps(cpu);
     if (states->size == 1)
         forward_one(cpu, job.parameters, states);
@@ -159,7 +159,7 @@ void qg_cpu_activations(qg_cpu *cpu, qg_parameter_set set, const qg_states *stat
     static const qg_dropout none = {0};
     const qg_layer *l = &cpu->architecture.layers[layer];
     const size_t row = (size_t)(l->outputs * l->out_height * l->out_width);
-    forward_job job = {cpu, cpu->parameters[set], states, &none};
+    forward_job job = {cpu, cpu->operands[set], states, &none};
     qg_team_run(cpu->team, run_forward, &job);
     for (int i = 0; i < states->size; i++)
         copy_outputs(cpu, layer, i, out + (size_t)i * row);

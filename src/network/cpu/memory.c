@@ -33,7 +33,7 @@ static size_t round_up(size_t count)
  * two visits of the optimiser. */
 static size_t find_scratch_size(const qg_cpu *cpu)
 {
-    const size_t side = (size_t)cpu->kernels->panels * QG_PANEL;
+    const size_t side = (size_t)cpu->kernels[0]->panels * QG_PANEL;
     size_t most = 0;
     for (int i = 0; i < cpu->architecture.layer_count; i++) {
         const qg_plan *plan = &cpu->plans[i];
@@ -64,6 +64,11 @@ static size_t divide(qg_cpu *cpu, const qg_engine_options *options, int threads)
     for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++)
         if (qg_engine_holds(options, set))
             cpu->parameters[set] = take(cpu, &used, cpu->parameter_count);
+    for (qg_parameter_set set = QG_ONLINE; set <= QG_TARGET; set++) {
+        cpu->operands[set] = cpu->parameters[set];
+        if (cpu->bf16 && qg_engine_holds(options, set))
+            cpu->operands[set] = take(cpu, &used, cpu->parameter_count);
+    }
     for (int i = 0; i < layers; i++) {
         cpu->activations[i] = take(cpu, &used, batch * cpu->plans[i].in_image);
         if (learns) cpu->gradients[i] = take(cpu, &used, batch * cpu->plans[i].grad_image);
@@ -95,22 +100,48 @@ static qg_status allocate(qg_cpu *cpu, const qg_engine_options *options, qg_erro
     return QG_OK;
 }
 
+/* The format that is called bf16: which layers' products are of it. The last layer's outputs differ
+ * least between actions, and it costs next to nothing. */
+static bool is_bf16(const qg_architecture *a, int layer)
+{
+    return layer + 1 < a->layer_count;
+}
+
+/* What bf16 changes in the plans: see kernels.h. */
+static void set_formats(qg_cpu *cpu)
+{
+    const int layers = cpu->architecture.layer_count;
+    for (int i = 0; i < layers; i++) {
+        qg_plan *plan = &cpu->plans[i];
+        plan->bytes = i == 0 && is_bf16(&cpu->architecture, i);
+        plan->in_scale = plan->bytes && cpu->architecture.input_max > 1 ? 1 / 255.0f : 1;
+        plan->round_out = i + 1 < layers && is_bf16(&cpu->architecture, i + 1);
+        plan->round_below = i > 0 && is_bf16(&cpu->architecture, i - 1);
+        if (is_bf16(&cpu->architecture, i) && plan->cell % 2) plan->cells = 0;
+    }
+}
+
 /* All that needs no memory but the plans'. */
-static qg_status make_plans(qg_cpu *cpu, const qg_engine_options *options, qg_error *error)
+static qg_status make_plans(qg_cpu *cpu, const qg_engine_options *options, bool bf16,
+                            qg_error *error)
 {
     const char *isa = options->machine.isa;
     cpu->architecture = *options->architecture;
     cpu->max_batch = options->max_batch;
-    cpu->kernels = qg_kernels_select(isa);
-    if (!cpu->kernels)
+    cpu->bf16 = bf16;
+    for (int i = 0; i < cpu->architecture.layer_count; i++)
+        cpu->kernels[i] = qg_kernels_select(isa, bf16 && is_bf16(&cpu->architecture, i));
+    if (!cpu->kernels[0])
         return qg_fail(error, QG_ERROR_USAGE,
                        "instruction set '%s' is not to be had on this machine (portable%s%s)", isa,
-                       qg_kernels_select("avx2") ? ", avx2" : "",
-                       qg_kernels_select("avx512") ? ", avx512" : "");
+                       qg_kernels_select("avx2", false) ? ", avx2" : "",
+                       qg_kernels_select("avx512", false) ? ", avx512" : "");
     const qg_status status =
-        qg_plan_make(&cpu->architecture, cpu->kernels->rows, cpu->plans, error);
-    if (!status) place_parameters(cpu);
-    return status;
+        qg_plan_make(&cpu->architecture, cpu->kernels[0]->rows, cpu->plans, error);
+    if (status) return status;
+    place_parameters(cpu);
+    if (bf16) set_formats(cpu);
+    return QG_OK;
 }
 
 /* One state at a time is not worth waking others for. */
@@ -126,10 +157,10 @@ static void free_plans(qg_cpu *cpu)
         qg_plan_free(&cpu->plans[i]);
 }
 
-qg_status qg_cpu_bytes(const qg_engine_options *options, size_t *bytes, qg_error *error)
+qg_status qg_cpu_bytes(const qg_engine_options *options, bool bf16, size_t *bytes, qg_error *error)
 {
     qg_cpu cpu = {0};
-    const qg_status status = make_plans(&cpu, options, error);
+    const qg_status status = make_plans(&cpu, options, bf16, error);
     if (!status)
         *bytes = sizeof cpu + (size_t)options->max_batch * sizeof *cpu.sparse +
                  divide(&cpu, options, threads_of(options)) * sizeof(float);
@@ -137,11 +168,12 @@ qg_status qg_cpu_bytes(const qg_engine_options *options, size_t *bytes, qg_error
     return status;
 }
 
-qg_status qg_cpu_create(const qg_engine_options *options, qg_cpu **result, qg_error *error)
+qg_status qg_cpu_create(const qg_engine_options *options, bool bf16, qg_cpu **result,
+                        qg_error *error)
 {
     qg_cpu *cpu = calloc(1, sizeof *cpu);
     if (!cpu) return qg_fail_memory(error, "an engine", sizeof *cpu);
-    qg_status status = make_plans(cpu, options, error);
+    qg_status status = make_plans(cpu, options, bf16, error);
     if (!status) status = qg_team_create(threads_of(options), &cpu->team, error);
     if (!status) status = allocate(cpu, options, error);
     if (status)

@@ -18,6 +18,7 @@
 #include "network/cpu/kernels/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
+#define KERNEL static __attribute__((noinline)) void /* is not mixed with its caller's numbers */
 
 /* Calls function(rows, ...) with `rows` a constant, so that the sums of a tile are registers. */
 #define ROWS_CASE(n, function, ...)                                                                \
@@ -59,6 +60,7 @@ typedef panel tile_row[WIDE]; /* the sums of a row: all of them, or the first pa
 typedef struct run {
     int offset, size;
     const float *b;
+    int at; /* of its first k in a chunk; even */
 } run;
 
 INLINE void load_panels(const int panels, const float *from, size_t stride, tile_row row)
@@ -96,13 +98,65 @@ INLINE void add_product(const int panels, float x, const tile_row w, tile_row c)
     for (int p = 0; p < panels; p++)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++)
-            c[p][v] = vec_fma(all, w[p][v], c[p][v]);
+            c[p][v] = vec_chain(all, w[p][v], c[p][v]);
 }
 
 /* A linear layer's weights come from beyond the second cache: they are fetched some k ahead. A tile
  * that is narrower than it could be has no time for more loads. */
 enum { AHEAD = 64 * QG_PANEL };
 
+#ifdef QG_BF16
+/* One of a chunk's two chains: x += a[row][k] * b[k], every other of `count` k. */
+INLINE void multiply_chain(const int rows, const int panels, const float *const *a, long k,
+                           int count, const float *b, size_t b_stride, tile_row *x)
+{
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+        zero_panels(panels, x[i]);
+#pragma GCC unroll 4
+    for (int j = 0; j < count; j += 2, b += 2 * QG_PANEL) {
+        tile_row w;
+#pragma GCC unroll 2
+        for (int p = 0; p < panels && panels == WIDE; p++)
+            __builtin_prefetch(b + (size_t)p * b_stride + AHEAD, 0, 2);
+        load_panels(panels, b, b_stride, w);
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++)
+            add_product(panels, a[i][k + j], w, x[i]);
+    }
+}
+
+/* c += even + odd */
+INLINE void add_chains(const int rows, const int panels, const tile_row *even, const tile_row *odd,
+                       tile_row *c)
+{
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int p = 0; p < panels; p++)
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; v++)
+                c[i][p][v] = vec_flush(c[i][p][v] + vec_flush(even[i][p][v] + odd[i][p][v]));
+}
+
+INLINE void multiply(const int rows, const int panels, const float *const *a, const run *runs,
+                     int run_count, size_t b_stride, tile_row *c)
+{
+    for (const run *r = runs; r < runs + run_count; r++) {
+        const float *b = r->b;
+        int size = QG_CHUNK - r->at;
+        for (int k = 0; k < r->size; k += size, b += (size_t)size * QG_PANEL) {
+            if (k) size = QG_CHUNK;
+            const int count = r->size - k < size ? r->size - k : size;
+            tile_row even[ROWS], odd[ROWS];
+            multiply_chain(rows, panels, a, r->offset + k, count, b, b_stride, even);
+            multiply_chain(rows, panels, a, r->offset + k + 1, count - 1, b + QG_PANEL, b_stride,
+                           odd);
+            add_chains(rows, panels, even, odd, c);
+        }
+    }
+}
+#else
 INLINE void multiply(const int rows, const int panels, const float *const *a, const run *runs,
                      int run_count, size_t b_stride, tile_row *c)
 {
@@ -122,6 +176,7 @@ INLINE void multiply(const int rows, const int panels, const float *const *a, co
         }
     }
 }
+#endif
 
 /* --------------------------------------------------------------------------- empty cells */
 
@@ -171,22 +226,58 @@ typedef struct forward_block {
     run runs[64]; /* segments, or cells */
     int run_count;
     int panels;
-    size_t stride;     /* from a panel's weights to the next one's */
-    const float *bias; /* NULL: the sums so far are in the outputs */
-    bool relu;         /* of the last block */
-    bool high;         /* the last panel's upper half exists */
+    size_t stride; /* from a panel's weights to the next one's */
+    const float *bias;
+    bool first, last; /* not the first: the sums so far are in the outputs */
+    bool high;        /* the last panel's upper half exists */
 } forward_block;
 
-INLINE void forward_tile(const int rows, const int panels, const forward_block *block,
-                         const float *const *a, float *const *o)
+/* What the sums of a panel begin with, and what becomes of them. */
+#ifdef QG_BF16
+INLINE void begin_outputs(const float *bias, panel sums)
+{
+    (void)bias;
+    for (int v = 0; v < VECTORS; v++)
+        sums[v] = vec_set(0);
+}
+
+INLINE void end_outputs(const qg_plan *plan, const float *bias, panel sums)
+{
+    const vec scale = vec_set(plan->in_scale);
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) {
+        const vec b = vec_flush(vec_load(bias + v * LANES));
+        sums[v] = vec_flush(vec_fma(sums[v], scale, b));
+        if (plan->relu) sums[v] = vec_max(sums[v], vec_set(0));
+        if (plan->round_out) sums[v] = vec_round(sums[v]);
+    }
+}
+#else
+INLINE void begin_outputs(const float *bias, panel sums)
+{
+    load_halves(bias, true, sums);
+}
+
+INLINE void end_outputs(const qg_plan *plan, const float *bias, panel sums)
+{
+    (void)bias;
+    for (int v = 0; v < VECTORS && plan->relu; v++)
+        sums[v] = vec_max(sums[v], vec_set(0));
+    for (int v = 0; v < VECTORS && plan->round_out; v++)
+        sums[v] = vec_round(sums[v]);
+}
+#endif
+
+INLINE void forward_tile(const int rows, const int panels, const qg_plan *plan,
+                         const forward_block *block, const float *const *a, float *const *o)
 {
     tile_row c[ROWS];
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
         for (int p = 0; p < panels; p++)
-            if (block->bias)
-                load_halves(block->bias + p * QG_PANEL, true, c[i][p]);
+            if (block->first)
+                begin_outputs(block->bias + p * QG_PANEL, c[i][p]);
             else
                 load_halves(o[i] + p * QG_PANEL, p + 1 < panels || block->high, c[i][p]);
     multiply(rows, panels, a, block->runs, block->run_count, block->stride, c);
@@ -195,9 +286,7 @@ INLINE void forward_tile(const int rows, const int panels, const forward_block *
 #pragma GCC unroll 2
         for (int p = 0; p < panels; p++) {
             float *low = o[i] + p * QG_PANEL;
-            if (block->relu)
-                for (int v = 0; v < VECTORS; v++)
-                    c[i][p][v] = vec_max(c[i][p][v], vec_set(0));
+            if (block->last) end_outputs(plan, block->bias + p * QG_PANEL, c[i][p]);
             store_halves(low, p + 1 < panels || block->high ? low + 8 : NULL, c[i][p]);
         }
 }
@@ -212,7 +301,8 @@ static void select_cells(const qg_plan *plan, uint64_t window, const float *b, f
             if (cell > 0 && window >> (bit - 1) & 1)
                 block->runs[count - 1].size += plan->cell;
             else
-                block->runs[count++] = (run){ky * plan->in_row + cell * plan->cell, plan->cell, b};
+                block->runs[count++] = (run){ky * plan->in_row + cell * plan->cell, plan->cell, b,
+                                             cell * plan->cell % QG_CHUNK};
         }
     block->run_count = count;
 }
@@ -237,7 +327,7 @@ static void forward_pixels(const qg_plan *plan, const float *in, const uint64_t 
             }
         }
         if (windows) select_cells(plan, window, weights, block);
-        WITH_TILE(rows, block->panels, forward_tile, block, a, o)
+        WITH_TILE(rows, block->panels, forward_tile, plan, block, a, o)
         done += rows;
     }
 }
@@ -252,19 +342,56 @@ static void forward_panels(const qg_plan *plan, const float *in, const uint64_t 
     for (int s = 0, size = 0; s < plan->segment_count; size = 0) {
         forward_block block = {.panels = panels,
                                .stride = stride,
-                               .bias = s == 0 ? bias + index * QG_PANEL : NULL,
+                               .bias = bias + index * QG_PANEL,
+                               .first = s == 0,
                                .high = plan->outputs - (index + panels - 1) * QG_PANEL > 8};
         const float *first = b;
         while (s < plan->segment_count && block.run_count < QG_BLOCK_SEGMENTS &&
                (size == 0 || size + plan->segments[s].size <= QG_BLOCK_K)) {
             block.runs[block.run_count++] =
-                (run){plan->segments[s].offset, plan->segments[s].size, b};
+                (run){plan->segments[s].offset, plan->segments[s].size, b, 0};
             b += (size_t)plan->segments[s].size * QG_PANEL;
             size += plan->segments[s++].size;
         }
-        block.relu = plan->relu && s == plan->segment_count;
+        block.last = s == plan->segment_count;
         forward_pixels(plan, in, windows, first, &block, out + index * QG_PANEL, images);
     }
+}
+
+/* c += x * b, 4 panels. */
+INLINE void add_single(float x, const float *b, size_t stride, panel *c)
+{
+    const vec value = vec_set(x);
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; p++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            c[p][v] = vec_chain(value, vec_load(b + (size_t)p * stride + v * LANES), c[p][v]);
+}
+
+INLINE void multiply_single(const float *x, int size, const float *b, size_t stride, panel *c)
+{
+#ifdef QG_BF16
+    for (int k = 0; k < size; k += QG_CHUNK) {
+        const int count = size - k < QG_CHUNK ? size - k : QG_CHUNK;
+        panel chains[2][4];
+        for (int p = 0; p < 8; p++)
+            for (int v = 0; v < VECTORS; v++)
+                chains[p / 4][p % 4][v] = vec_set(0);
+        for (int j = 0; j + 1 < count; j += 2, b += 2 * QG_PANEL) {
+            add_single(x[k + j], b, stride, chains[0]);
+            add_single(x[k + j + 1], b + QG_PANEL, stride, chains[1]);
+        }
+        if (count % 2) add_single(x[k + count - 1], b, stride, chains[0]);
+        for (int p = 0; p < 4; p++)
+            for (int v = 0; v < VECTORS; v++)
+                c[p][v] = vec_flush(c[p][v] + vec_flush(chains[0][p][v] + chains[1][p][v]));
+    }
+#else
+#pragma GCC unroll 2
+    for (int k = 0; k < size; k++, b += QG_PANEL)
+        add_single(x[k], b, stride, c);
+#endif
 }
 
 /* One pixel of one image (acting): a single row against 4 panels at once, since the sums of one
@@ -277,32 +404,22 @@ static void forward_single(const qg_plan *plan, const float *in, const float *we
     const float *a = in + plan->pixel_in[0];
     panel c[4];
     for (int p = 0; p < 4; p++)
-        load_halves(bias + (index + p) * QG_PANEL, true, c[p]);
+        begin_outputs(bias + (index + p) * QG_PANEL, c[p]);
     for (int s = 0; s < plan->segment_count; s++) {
         const float *x = a + plan->segments[s].offset;
-#pragma GCC unroll 2
-        for (int k = 0; k < plan->segments[s].size; k++, b += QG_PANEL) {
-            const vec value = vec_set(x[k]);
-#pragma GCC unroll 4
-            for (int p = 0; p < 4; p++)
-#pragma GCC unroll 4
-                for (int v = 0; v < VECTORS; v++)
-                    c[p][v] = vec_fma(value, vec_load(b + (size_t)p * stride + v * LANES), c[p][v]);
-        }
+        multiply_single(x, plan->segments[s].size, b, stride, c);
+        b += plan->segments[s].size * QG_PANEL;
     }
     for (int p = 0; p < 4; p++) {
         const bool high = plan->outputs - (index + p) * QG_PANEL > 8;
         float *o = out + plan->pixel_out[0] + (index + p) * QG_PANEL;
-        if (plan->relu)
-            for (int v = 0; v < VECTORS; v++)
-                c[p][v] = vec_max(c[p][v], vec_set(0));
+        end_outputs(plan, bias + (index + p) * QG_PANEL, c[p]);
         store_halves(o, high ? o + 8 : NULL, c[p]);
     }
 }
 
-static void forward(const qg_plan *plan, const float *in, const uint64_t *windows,
-                    const float *weights, const float *bias, float *out, int images, int panel0,
-                    int panel1)
+KERNEL forward(const qg_plan *plan, const float *in, const uint64_t *windows, const float *weights,
+               const float *bias, float *out, int images, int panel0, int panel1)
 {
     int index = panel0;
     if (images == 1 && plan->pixels == 1)
@@ -346,7 +463,7 @@ static void set_taps(const qg_plan *plan, const qg_gather *g, const float *b, ru
         for (int x = 0; x < g->columns; x++) {
             const int tap = g->tap + plan->stride * (y * plan->kernel + x);
             const int pixel = g->pixel - y * plan->columns - x;
-            *runs++ = (run){pixel * plan->grad_pixel, plan->outputs, b + (size_t)tap * tap_size};
+            *runs++ = (run){pixel * plan->grad_pixel, plan->outputs, b + (size_t)tap * tap_size, 0};
         }
 }
 
@@ -369,7 +486,17 @@ typedef struct gather_tile {
     float *high[WIDE];           /* the last of these may be NULL */
     size_t in_image, below_image;
     float scale;
+    bool round;
 } gather_tile;
+
+INLINE vec below_gradient(const gather_tile *t, vec scale, vec sum, vec in)
+{
+    vec gradient = vec_where_positive(sum * scale, in);
+#ifdef QG_BF16
+    gradient = vec_flush(gradient);
+#endif
+    return t->round ? vec_round(gradient) : gradient;
+}
 
 INLINE void input_gradient_tile(const int rows, const int panels, const gather_tile *t)
 {
@@ -391,7 +518,7 @@ INLINE void input_gradient_tile(const int rows, const int panels, const gather_t
             panel mask;
             load_halves(active, t->high[p] != NULL, mask);
             for (int v = 0; v < VECTORS; v++)
-                c[i][p][v] = vec_where_positive(c[i][p][v] * scale, mask[v]);
+                c[i][p][v] = below_gradient(t, scale, c[i][p][v], mask[v]);
             store_halves(t->low[p] + to, t->high[p] ? t->high[p] + to : NULL, c[i][p]);
         }
 }
@@ -416,7 +543,8 @@ static void gather_panels(const qg_plan *plan, const float *gradient, const floa
                             .b_stride = turned_size(plan),
                             .in_image = plan->in_image,
                             .below_image = plan->below_grad_image,
-                            .scale = scale};
+                            .scale = scale,
+                            .round = plan->round_below};
         for (int i = 0; i < rows; i++)
             tile.gradient[i] = gradient + (size_t)(image + i) * plan->grad_image;
         float *to = below + (size_t)image * plan->below_grad_image;
@@ -434,9 +562,9 @@ static void gather_panels(const qg_plan *plan, const float *gradient, const floa
     }
 }
 
-static void input_gradient(const qg_plan *plan, const float *gradient, const float *weights,
-                           const float *in, float *below, float scale, int images, int item0,
-                           int item1, float *scratch)
+KERNEL input_gradient(const qg_plan *plan, const float *gradient, const float *weights,
+                      const float *in, float *below, float scale, int images, int item0, int item1,
+                      float *scratch)
 {
     const int pixels = plan->in_rows * plan->in_columns;
     for (int item = item0, next; item < item1; item = next) {
@@ -452,6 +580,159 @@ static void input_gradient(const qg_plan *plan, const float *gradient, const flo
 
 /* ----------------------------------------------------------------------- weight gradient */
 
+/* The tiles and panels of a weight gradient, and where it goes. */
+typedef struct weight_tiles {
+    const qg_k_tile *first, *last; /* [first, last) */
+    int panel0, panel1;
+    float *result;
+} weight_tiles;
+
+/* Floats of a panel of the result. */
+static size_t result_size(const weight_tiles *tiles)
+{
+    return (size_t)(tiles->last[-1].k + tiles->last[-1].size - tiles->first->k) * QG_PANEL;
+}
+
+static float *result_of(const weight_tiles *tiles, const qg_k_tile *tile, int p)
+{
+    return tiles->result + (size_t)(p - tiles->panel0) * result_size(tiles) +
+           (size_t)(tile->k - tiles->first->k) * QG_PANEL;
+}
+
+/* How many panels the next tile takes. */
+static int tile_panels(const weight_tiles *tiles, int p)
+{
+    return tiles->panel1 - p < WIDE ? 1 : WIDE;
+}
+
+#ifdef QG_BF16
+/* A chunk's images at rows x columns pixels, one tile. */
+typedef struct walk {
+    int images, rows, columns;
+    size_t in_image, in_step, in_row, grad_image, grad_step, grad_row;
+    bool first, last; /* the sums begin; they end */
+    float scale;
+} walk;
+
+/* One of a chunk's two chains: every other of `count` images at one pixel. */
+INLINE void accumulate_chain(const int k_rows, const int panels, const walk *w, const float *a,
+                             const float *g, int count, tile_row *x)
+{
+#pragma GCC unroll 12
+    for (int i = 0; i < k_rows; i++)
+        zero_panels(panels, x[i]);
+#pragma GCC unroll 4
+    for (int j = 0; j < count; j += 2, a += 2 * w->in_image, g += 2 * w->grad_image) {
+        tile_row dy;
+        load_panels(panels, g, QG_PANEL, dy);
+#pragma GCC unroll 12
+        for (int i = 0; i < k_rows; i++)
+            add_product(panels, a[i], dy, x[i]);
+    }
+}
+
+INLINE void accumulate(const int k_rows, const int panels, const walk *w, const float *in,
+                       const float *gradient, float *d, size_t d_stride)
+{
+    tile_row c[ROWS], even[ROWS], odd[ROWS];
+    const vec scale = vec_set(w->scale);
+#pragma GCC unroll 12
+    for (int i = 0; i < k_rows; i++)
+        if (w->first)
+            zero_panels(panels, c[i]);
+        else
+            load_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
+    for (int y = 0; y < w->rows; y++) {
+        const float *a = in + (size_t)y * w->in_row, *g = gradient + (size_t)y * w->grad_row;
+        for (int x = 0; x < w->columns; x++, a += w->in_step, g += w->grad_step) {
+            accumulate_chain(k_rows, panels, w, a, g, w->images, even);
+            accumulate_chain(k_rows, panels, w, a + w->in_image, g + w->grad_image, w->images - 1,
+                             odd);
+            add_chains(k_rows, panels, even, odd, c);
+        }
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < k_rows; i++) {
+        for (int p = 0; p < panels && w->last; p++)
+            for (int v = 0; v < VECTORS; v++) /* + 0: no zero keeps a sign */
+                c[i][p][v] = vec_flush(vec_fma(c[i][p][v], scale, vec_set(0)));
+        store_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
+    }
+}
+
+static void accumulate_tiles(const weight_tiles *tiles, const float *in, const float *gradient,
+                             const walk *w)
+{
+    const size_t stride = result_size(tiles);
+    for (int p = tiles->panel0, panels; p < tiles->panel1; p += panels) {
+        panels = tile_panels(tiles, p);
+        for (const qg_k_tile *t = tiles->first; t < tiles->last; t++)
+            WITH_TILE(t->size, panels, accumulate, w, in + t->offset, gradient + p * QG_PANEL,
+                      result_of(tiles, t, p), stride)
+    }
+}
+
+/* A row of output pixels at a time: what its tiles read stays in the second cache. */
+KERNEL weight_gradient(const qg_plan *plan, const float *in, const uint64_t *windows,
+                       const float *gradient, float *result, int images, int tile0, int tile1,
+                       int panel0, int panel1)
+{
+    (void)windows;
+    if (tile0 >= tile1) return;
+    const weight_tiles tiles = {plan->k_tiles + tile0, plan->k_tiles + tile1, panel0, panel1,
+                                result};
+    walk w = {.rows = 1,
+              .columns = plan->columns,
+              .in_image = plan->in_image,
+              .in_step = (size_t)plan->in_step,
+              .in_row = (size_t)plan->in_row_step,
+              .grad_image = plan->grad_image,
+              .grad_step = (size_t)plan->grad_pixel,
+              .grad_row = (size_t)(plan->columns * plan->grad_pixel),
+              .scale = plan->in_scale};
+    for (int image = 0; image < images; image += QG_CHUNK)
+        for (int row = 0; row < plan->rows; row += w.rows) {
+            w.images = images - image < QG_CHUNK ? images - image : QG_CHUNK;
+            w.first = image + row == 0;
+            w.last = image + QG_CHUNK >= images && row + w.rows >= plan->rows;
+            accumulate_tiles(&tiles, in + (size_t)image * plan->in_image + (size_t)row * w.in_row,
+                             gradient + (size_t)image * plan->grad_image + (size_t)row * w.grad_row,
+                             &w);
+        }
+}
+
+static void add_bias_chain(const float *g, size_t grad_image, int count, panel x)
+{
+    for (int v = 0; v < VECTORS; v++)
+        x[v] = vec_set(0);
+    for (int j = 0; j < count; j += 2, g += 2 * grad_image)
+        for (int v = 0; v < VECTORS; v++)
+            x[v] = vec_flush(x[v] + vec_load(g + v * LANES));
+}
+
+KERNEL bias_gradient(const qg_plan *plan, const float *gradient, float *result, int images,
+                     int panel0, int panel1)
+{
+    for (int p = panel0; p < panel1; p++) {
+        panel sum = {vec_set(0)}, even, odd;
+        for (int v = 1; v < VECTORS; v++)
+            sum[v] = vec_set(0);
+        for (int image = 0; image < images; image += QG_CHUNK) {
+            const int count = images - image < QG_CHUNK ? images - image : QG_CHUNK;
+            const float *g = gradient + (size_t)image * plan->grad_image + p * QG_PANEL;
+            for (int pixel = 0; pixel < plan->pixels; pixel++, g += plan->grad_pixel) {
+                add_bias_chain(g, plan->grad_image, count, even);
+                add_bias_chain(g + plan->grad_image, plan->grad_image, count - 1, odd);
+                for (int v = 0; v < VECTORS; v++)
+                    sum[v] = vec_flush(sum[v] + vec_flush(even[v] + odd[v]));
+            }
+        }
+        for (int v = 0; v < VECTORS; v++)
+            sum[v] += vec_set(0);
+        store_halves(result + p * QG_PANEL, result + p * QG_PANEL + 8, sum);
+    }
+}
+#else
 /* Memory that is needed soon: with every tile the next `step` bytes of each are fetched. */
 typedef struct ahead {
     const char *at[2];
@@ -539,31 +820,6 @@ INLINE void accumulate_spots(const int k_rows, const int panels, const float *in
         store_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
 }
 
-/* The tiles and panels of a weight gradient, and where it goes. */
-typedef struct weight_tiles {
-    const qg_k_tile *first, *last; /* [first, last) */
-    int panel0, panel1;
-    float *result;
-} weight_tiles;
-
-/* Floats of a panel of the result. */
-static size_t result_size(const weight_tiles *tiles)
-{
-    return (size_t)(tiles->last[-1].k + tiles->last[-1].size - tiles->first->k) * QG_PANEL;
-}
-
-static float *result_of(const weight_tiles *tiles, const qg_k_tile *tile, int p)
-{
-    return tiles->result + (size_t)(p - tiles->panel0) * result_size(tiles) +
-           (size_t)(tile->k - tiles->first->k) * QG_PANEL;
-}
-
-/* How many panels the next tile takes. */
-static int tile_panels(const weight_tiles *tiles, int p)
-{
-    return tiles->panel1 - p < WIDE ? 1 : WIDE;
-}
-
 static void accumulate_tiles(const weight_tiles *tiles, const float *in, const float *gradient,
                              const walk *w, ahead *next)
 {
@@ -640,9 +896,9 @@ static void cell_weight_gradient(const qg_plan *plan, const weight_tiles *tiles,
     }
 }
 
-static void weight_gradient(const qg_plan *plan, const float *in, const uint64_t *windows,
-                            const float *gradient, float *result, int images, int tile0, int tile1,
-                            int panel0, int panel1)
+KERNEL weight_gradient(const qg_plan *plan, const float *in, const uint64_t *windows,
+                       const float *gradient, float *result, int images, int tile0, int tile1,
+                       int panel0, int panel1)
 {
     if (tile0 >= tile1) return;
     const weight_tiles tiles = {plan->k_tiles + tile0, plan->k_tiles + tile1, panel0, panel1,
@@ -656,8 +912,8 @@ static void weight_gradient(const qg_plan *plan, const float *in, const uint64_t
         conv_weight_gradient(plan, &tiles, in, gradient, images);
 }
 
-static void bias_gradient(const qg_plan *plan, const float *gradient, float *result, int images,
-                          int panel0, int panel1)
+KERNEL bias_gradient(const qg_plan *plan, const float *gradient, float *result, int images,
+                     int panel0, int panel1)
 {
     for (int p = panel0; p < panel1; p++) {
         panel sum;
@@ -672,6 +928,7 @@ static void bias_gradient(const qg_plan *plan, const float *gradient, float *res
         store_halves(result + p * QG_PANEL, result + p * QG_PANEL + 8, sum);
     }
 }
+#endif
 
 /* ------------------------------------------------------------------------------- the rest */
 
@@ -692,6 +949,16 @@ static void rmsprop(const qg_rmsprop *settings, float *weights, float *moment1, 
         const vec variance = vec_max(vec_fma(-m1, m1, m2), vec_set(0));
         vec_store(weights + i, vec_load(weights + i) + rate * d / vec_sqrt(variance + epsilon));
     }
+}
+
+static void round_numbers(const float *numbers, float *rounded, size_t count)
+{
+#ifdef QG_BF16
+    for (size_t i = 0; i < count; i += LANES) /* every block is padded to 16 */
+        vec_store(rounded + i, vec_round(vec_load(numbers + i)));
+#else
+    memmove(rounded, numbers, count * sizeof *rounded);
+#endif
 }
 
 /* n bytes to floats, value / max correctly rounded. */
@@ -745,20 +1012,51 @@ static void convert(const uint8_t *const *screens, int parts, int part_channels,
     }
 }
 
-#define TABLE_(isa) qg_kernels_##isa
-#define TABLE(isa)  TABLE_(isa)
-#define TEXT_(isa)  #isa
-#define TEXT(isa)   TEXT_(isa)
+/* Denormals are flushed while products are made, and nowhere else. */
+#ifdef QG_BF16
+#define FLUSHED(name, parameters, arguments)                                                       \
+    static void flushed_##name parameters                                                          \
+    {                                                                                              \
+        const unsigned before = flush_denormals();                                                 \
+        name arguments;                                                                            \
+        restore_denormals(before);                                                                 \
+    }
+FLUSHED(forward,
+        (const qg_plan *plan, const float *in, const uint64_t *windows, const float *weights,
+         const float *bias, float *out, int images, int panel0, int panel1),
+        (plan, in, windows, weights, bias, out, images, panel0, panel1))
+FLUSHED(input_gradient,
+        (const qg_plan *plan, const float *gradient, const float *weights, const float *in,
+         float *below, float scale, int images, int item0, int item1, float *scratch),
+        (plan, gradient, weights, in, below, scale, images, item0, item1, scratch))
+FLUSHED(weight_gradient,
+        (const qg_plan *plan, const float *in, const uint64_t *windows, const float *gradient,
+         float *result, int images, int tile0, int tile1, int panel0, int panel1),
+        (plan, in, windows, gradient, result, images, tile0, tile1, panel0, panel1))
+FLUSHED(bias_gradient,
+        (const qg_plan *plan, const float *gradient, float *result, int images, int panel0,
+         int panel1),
+        (plan, gradient, result, images, panel0, panel1))
+#define PRODUCT(name) flushed_##name
+#define TABLE_(isa)   qg_kernels_bf16_##isa
+#else
+#define PRODUCT(name) name
+#define TABLE_(isa)   qg_kernels_##isa
+#endif
+#define TABLE(isa) TABLE_(isa)
+#define TEXT_(isa) #isa
+#define TEXT(isa)  TEXT_(isa)
 
 const qg_kernels TABLE(QG_ISA) = {
     .name = TEXT(QG_ISA),
     .rows = ROWS,
     .panels = WIDE,
     .find_cells = find_cells,
-    .forward = forward,
-    .input_gradient = input_gradient,
-    .weight_gradient = weight_gradient,
-    .bias_gradient = bias_gradient,
+    .forward = PRODUCT(forward),
+    .input_gradient = PRODUCT(input_gradient),
+    .weight_gradient = PRODUCT(weight_gradient),
+    .bias_gradient = PRODUCT(bias_gradient),
     .rmsprop = rmsprop,
+    .round = round_numbers,
     .convert = convert,
 };

@@ -15,7 +15,18 @@
  *
  * Screens are half empty: cells of the network's input that are all zero are left out of the
  * chains, where they would add 0 * weight. That changes no bit but the sign of a zero (and keeps
- * NaN from weights that are no longer finite out of outputs that do not see them). */
+ * NaN from weights that are no longer finite out of outputs that do not see them).
+ *
+ * In a layer of bf16 the inputs, the weights and the gradients of the outputs are bf16 (floats
+ * here, rounded to nearest even by whoever stores them), and the sums are those of AMX's TDPBF16PS:
+ * k is divided into chunks of at most 32; a chunk is two chains of fused multiply-adds that begin
+ * at 0, one over its even and one over its odd k, each ascending; sum += even + odd, every addition
+ * rounded. Denormals count and come out as zeros in all of it. Chunks are consecutive k
+ *   forward          of a row of the kernel (ky; kx and c' within)
+ *   input gradient   of the outputs of a tap
+ *   weight gradient  of the images of an output pixel, blocks of 32 images before pixels
+ * and a bias is the weight of an input that is 1. Behind them, once an output: outputs are
+ * relu?(fma(sum, in_scale, bias)), weight gradients sum * in_scale + 0. */
 #ifndef QG_KERNELS_H
 #define QG_KERNELS_H
 
@@ -23,7 +34,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { QG_PANEL = 16 };
+enum {
+    QG_PANEL = 16,
+    QG_CHUNK = 32, /* k that two chains of bf16 take */
+};
 
 /* `size` inputs that lie next to each other, behind the input's offset of a pixel; k counts on. */
 typedef struct qg_segment {
@@ -49,6 +63,11 @@ typedef struct qg_plan {
     int outputs; /* rounded up to 8: what is stored */
     int panels;  /* of 16 outputs */
     bool relu;
+    /* where layers are of bf16 */
+    bool bytes;       /* is the input the screens' own numbers, 0 to 255? */
+    float in_scale;   /* what sums of products with the input are multiplied with: 1 or 1/255 */
+    bool round_out;   /* are the outputs to be bf16, for the layer above? */
+    bool round_below; /* ... the gradients of the inputs, for the layer below? */
     /* forward */
     qg_segment *segments; /* each at most QG_SEGMENT_MAX long */
     int segment_count;
@@ -121,6 +140,10 @@ typedef struct qg_kernels {
     void (*rmsprop)(const qg_rmsprop *settings, float *weights, float *moment1, float *moment2,
                     const float *gradient, size_t count);
 
+    /* What products take of `count` numbers (a multiple of 16): themselves, or bf16; in place, too.
+     */
+    void (*round)(const float *numbers, float *rounded, size_t count);
+
     /* One image: `parts` screens u8 [height][width][part_channels] (NULL: zeros) become
      * float [height][row][channels], value / max, channel = part * part_channels + c; channels
      * beyond are left as they are (zero). `row`: floats from one row to the next. */
@@ -128,14 +151,15 @@ typedef struct qg_kernels {
                     int width, int max, int channels, int row, float *out);
 } qg_kernels;
 
-extern const qg_kernels qg_kernels_portable;
+extern const qg_kernels qg_kernels_portable, qg_kernels_bf16_portable;
 #ifdef __x86_64__
 extern const qg_kernels qg_kernels_avx2, qg_kernels_avx512;
+extern const qg_kernels qg_kernels_bf16_avx2, qg_kernels_bf16_avx512;
 #endif
 
-/* The best table that this machine can run, or the one called `name` ("portable", "avx2",
- * "avx512"); NULL: this machine cannot run it or it does not exist. */
-const qg_kernels *qg_kernels_select(const char *name);
+/* The best table for layers of float32 or bf16 that this machine can run, or the one called `name`
+ * ("portable", "avx2", "avx512"); NULL: this machine cannot run it or it does not exist. */
+const qg_kernels *qg_kernels_select(const char *name, bool bf16);
 
 /* How many of `left` rows the next tile takes: all that it can, but no tile of 1 or 2 is left over,
  * whose few sums would wait for each other. */

@@ -4,6 +4,8 @@
 #ifndef QG_SIMD_H
 #define QG_SIMD_H
 
+#include "network/cpu/bf16.h"
+
 #include <float.h>
 #include <math.h>
 #include <stddef.h>
@@ -181,6 +183,89 @@ static inline vec vec_normal(vec a)
     return a;
 }
 
+#endif
+
+#if defined(QG_ISA_AVX512)
+/* a rounded to bf16, to nearest even; denormals become zero */
+static inline vec vec_round(vec a)
+{
+    const __m512i bits = _mm512_castps_si512(vec_normal(a));
+    const __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(even, _mm512_set1_epi32(0x7fff)));
+    const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    const __m512i rounded =
+        _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), quiet);
+    return _mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000)));
+}
+#elif defined(QG_ISA_AVX2)
+static inline vec vec_round(vec a)
+{
+    const __m256i bits = _mm256_castps_si256(vec_normal(a));
+    const __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(even, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256 rounded = _mm256_blendv_ps(_mm256_castsi256_ps(up), _mm256_castsi256_ps(quiet),
+                                            _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    return _mm256_and_ps(rounded, _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000)));
+}
+#else
+static inline vec vec_round(vec a)
+{
+    for (int i = 0; i < LANES; i++)
+        a[i] = qg_bf16_round(a[i]);
+    return a;
+}
+#endif
+
+/* vec_chain is the multiply-add of a sum, vec_flush what a denormal result of bf16 becomes, where
+ * the processor is not told to flush. */
+#ifdef QG_BF16
+
+#if defined(QG_ISA_AVX512) || defined(QG_ISA_AVX2)
+enum { FLUSH = 0x8040 }; /* of MXCSR: results and operands that are denormal are zeros */
+static inline unsigned flush_denormals(void)
+{
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(before | FLUSH);
+    return before;
+}
+static inline void restore_denormals(unsigned before)
+{
+    _mm_setcsr(before);
+}
+static inline vec vec_flush(vec a)
+{
+    return a;
+}
+static inline vec vec_chain(vec a, vec b, vec c)
+{
+    return vec_fma(a, b, c);
+}
+#else
+static inline unsigned flush_denormals(void)
+{
+    return 0;
+}
+static inline void restore_denormals(unsigned before)
+{
+    (void)before;
+}
+static inline vec vec_flush(vec a)
+{
+    return vec_normal(a);
+}
+static inline vec vec_chain(vec a, vec b, vec c)
+{
+    for (int i = 0; i < LANES; i++)
+        c[i] = qg_bf16_fma(a[i], b[i], c[i]);
+    return c;
+}
+#endif
+#else
+static inline vec vec_chain(vec a, vec b, vec c)
+{
+    return vec_fma(a, b, c);
+}
 #endif
 
 enum { VECTORS = QG_PANEL / LANES };

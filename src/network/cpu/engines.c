@@ -1,16 +1,14 @@
-#include "network/cpu/float32.h"
+#include "network/cpu/engines.h"
 
 #include "network/cpu/descent.h"
 #include "network/cpu/exchange.h"
 #include "network/cpu/forward.h"
 #include "network/cpu/memory.h"
 
-#include <string.h>
-
-static qg_status create(const qg_engine_options *options, void **self, qg_error *error)
+static qg_status create(const qg_engine_options *options, bool bf16, void **self, qg_error *error)
 {
     qg_cpu *cpu;
-    const qg_status status = qg_cpu_create(options, &cpu, error);
+    const qg_status status = qg_cpu_create(options, bf16, &cpu, error);
     if (!status) *self = cpu;
     return status;
 }
@@ -23,7 +21,7 @@ static void destroy(void *self)
 static const char *isa(const void *self)
 {
     const qg_cpu *cpu = self;
-    return cpu->kernels->name;
+    return cpu->kernels[0]->name;
 }
 
 static qg_status write_set(void *self, qg_parameter_set set, const qg_network *network,
@@ -45,9 +43,7 @@ static qg_status read_set(const void *self, qg_parameter_set set, qg_network *ne
 static qg_status copy_to_target(void *self, qg_error *error)
 {
     (void)error;
-    qg_cpu *cpu = self;
-    memcpy(cpu->parameters[QG_TARGET], cpu->parameters[QG_ONLINE],
-           cpu->parameter_count * sizeof(float));
+    qg_cpu_copy_to_target(self);
     return QG_OK;
 }
 
@@ -88,17 +84,38 @@ static void take_times(void *self, qg_stopwatch *stopwatch)
     cpu->stopwatch = stopwatch;
 }
 
+static qg_status create_float32(const qg_engine_options *options, void **self, qg_error *error)
+{
+    return create(options, false, self, error);
+}
+
+static qg_status create_bf16(const qg_engine_options *options, void **self, qg_error *error)
+{
+    return create(options, true, self, error);
+}
+
+static qg_status bytes_float32(const qg_engine_options *options, size_t *bytes, qg_error *error)
+{
+    return qg_cpu_bytes(options, false, bytes, error);
+}
+
+static qg_status bytes_bf16(const qg_engine_options *options, size_t *bytes, qg_error *error)
+{
+    return qg_cpu_bytes(options, true, bytes, error);
+}
+
+#define SHARED                                                                                     \
+    .destroy = destroy, .isa = isa, .write = write_set, .read = read_set,                          \
+    .copy_to_target = copy_to_target, .freeze = freeze, .forward = forward,                        \
+    .activations = activations, .descend = descend, .time = take_times
+
 const qg_engine_class qg_float32 = {.name = "float32",
                                     .exactness = {.same_bits = true, .error = 1e-5},
-                                    .create = create,
-                                    .destroy = destroy,
-                                    .bytes = qg_cpu_bytes,
-                                    .isa = isa,
-                                    .write = write_set,
-                                    .read = read_set,
-                                    .copy_to_target = copy_to_target,
-                                    .freeze = freeze,
-                                    .forward = forward,
-                                    .activations = activations,
-                                    .descend = descend,
-                                    .time = take_times};
+                                    .create = create_float32,
+                                    .bytes = bytes_float32,
+                                    SHARED};
+const qg_engine_class qg_bf16 = {.name = "bf16",
+                                 .exactness = {.same_bits = true, .error = 2e-2},
+                                 .create = create_bf16,
+                                 .bytes = bytes_bf16,
+                                 SHARED};
