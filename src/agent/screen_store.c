@@ -310,8 +310,9 @@ uint8_t *qg_screen_store_columns(const qg_screen_store *s)
     return s->fixed + QG_SCREEN_STORE_HEAD + dictionary_room(&s->plan);
 }
 
-size_t qg_screen_store_dictionary(const qg_screen_store *s)
+size_t qg_screen_store_dictionary(const qg_screen_store *s, uint32_t *crc)
 {
+    *crc = (uint32_t)crc32_z(0, s->fixed + QG_SCREEN_STORE_HEAD, s->dictionary);
     return s->dictionary;
 }
 
@@ -489,12 +490,10 @@ static qg_status restore(qg_screen_store *s, int64_t first, int64_t count, qg_er
 qg_status qg_screen_store_pass(qg_screen_store *s, qg_tape *tape, int64_t first, int64_t count,
                                qg_error *error)
 {
-    if (!s->places) return QG_OK;
     size_t size = s->dictionary;
-    const uint8_t *own = s->fixed + QG_SCREEN_STORE_HEAD;
-    const uint8_t *dictionary = qg_tape_pass_blob(tape, own, &size);
-    qg_tape_require(tape, size <= QG_DICTIONARY_ROOM);
-    if (!tape->reading || !tape->good) return QG_OK;
+    const uint8_t *dictionary = qg_tape_pass_blob(tape, s->fixed + QG_SCREEN_STORE_HEAD, &size);
+    qg_tape_require(tape, size <= dictionary_room(&s->plan));
+    if (!tape->reading || !tape->good || !s->places) return QG_OK;
     const qg_status status = set_dictionary(s, dictionary, size, error);
     return status ? status : restore(s, first, count, error);
 }

@@ -84,7 +84,9 @@ qg_status qg_screen_store_pass(qg_screen_store *store, qg_tape *tape, int64_t fi
 /* The same with the dictionary that stands in the file, of `dictionary` bytes. */
 qg_status qg_screen_store_trust(qg_screen_store *store, size_t dictionary, int64_t first,
                                 int64_t count, qg_error *error);
-size_t qg_screen_store_dictionary(const qg_screen_store *store); /* bytes; 0: none so far */
+
+/* Bytes of the dictionary, 0: none so far; *crc: its CRC-32 as it stands in the file. */
+size_t qg_screen_store_dictionary(const qg_screen_store *store, uint32_t *crc);
 
 /* Continues a CRC-32 with what is stored of an entry. */
 uint32_t qg_screen_store_crc(const qg_screen_store *store, int64_t entry, uint32_t crc);

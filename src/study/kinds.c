@@ -167,7 +167,7 @@ static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times 
                                   .width = t->shape.width,
                                   .channels = t->shape.channels,
                                   .max = t->shape.max};
-    weigh_bytes(run, t, teachers * (double)qg_sample_set_bytes(&set), 0,
+    weigh_bytes(run, t, teachers * (double)qg_sample_set_bytes(&set, true), 0,
                 2 + (run->teacher_count > 1 ? run->teacher_count : 0), load);
     return QG_OK;
 }

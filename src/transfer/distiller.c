@@ -157,6 +157,8 @@ void qg_distiller_shuffle(qg_distiller *d, int k)
 static qg_status teach(qg_distiller *d, int k, int64_t at, int count, int from, int to,
                        qg_error *error)
 {
+    const int64_t rest = d->options->samples - at - count;
+    const int next = rest < d->settings.minibatch ? (int)rest : d->settings.minibatch;
     qg_status status = QG_OK;
     qg_task *own = &d->task[k];
     qg_lesson l = {
@@ -172,6 +174,8 @@ static qg_status teach(qg_distiller *d, int k, int64_t at, int count, int from, 
                                     .draw = qg_random_u64(&d->dropout)};
         status = qg_engine_descend(d->student.engine, &descent, error);
     }
+    if (!status && next > 0)
+        qg_sample_set_expect(l.teacher->samples, l.samples + count, next, &own->minibatch);
     return status;
 }
 

@@ -76,6 +76,7 @@ qg_status qg_distiller_examine(qg_distiller *d, qg_error *error);
  * FOLDER/samples-K. The caller frees it; NULL: no memory. */
 bool qg_distiller_is_kept(const qg_distiller *d, int k);
 char *qg_distiller_samples_path(const qg_distiller *d, int k);
+qg_sample_form qg_distiller_form(const qg_distiller *d, int k);
 
 /* Sets that are there are opened and, for those that are not, the room on the disk is looked at,
  * before anything is written. */

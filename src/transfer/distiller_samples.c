@@ -12,6 +12,13 @@ bool qg_distiller_is_kept(const qg_distiller *d, int k)
     return d->options->set_files && d->options->set_files[k];
 }
 
+qg_sample_form qg_distiller_form(const qg_distiller *d, int k)
+{
+    return (qg_sample_form){.keep = qg_distiller_is_kept(d, k),
+                            .compressed = true,
+                            .threads = d->options->run.machine.threads};
+}
+
 char *qg_distiller_samples_path(const qg_distiller *d, int k)
 {
     if (qg_distiller_is_kept(d, k)) return strdup(d->options->set_files[k]);
@@ -26,7 +33,7 @@ qg_status qg_distiller_find_samples(qg_distiller *d, qg_error *error)
     qg_status status = QG_OK;
     for (int k = 0; k < d->tasks && !status; k++) {
         qg_teacher *t = &d->teachers[k];
-        const size_t bytes = qg_sample_set_bytes(&t->source);
+        const size_t bytes = qg_sample_set_bytes(&t->source, qg_distiller_form(d, k).compressed);
         const char *path = qg_distiller_is_kept(d, k) ? d->options->set_files[k] : NULL;
         if (!path)
             needed += bytes;
@@ -34,7 +41,8 @@ qg_status qg_distiller_find_samples(qg_distiller *d, qg_error *error)
             status = qg_sample_set_check_room(path, bytes, error);
         else {
             qg_distiller_report(d, QG_PHASE_READING, 0, t->source.count);
-            status = qg_sample_set_open(path, &t->source, d->options->run.stop, &t->samples, error);
+            status = qg_sample_set_open(path, &t->source, d->options->run.machine.threads,
+                                        d->options->run.stop, &t->samples, error);
             t->reused = true;
         }
     }
@@ -49,8 +57,8 @@ qg_status qg_distiller_create_samples(qg_distiller *d, qg_error *error)
         if (t->samples) continue;
         char *path = qg_distiller_samples_path(d, k);
         if (!path) return qg_fail_memory(error, "a path", strlen(d->options->run.folder));
-        status =
-            qg_sample_set_create(path, &t->source, qg_distiller_is_kept(d, k), &t->samples, error);
+        const qg_sample_form form = qg_distiller_form(d, k);
+        status = qg_sample_set_create(path, &t->source, &form, &t->samples, error);
         free(path);
     }
     return status;

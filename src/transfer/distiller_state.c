@@ -32,8 +32,9 @@ static qg_status pass_samples(qg_distiller *d, qg_tape *tape, qg_error *error)
         char *path = qg_distiller_samples_path(d, k);
         if (!path) return qg_fail_memory(error, "a path", 4096);
         qg_tape_pass_bool(tape, &t->reused);
-        status = qg_sample_set_pass(tape, path, &t->source, qg_distiller_is_kept(d, k),
-                                    d->options->run.stop, &t->samples, error);
+        const qg_sample_form form = qg_distiller_form(d, k);
+        status = qg_sample_set_pass(tape, path, &t->source, &form, d->options->run.stop,
+                                    &t->samples, error);
         free(path);
         if (!status && tape->reading && tape->good && !d->task[k].order)
             status = qg_distiller_open_task(d, k, error);

@@ -45,7 +45,8 @@ qg_status qg_play_step(qg_play *p, qg_error *error)
     const qg_states state = qg_history_state(&p->history);
     status = qg_engine_forward(t->engine, QG_ONLINE, &state, q_values, error);
     if (status) return status;
-    qg_sample_set_add(t->samples, state.screens[state.parts - 1], first, q_values);
+    status = qg_sample_set_add(t->samples, state.screens[state.parts - 1], first, q_values, error);
+    if (status) return status;
     int action;
     if (!qg_explore(&p->policy, t->source.epsilon, t->source.actions, &action))
         action = qg_greedy_action(q_values, t->source.actions, qg_random_uniform(&p->policy));

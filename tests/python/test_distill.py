@@ -179,7 +179,7 @@ def test_more_samples_than_the_disk_holds(teacher, tmp_path):
     line = refusal("distill", teacher, "--samples", "1M", "--out", tmp_path, code=1,
                    preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
                                        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20,) * 2)))
-    assert "the samples need 64.3 MB" in line
+    assert "the sample set needs 63.3 MB" in line
     assert {p.name for p in tmp_path.iterdir()} <= {"lock"}
     if shutil.disk_usage(tmp_path).free < 64e9:
         line = refusal("distill", teacher, "--samples", "1G", "--out", tmp_path / "run", code=1)

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "scratch.h"
+#include "agent/screen_codec.h"
 #include "transfer/sample_set.h"
 
 #include <fcntl.h>
@@ -160,6 +161,8 @@ static void test_held_out(void **state)
 
 #define SAMPLES 50
 
+enum { HEAD = 304, COLUMNS = 4096, SCREENS = 8192 }; /* where they are in a file of grids */
+
 static qg_sample_source source_of(int history, int max)
 {
     qg_sample_source source = {.seed = 3,
@@ -198,20 +201,22 @@ static void fill(qg_sample_set *set, const qg_sample_source *source)
         for (size_t p = 0; p < pixels; p++)
             screen[p] = value_of(i, p, source->max);
         const float q[] = {(float)i, (float)-i, 0.5f};
-        qg_sample_set_add(set, screen, begins_episode(i), q);
+        assert_int_equal(qg_sample_set_add(set, screen, begins_episode(i), q, &error), QG_OK);
     }
     assert_int_equal(qg_sample_set_finish(set, &error), QG_OK);
 }
 
 /* Every state: its own screen newest, those before it back to the beginning of the episode. */
-static void check(const qg_sample_set *set, const qg_sample_source *source)
+static void check(qg_sample_set *set, const qg_sample_source *source)
 {
     const size_t pixels = (size_t)(source->height * source->width * source->channels);
     qg_sample_states states;
     assert_int_equal(qg_sample_states_create(set, 2, &states, &error), QG_OK);
     for (int i = 0; i < SAMPLES; i++) {
         const uint32_t samples[] = {(uint32_t)i, (uint32_t)(SAMPLES - 1 - i)};
+        const uint32_t next[] = {samples[0] + 1, i % 5 ? samples[1] - 1 : 0}; /* or otherwise */
         qg_sample_set_gather(set, samples, 2, &states);
+        if (i + 1 < SAMPLES) qg_sample_set_expect(set, next, 2, &states);
         assert_int_equal(states.states.size, 2);
         for (int s = 0; s < 2; s++) {
             int sample = (int)samples[s];
@@ -233,19 +238,21 @@ static void check(const qg_sample_set *set, const qg_sample_source *source)
 static void test_round_trip(void **state)
 {
     (void)state;
-    for (int variant = 0; variant < 4; variant++) {
-        const qg_sample_source source = source_of(variant < 2 ? 1 : 4, variant % 2 ? 1 : 255);
+    for (int variant = 0; variant < 8; variant++) {
+        const qg_sample_source source = source_of(variant / 2 % 2 ? 4 : 1, variant % 2 ? 1 : 255);
         const char *path = scratch_path(variant % 2 ? "grid" : "grey");
         for (int keep = 0; keep < 2; keep++) {
             qg_sample_set *set;
-            assert_int_equal(qg_sample_set_create(path, &source, keep, &set, &error), QG_OK);
+            const qg_sample_form form = {
+                .keep = keep, .compressed = variant >= 4, .threads = 1 + 2 * keep};
+            assert_int_equal(qg_sample_set_create(path, &source, &form, &set, &error), QG_OK);
             fill(set, &source);
             check(set, &source);
             qg_sample_set_discard(set);
             assert_int_equal(access(path, F_OK), keep ? 0 : -1);
         }
         qg_sample_set *set;
-        assert_int_equal(qg_sample_set_open(path, &source, NULL, &set, &error), QG_OK);
+        assert_int_equal(qg_sample_set_open(path, &source, 2, NULL, &set, &error), QG_OK);
         check(set, &source);
         qg_sample_set_close(set);
         unlink(path);
@@ -257,7 +264,8 @@ static void test_a_set_that_is_not_finished_is_gone(void **state)
     (void)state;
     const qg_sample_source source = source_of(1, 1);
     qg_sample_set *set;
-    assert_int_equal(qg_sample_set_create(scratch_path("half"), &source, true, &set, &error),
+    assert_int_equal(qg_sample_set_create(scratch_path("half"), &source,
+                                          &(qg_sample_form){.keep = true}, &set, &error),
                      QG_OK);
     char name[64];
     snprintf(name, sizeof name, "half.tmp-%ld", (long)getpid());
@@ -270,7 +278,8 @@ static void test_a_set_that_is_not_finished_is_gone(void **state)
 static void make_kept(const char *path, const qg_sample_source *source)
 {
     qg_sample_set *set;
-    assert_int_equal(qg_sample_set_create(path, source, true, &set, &error), QG_OK);
+    const qg_sample_form form = {.keep = true, .compressed = true};
+    assert_int_equal(qg_sample_set_create(path, source, &form, &set, &error), QG_OK);
     fill(set, source);
     qg_sample_set_close(set);
 }
@@ -278,7 +287,7 @@ static void make_kept(const char *path, const qg_sample_source *source)
 static qg_status open_again(const char *path, const qg_sample_source *source)
 {
     qg_sample_set *set = NULL;
-    const qg_status status = qg_sample_set_open(path, source, NULL, &set, &error);
+    const qg_status status = qg_sample_set_open(path, source, 1, NULL, &set, &error);
     qg_sample_set_close(set);
     return status;
 }
@@ -297,7 +306,9 @@ static bool is_believed(const char *path, const char *temporary, bool keep)
     QG_TAPE_PASS(&tape, crc);
     tape = qg_tape_to_read(tape.bytes, tape.size);
     qg_sample_set *set = NULL; /* none of the files is there */
-    const bool opened = qg_sample_set_pass(&tape, path, &source, keep, NULL, &set, &error) == QG_OK;
+    const qg_sample_form form = {.keep = keep};
+    const bool opened =
+        qg_sample_set_pass(&tape, path, &source, &form, NULL, &set, &error) == QG_OK;
     assert_true(!opened || !tape.good);
     const bool good = tape.good;
     qg_tape_free(&tape);
@@ -356,9 +367,11 @@ static void test_damage_is_found(void **state)
     uint8_t *data;
     size_t size;
     assert_int_equal(qg_file_read(path, 1 << 20, &data, &size, &error), QG_OK);
-    assert_int_equal(size, qg_sample_set_bytes(&source));
+    assert_int_equal(size, qg_sample_set_bytes(&source, true));
     for (size_t at = 0; at < size; at++) {
-        if (at >= 288 && at < 512) continue; /* between header and samples lies nothing */
+        /* Behind the header and the columns lies nothing. */
+        if ((at >= HEAD && at < COLUMNS) || (at >= COLUMNS + SAMPLES * 13 && at < SCREENS))
+            continue;
         data[at] ^= 0x10;
         scratch_write(path, data, size);
         assert_int_equal(open_again(path, &source), QG_ERROR_DATA);
@@ -375,6 +388,62 @@ static void test_damage_is_found(void **state)
     assert_int_equal(open_again(scratch_path("none"), &source), QG_ERROR_IO);
 }
 
+/* Screens that are compressed: 30 x 30, a bar that moves. */
+static void make_bars(const char *path, qg_sample_source *source)
+{
+    enum { BARS = 300 };
+    uint8_t screen[900];
+    qg_sample_set *set;
+    *source = source_of(4, 255);
+    source->count = BARS;
+    source->height = source->width = 30;
+    const qg_sample_form form = {.keep = true, .compressed = true};
+    assert_int_equal(qg_sample_set_create(path, source, &form, &set, &error), QG_OK);
+    for (int i = 0; i < BARS; i++) {
+        for (int p = 0; p < 900; p++)
+            screen[p] = (uint8_t)(p * p / 7 + (p / 30 == i % 30 ? 100 : 0));
+        const float q[] = {(float)i, 1, 2};
+        assert_int_equal(qg_sample_set_add(set, screen, i % 50 == 0, q, &error), QG_OK);
+    }
+    assert_int_equal(qg_sample_set_finish(set, &error), QG_OK);
+    qg_sample_set_close(set);
+}
+
+/* A sample of the bytes: of header, dictionary, Q-values, places and frames. */
+static void test_damage_of_frames_is_found(void **state)
+{
+    (void)state;
+    qg_sample_source source;
+    const char *path = scratch_path("bars");
+    make_bars(path, &source);
+    uint8_t *data;
+    size_t size;
+    assert_int_equal(qg_file_read(path, 1 << 20, &data, &size, &error), QG_OK);
+    assert_in_range(size, 1, qg_sample_set_bytes(&source, true));
+    const size_t dictionary = 4096, columns = dictionary + QG_DICTIONARY_ROOM;
+    const size_t places = columns + 300 * 13 / 8 * 8 + 8,
+                 screens = (places + 2400 + 4095) / 4096 * 4096;
+    const struct {
+        size_t begin, end, every;
+    } parts[] = {{0, HEAD, 1},
+                 {dictionary, dictionary + 57000, 997},
+                 {columns, columns + 3900, 97},
+                 {places, places + 2400, 31},
+                 {screens, screens + 3000, 41}};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        for (size_t at = parts[k].begin; at < parts[k].end; at += parts[k].every) {
+            data[at] ^= 0x10;
+            scratch_write(path, data, size);
+            assert_int_equal(open_again(path, &source), QG_ERROR_DATA);
+            data[at] ^= 0x10;
+        }
+    scratch_write(path, data, size - 1);
+    assert_int_equal(open_again(path, &source), QG_ERROR_DATA);
+    scratch_write(path, data, size);
+    assert_int_equal(open_again(path, &source), QG_OK);
+    free(data);
+}
+
 static void test_a_disk_that_is_too_small(void **state)
 {
     (void)state;
@@ -387,7 +456,7 @@ static void test_a_disk_that_is_too_small(void **state)
     qg_sample_set *set;
     scratch_limit(1000);
     const qg_status status =
-        qg_sample_set_create(scratch_path("full"), &source, false, &set, &error);
+        qg_sample_set_create(scratch_path("full"), &source, &(qg_sample_form){0}, &set, &error);
     scratch_limit(RLIM_INFINITY);
     assert_int_equal(status, QG_ERROR_IO);
     assert_int_equal(access(scratch_path("full"), F_OK), -1);
@@ -580,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_a_checkpoint_names_no_other_file),
         cmocka_unit_test(test_other_sources_are_refused),
         cmocka_unit_test(test_damage_is_found),
+        cmocka_unit_test(test_damage_of_frames_is_found),
         cmocka_unit_test(test_a_disk_that_is_too_small),
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_two_teachers),

@@ -94,6 +94,7 @@ static void test_ring(void **state)
     for (int threads = 1; threads <= 3; threads += 2) {
         qg_screen_plan wanted = plan;
         wanted.threads = threads;
+        uint32_t crc;
         qg_screen_store *store = create(&wanted);
         assert_int_equal(size_of_file(), qg_screen_store_bytes(&wanted));
         assert_int_equal(qg_screen_store_reads_ahead(store), threads > 1);
@@ -104,7 +105,7 @@ static void test_ring(void **state)
             assert_read(store, n, 100, 0);
             assert_read(store, first, 1 + (int)(n % 60), 0);
         }
-        assert_true(qg_screen_store_dictionary(store) > 0);
+        assert_true(qg_screen_store_dictionary(store, &crc) > 0);
         assert_int_equal(qg_screen_store_growth(store), 0);
         assert_int_equal(size_of_file(), qg_screen_store_bytes(&wanted));
         qg_screen_store_close(store);
@@ -250,7 +251,8 @@ static void test_trust(void **state)
     memcpy(qg_screen_store_head(store), "head", 5);
     memcpy(qg_screen_store_columns(store), "columns", 8);
     add(store, 0, 700, 0);
-    const size_t dictionary = qg_screen_store_dictionary(store);
+    uint32_t dictionary_crc, again;
+    const size_t dictionary = qg_screen_store_dictionary(store, &dictionary_crc);
     const uint32_t crc = qg_screen_store_crc(store, 600, 1);
     assert_int_equal(qg_screen_store_trim(store, &error), QG_OK);
     qg_screen_store_close(store);
@@ -261,6 +263,8 @@ static void test_trust(void **state)
                      QG_ERROR_DATA);
     assert_int_equal(qg_screen_store_trust(store, dictionary, 0, 700, &error), QG_OK);
     assert_there(store, 0, 700, 0);
+    assert_int_equal(qg_screen_store_dictionary(store, &again), dictionary);
+    assert_int_equal(again, dictionary_crc);
     assert_int_equal(qg_screen_store_crc(store, 600, 1), crc);
     assert_in_range(qg_screen_store_entry_bytes(store, 600), 1, 100);
     assert_string_equal((char *)qg_screen_store_head(store), "head");
