@@ -25,7 +25,7 @@ static qg_status play(qg_engine *engine, qg_domain *domain, int history, qg_erro
         memmove(screens, screens + 1, sizeof screens - sizeof *screens);
         screens[history - 1] = memory[steps++ % history];
         status = qg_engine_forward(engine, QG_ONLINE, &state, q_values, error);
-        const int action = qg_greedy_action(q_values, domain->game->action_count, 0);
+        const int action = qg_greedy_action(q_values, domain->action_count, 0);
         if (!status) status = qg_domain_step(domain, action, &step, memory[steps % history], error);
         score += step.reward;
     }

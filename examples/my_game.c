@@ -31,32 +31,41 @@ static void drop_ball(catch_game *game)
     game->ball_y = 0;
 }
 
-static void start(catch_game *game)
+static qg_status start(void *self, qg_error *error)
 {
+    (void)error;
+    catch_game *game = &((catch_domain *)self)->game;
     game->paddle = SIDE / 2;
     game->balls = 0;
     drop_ball(game);
+    return QG_OK;
 }
 
-static void move(catch_game *game, int action, qg_step *step)
+static qg_status play(void *self, int action, qg_step *frame, qg_error *error)
 {
+    (void)error;
+    catch_game *game = &((catch_domain *)self)->game;
     game->paddle += (action == 2) - (action == 1);
     if (game->paddle < 1) game->paddle = 1;
     if (game->paddle > SIDE - 2) game->paddle = SIDE - 2;
-    if (++game->ball_y < SIDE - 1) return;
-    if (abs(game->ball_x - game->paddle) <= 1) step->reward = 1;
+    if (++game->ball_y < SIDE - 1) return QG_OK;
+    if (abs(game->ball_x - game->paddle) <= 1) frame->reward = 1;
     if (++game->balls == BALLS)
-        step->end = true;
+        frame->end = true;
     else
         drop_ball(game);
+    return QG_OK;
 }
 
-static void observe(const catch_game *game, uint8_t *observation)
+static qg_status observe(void *self, uint8_t *observation, qg_error *error)
 {
+    (void)error;
+    const catch_game *game = &((catch_domain *)self)->game;
     memset(observation, 0, SIDE * SIDE * CHANNELS);
     for (int x = game->paddle - 1; x <= game->paddle + 1; x++)
         observation[((SIDE - 1) * SIDE + x) * CHANNELS] = 1;
     observation[(game->ball_y * SIDE + game->ball_x) * CHANNELS + 1] = 1;
+    return QG_OK;
 }
 
 static qg_status create(uint32_t seed, const qg_variant *variant, void **self, qg_error *error)
@@ -67,32 +76,8 @@ static qg_status create(uint32_t seed, const qg_variant *variant, void **self, q
         snprintf(error->message, sizeof error->message, "no memory");
         return QG_ERROR_MEMORY;
     }
-    domain->game.random = seed;
-    start(&domain->game);
+    domain->game = (catch_game){.random = seed, .paddle = SIDE / 2};
     *self = domain;
-    return QG_OK;
-}
-
-static qg_status reset(void *self, int noops, uint8_t *observation, qg_error *error)
-{
-    (void)error;
-    catch_game *game = &((catch_domain *)self)->game;
-    if (game->balls == BALLS) start(game); /* one that goes on is continued */
-    for (int i = 0; i < noops; i++) {
-        qg_step step = {0};
-        move(game, 0, &step);
-        if (step.end) start(game);
-    }
-    observe(game, observation);
-    return QG_OK;
-}
-
-static qg_status step(void *self, int action, qg_step *step, uint8_t *observation, qg_error *error)
-{
-    (void)error;
-    catch_game *game = &((catch_domain *)self)->game;
-    move(game, action, step);
-    observe(game, observation);
     return QG_OK;
 }
 
@@ -137,8 +122,9 @@ const qg_plugin qg_plugin_entry = {
              .shape = {.height = SIDE, .width = SIDE, .channels = CHANNELS, .max = 1}},
     .create = create,
     .methods = {.destroy = free,
-                .reset = reset,
-                .step = step,
+                .start = start,
+                .play = play,
+                .observe = observe,
                 .save = save,
                 .restore = restore,
                 .picture = picture},

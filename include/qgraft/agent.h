@@ -50,7 +50,8 @@ typedef struct qg_run_result {
     double steps_per_second; /* since learning began, without evaluations */
     int64_t begun_at;  /* the step of the checkpoint from which this call went on; 0: it began */
     bool was_complete; /* the run that was to be resumed had ended: nothing was done */
-    char warning[512]; /* a checkpoint was damaged, or none can be written; empty: none */
+    char warning[512]; /* a checkpoint was damaged, or none can be written; no episode has ended;
+                          empty: none */
 } qg_run_result;
 
 typedef struct qg_train_options {
@@ -125,8 +126,8 @@ typedef struct qg_evaluation_options {
 } qg_evaluation_options;
 
 typedef struct qg_evaluation {
-    double score; /* mean return of the complete episodes; of the only, incomplete one if
-                     `episodes` is 0 */
+    double score; /* mean return of the complete episodes, truncated ones among them; of the only,
+                     incomplete one if `episodes` is 0 */
     double deviation, minimum, maximum; /* of the returns of the complete episodes */
     int64_t episodes;                   /* complete ones */
     int64_t steps;
@@ -139,6 +140,9 @@ typedef struct qg_evaluation {
  * then. */
 qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
                       qg_evaluation *evaluation, qg_error *error);
+
+/* How `settings` let a domain be played; seed 0, and a lost life breaks nothing. */
+qg_domain_options qg_domain_options_of(const qg_settings *settings);
 
 /* The architecture that `settings` make for a domain; fails as qg_architecture_make. */
 qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
@@ -154,6 +158,12 @@ qg_status qg_network_fits(const qg_architecture *architecture, const qg_domain *
  * game has. Check the result with qg_network_fits. */
 int qg_network_history(const qg_network_info *info, const qg_architecture *architecture,
                        const qg_domain *domain);
+
+/* The action set of `game` that a network plays with: the one whose names its file gives.
+ * Where the file does not say them (`info` may be NULL) the first that has as many; else the minimal
+ * one. */
+qg_action_set qg_network_action_set(const qg_network_info *info,
+                                    const qg_architecture *architecture, const qg_game *game);
 
 /* The greedy action of q_values [actions], ties broken by `draw` in [0, 1): index of one of the
  * largest values. */

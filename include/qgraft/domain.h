@@ -45,8 +45,8 @@ typedef struct qg_game {
     const char *family;         /* kind of game, by its objective: "paddle and ball", "maze", ... */
     const char *family_source;  /* who says so */
     const char *const *actions; /* names of the minimal action set, in the order of the indices */
-    int action_count;
-    const int *modes; /* game modes the emulator knows, the default first; none: NULL */
+    int action_count;           /* which of them a domain has says qg_action_set */
+    const int *modes;           /* game modes the emulator knows, the default first; none: NULL */
     int mode_count;
     const int *difficulties; /* as modes */
     int difficulty_count;
@@ -61,12 +61,25 @@ typedef struct qg_variant {
     int mode, difficulty, level;
 } qg_variant;
 
+/* Which actions a domain has. */
+typedef enum qg_action_set {
+    QG_ACTIONS_MINIMAL, /* those that do something in the game (qg_game.actions) */
+    QG_ACTIONS_FULL,    /* all that its games have together: Atari 18, MinAtar 6 */
+    QG_ACTIONS_XITARI,  /* DQN 3.0's emulator: minimal, but for three in Pong */
+} qg_action_set;
+
+#define QG_NOOP         (-1) /* as an action: none */
+#define QG_XITARI_LIMIT (-1) /* as a limit of frames: DQN 3.0's emulator's */
+
 typedef struct qg_domain_options {
     uint32_t seed;
     int frame_skip;     /* emulator frames per step; 0: the domain's default (Atari 4, grid 1) */
-    double sticky;      /* probability that a step repeats the last action instead; negative:
+    double sticky;      /* probability that a frame repeats the last action instead; negative:
                            the domain's default (Atari 0, MinAtar 0.1) */
     bool break_on_life; /* a lost life breaks the repeat of frames (training) */
+    qg_action_set actions;
+    int64_t max_episode_frames; /* frames after which a game is truncated; 0: none; QG_XITARI_LIMIT:
+                                   65,000 in Pong, 8 hours in other games (60 a second) */
 } qg_domain_options;
 
 /* What one step brought. */
@@ -74,6 +87,8 @@ typedef struct qg_step {
     float reward;   /* summed over the frames of the step, not clipped */
     bool end;       /* the game is over: the next call must be qg_domain_reset */
     bool life_lost; /* a life was lost (also at the end of a game with lives) */
+    bool truncated; /* the game is not over, but not played on: the next call must be
+                       qg_domain_reset; its last state still has a value */
 } qg_step;
 
 /* The full screen for people: palette indices u8 [height][width] and the palette's RGB. Owned by
@@ -87,13 +102,20 @@ typedef struct qg_picture {
 
 typedef struct qg_domain qg_domain;
 
-/* The implementation of a domain; `self` is what `create` gave. Each method does what the function
- * qg_domain_... of its name promises below. */
+/* The implementation of a domain: one game, frame by frame; `self` is what `create` gave. What lies
+ * between frames and steps (skipped frames, no-ops, limits) is common to all domains. */
 typedef struct qg_domain_class {
     void (*destroy)(void *self);
-    qg_status (*reset)(void *self, int noops, uint8_t *observation, qg_error *error);
-    qg_status (*step)(void *self, int action, qg_step *step, uint8_t *observation, qg_error *error);
-    qg_status (*save)(void *self, uint8_t **state, size_t *size, qg_error *error); /* malloc'ed */
+    /* Starts a new game, whatever became of the one before. */
+    qg_status (*start)(void *self, qg_error *error);
+    /* Plays one frame with an action index or QG_NOOP: one that does nothing. `frame` is all zero.
+     * Not called when the game is over. */
+    qg_status (*play)(void *self, int action, qg_step *frame, qg_error *error);
+    /* The screen after the last frame, or of a new game. */
+    qg_status (*observe)(void *self, uint8_t *observation, qg_error *error);
+    /* The game's state, *state malloc'ed; `restore` gets back what a `save` of the same domain gave
+     * or what was made to look so. Both NULL: it cannot be saved. */
+    qg_status (*save)(void *self, uint8_t **state, size_t *size, qg_error *error);
     qg_status (*restore)(void *self, const uint8_t *state, size_t size, qg_error *error);
     void (*picture)(void *self, qg_picture *picture);
     const uint8_t *(*ram)(void *self, size_t *size); /* NULL: the domain has no RAM */
@@ -106,6 +128,8 @@ struct qg_domain {
     const qg_game *game;        /* borrowed: there until the process ends */
     char name[QG_DOMAIN_NAME];  /* normalised: the game, then what differs from its defaults */
     qg_observation_shape shape; /* its game's */
+    const char *const *actions; /* names, by index; there until the process ends */
+    int action_count;
 };
 
 /* The game at `index` (0 ...) of all that are listed: the built-in ones, Atari's (both in
@@ -126,20 +150,28 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
                          qg_error *error);
 void qg_domain_close(qg_domain *domain); /* NULL is allowed */
 
+/* Names of an action set of a game, *count of them, there until the process ends; NULL: it has no
+ * such set (a plugin's game has only the minimal one). */
+const char *const *qg_game_actions(const qg_game *game, qg_action_set set, int *count);
+
+/* The value of the setting `actions`: "minimal", "full", "xitari". False: there is no such set. */
+const char *qg_action_set_name(qg_action_set set);
+bool qg_action_set_find(const char *name, qg_action_set *set);
+
 /* The game of `name` (there until the process ends) and its normalised name, without opening it:
  * for checks before a run. Fails as qg_domain_open does for a name. */
 qg_status qg_domain_resolve(const char *name, const qg_game **game, char normalised[QG_DOMAIN_NAME],
                             qg_error *error);
 
-/* Begins an episode: a game that is over or new is started, one that goes on (a life was lost) is
- * continued; then `noops` (0 or more) no-op frames are played (a game that ends under them is
- * started again). `observation` gets the first screen, u8 [height][width][channels] of
- * domain->shape: qg_observation_size bytes of the caller's. Only a plugin's game can fail. */
+/* Begins an episode: a game that is over, truncated or new is started, one that goes on (a life was
+ * lost) is continued; then `noops` (0 or more) no-op frames are played (a game that ends under them
+ * is started again). `observation` gets the first screen, u8 [height][width][channels] of
+ * domain->shape: qg_observation_size bytes of the caller's. */
 qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error);
 
-/* Plays action index `action` (0 ... game->action_count - 1; anything else is a programming
- * error) and gives what it brought and the screen after it (as qg_domain_reset). Only a plugin's
- * game can fail. */
+/* Plays action index `action` (0 ... domain->action_count - 1; anything else is a programming
+ * error) and gives what it brought and the screen after it (as qg_domain_reset). All frames of a
+ * game count for max_episode_frames, the no-ops at its beginning too. */
 qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *observation,
                          qg_error *error);
 
@@ -157,6 +189,12 @@ void qg_domain_picture(qg_domain *domain, qg_picture *picture);
 /* The machine's RAM after the last frame (Atari: 128 bytes), *size bytes that the domain owns and
  * that are valid until its next call; NULL and 0 where there is none. */
 const uint8_t *qg_domain_ram(qg_domain *domain, size_t *size);
+
+/* Whether the game goes no further: qg_domain_reset is next. */
+static inline bool qg_step_is_last(const qg_step *step)
+{
+    return step->end || step->truncated;
+}
 
 /* Bytes of one screen. */
 static inline size_t qg_observation_size(const qg_observation_shape *shape)

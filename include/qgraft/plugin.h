@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define QG_PLUGIN_VERSION 2 /* grows when anything changes that a plugin sees */
+#define QG_PLUGIN_VERSION 3 /* grows when anything changes that a plugin sees */
 
 typedef struct qg_plugin {
     int32_t version; /* QG_PLUGIN_VERSION; the first member in every version */
@@ -28,17 +28,18 @@ typedef struct qg_plugin {
      * be NULL: what suits a grid (max 1) or grey values (255); otherwise all of it is given. */
     qg_game game;
 
-    /* Makes a new game, at the start of an episode, in *self; the library ends it with
+    /* Makes a new game in *self, whose first method is start; the library ends it with
      * methods.destroy. `variant` is checked against the game already. All chance comes from `seed`:
      * the same seed, variant and calls give the same screens, rewards and ends. Several games may
      * be open at once, each used by one thread. A failure here or in a method returns something
      * else than QG_OK and may write one line to error->message. */
     qg_status (*create)(uint32_t seed, const qg_variant *variant, void **self, qg_error *error);
 
-    /* As in domain.h, but that `step` plays one frame and that the bytes of `save` are bare: the
-     * library adds the name and a checksum and hands back to `restore` only what a `save` of the
-     * same domain gave, which may be NULL together (the game cannot be saved); `ram` may be NULL.
-     */
+    /* As in domain.h, but that the bytes of `save` are bare: the library adds the name and a
+     * checksum and hands back to `restore` only what a `save` of the same domain gave, which may be
+     * NULL together (the game cannot be saved); `ram` may be NULL. A game that ends itself by a
+     * limit of time says `truncated` and not `end`. A no-op is the action "noop"; a game without
+     * one stands still meanwhile. */
     qg_domain_class methods;
 } qg_plugin;
 

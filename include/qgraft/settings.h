@@ -45,11 +45,13 @@ typedef struct qg_settings {
     int64_t validation_size; /* transitions kept for the validation Q and TD error */
     int64_t log_every;       /* steps per row of training.csv */
 
-    int noop_max;            /* 1 ... noop_max no-op frames begin an episode; 0: none */
-    int frame_skip;          /* frames per step */
-    double sticky;           /* probability that the last action is repeated instead */
-    bool clip_reward;        /* to [-1, 1], in training only */
-    bool life_loss_terminal; /* a lost life ends the episode, in training only */
+    int noop_max;    /* 1 ... noop_max no-op frames begin an episode; 0: none */
+    int frame_skip;  /* frames per step */
+    double sticky;   /* probability that the last action is repeated instead */
+    char actions[8]; /* name of an action set (domain.h) */
+    char max_episode_frames[24]; /* after which a game is truncated, "0": none; or "xitari" */
+    bool clip_reward;            /* to [-1, 1], in training only */
+    bool life_loss_terminal;     /* a lost life ends the episode, in training only */
 
     bool eval_steps_set; /* not a setting: eval_steps was set, it is not the preset's */
 } qg_settings;
@@ -81,8 +83,9 @@ void qg_setting_format(const qg_settings *settings, const qg_setting *setting, c
 /* Whether all values are the same; the preset's name is none. */
 bool qg_settings_equal(const qg_settings *a, const qg_settings *b);
 
-/* Fills all of `settings`. Presets: "dqn3" (the paper's DQN) and "grid" (games on small grids);
- * QG_ERROR_USAGE names them for another one. */
+/* Fills all of `settings`. Presets: "dqn3" (the paper's DQN), "machado" (the same under
+ * the rules of Machado et al. 2018) and "grid" (games on small grids); QG_ERROR_USAGE names them
+ * for another one. */
 qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error);
 
 /* Names of the presets, in a static array that ends with NULL. */

@@ -15,7 +15,7 @@ qg_status qg_episode_begin(qg_episode *e, uint8_t *screen, qg_error *error)
         e->steps = 0;
         e->game_return = 0;
     }
-    e->over = e->game_over = false;
+    e->over = e->game_over = e->truncated = false;
     return qg_domain_reset(e->domain, noops, screen, error);
 }
 
@@ -26,8 +26,10 @@ qg_status qg_episode_step(qg_episode *e, int action, qg_step *step, uint8_t *scr
     if (status) return status;
     e->steps++;
     e->game_return += (double)step->reward;
-    e->game_over = step->end;
-    e->over = step->end || (e->life_loss_ends && step->life_lost);
+    const bool terminal = step->end || (e->life_loss_ends && step->life_lost);
+    e->game_over = step->end || step->truncated;
+    e->truncated = step->truncated && !terminal;
+    e->over = terminal || step->truncated;
     return QG_OK;
 }
 
@@ -35,6 +37,7 @@ qg_status qg_episode_pass(qg_episode *e, qg_tape *tape, qg_error *error)
 {
     qg_tape_pass_bool(tape, &e->over);
     qg_tape_pass_bool(tape, &e->game_over);
+    qg_tape_pass_bool(tape, &e->truncated);
     QG_TAPE_PASS(tape, e->steps);
     QG_TAPE_PASS(tape, e->game_return);
     qg_tape_pass_random(tape, &e->noops);

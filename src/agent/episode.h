@@ -16,6 +16,7 @@ typedef struct qg_episode {
 
     bool over;          /* the next thing to do is to begin one */
     bool game_over;     /* ... with a new game */
+    bool truncated;     /* it is over, but its last state still has a value */
     int64_t steps;      /* of the game so far */
     double game_return; /* sum of its rewards, as the domain gives them */
 } qg_episode;

@@ -66,7 +66,7 @@ static qg_status begin_episode(player *p, qg_error *error)
 
 static qg_status choose(player *p, int *action, qg_error *error)
 {
-    const int actions = p->episode.domain->game->action_count;
+    const int actions = p->episode.domain->action_count;
     if (qg_explore(&p->policy, p->options->epsilon, actions, action)) return QG_OK;
     const qg_states state = qg_history_state(&p->history);
     return qg_exploit(&p->policy, p->engine, &state, action, error);

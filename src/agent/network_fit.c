@@ -1,13 +1,36 @@
 /* Which networks a domain can be played with. */
 #include <qgraft/agent.h>
 
+#include "base/text.h"
+
+#include <string.h>
+
 qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
                               qg_architecture *architecture, qg_error *error)
 {
     const qg_observation_shape *shape = &domain->shape;
     return qg_architecture_make(settings->network, settings->history * shape->channels,
-                                shape->height, shape->width, shape->max, domain->game->action_count,
+                                shape->height, shape->width, shape->max, domain->action_count,
                                 architecture, error);
+}
+
+qg_action_set qg_network_action_set(const qg_network_info *info,
+                                    const qg_architecture *architecture, const qg_game *game)
+{
+    qg_action_set by_count = QG_ACTIONS_MINIMAL;
+    bool counted = info && *info->actions; /* other names are those of no other set */
+    for (int i = QG_ACTIONS_MINIMAL; i <= QG_ACTIONS_XITARI; i++) {
+        int count;
+        char names[sizeof info->actions];
+        const qg_action_set set = (qg_action_set)i;
+        const char *const *const actions = qg_game_actions(game, set, &count);
+        if (!actions || count != architecture->actions) continue;
+        if (!counted) by_count = set;
+        counted = true;
+        qg_text_join(actions, count, names, sizeof names);
+        if (info && strcmp(names, info->actions) == 0) return set;
+    }
+    return by_count;
 }
 
 int qg_network_history(const qg_network_info *info, const qg_architecture *architecture,
@@ -22,10 +45,10 @@ qg_status qg_network_fits(const qg_architecture *a, const qg_domain *domain, int
                           qg_error *error)
 {
     const qg_observation_shape *shape = &domain->shape;
-    if (a->actions != domain->game->action_count)
+    if (a->actions != domain->action_count)
         return qg_fail(error, QG_ERROR_USAGE,
                        "the network has %d actions, %s has %d: choose a game with as many",
-                       a->actions, domain->name, domain->game->action_count);
+                       a->actions, domain->name, domain->action_count);
     if (history < 1 || history > QG_MAX_HISTORY)
         return qg_fail(error, QG_ERROR_USAGE,
                        "the network's input of %d channels makes %d screens of %s: 1 to %d are "

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,15 @@ qg_run qg_run_of(const qg_run_class *methods, void *self, const qg_run_options *
 bool qg_run_is_stopped(const qg_run *run)
 {
     return run->options->stop && *run->options->stop;
+}
+
+void qg_run_warn(qg_run *run, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    if (!*run->result.warning)
+        vsnprintf(run->result.warning, sizeof run->result.warning, format, arguments);
+    va_end(arguments);
 }
 
 double qg_run_seconds(const qg_run *run)
@@ -118,15 +128,16 @@ static void report_evaluation(void *context, int64_t step)
     run->methods->evaluating(run->self, step);
 }
 
-qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *name, int history,
-                      const char *purpose, qg_evaluation *evaluation, qg_error *error)
+qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *name, qg_action_set actions,
+                      int history, const char *purpose, qg_evaluation *evaluation, qg_error *error)
 {
     const qg_settings *s = run->settings;
     char of_step[64];
     snprintf(of_step, sizeof of_step, "evaluation/%lld", (long long)run->step);
     qg_random random = qg_random_stream(run->options->seed, purpose ? purpose : of_step);
-    const qg_domain_options domain_options = {
-        .seed = (uint32_t)qg_random_u64(&random), .frame_skip = s->frame_skip, .sticky = s->sticky};
+    qg_domain_options domain_options = qg_domain_options_of(s);
+    domain_options.seed = (uint32_t)qg_random_u64(&random);
+    domain_options.actions = actions;
     const qg_evaluation_options options = {.steps = s->eval_steps,
                                            .epsilon = s->eval_epsilon,
                                            .noop_max = s->noop_max,
@@ -140,6 +151,11 @@ qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *name, int hist
     if (status) return status;
     status = qg_evaluate(engine, domain, &options, evaluation, error);
     qg_domain_close(domain);
+    if (!status && !evaluation->episodes)
+        qg_run_warn(run,
+                    "no episode ended in the %lld steps of an evaluation, whose score is that of "
+                    "an unfinished one: set 'eval_steps' or 'max_episode_frames'",
+                    (long long)s->eval_steps);
     return status;
 }
 
@@ -207,8 +223,7 @@ qg_status qg_run_checkpoint(qg_run *run, qg_error *error)
     run->checkpoint_clock = qg_clock_seconds();
     if (status == QG_ERROR_USAGE) { /* a plugin's game that cannot be saved */
         run->without_checkpoints = true;
-        snprintf(run->result.warning, sizeof run->result.warning,
-                 "no checkpoints, so the run cannot be resumed: %.150s", error->message);
+        qg_run_warn(run, "no checkpoints, so the run cannot be resumed: %.150s", error->message);
         return QG_OK;
     }
     if (!status) run->checkpoint_step = run->step;

@@ -95,6 +95,9 @@ void qg_run_close(qg_run *run);
 bool qg_run_is_stopped(const qg_run *run);
 double qg_run_seconds(const qg_run *run); /* since it started */
 
+/* Warns of something that does not end the run; the first warning is the one that is shown. */
+void qg_run_warn(qg_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* The steps that come count as learning, for result.steps_per_second. */
 void qg_run_learns(qg_run *run);
 
@@ -102,10 +105,10 @@ void qg_run_learns(qg_run *run);
 bool qg_run_checkpoint_due(const qg_run *run);
 qg_status qg_run_checkpoint(qg_run *run, qg_error *error);
 
-/* Plays an evaluation on a domain of its own, with streams of its own. `purpose` NULL: of this
- * step. */
-qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *domain, int history,
-                      const char *purpose, qg_evaluation *evaluation, qg_error *error);
+/* Plays an evaluation on a domain of its own, with an action set and streams of its own. `purpose`
+ * NULL: of this step. One in which no episode ends is warned of. */
+qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *domain, qg_action_set actions,
+                      int history, const char *purpose, qg_evaluation *evaluation, qg_error *error);
 
 /* Writes NAME.safetensors; score NaN: none. */
 qg_status qg_run_save(qg_run *run, const char *name, const qg_run_network *network, double score,

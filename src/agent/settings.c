@@ -1,5 +1,6 @@
 /* The table of settings and the presets. Everything that reads, writes, checks or lists settings
  * goes over the table, so that a new setting is one field, one row and one value per preset. */
+#include <qgraft/domain.h>
 #include <qgraft/engine.h>
 #include <qgraft/settings.h>
 
@@ -19,7 +20,7 @@
 #define STEPS 1e15 /* more steps than any run makes, and exact in a double */
 
 static const qg_setting table[] = {
-    ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3 or grid"),
+    ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3, machado or grid"),
     ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, NAME-split:WIDTH, or a list of layers"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     ROW(TEXT, precision, 0, 0, "what the network is computed in: float32 or bf16"),
@@ -48,6 +49,9 @@ static const qg_setting table[] = {
     ROW(INT, noop_max, 0, 10000, "episodes begin with 1 to this many no-op frames; 0: none"),
     ROW(INT, frame_skip, 1, 100, "frames per step"),
     ROW(REAL, sticky, 0, 1, "probability that a step repeats the last action instead"),
+    ROW(TEXT, actions, 0, 0, "minimal, full (Atari 18, grids 6) or xitari (minimal; Pong 3)"),
+    ROW(TEXT, max_episode_frames, 0, 0,
+        "frames after which a game is truncated; 0: none; xitari: 8 hours, Pong 65000"),
     ROW(BOOLEAN, clip_reward, 0, 0, "clip rewards to [-1, 1] in training"),
     ROW(BOOLEAN, life_loss_terminal, 0, 0, "a lost life ends an episode in training"),
 };
@@ -80,8 +84,44 @@ static const qg_settings dqn3 = {
     .noop_max = 30,
     .frame_skip = 4,
     .sticky = 0,
+    .actions = "minimal",
+    .max_episode_frames = "xitari",
     .clip_reward = true,
     .life_loss_terminal = true,
+};
+
+/* The learner of dqn3 under the rules of Machado et al. 2018 (sticky actions instead of no-ops, all
+ * actions, the end of a game as the only end, 30 minutes), evaluated as Dopamine does. */
+static const qg_settings machado = {
+    .preset = "machado",
+    .network = "nature",
+    .history = 4,
+    .precision = "float32",
+    .discount = 0.99,
+    .learning_rate = 0.00025,
+    .rms_decay = 0.95,
+    .rms_epsilon = 0.01,
+    .clip_error = 1,
+    .minibatch = 32,
+    .replay = 1000000,
+    .learn_start = 50000,
+    .update_every = 4,
+    .target_every = 10000,
+    .epsilon_start = 1,
+    .epsilon_end = 0.01,
+    .epsilon_steps = 1000000,
+    .eval_every = 250000,
+    .eval_steps = 125000,
+    .eval_epsilon = 0.001,
+    .validation_size = 500,
+    .log_every = 10000,
+    .noop_max = 0,
+    .frame_skip = 4,
+    .sticky = 0.25,
+    .actions = "full",
+    .max_episode_frames = "108000",
+    .clip_reward = true,
+    .life_loss_terminal = false,
 };
 
 /* For the built-in 10x10 games: MinAtar's sizes and schedule, the paper's learner. */
@@ -111,12 +151,14 @@ static const qg_settings grid = {
     .noop_max = 0,
     .frame_skip = 1,
     .sticky = 0.1,
+    .actions = "minimal",
+    .max_episode_frames = "0",
     .clip_reward = false,
     .life_loss_terminal = false,
 };
 
-static const char *const preset_names[] = {"dqn3", "grid", NULL};
-static const qg_settings *const presets[] = {&dqn3, &grid};
+static const char *const preset_names[] = {"dqn3", "machado", "grid", NULL};
+static const qg_settings *const presets[] = {&dqn3, &machado, &grid};
 
 static const char *const network_names[] = {"nature", "nature-pad0", "grid"};
 #define NETWORKS (sizeof network_names / sizeof *network_names)
@@ -139,8 +181,8 @@ qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error
             *settings = *presets[i];
             return QG_OK;
         }
-    return qg_fail(error, QG_ERROR_USAGE, "preset: there is no '%.60s'; allowed: dqn3, grid",
-                   preset);
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "preset: there is no '%.60s'; allowed: dqn3, machado, grid", preset);
 }
 
 static const qg_setting *find_setting(const char *key)
@@ -225,11 +267,41 @@ static qg_status set_precision(qg_settings *settings, const char *value, qg_erro
     return status;
 }
 
+static qg_status set_actions(qg_settings *settings, const char *value, qg_error *error)
+{
+    qg_action_set set;
+    if (!qg_action_set_find(value, &set))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "actions: there is no '%.60s'; allowed: minimal, full, xitari", value);
+    strcpy(settings->actions, qg_action_set_name(set));
+    return QG_OK;
+}
+
+static qg_status set_max_episode_frames(qg_settings *settings, const char *value, qg_error *error)
+{
+    int64_t frames = 0;
+    const bool number = qg_text_to_count(value, &frames);
+    if (strcmp(value, "xitari") != 0 && (!number || frames > STEPS))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "max_episode_frames: '%.60s' is neither a whole number from 0 to 1e15 nor "
+                       "xitari",
+                       value);
+    if (number)
+        snprintf(settings->max_episode_frames, sizeof settings->max_episode_frames, "%lld",
+                 (long long)frames);
+    else
+        strcpy(settings->max_episode_frames, value);
+    return QG_OK;
+}
+
 static qg_status set_text(qg_settings *settings, const qg_setting *setting, const char *value,
                           qg_error *error)
 {
     if (strcmp(setting->name, "network") == 0) return set_network(settings, value, error);
     if (strcmp(setting->name, "precision") == 0) return set_precision(settings, value, error);
+    if (strcmp(setting->name, "actions") == 0) return set_actions(settings, value, error);
+    if (strcmp(setting->name, "max_episode_frames") == 0)
+        return set_max_episode_frames(settings, value, error);
     return qg_fail(error, QG_ERROR_USAGE,
                    "preset: cannot be set to '%.60s' here, since it fills all other settings; "
                    "give it first (`preset`, or the first key of a file)",

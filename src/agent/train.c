@@ -52,10 +52,9 @@ static qg_status open_learner(qg_trainer *t, qg_error *error)
 static qg_status open_domain(qg_trainer *t, qg_error *error)
 {
     qg_random random = qg_random_stream(t->options->run.seed, "domain");
-    const qg_domain_options options = {.seed = (uint32_t)qg_random_u64(&random),
-                                       .frame_skip = t->settings->frame_skip,
-                                       .sticky = t->settings->sticky,
-                                       .break_on_life = t->settings->life_loss_terminal};
+    qg_domain_options options = qg_domain_options_of(t->settings);
+    options.seed = (uint32_t)qg_random_u64(&random);
+    options.break_on_life = t->settings->life_loss_terminal;
     qg_status status = qg_domain_open(t->options->domain, &options, &t->domain, error);
     if (status) return status;
     t->screen = calloc(1, qg_observation_size(&t->domain->shape));
@@ -116,7 +115,7 @@ static qg_status begin(void *self, qg_error *error)
 static qg_status read_network(void *self, qg_run_network *what, qg_error *error)
 {
     qg_trainer *t = self;
-    *what = (qg_run_network){&t->network, t->domain->name, t->domain->game->actions};
+    *what = (qg_run_network){&t->network, t->domain->name, t->domain->actions};
     return qg_engine_read(t->learner.engine, QG_ONLINE, &t->network, error);
 }
 
@@ -141,6 +140,11 @@ static qg_status finish(void *self, qg_error *error)
 {
     qg_trainer *t = self;
     int frozen = 0;
+    if (!t->episodes)
+        qg_run_warn(&t->run,
+                    "no episode ended in the %lld steps of the training: set "
+                    "'max_episode_frames', or make more steps",
+                    (long long)t->run.step);
     for (int l = 0; l < t->network.architecture.layer_count; l++)
         frozen += t->options->frozen[l];
     if (!frozen) return QG_OK;

@@ -46,7 +46,8 @@ qg_status qg_trainer_evaluate(void *self, double *score, qg_error *error)
     qg_evaluation_row row = {.step = t->run.step};
     t->progress.evaluating = true;
     qg_status status = qg_run_play(&t->run, t->learner.engine, t->options->domain,
-                                   t->settings->history, NULL, &row.evaluation, error);
+                                   qg_domain_options_of(t->settings).actions, t->settings->history,
+                                   NULL, &row.evaluation, error);
     t->progress.evaluating = false;
     if (!status) status = validate(t, &row, error);
     *score = row.evaluation.score;
@@ -125,7 +126,7 @@ static qg_status log_interval(qg_trainer *t, qg_error *error)
 static qg_status choose_action(qg_trainer *t, qg_error *error)
 {
     const double epsilon = qg_epsilon(t->settings, t->run.step);
-    if (qg_explore(&t->policy, epsilon, t->domain->game->action_count, &t->action)) return QG_OK;
+    if (qg_explore(&t->policy, epsilon, t->domain->action_count, &t->action)) return QG_OK;
     const qg_states state = qg_replay_state(t->replay);
     return qg_exploit(&t->policy, t->learner.engine, &state, &t->action, error);
 }
@@ -136,7 +137,7 @@ static qg_status play_action(qg_trainer *t, qg_error *error)
     const qg_status status = qg_episode_step(&t->episode, t->action, &step, t->screen, error);
     if (status) return status;
     qg_replay_set_action(t->replay, t->action, qg_learned_reward(t->settings, step.reward));
-    if (step.end) { /* returns are counted by game, not by life */
+    if (t->episode.game_over) { /* returns are counted by game, not by life */
         t->since.return_sum += t->episode.game_return;
         t->since.episodes++;
         t->episodes++;
@@ -149,8 +150,10 @@ qg_status qg_trainer_step(void *self, qg_error *error)
     qg_trainer *t = self;
     const qg_settings *s = t->settings;
     const bool end = t->episode.over;
-    qg_status status = qg_replay_add_screen(t->replay, t->screen,
-                                            end ? QG_REPLAY_TERMINAL : QG_REPLAY_GOES_ON, error);
+    const qg_replay_end how = t->episode.truncated ? QG_REPLAY_TRUNCATED
+                              : end                ? QG_REPLAY_TERMINAL
+                                                   : QG_REPLAY_GOES_ON;
+    qg_status status = qg_replay_add_screen(t->replay, t->screen, how, error);
     if (!status && !end) status = choose_action(t, error);
     if (!status) status = learn(t, error);
     if (status) return status;

@@ -36,7 +36,7 @@ static qg_status pass_validation(qg_trainer *t, qg_tape *tape, qg_error *error)
     if (tape->reading) qg_minibatch_destroy(&t->validation);
     if (!drawn || !tape->good) return QG_OK;
     return qg_minibatch_pass(t->replay, tape, (int)t->settings->validation_size,
-                             t->domain->game->action_count, &t->validation, error);
+                             t->domain->action_count, &t->validation, error);
 }
 
 static void pass_numbers(qg_trainer *t, qg_tape *tape)
@@ -50,7 +50,7 @@ static void pass_numbers(qg_trainer *t, qg_tape *tape)
     qg_tape_pass_random(tape, &t->policy);
     qg_tape_pass_random(tape, &t->sampling);
     qg_tape_pass_random(tape, &t->dropout);
-    qg_tape_require(tape, t->action >= 0 && t->action < t->domain->game->action_count);
+    qg_tape_require(tape, t->action >= 0 && t->action < t->domain->action_count);
 }
 
 static qg_status pass_replay(qg_trainer *t, qg_tape *tape, qg_error *error)
@@ -62,7 +62,7 @@ static qg_status pass_replay(qg_trainer *t, qg_tape *tape, qg_error *error)
         status = qg_trainer_open_replay(t, true, error);
     /* Every step adds one screen. */
     return status ? status
-                  : qg_replay_pass(t->replay, tape, t->run.step, t->domain->game->action_count,
+                  : qg_replay_pass(t->replay, tape, t->run.step, t->domain->action_count,
                                    t->options->run.stop, error);
 }
 

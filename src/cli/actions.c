@@ -10,18 +10,25 @@
 
 #define LARGEST_TEXT ((size_t)1 << 30)
 
-static bool is_action(const qg_game *game, int64_t index)
+/* What a list may consist of. */
+typedef struct action_names {
+    const char *game;
+    const char *const *names;
+    int count;
+} action_names;
+
+static bool is_action(const action_names *known, int64_t index)
 {
-    return index >= 0 && index < game->action_count;
+    return index >= 0 && index < known->count;
 }
 
 /* The index of an action given by its index or its name, or -1. */
-static int64_t find_action(const qg_game *game, const char *word)
+static int64_t find_action(const action_names *known, const char *word)
 {
     int64_t index;
-    if (qg_text_to_count(word, &index)) return is_action(game, index) ? index : -1;
-    for (int i = 0; i < game->action_count; i++)
-        if (strcasecmp(word, game->actions[i]) == 0) return i;
+    if (qg_text_to_count(word, &index)) return is_action(known, index) ? index : -1;
+    for (int i = 0; i < known->count; i++)
+        if (strcasecmp(word, known->names[i]) == 0) return i;
     return -1;
 }
 
@@ -38,7 +45,7 @@ static bool trim(char *line, size_t length, char **word)
     return true;
 }
 
-static qg_status parse_lines(const char *path, char *text, size_t size, const qg_game *game,
+static qg_status parse_lines(const char *path, char *text, size_t size, const action_names *known,
                              int64_t *actions, size_t *count, qg_error *error)
 {
     *count = 0;
@@ -53,20 +60,20 @@ static qg_status parse_lines(const char *path, char *text, size_t size, const qg
         const bool whole = trim(line, length, &word);
         line = newline + 1;
         if (whole && !*word) continue;
-        const int64_t action = whole ? find_action(game, word) : -1;
+        const int64_t action = whole ? find_action(known, word) : -1;
         if (action < 0)
             return qg_fail(error, QG_ERROR_DATA,
                            "%s:%zu: '%.40s' is not an action of %s: 0 to %d, or a name of 'qgraft "
                            "games %s'",
-                           path, number, word, game->name, game->action_count - 1, game->name);
+                           path, number, word, known->game, known->count - 1, known->game);
         actions[(*count)++] = action;
     }
     if (*count == 0) return qg_fail(error, QG_ERROR_DATA, "%s: no actions in it", path);
     return QG_OK;
 }
 
-static qg_status read_text(const char *path, const qg_game *game, int64_t **actions, size_t *count,
-                           qg_error *error)
+static qg_status read_text(const char *path, const action_names *known, int64_t **actions,
+                           size_t *count, qg_error *error)
 {
     uint8_t *text;
     size_t size, lines = 1;
@@ -80,13 +87,13 @@ static qg_status read_text(const char *path, const qg_game *game, int64_t **acti
     for (size_t i = 0; i < size; i++)
         lines += text[i] == '\n';
     *actions = malloc(lines * sizeof **actions);
-    status = *actions ? parse_lines(path, (char *)text, size, game, *actions, count, error)
+    status = *actions ? parse_lines(path, (char *)text, size, known, *actions, count, error)
                       : qg_fail_memory(error, "the actions", lines * sizeof **actions);
     free(text);
     return status;
 }
 
-static qg_status read_tensor(const char *path, const qg_game *game, int64_t **actions,
+static qg_status read_tensor(const char *path, const action_names *known, int64_t **actions,
                              size_t *count, qg_error *error)
 {
     qg_tensors *tensors;
@@ -99,10 +106,10 @@ static qg_status read_tensor(const char *path, const qg_game *game, int64_t **ac
         status = qg_fail(error, QG_ERROR_DATA, "%s: no actions in it", path);
     for (size_t i = 0; status == QG_OK && i < tensor->elements; i++) {
         const int64_t action = ((const int64_t *)tensor->data)[i];
-        if (!is_action(game, action))
+        if (!is_action(known, action))
             status = qg_fail(error, QG_ERROR_DATA,
                              "%s: actions[%zu] is %lld; %s has the actions 0 to %d", path, i,
-                             (long long)action, game->name, game->action_count - 1);
+                             (long long)action, known->game, known->count - 1);
     }
     if (status == QG_OK) {
         *count = tensor->elements;
@@ -116,14 +123,16 @@ static qg_status read_tensor(const char *path, const qg_game *game, int64_t **ac
     return status;
 }
 
-qg_status cli_read_actions(const char *path, const qg_game *game, int64_t **actions, size_t *count,
-                           qg_error *error)
+qg_status cli_read_actions(const char *path, const qg_game *game, qg_action_set set,
+                           int64_t **actions, size_t *count, qg_error *error)
 {
     *actions = NULL;
+    action_names known = {.game = game->name};
+    known.names = qg_game_actions(game, set, &known.count);
     const char *suffix = strrchr(path, '.');
     const qg_status status = suffix && strcmp(suffix, ".safetensors") == 0
-                                 ? read_tensor(path, game, actions, count, error)
-                                 : read_text(path, game, actions, count, error);
+                                 ? read_tensor(path, &known, actions, count, error)
+                                 : read_text(path, &known, actions, count, error);
     if (status != QG_OK) {
         free(*actions);
         *actions = NULL;

@@ -14,13 +14,13 @@ enum { GRID_BLOCK = 4096, ATARI_BLOCK = 128, MAX_BLOCKS = 4096 };
 static qg_status play_block(qg_domain *domain, qg_random *random, int steps, uint8_t *screen,
                             qg_error *error)
 {
-    const uint64_t actions = (uint64_t)domain->game->action_count;
+    const uint64_t actions = (uint64_t)domain->action_count;
     qg_status status = QG_OK;
     for (int i = 0; i < steps && !status; i++) {
         qg_step step;
         status =
             qg_domain_step(domain, (int)qg_random_below(random, actions), &step, screen, error);
-        if (!status && step.end) status = qg_domain_reset(domain, 0, screen, error);
+        if (!status && qg_step_is_last(&step)) status = qg_domain_reset(domain, 0, screen, error);
     }
     return status;
 }
@@ -120,7 +120,7 @@ static qg_status measure_pair(bench_session *b, qg_domain *domain, const bare_ga
         const double t0 = qg_clock_seconds();
         status = play_block(domain, &mine, ATARI_BLOCK, screen, error);
         const double t1 = qg_clock_seconds();
-        play_bare_block(bare, domain->game->action_count, &theirs);
+        play_bare_block(bare, domain->action_count, &theirs);
         const double t2 = qg_clock_seconds();
         full += t1 - t0;
         alone += t2 - t1;

@@ -76,7 +76,7 @@ static qg_status fill_from_game(network_bench *n, qg_error *error)
     status = memory ? qg_domain_reset(domain, 0, memory, error)
                     : qg_fail_memory(error, "screens", (size_t)(BATCH * each) * screen);
     qg_random random = qg_random_stream(1, "bench");
-    const uint64_t actions = (uint64_t)domain->game->action_count;
+    const uint64_t actions = (uint64_t)domain->action_count;
     for (int i = 0; i < BATCH && !status; i++)
         for (int step = 0; step < STEPS_APART + each && !status; step++) {
             const int at = step < STEPS_APART ? 0 : step - STEPS_APART;
@@ -84,7 +84,8 @@ static qg_status fill_from_game(network_bench *n, qg_error *error)
             qg_step result;
             status = qg_domain_step(domain, (int)qg_random_below(&random, actions), &result,
                                     observation, error);
-            if (!status && result.end) status = qg_domain_reset(domain, 0, observation, error);
+            if (!status && qg_step_is_last(&result))
+                status = qg_domain_reset(domain, 0, observation, error);
         }
     for (int i = 0; i < BATCH * parts && !status; i++) {
         n->screens[i] = memory + (size_t)(i / parts * each + i % parts) * screen;

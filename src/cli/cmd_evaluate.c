@@ -62,6 +62,9 @@ static qg_status play(const cli_player_arguments *arguments, cli_player *player,
 static int print_result(const cli_player *player, const qg_evaluation *e, bool json)
 {
     const char *domain = player->domain->name;
+    if (e->episodes == 0)
+        fprintf(stderr, "qgraft: warning: no episode ended: give more --steps, or a limit by "
+                        "--max-episode-frames\n");
     if (json)
         return cli_print_json(json_pack(
             "{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "network", player->network_name,
@@ -69,8 +72,7 @@ static int print_result(const cli_player *player, const qg_evaluation *e, bool j
             "episodes", (json_int_t)e->episodes, "score", e->score, "deviation", e->deviation,
             "minimum", e->minimum, "maximum", e->maximum));
     if (e->episodes == 0)
-        printf("%.4g so far; no episode ended in %" PRId64 " steps (--steps)\n", e->score,
-               e->steps);
+        printf("%.4g so far, after %" PRId64 " steps of %s\n", e->score, e->steps, domain);
     else
         printf("%.4g +- %.3g over %" PRId64 " episodes (%.4g to %.4g), %" PRId64 " steps of %s\n",
                e->score, e->deviation, e->episodes, e->minimum, e->maximum, e->steps, domain);

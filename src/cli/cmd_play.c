@@ -83,8 +83,9 @@ static void draw(play_watcher *w, const qg_domain *domain, const qg_picture *pic
     snprintf(where, sizeof where, "%s  episode %" PRId64 "  step %" PRId64, domain->name,
              m->episode, m->episode_steps);
     snprintf(what, sizeof what, "action %-14s  reward %g%s",
-             m->action < 0 ? "-" : domain->game->actions[m->action], (double)m->result.reward,
+             m->action < 0 ? "-" : domain->actions[m->action], (double)m->result.reward,
              m->result.end         ? "  game over"
+             : m->result.truncated ? "  cut off"
              : m->result.life_lost ? "  life lost"
                                    : "");
     snprintf(score, sizeof score, "score %g", m->episode_return);
@@ -106,7 +107,10 @@ static void keep_time(play_watcher *w)
 static void print_episode(const qg_moment *m)
 {
     printf("episode %" PRId64 ": score %g, %" PRId64 " steps%s\n", m->episode, m->episode_return,
-           m->episode_steps, m->result.end ? "" : ", not ended");
+           m->episode_steps,
+           m->result.end         ? ""
+           : m->result.truncated ? ", cut off"
+                                 : ", not ended");
     fflush(stdout);
 }
 
@@ -114,7 +118,7 @@ static qg_status watch(void *context, qg_domain *domain, const qg_moment *m, qg_
 {
     play_watcher *w = context;
     w->last = *m;
-    if (!w->draws && m->result.end) print_episode(m);
+    if (!w->draws && qg_step_is_last(&m->result)) print_episode(m);
     if (!w->draws && !w->gif) return QG_OK;
     qg_picture picture;
     qg_domain_picture(domain, &picture);
@@ -159,7 +163,7 @@ static qg_status play(const play_arguments *a, cli_player *player, qg_error *err
     qg_evaluation ignored;
     status = qg_evaluate(player->engine, player->domain, &player->options, &ignored, error);
     cli_canvas_close(&watcher.canvas);
-    if (!watcher.draws && watcher.last.episode > 0 && !watcher.last.result.end)
+    if (!watcher.draws && watcher.last.episode > 0 && !qg_step_is_last(&watcher.last.result))
         print_episode(&watcher.last);
     if (status && status != QG_STOPPED) {
         cli_gif_discard(watcher.gif);

@@ -2,8 +2,7 @@
  * games against its own. */
 #include "cli/cli.h"
 
-#include <qgraft/domain.h>
-#include <qgraft/settings.h>
+#include <qgraft/agent.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -28,13 +27,14 @@ typedef struct rollout_options {
 static const char documentation[] =
     "Plays DOMAIN with the actions of a file or with N random ones and writes FILE.safetensors: "
     "`actions` I64 [N], `observations` U8 [N, ...] after each action, `rewards` F32 [N], `ends` U8 "
-    "[N]. After an end the game is reset; that screen is not recorded.\v"
+    "[N] (with max_episode_frames `truncations` U8 [N], too). After an end the game is reset; that "
+    "screen is not recorded.\v"
     "Examples:\n"
     "  qgraft rollout minatar/breakout --random 1000 --seed 1 --out play.safetensors\n"
     "  qgraft rollout qbert:level=2 --actions moves.txt --seed 39 --raw --out q.safetensors\n"
     "\nAn actions file has one index or name per line ('#' begins a comment), or is a .safetensors "
     "file with an I64 tensor `actions`. Settings: sticky, frame_skip, life_loss_terminal (a lost "
-    "life breaks the repeat of frames).";
+    "life breaks the repeat of frames), actions, max_episode_frames (else there is no limit).";
 
 static const struct argp_option argp_options[] = {
     {"actions", 'a', "FILE", 0, "play the actions of FILE", 0},
@@ -86,6 +86,7 @@ typedef struct record {
     uint8_t *observations; /* [N][observation_size] */
     float *rewards;        /* [N] */
     uint8_t *ends;         /* [N] */
+    uint8_t *truncations;  /* [N]; NULL: there is no limit of frames */
     uint8_t *screens;      /* [N][screen_height][screen_width] */
     uint8_t *ram;          /* [N][ram_size] */
     size_t observation_size, screen_height, screen_width, ram_size;
@@ -97,13 +98,15 @@ static void recording_free(record *r)
     free(r->observations);
     free(r->rewards);
     free(r->ends);
+    free(r->truncations);
     free(r->screens);
     free(r->ram);
 }
 
 /* The sizes are known once the game is open. Refused before the first allocation when the whole
  * cannot fit, since Linux grants memory that it does not have. */
-static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, qg_error *error)
+static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, bool limited,
+                                    qg_error *error)
 {
     r->observation_size = qg_observation_size(&domain->shape);
     if (raw) {
@@ -114,7 +117,7 @@ static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, qg_e
         if (!qg_domain_ram(domain, &r->ram_size)) r->ram_size = 0;
     }
     const size_t screen_size = r->screen_height * r->screen_width;
-    const size_t per_step = sizeof *r->actions + sizeof *r->rewards + sizeof *r->ends +
+    const size_t per_step = sizeof *r->actions + sizeof *r->rewards + 2 * sizeof *r->ends +
                             r->observation_size + screen_size + r->ram_size;
     const size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
     size_t bytes;
@@ -128,10 +131,11 @@ static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, qg_e
     r->observations = malloc(r->steps * r->observation_size);
     r->rewards = malloc(r->steps * sizeof *r->rewards);
     r->ends = malloc(r->steps);
+    if (limited) r->truncations = malloc(r->steps);
     if (raw) r->screens = malloc(r->steps * screen_size);
     if (r->ram_size) r->ram = malloc(r->steps * r->ram_size);
-    if (!r->actions || !r->observations || !r->rewards || !r->ends || (raw && !r->screens) ||
-        (r->ram_size && !r->ram))
+    if (!r->actions || !r->observations || !r->rewards || !r->ends ||
+        (limited && !r->truncations) || (raw && !r->screens) || (r->ram_size && !r->ram))
         return qg_fail_memory(error, "the steps", bytes);
     return QG_OK;
 }
@@ -151,7 +155,9 @@ static qg_status play(qg_domain *domain, record *r, qg_error *error)
                                 r->observations + i * r->observation_size, error);
         if (status != QG_OK) break;
         r->rewards[i] = step.reward;
-        r->ends[i] = ended = step.end;
+        r->ends[i] = step.end;
+        if (r->truncations) r->truncations[i] = step.truncated;
+        ended = qg_step_is_last(&step);
         if (r->screens) {
             qg_picture picture;
             qg_domain_picture(domain, &picture);
@@ -170,7 +176,7 @@ static qg_status add_metadata(qg_tensors *tensors, const qg_domain *domain,
     char seed[16];
     snprintf(seed, sizeof seed, "%u", (unsigned)options->seed);
     char names[QG_MAX_ACTIONS * 24];
-    qg_text_join(domain->game->actions, domain->game->action_count, names, sizeof names);
+    qg_text_join(domain->actions, domain->action_count, names, sizeof names);
     qg_status status = qg_tensors_set_metadata(tensors, "domain", domain->name, error);
     if (status == QG_OK) status = qg_tensors_set_metadata(tensors, "seed", seed, error);
     if (status == QG_OK) status = qg_tensors_set_metadata(tensors, "action_names", names, error);
@@ -198,6 +204,7 @@ static qg_status write_recording(const record *r, const qg_domain *domain,
         {"observations", QG_U8, rank, {n, height, width, channels}, r->observations},
         {"rewards", QG_F32, 1, {n}, r->rewards},
         {"ends", QG_U8, 1, {n}, r->ends},
+        {"truncations", QG_U8, 1, {n}, r->truncations},
         {"screens", QG_U8, 3, {n, r->screen_height, r->screen_width}, r->screens},
         {"ram", QG_U8, 2, {n, r->ram_size}, r->ram},
     };
@@ -211,7 +218,7 @@ static qg_status write_recording(const record *r, const qg_domain *domain,
     return status;
 }
 
-/* sticky, frame_skip and life_loss_terminal, in the words and ranges of the settings. */
+/* Some settings, in their words and ranges. */
 static qg_status read_domain_options(const rollout_options *options, qg_domain_options *domain,
                                      qg_error *error)
 {
@@ -231,10 +238,14 @@ static qg_status read_domain_options(const rollout_options *options, qg_domain_o
             domain->frame_skip = settings.frame_skip;
         else if (strncmp(text, "life_loss_terminal=", 19) == 0)
             domain->break_on_life = settings.life_loss_terminal;
+        else if (strncmp(text, "actions=", 8) == 0)
+            domain->actions = qg_domain_options_of(&settings).actions;
+        else if (strncmp(text, "max_episode_frames=", 19) == 0)
+            domain->max_episode_frames = qg_domain_options_of(&settings).max_episode_frames;
         else
             status = qg_fail(error, QG_ERROR_USAGE,
                              "'%.60s' has no effect here; allowed: sticky, frame_skip, "
-                             "life_loss_terminal",
+                             "life_loss_terminal, actions, max_episode_frames",
                              text);
     }
     return status;
@@ -258,9 +269,13 @@ static qg_status roll_out(const rollout_options *options, record *r, qg_domain *
     if (status == QG_OK) status = read_domain_options(options, &domain_options, error);
     if (status != QG_OK) return status;
     int64_t count = 0;
-    status = options->random
-                 ? qg_parse_count("--random", options->random, 1, MOST_STEPS, &count, error)
-                 : cli_read_actions(options->actions, game, &r->actions, &r->steps, error);
+    int action_count;
+    /* A list that is wrong is found where the game cannot be opened, too. */
+    if (options->random)
+        status = qg_parse_count("--random", options->random, 1, MOST_STEPS, &count, error);
+    else if (qg_game_actions(game, domain_options.actions, &action_count))
+        status = cli_read_actions(options->actions, game, domain_options.actions, &r->actions,
+                                  &r->steps, error);
     if (status != QG_OK) return status;
     if (options->random) r->steps = (size_t)count;
 
@@ -270,9 +285,11 @@ static qg_status roll_out(const rollout_options *options, record *r, qg_domain *
     if (!first) return qg_fail_memory(error, "a screen", qg_observation_size(&(*domain)->shape));
     status = qg_domain_reset(*domain, 0, first, error);
     free(first);
-    if (status == QG_OK) status = recording_allocate(r, *domain, options->raw, error);
+    if (status == QG_OK)
+        status =
+            recording_allocate(r, *domain, options->raw, domain_options.max_episode_frames, error);
     if (status != QG_OK) return status;
-    if (options->random) draw_actions(r, domain_options.seed, game->action_count);
+    if (options->random) draw_actions(r, domain_options.seed, (*domain)->action_count);
     status = play(*domain, r, error);
     if (status != QG_OK) return status;
     return write_recording(r, *domain, &domain_options, options->out, error);

@@ -4,7 +4,13 @@
 
 #include "base/random.h"
 
-enum { OPTION_NOOPS = 'P' << 8, OPTION_STICKY, OPTION_ISA }; /* apart from the commands' own */
+enum {
+    OPTION_NOOPS = 'P' << 8,
+    OPTION_STICKY,
+    OPTION_FRAMES,
+    OPTION_PRESET,
+    OPTION_ISA
+}; /* apart from the commands' own */
 
 static const struct argp_option argp_options[] = {
     {"steps", 'n', "N", 0, "agent steps", 0},
@@ -13,6 +19,10 @@ static const struct argp_option argp_options[] = {
     {"noop-max", OPTION_NOOPS, "N", 0, "at most N no-ops begin an episode (default: 30, grids 0)",
      0},
     {"sticky", OPTION_STICKY, "P", 0, "probability of a repeated action (default 0, grids 0.1)", 0},
+    {"max-episode-frames", OPTION_FRAMES, "N", 0,
+     "frames after which a game is cut off (default: 8 hours, grids 0: none)", 0},
+    {"preset", OPTION_PRESET, "NAME", 0,
+     "play by the rules of a preset: dqn3, machado or grid (default: the game's)", 0},
     {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)",
      0},
     {0}};
@@ -35,6 +45,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_STICKY:
         a->sticky = text;
+        break;
+    case OPTION_FRAMES:
+        a->max_episode_frames = text;
+        break;
+    case OPTION_PRESET:
+        a->preset = text;
         break;
     case OPTION_ISA:
         a->isa = text;
@@ -65,12 +81,14 @@ static qg_status resolve(const cli_player_arguments *a, const char *domain, cli_
     } given[] = {{"eval_steps", "steps", a->steps},
                  {"eval_epsilon", "epsilon", a->random ? "1" : a->epsilon},
                  {"noop_max", "noop-max", a->noop_max},
-                 {"sticky", "sticky", a->sticky}};
+                 {"sticky", "sticky", a->sticky},
+                 {"max_episode_frames", "max-episode-frames", a->max_episode_frames}};
     qg_settings *settings = &player->settings;
     const qg_game *game;
     char name[QG_DOMAIN_NAME];
     qg_status status = qg_domain_resolve(domain, &game, name, error);
-    if (!status) status = qg_settings_preset(settings, game->defaults->preset, error);
+    const char *const preset = a->preset ? a->preset : status ? NULL : game->defaults->preset;
+    if (!status) status = qg_settings_preset(settings, preset, error);
     for (size_t i = 0; i < sizeof given / sizeof *given && !status; i++)
         if (given[i].value)
             status = cli_set(settings, given[i].key, given[i].option, given[i].value, error);
@@ -85,10 +103,15 @@ static qg_status open_domain(const char *name, cli_player *player, qg_error *err
 {
     const qg_settings *settings = &player->settings;
     qg_random random = qg_random_stream((uint64_t)player->seed, "evaluate");
-    const qg_domain_options options = {.seed = (uint32_t)qg_random_u64(&random),
-                                       .frame_skip = settings->frame_skip,
-                                       .sticky = settings->sticky};
-    const qg_status status = qg_domain_open(name, &options, &player->domain, error);
+    qg_domain_options options = qg_domain_options_of(settings);
+    const qg_game *game;
+    char normalised[QG_DOMAIN_NAME];
+    qg_status status = qg_domain_resolve(name, &game, normalised, error);
+    if (status) return status;
+    options.seed = (uint32_t)qg_random_u64(&random);
+    if (player->network_name)
+        options.actions = qg_network_action_set(&player->info, &player->network.architecture, game);
+    status = qg_domain_open(name, &options, &player->domain, error);
     if (status) return status;
     player->options = (qg_evaluation_options){.steps = settings->eval_steps,
                                               .epsilon = settings->eval_epsilon,

@@ -1,9 +1,8 @@
-/* From a name to a domain: which provider's game it is; and the one interface in front of them. */
-#include "domain/provider.h"
+/* From a name to a domain: which provider's game it is, and how it is opened. */
+#include "domain/stepping.h"
 
 #include "domain/game_variant.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +81,45 @@ qg_status qg_domain_resolve(const char *name, const qg_game **game, char normali
     return QG_OK;
 }
 
+/* ------------------------------------------------------------------------------- action sets */
+
+static const char *const *actions_of(const qg_domain_provider *provider, const qg_game *game,
+                                     qg_action_set set, int *count)
+{
+    const char *const *other = NULL;
+    if (set != QG_ACTIONS_MINIMAL && provider->actions) other = provider->actions(game, set, count);
+    if (other || set == QG_ACTIONS_FULL) return other;
+    *count = game->action_count;
+    return game->actions;
+}
+
+const char *const *qg_game_actions(const qg_game *game, qg_action_set set, int *count)
+{
+    const qg_domain_provider *provider;
+    qg_named_domain named;
+    qg_error ignored; /* a game's name is known */
+    return resolve(game->name, &provider, &named, &ignored)
+               ? NULL
+               : actions_of(provider, game, set, count);
+}
+
+/* ----------------------------------------------------------------------------------- opening */
+
+static qg_status create(const qg_domain_provider *provider, const qg_named_domain *named,
+                        const qg_domain_options *options, qg_open_domain *opened, qg_error *error)
+{
+    qg_domain *const d = &opened->domain;
+    d->game = named->game;
+    d->shape = named->game->shape;
+    strcpy(d->name, named->name);
+    d->actions = actions_of(provider, d->game, options->actions, &d->action_count);
+    if (!d->actions)
+        return qg_fail(error, QG_ERROR_USAGE, "%s: has no action set '%s', only the minimal one",
+                       d->name, qg_action_set_name(options->actions));
+    const qg_status status = qg_stepping_begin(opened, provider, options, error);
+    return status ? status : provider->create(d, &named->variant, options, error);
+}
+
 qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_domain **domain,
                          qg_error *error)
 {
@@ -90,17 +128,14 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
     qg_named_domain named;
     qg_status status = resolve(name, &provider, &named, error);
     if (status != QG_OK) return status;
-    qg_domain *opened = calloc(1, sizeof *opened);
+    qg_open_domain *opened = calloc(1, sizeof *opened);
     if (!opened) return qg_fail_memory(error, "a domain", sizeof *opened);
-    opened->game = named.game;
-    opened->shape = named.game->shape;
-    strcpy(opened->name, named.name);
-    status = provider->create(opened, &named.variant, options, error);
+    status = create(provider, &named, options, opened, error);
     if (status != QG_OK) {
         free(opened);
         return status;
     }
-    *domain = opened;
+    *domain = &opened->domain;
     return QG_OK;
 }
 
@@ -109,41 +144,4 @@ void qg_domain_close(qg_domain *domain)
     if (!domain) return;
     domain->methods->destroy(domain->self);
     free(domain);
-}
-
-qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error)
-{
-    assert(noops >= 0);
-    return domain->methods->reset(domain->self, noops, observation, error);
-}
-
-qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *observation,
-                         qg_error *error)
-{
-    assert(action >= 0 && action < domain->game->action_count);
-    return domain->methods->step(domain->self, action, step, observation, error);
-}
-
-qg_status qg_domain_save(qg_domain *domain, uint8_t **state, size_t *size, qg_error *error)
-{
-    return domain->methods->save(domain->self, state, size, error);
-}
-
-qg_status qg_domain_restore(qg_domain *domain, const uint8_t *state, size_t size, qg_error *error)
-{
-    return domain->methods->restore(domain->self, state, size, error);
-}
-
-void qg_domain_picture(qg_domain *domain, qg_picture *picture)
-{
-    domain->methods->picture(domain->self, picture);
-}
-
-const uint8_t *qg_domain_ram(qg_domain *domain, size_t *size)
-{
-    if (!domain->methods->ram) {
-        *size = 0;
-        return NULL;
-    }
-    return domain->methods->ram(domain->self, size);
 }

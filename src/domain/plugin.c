@@ -130,11 +130,11 @@ static qg_status check_plugin(const char *path, const qg_plugin *plugin, qg_erro
     const qg_status status = check_game(path, &plugin->game, error);
     if (status != QG_OK) return status;
     const qg_domain_class *m = &plugin->methods;
-    if (!plugin->create || !m->destroy || !m->reset || !m->step || !m->picture ||
+    if (!plugin->create || !m->destroy || !m->start || !m->play || !m->observe || !m->picture ||
         !m->save != !m->restore)
         return qg_fail(error, QG_ERROR_DATA,
-                       "%s: create, destroy, reset, step and picture are needed, save and restore "
-                       "together or not at all",
+                       "%s: create, destroy, start, play, observe and picture are needed, save and "
+                       "restore together or not at all",
                        path);
     return QG_OK;
 }

@@ -29,10 +29,16 @@ typedef struct qg_domain_provider {
      * what is allowed. NULL: the games are those listed, with the settings of game_variant.h. */
     qg_status (*resolve)(const char *name, qg_named_domain *named, qg_error *error);
 
-    /* Makes the domain: fills methods and self. `name`, `game` and `shape` are set already;
-     * `variant` is as `resolve` or game_variant.h gave it. */
+    /* Names of an action set that is not the minimal one, or NULL; NULL: there is no other. */
+    const char *const *(*actions)(const qg_game *game, qg_action_set set, int *count);
+
+    /* Makes the domain, of which no game has been started: fills methods and self; all else is set
+     * already. `variant` is as `resolve` or game_variant.h gave it. */
     qg_status (*create)(qg_domain *domain, const qg_variant *variant,
                         const qg_domain_options *options, qg_error *error);
+
+    int frame_skip;    /* where nobody says otherwise; 0: 1 */
+    bool plays_sticky; /* draws options->sticky itself */
 } qg_domain_provider;
 
 /* All of them, in the order in which their games are listed; NULL behind the last. */

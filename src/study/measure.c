@@ -69,8 +69,9 @@ static void free_batch(random_batch *b)
 static qg_status play_step(qg_domain *domain, qg_random *random, qg_step *step, uint8_t *screen,
                            qg_error *error)
 {
-    const qg_status status = step->end ? qg_domain_reset(domain, 0, screen, error) : QG_OK;
-    const uint64_t action = qg_random_below(random, (uint64_t)domain->game->action_count);
+    const qg_status status =
+        qg_step_is_last(step) ? qg_domain_reset(domain, 0, screen, error) : QG_OK;
+    const uint64_t action = qg_random_below(random, (uint64_t)domain->action_count);
     return status ? status : qg_domain_step(domain, (int)action, step, screen, error);
 }
 
@@ -140,8 +141,8 @@ static qg_status measure_engine(const qg_study_run *run, int threads, double bud
 static qg_status examine(const qg_study_run *run, int threads, bool measure, qg_run_times *t,
                          qg_error *error)
 {
-    const qg_domain_options options = {
-        .seed = 1, .frame_skip = run->settings.frame_skip, .sticky = run->settings.sticky};
+    qg_domain_options options = qg_domain_options_of(&run->settings);
+    options.seed = 1;
     qg_domain *domain;
     *t = (qg_run_times){.step = 1};
     qg_status status = qg_domain_open(run->game, &options, &domain, error);

@@ -72,6 +72,9 @@ static qg_status add(const study_reader *reader, qg_run_kind kind, const char *g
         run.settings.frame_skip = like->frame_skip;
         run.settings.sticky = like->sticky;
         run.settings.noop_max = like->noop_max;
+        memcpy(run.settings.actions, like->actions, sizeof like->actions);
+        memcpy(run.settings.max_episode_frames, like->max_episode_frames,
+               sizeof like->max_episode_frames);
     }
     name_run(study, &run);
     run.seeds = malloc(sizeof *run.seeds);

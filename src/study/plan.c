@@ -72,7 +72,10 @@ static void describe_source(FILE *out, const planner *p, const qg_study_task *ta
  */
 static bool is_hashed(const char *setting, const char *value)
 {
-    if (strcmp(setting, "precision") == 0 && strcmp(value, "float32") == 0) return false;
+    static const char *const before[][2] = {
+        {"precision", "float32"}, {"actions", "minimal"}, {"max_episode_frames", "0"}};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+        if (strcmp(setting, before[i][0]) == 0 && strcmp(value, before[i][1]) == 0) return false;
     return strcmp(setting, "preset") != 0;
 }
 

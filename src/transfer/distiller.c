@@ -33,8 +33,8 @@ qg_status qg_distiller_evaluate_teachers(qg_distiller *d, qg_error *error)
     for (int k = 0; k < d->tasks && !status; k++) {
         const qg_teacher *t = &d->teachers[k];
         qg_evaluation *e = &d->teacher_evaluations[k];
-        status =
-            qg_run_play(&d->run, t->engine, t->domain, t->history, "evaluation/teacher", e, error);
+        status = qg_run_play(&d->run, t->engine, t->domain, t->action_set, t->history,
+                             "evaluation/teacher", e, error);
         d->result->taught[k].teacher_score = e->score;
     }
     if (!status)
@@ -49,7 +49,7 @@ static qg_status keep_evaluation(qg_distiller *d, int k, qg_error *error)
 {
     const qg_teacher *t = &d->teachers[k];
     const qg_evaluation *e = &d->task[k].evaluation;
-    const qg_run_network player = {&d->student.players[k].network, t->domain, t->game->actions};
+    const qg_run_network player = {&d->student.players[k].network, t->domain, t->actions};
     char name[32];
     snprintf(name, sizeof name, "task-%d", k + 1);
     d->result->taught[k].student_score = e->score;
@@ -76,8 +76,8 @@ qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error)
     qg_status status = qg_student_read(&d->student, d->teachers, error);
     for (int k = 0; k < d->tasks && !status; k++) {
         const qg_teacher *t = &d->teachers[k];
-        status = qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->history, NULL,
-                             &d->task[k].evaluation, error);
+        status = qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->action_set,
+                             t->history, NULL, &d->task[k].evaluation, error);
     }
     /* Behind the last one, as a run that is stopped evaluates all again. */
     for (int k = 0; k < d->tasks && !status; k++)

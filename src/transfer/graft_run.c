@@ -25,12 +25,12 @@ static qg_status make_target(graft_run *g, qg_error *error)
 {
     const qg_graft_options *o = g->options;
     const qg_train_options *train = &o->train;
-    const qg_domain_options usual = {.seed = 1, .sticky = -1};
+    const qg_domain_options as_trained = qg_domain_options_of(&train->settings);
     qg_domain *domain;
     qg_architecture architecture;
-    qg_status status = qg_domain_open(train->domain, &usual, &domain, error);
+    qg_status status = qg_domain_open(train->domain, &as_trained, &domain, error);
     if (status) return status;
-    qg_text_join(domain->game->actions, domain->game->action_count, g->actions, sizeof g->actions);
+    qg_text_join(domain->actions, domain->action_count, g->actions, sizeof g->actions);
     status = qg_architecture_for(&train->settings, domain, &architecture, error);
     qg_domain_close(domain);
     if (status && strcmp(train->settings.network, g->source.architecture.text) == 0) {

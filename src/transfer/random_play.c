@@ -18,7 +18,7 @@ static qg_status play(qg_domain *domain, int64_t steps, uint32_t seed, const qg_
                       qg_error *error)
 {
     qg_random random = qg_random_stream(seed, "rollout");
-    const uint64_t actions = (uint64_t)domain->game->action_count;
+    const uint64_t actions = (uint64_t)domain->action_count;
     bool ended = true;
     for (int64_t i = 0; i < steps; i++) {
         qg_status status = watch_step(watch, i, error);
@@ -33,7 +33,7 @@ static qg_status play(qg_domain *domain, int64_t steps, uint32_t seed, const qg_
         status = qg_domain_step(domain, action, &step, observation, error);
         if (!status) status = visit(context, domain, i, observation, error);
         if (status) return status;
-        ended = step.end;
+        ended = qg_step_is_last(&step);
     }
     return QG_OK;
 }

@@ -25,9 +25,8 @@ static void show(void *context, int64_t step)
 
 static qg_status play(const random_player *p, qg_evaluation *evaluation, qg_error *error)
 {
-    const qg_domain_options domain_options = {.seed = (uint32_t)p->options->run.seed,
-                                              .frame_skip = p->settings->frame_skip,
-                                              .sticky = p->settings->sticky};
+    qg_domain_options domain_options = qg_domain_options_of(p->settings);
+    domain_options.seed = (uint32_t)p->options->run.seed;
     const qg_evaluation_options how = {.steps = p->steps,
                                        .epsilon = 1,
                                        .noop_max = p->settings->noop_max,

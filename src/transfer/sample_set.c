@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { VERSION = 3, BYTE_ORDER_MARK = 0x01020304 };
+enum { VERSION = 4, BYTE_ORDER_MARK = 0x01020304 };
 enum { WRITE_BACK = 1 << 10 }; /* samples that are started on their way to the disk at once */
 
 /* The head of the file. Until the set is complete all behind `compressed` is zero. */
@@ -35,8 +35,8 @@ typedef struct samples_header {
 
 static const char magic[16] = "qgraft samples\n";
 
-_Static_assert(sizeof(qg_sample_source) == 248, "no padding in what files hold");
-_Static_assert(sizeof(samples_header) == 304, "no padding in what files hold");
+_Static_assert(sizeof(qg_sample_source) == 256, "no padding in what files hold");
+_Static_assert(sizeof(samples_header) == 312, "no padding in what files hold");
 
 struct qg_sample_set {
     qg_sample_source source;
@@ -284,6 +284,7 @@ static qg_status compare(const char *path, const qg_sample_source *has,
         {"samples with those held out", (double)has->count, (double)wanted->count},
         {"epsilon", has->epsilon, wanted->epsilon},
         {"sticky", has->sticky, wanted->sticky},
+        {"max_episode_frames", (double)has->max_episode_frames, (double)wanted->max_episode_frames},
         {"frame_skip", has->frame_skip, wanted->frame_skip},
         {"noop_max", has->noop_max, wanted->noop_max},
         {"history", has->history, wanted->history},

@@ -24,6 +24,7 @@ typedef struct qg_sample_source {
     uint64_t seed;
     int64_t count; /* samples */
     double epsilon, sticky;
+    int64_t max_episode_frames; /* as in qg_domain_options */
     int32_t frame_skip, noop_max;
     int32_t history, actions;
     int32_t height, width, channels, max; /* of a screen */

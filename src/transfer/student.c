@@ -11,14 +11,14 @@ static qg_status unite_actions(qg_student *s, qg_teacher *teachers, qg_error *er
 {
     for (int k = 0; k < s->tasks; k++) {
         qg_teacher *t = &teachers[k];
-        for (int a = 0; a < t->game->action_count; a++) {
+        for (int a = 0; a < t->network.architecture.actions; a++) {
             int output = 0;
-            while (output < s->action_count && strcmp(s->actions[output], t->game->actions[a]) != 0)
+            while (output < s->action_count && strcmp(s->actions[output], t->actions[a]) != 0)
                 output++;
             if (output == QG_MAX_ACTIONS)
                 return qg_fail(error, QG_ERROR_USAGE,
                                "the teachers have more than %d different actions", QG_MAX_ACTIONS);
-            if (output == s->action_count) s->actions[s->action_count++] = t->game->actions[a];
+            if (output == s->action_count) s->actions[s->action_count++] = t->actions[a];
             t->outputs[a] = output;
         }
     }
@@ -94,7 +94,8 @@ qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *te
                                  .optimiser = qg_learning_of(settings).optimiser.kind},
             &s->engine, error);
     for (int k = 0; k < s->tasks && !status; k++)
-        status = open_player(options, &a, teachers[k].game->action_count, &s->players[k], error);
+        status = open_player(options, &a, teachers[k].network.architecture.actions, &s->players[k],
+                             error);
     if (status) return status;
     qg_network_initialise(&s->network, student_seed(options->run.seed));
     return qg_engine_write(s->engine, QG_ONLINE, &s->network, error);

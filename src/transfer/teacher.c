@@ -11,14 +11,17 @@ static qg_status look_at_domain(qg_teacher *t, const qg_settings *settings, qg_e
     if (!t->info.domain[0])
         return qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game, so it cannot play",
                        t->path);
-    const qg_domain_options options = {.frame_skip = settings->frame_skip,
-                                       .sticky = settings->sticky};
+    const qg_game *game;
     qg_domain *domain;
-    qg_status status = qg_domain_open(t->info.domain, &options, &domain, error);
+    qg_domain_options options = qg_domain_options_of(settings);
+    qg_status status = qg_domain_resolve(t->info.domain, &game, t->domain, error);
     if (status) return status;
-    t->game = domain->game;
+    t->action_set = qg_network_action_set(&t->info, &t->network.architecture, game);
+    options.actions = t->action_set;
+    status = qg_domain_open(t->info.domain, &options, &domain, error);
+    if (status) return status;
+    t->actions = domain->actions;
     t->shape = domain->shape;
-    snprintf(t->domain, sizeof t->domain, "%s", domain->name);
     t->history = qg_network_history(&t->info, &t->network.architecture, domain);
     qg_error inner;
     if (qg_network_fits(&t->network.architecture, domain, t->history, &inner))
@@ -30,18 +33,20 @@ static qg_status look_at_domain(qg_teacher *t, const qg_settings *settings, qg_e
 static void describe_source(qg_teacher *t, const qg_distillation_options *options)
 {
     const qg_settings *settings = &options->settings;
-    t->source = (qg_sample_source){.seed = options->run.seed,
-                                   .count = options->samples + qg_held_out(options->samples),
-                                   .epsilon = options->epsilon,
-                                   .sticky = settings->sticky,
-                                   .frame_skip = settings->frame_skip,
-                                   .noop_max = settings->noop_max,
-                                   .history = t->history,
-                                   .actions = t->game->action_count,
-                                   .height = t->shape.height,
-                                   .width = t->shape.width,
-                                   .channels = t->shape.channels,
-                                   .max = t->shape.max};
+    t->source =
+        (qg_sample_source){.seed = options->run.seed,
+                           .count = options->samples + qg_held_out(options->samples),
+                           .epsilon = options->epsilon,
+                           .sticky = settings->sticky,
+                           .max_episode_frames = qg_domain_options_of(settings).max_episode_frames,
+                           .frame_skip = settings->frame_skip,
+                           .noop_max = settings->noop_max,
+                           .history = t->history,
+                           .actions = t->network.architecture.actions,
+                           .height = t->shape.height,
+                           .width = t->shape.width,
+                           .channels = t->shape.channels,
+                           .max = t->shape.max};
     snprintf(t->source.teacher, sizeof t->source.teacher, "%s", t->sha256);
     snprintf(t->source.domain, sizeof t->source.domain, "%s", t->domain);
     snprintf(t->source.precision, sizeof t->source.precision, "%s", t->engine->methods->name);

@@ -11,15 +11,16 @@ typedef struct qg_teacher {
     char sha256[65];
     qg_network_info info;
     qg_network network;
-    qg_engine *engine; /* for one state at a time */
-    const qg_game *game;
+    qg_engine *engine;           /* for one state at a time */
     char domain[QG_DOMAIN_NAME]; /* normalised */
     qg_observation_shape shape;
     int history;
+    qg_action_set action_set;
+    const char *const *actions; /* names, architecture.actions of them */
     qg_sample_source source;
     qg_sample_set *samples;
     bool reused;
-    int outputs[QG_MAX_ACTIONS]; /* of the student, for each action of the game */
+    int outputs[QG_MAX_ACTIONS]; /* of the student, for each of the actions */
 } qg_teacher;
 
 /* Reads and checks the network options->teachers[index] and makes it ready to play. After a

@@ -9,7 +9,9 @@ qg_status qg_play_open(qg_teacher *teacher, qg_play *p, qg_error *error)
     qg_random random = qg_random_stream(source->seed, "distillation/domain");
     const qg_domain_options options = {.seed = (uint32_t)qg_random_u64(&random),
                                        .frame_skip = source->frame_skip,
-                                       .sticky = source->sticky};
+                                       .sticky = source->sticky,
+                                       .actions = teacher->action_set,
+                                       .max_episode_frames = source->max_episode_frames};
     *p = (qg_play){.teacher = teacher,
                    .policy = qg_random_stream(source->seed, "distillation/policy")};
     const qg_status status = qg_domain_open(teacher->domain, &options, &p->domain, error);

@@ -19,7 +19,8 @@ static void read_as(const char *name, const uint8_t *data, size_t size)
     qg_error error;
     CHECK(qg_domain_resolve("minatar/seaquest", &game, domain, &error) == QG_OK);
     scratch_write(scratch_path(name), data, size);
-    const qg_status status = cli_read_actions(scratch_path(name), game, &actions, &count, &error);
+    const qg_status status =
+        cli_read_actions(scratch_path(name), game, QG_ACTIONS_MINIMAL, &actions, &count, &error);
     check_said(status, &error);
     for (size_t i = 0; status == QG_OK && i < count; i++)
         CHECK(actions[i] >= 0 && actions[i] < game->action_count);

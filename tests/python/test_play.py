@@ -137,6 +137,24 @@ def test_a_terminal_without_colour_gets_lines():
     assert code == 0 and b"\x1b" not in output
 
 
+def test_a_network_plays_with_its_own_actions(tmp_path, network):
+    """Seaquest's six are the full set of every grid game; Asterix' five are no other game's."""
+    assert "steps" in qgraft("play", network, "minatar/breakout", "--no-draw").stdout
+    qgraft("train", "minatar/asterix", "--steps", 0, "--out", tmp_path / "r", "--quiet")
+    assert "actions" in refusal("play", tmp_path / "r" / "last.safetensors", "minatar/breakout",
+                                code=2)
+
+
+def test_a_game_is_cut_off(network):
+    line = qgraft("play", network, "--no-draw", "--max-episode-frames", 5, "--episodes", 2).stdout
+    assert line.splitlines()[0].endswith("5 steps, cut off") and line.count("\n") == 2
+    shown = json.loads(qgraft("evaluate", network, "--steps", 50, "--max-episode-frames", 5,
+                              "--json").stdout)
+    assert shown["episodes"] == 10
+    result = qgraft("evaluate", network, "--steps", 3)
+    assert "no episode ended" in result.stderr and result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--fps", 0], "--fps: '0'"),
     (["--fps", "nan"], "--fps: 'nan'"),
@@ -145,7 +163,6 @@ def test_a_terminal_without_colour_gets_lines():
     (["--epsilon", 2], "epsilon"),
     (["--seed", -1], "--seed: '-1'"),
     (["--isa", "mmx"], "mmx"),
-    (["minatar/breakout"], "actions"),
     (["minatar/seaqest"], "did you mean 'minatar/seaquest'"),
     (["minatar/seaquest:mode=1"], "mode"),
     (["minatar/seaquest:level=999"], "level"),

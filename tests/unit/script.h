@@ -44,6 +44,7 @@ static struct {
     int64_t stop_at, fail_at, steps; /* calls of step in all; 0: never */
     volatile sig_atomic_t stop;
     bool cannot_save;
+    bool truncates; /* every second game, instead of ending it */
     qg_domain_options training_options, evaluation_options;
 } play;
 
@@ -101,9 +102,11 @@ qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *
     s->frame++;
     const float drawn = rewards[hash(s, 10 + (uint64_t)action) % 7];
     s->over = s->frame >= s->length;
+    const bool truncated = play.truncates && s->games % 2 == 0;
     *step = (qg_step){.reward = isnan(s->scripted) ? drawn : s->scripted,
-                      .end = s->over,
-                      .life_lost = s->over || s->frame % 7 == 0};
+                      .end = s->over && !truncated,
+                      .truncated = s->over && truncated,
+                      .life_lost = (s->over && !truncated) || s->frame % 7 == 0};
     show(s, screen);
     return QG_OK;
 }
@@ -115,9 +118,20 @@ static inline qg_domain *script_open(bool training, uint32_t seed, double script
     assert_non_null(domain);
     assert_non_null(s);
     *s = (script){.training = training, .seed = seed, .scripted = (float)scripted, .over = true};
-    *domain = (qg_domain){.self = s, .game = &script_game, .shape = {SIDE, SIDE, 1, 255}};
+    *domain = (qg_domain){.self = s,
+                          .game = &script_game,
+                          .shape = {SIDE, SIDE, 1, 255},
+                          .actions = action_names,
+                          .action_count = ACTIONS};
     strcpy(domain->name, "script");
     return domain;
+}
+
+const char *const *qg_game_actions(const qg_game *game, qg_action_set set, int *count)
+{
+    (void)set;
+    *count = game->action_count;
+    return game->actions;
 }
 
 qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_domain **domain,

@@ -439,7 +439,7 @@ static void check_play(const char *name, const char *game, bool break_on_life, i
             ale->lives(emulator, &lives);
             pause = over = false;
         } else {
-            const int action = draw(&random, domain->game->action_count), lives_before = lives;
+            const int action = draw(&random, domain->action_count), lives_before = lives;
             assert_int_equal(qg_domain_step(domain, action, &step, observation, &error), QG_OK);
             for (int frame = 0; frame < 4 && !over && !(break_on_life && expected.life_lost);
                  frame++) {
@@ -547,8 +547,7 @@ static uint32_t play(qg_domain *domain, uint32_t random, int steps, bool *over)
         if (*over)
             qg_domain_reset(domain, draw(&random, 30), observation, &error);
         else
-            qg_domain_step(domain, draw(&random, domain->game->action_count), &step, observation,
-                           &error);
+            qg_domain_step(domain, draw(&random, domain->action_count), &step, observation, &error);
         *over = step.end;
         size_t size;
         sum = (uint32_t)crc32(sum, observation, PIXELS);

@@ -1,5 +1,5 @@
 /* Names of domains: what is found, how it is normalised, and what the errors say. */
-#include <qgraft/domain.h>
+#include "domain/stepping.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -209,6 +209,56 @@ static void a_grid_game_is_played(void **state)
     qg_domain_close(NULL);
 }
 
+static void assert_actions(const char *name, qg_action_set set, int count, const char *second)
+{
+    qg_error error;
+    const qg_game *game;
+    char normalised[QG_DOMAIN_NAME];
+    int found = -1;
+    assert_int_equal(qg_domain_resolve(name, &game, normalised, &error), QG_OK);
+    const char *const *const actions = qg_game_actions(game, set, &found);
+    assert_non_null(actions);
+    assert_int_equal(found, count);
+    assert_string_equal(actions[1], second);
+}
+
+static void action_sets(void **state)
+{
+    (void)state;
+    assert_actions("pong", QG_ACTIONS_MINIMAL, 6, "fire");
+    assert_actions("pong", QG_ACTIONS_XITARI, 3, "right");
+    assert_actions("breakout", QG_ACTIONS_XITARI, 4, "fire");
+    assert_actions("breakout", QG_ACTIONS_FULL, 18, "fire");
+    assert_actions("minatar/freeway", QG_ACTIONS_FULL, 6, "left");
+    assert_actions("minatar/freeway", QG_ACTIONS_XITARI, 3, "up");
+    qg_action_set set;
+    for (int i = QG_ACTIONS_MINIMAL; i <= QG_ACTIONS_XITARI; i++) {
+        assert_true(qg_action_set_find(qg_action_set_name((qg_action_set)i), &set));
+        assert_int_equal(set, i);
+    }
+    assert_false(qg_action_set_find("all", &set));
+}
+
+static int64_t limit_of(const char *name, int64_t option)
+{
+    qg_error error;
+    qg_open_domain d = {0};
+    char normalised[QG_DOMAIN_NAME];
+    assert_int_equal(qg_domain_resolve(name, &d.domain.game, normalised, &error), QG_OK);
+    const qg_domain_options options = {.max_episode_frames = option};
+    assert_int_equal(qg_stepping_begin(&d, &qg_atari_provider, &options, &error), QG_OK);
+    return d.max_frames;
+}
+
+static void limits_of_frames(void **state)
+{
+    (void)state;
+    assert_int_equal(limit_of("pong", QG_XITARI_LIMIT), 65000);
+    assert_int_equal(limit_of("breakout", QG_XITARI_LIMIT), 1728000);
+    assert_int_equal(limit_of("pong", 108000), 108000);
+    assert_true(limit_of("pong", 0) == INT64_MAX);
+}
+
 static void opening_an_unknown_game_fails(void **state)
 {
     (void)state;
@@ -229,6 +279,8 @@ int main(void)
         cmocka_unit_test(the_catalogue_is_whole),
         cmocka_unit_test(families_are_shared),
         cmocka_unit_test(a_grid_game_is_played),
+        cmocka_unit_test(action_sets),
+        cmocka_unit_test(limits_of_frames),
         cmocka_unit_test(opening_an_unknown_game_fails),
     };
     return cmocka_run_group_tests_name("domain", tests, NULL, NULL);

@@ -60,6 +60,31 @@ static void test_ends(void **state)
     check_ends(true, (int[]){7, 10, 17, 20, 27, 30, 0});
 }
 
+/* A game that is cut off is over; its end counts as one only where a life was lost. */
+static void test_truncation(void **state)
+{
+    (void)state;
+    for (int length = 6; length <= 7; length++) {
+        script_begin();
+        play.fixed_length = length;
+        play.truncates = true;
+        qg_domain *domain = script_open(true, 1, 2);
+        qg_episode e = qg_episode_of(domain, 0, qg_random_stream(1, "noops"));
+        e.life_loss_ends = true;
+        for (int game = 1; game <= 6; game++)
+            for (int step = 1; step <= length; step++) {
+                qg_step result;
+                if (e.over) must(qg_episode_begin(&e, screen, &error));
+                must(qg_episode_step(&e, 1, &result, screen, &error));
+                assert_int_equal(e.over, step == length);
+                assert_int_equal(e.game_over, step == length);
+                assert_int_equal(e.truncated, step == length && game % 2 == 0 && length < 7);
+                assert_int_equal(e.steps, step); /* of this game: a new one began */
+            }
+        qg_domain_close(domain);
+    }
+}
+
 static void test_failures(void **state)
 {
     (void)state;
@@ -93,6 +118,7 @@ static void test_tape(void **state)
     (void)state;
     for (int at = 0; at < 40; at++) {
         script_begin();
+        play.truncates = at % 2;
         qg_domain *domain = script_open(false, 3, NAN), *other = script_open(false, 4, NAN);
         qg_episode e = qg_episode_of(domain, 5, qg_random_stream(1, "noops"));
         qg_episode copy = qg_episode_of(other, 5, qg_random_stream(2, "noops"));
@@ -104,6 +130,7 @@ static void test_tape(void **state)
         must(qg_episode_pass(&copy, &tape, &error));
         assert_true(qg_tape_complete(&tape));
         qg_tape_free(&tape);
+        assert_int_equal(e.truncated, copy.truncated);
         go_on(&e, 50);
         go_on(&copy, 50);
         assert_int_equal(e.steps, copy.steps);
@@ -126,9 +153,8 @@ static void test_tape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_ops),
-        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_no_ops),     cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_truncation), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_tape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

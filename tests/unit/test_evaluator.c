@@ -27,6 +27,15 @@ static void test_evaluation(void **state)
     assert_int_equal(play.steps, 200);
     assert_true(e.score == 60 && e.minimum == 60 && e.maximum == 60 && e.deviation == 0);
 
+    script_begin(); /* one that is cut off counts as the others do */
+    play.fixed_length = 30;
+    play.truncates = true;
+    domain = script_open(false, 3, 2);
+    assert_int_equal(qg_evaluate(engine, domain, &options, &e, &error), QG_OK);
+    qg_domain_close(domain);
+    assert_int_equal(e.episodes, 6);
+    assert_true(e.score == 60 && e.minimum == 60);
+
     script_begin(); /* no complete episode: what came so far */
     play.fixed_length = 500;
     domain = script_open(false, 3, 0.5);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,32 +23,29 @@ static const qg_game *about(int game)
     return qg_minatar_provider.game((size_t)game);
 }
 
-static qg_domain open_game(int game, int level, qg_domain_options options)
+static qg_domain *open_game(int game, int level, qg_domain_options options)
 {
-    qg_domain domain = {.game = about(game), .shape = about(game)->shape};
+    qg_domain *domain;
     qg_error error = {0};
-    const qg_variant variant = {.level = level};
-    assert_int_equal(qg_minatar_provider.create(&domain, &variant, &options, &error), QG_OK);
+    char name[QG_DOMAIN_NAME];
+    snprintf(name, sizeof name, "%s:level=%d", about(game)->name, level);
+    uint8_t first[LARGEST];
+    assert_int_equal(qg_domain_open(name, &options, &domain, &error), QG_OK);
+    assert_int_equal(qg_domain_reset(domain, 0, first, &error), QG_OK);
     return domain;
-}
-
-static void close_game(qg_domain *domain)
-{
-    domain->methods->destroy(domain->self);
 }
 
 static void reset(qg_domain *domain, uint8_t *observation)
 {
     qg_error error;
-    assert_int_equal(domain->methods->reset(domain->self, 0, observation, &error), QG_OK);
+    assert_int_equal(qg_domain_reset(domain, 0, observation, &error), QG_OK);
 }
 
 static qg_step step(qg_domain *domain, int action, uint8_t *observation)
 {
     qg_error error;
     qg_step result;
-    assert_int_equal(domain->methods->step(domain->self, action, &result, observation, &error),
-                     QG_OK);
+    assert_int_equal(qg_domain_step(domain, action, &result, observation, &error), QG_OK);
     return result;
 }
 
@@ -72,7 +70,7 @@ static uint64_t play(qg_domain *domain, uint64_t x, int steps)
     reset(domain, observation);
     uint64_t hash = hash_bytes(14695981039346656037u, observation, size);
     for (int i = 0; i < steps; i++) {
-        const int action = (int)(next_draw(&x) % (uint32_t)domain->game->action_count);
+        const int action = (int)(next_draw(&x) % (uint32_t)domain->action_count);
         const qg_step result = step(domain, action, observation);
         const uint8_t bytes[2] = {(uint8_t)result.reward, result.end};
         hash = hash_bytes(hash, bytes, 2);
@@ -140,24 +138,24 @@ static void test_golden(void **state)
 {
     (void)state;
     for (size_t row = 0; row < sizeof golden / sizeof *golden; row++) {
-        qg_domain domain = open_game(golden[row].game, 1,
-                                     (qg_domain_options){.seed = golden[row].seed, .sticky = -1});
-        const size_t size = qg_observation_size(&domain.shape);
+        qg_domain *domain = open_game(golden[row].game, 1,
+                                      (qg_domain_options){.seed = golden[row].seed, .sticky = -1});
+        const size_t size = qg_observation_size(&domain->shape);
         uint8_t observation[LARGEST];
-        reset(&domain, observation);
+        reset(domain, observation);
         uint64_t hash = hash_bytes(14695981039346656037u, observation, size);
         uint64_t x = golden[row].seed;
         int reward = 0, episodes = 0;
         for (int i = 1; i <= 20000; i++) {
             const qg_step result =
-                step(&domain, index_of(domain.game, next_draw(&x) % QG_MINATAR_CODES), observation);
+                step(domain, index_of(domain->game, next_draw(&x) % QG_MINATAR_CODES), observation);
             const uint8_t bytes[2] = {(uint8_t)result.reward, result.end};
             hash = hash_bytes(hash, bytes, 2);
             hash = hash_bytes(hash, observation, size);
             reward += (int)result.reward;
             if (result.end) {
                 episodes++;
-                reset(&domain, observation);
+                reset(domain, observation);
                 hash = hash_bytes(hash, observation, size);
             }
             if (i == 100) assert_int_equal(hash, golden[row].hash_100);
@@ -165,38 +163,34 @@ static void test_golden(void **state)
         assert_int_equal(hash, golden[row].hash_20000);
         assert_int_equal(reward, golden[row].reward);
         assert_int_equal(episodes, golden[row].episodes);
-        close_game(&domain);
+        qg_domain_close(domain);
     }
 }
 
-/* A game that is over stays as it is until it is reset; a game that goes on is not reset. */
+/* A game that is over is started by reset; one that goes on is not. */
 static void test_ends_and_resets(void **state)
 {
     (void)state;
     for (int game = 0; game < GAMES; game++) {
-        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 3, .sticky = 0});
-        const size_t size = qg_observation_size(&domain.shape);
+        qg_domain *domain = open_game(game, 1, (qg_domain_options){.seed = 3, .sticky = 0});
+        const size_t size = qg_observation_size(&domain->shape);
         uint8_t first[LARGEST], observation[LARGEST], last[LARGEST];
-        reset(&domain, first);
-        reset(&domain, observation);
+        reset(domain, first);
+        reset(domain, observation);
         assert_memory_equal(observation, first, size);
 
         int acts = 0;
         do
             acts++;
-        while (!step(&domain, acts % domain.game->action_count, last).end && acts < 100000);
+        while (!step(domain, acts % domain->action_count, last).end && acts < 100000);
         assert_true(acts < 100000);
-        const qg_step after = step(&domain, 1, observation);
-        assert_true(after.end && after.reward == 0);
-        assert_memory_equal(observation, last, size);
-
         qg_error error;
-        assert_int_equal(domain.methods->reset(domain.self, 3, observation, &error), QG_OK);
-        assert_false(step(&domain, 0, observation).end);
+        assert_int_equal(qg_domain_reset(domain, 3, observation, &error), QG_OK);
+        assert_false(step(domain, 0, observation).end);
         memcpy(last, observation, size);
-        reset(&domain, observation); /* goes on */
+        reset(domain, observation); /* goes on */
         assert_memory_equal(observation, last, size);
-        close_game(&domain);
+        qg_domain_close(domain);
     }
 }
 
@@ -204,35 +198,86 @@ static void test_noops_and_frame_skip(void **state)
 {
     (void)state;
     for (int game = 0; game < GAMES; game++) {
-        qg_domain one = open_game(game, 1, (qg_domain_options){.seed = 9, .sticky = -1});
-        qg_domain four =
+        qg_domain *one = open_game(game, 1, (qg_domain_options){.seed = 9, .sticky = -1});
+        qg_domain *four =
             open_game(game, 1, (qg_domain_options){.seed = 9, .sticky = -1, .frame_skip = 4});
-        const size_t size = qg_observation_size(&one.shape);
+        const size_t size = qg_observation_size(&one->shape);
         uint8_t a[LARGEST], b[LARGEST];
         qg_error error;
-        assert_int_equal(four.methods->reset(four.self, 5, b, &error), QG_OK);
+        assert_int_equal(qg_domain_reset(four, 5, b, &error), QG_OK);
         for (int i = 0; i < 5; i++)
-            step(&one, 0, a);
+            step(one, 0, a);
         assert_memory_equal(a, b, size);
 
         uint64_t x = 9;
         for (int i = 0; i < 2000; i++) {
-            const int action = (int)(next_draw(&x) % (uint32_t)one.game->action_count);
+            const int action = (int)(next_draw(&x) % (uint32_t)one->action_count);
             qg_step sum = {0};
             for (int k = 0; k < 4 && !sum.end; k++) {
-                const qg_step result = step(&one, action, a);
+                const qg_step result = step(one, action, a);
                 sum.reward += result.reward;
                 sum.end = result.end;
             }
-            const qg_step result = step(&four, action, b);
+            const qg_step result = step(four, action, b);
             assert_true(result.reward == sum.reward && result.end == sum.end);
             assert_memory_equal(a, b, size);
             if (!sum.end) continue;
-            reset(&one, a);
-            reset(&four, b);
+            reset(one, a);
+            reset(four, b);
         }
-        close_game(&one);
-        close_game(&four);
+        qg_domain_close(one);
+        qg_domain_close(four);
+    }
+}
+
+/* Every game ends after so many frames, the no-ops at its beginning among them. */
+static void test_limit(void **state)
+{
+    (void)state;
+    for (int game = 0; game < GAMES; game++) {
+        qg_domain *domain = open_game(
+            game, 1,
+            (qg_domain_options){.seed = 4, .sticky = 0, .frame_skip = 3, .max_episode_frames = 10});
+        uint8_t observation[LARGEST];
+        qg_error error;
+        for (int episode = 0; episode < 5; episode++) {
+            assert_int_equal(qg_domain_reset(domain, 2, observation, &error), QG_OK);
+            int steps = 1;
+            qg_step last;
+            while (last = step(domain, 0, observation), !last.end && !last.truncated)
+                steps++;
+            if (last.truncated) assert_int_equal(steps, (10 - 2 + 2) / 3);
+            assert_true(last.end != last.truncated);
+            if (game == FREEWAY || game == SPACE_INVADERS) assert_true(last.truncated);
+        }
+        qg_domain_close(domain);
+    }
+}
+
+/* The package's six: what a game does not know does nothing, and all else is as it was. */
+static void test_full_actions(void **state)
+{
+    (void)state;
+    for (int game = 0; game < GAMES; game++) {
+        qg_domain *minimal = open_game(game, 1, (qg_domain_options){.seed = 9, .sticky = -1});
+        qg_domain *full = open_game(
+            game, 1, (qg_domain_options){.seed = 9, .sticky = -1, .actions = QG_ACTIONS_FULL});
+        const size_t size = qg_observation_size(&full->shape);
+        uint8_t a[LARGEST], b[LARGEST];
+        uint64_t x = 1;
+        assert_int_equal(full->action_count, QG_MINATAR_CODES);
+        for (int i = 0; i < 3000; i++) {
+            const uint32_t code = next_draw(&x) % QG_MINATAR_CODES;
+            const qg_step one = step(minimal, index_of(minimal->game, code), a);
+            const qg_step two = step(full, (int)code, b);
+            assert_true(one.reward == two.reward && one.end == two.end);
+            assert_memory_equal(a, b, size);
+            if (!one.end) continue;
+            reset(minimal, a);
+            reset(full, b);
+        }
+        qg_domain_close(minimal);
+        qg_domain_close(full);
     }
 }
 
@@ -247,17 +292,17 @@ static bool any_in(const uint8_t *observation, int channels, int channel)
 static int first_act(int game, int level, int channel, int or_channel,
                      bool (*appears)(const uint8_t *observation, int channels, int channel))
 {
-    qg_domain domain = open_game(game, level, (qg_domain_options){.seed = 1, .sticky = 0});
+    qg_domain *domain = open_game(game, level, (qg_domain_options){.seed = 1, .sticky = 0});
     uint8_t observation[LARGEST];
-    const int channels = domain.shape.channels;
+    const int channels = domain->shape.channels;
     int act = 0;
     do {
         act++;
-        step(&domain, 0, observation);
+        step(domain, 0, observation);
         assert_true(act < 100);
     } while (!appears(observation, channels, channel) &&
              !appears(observation, channels, or_channel));
-    close_game(&domain);
+    qg_domain_close(domain);
     return act;
 }
 
@@ -290,18 +335,18 @@ static void test_levels(void **state)
 static void test_level_lasts(void **state)
 {
     (void)state;
-    qg_domain domain = open_game(ASTERIX, 10, (qg_domain_options){.seed = 1, .sticky = 0});
+    qg_domain *domain = open_game(ASTERIX, 10, (qg_domain_options){.seed = 1, .sticky = 0});
     uint8_t observation[LARGEST];
     for (int episode = 0; episode < 20; episode++) {
-        reset(&domain, observation);
-        step(&domain, 0, observation);
+        reset(domain, observation);
+        step(domain, 0, observation);
         assert_false(any_in(observation, 4, 1) || any_in(observation, 4, 3));
-        bool end = step(&domain, 0, observation).end;
+        bool end = step(domain, 0, observation).end;
         assert_true(any_in(observation, 4, 1) || any_in(observation, 4, 3));
         while (!end)
-            end = step(&domain, 0, observation).end;
+            end = step(domain, 0, observation).end;
     }
-    close_game(&domain);
+    qg_domain_close(domain);
 }
 
 static void test_save_restore(void **state)
@@ -311,31 +356,31 @@ static void test_save_restore(void **state)
     for (int game = 0; game < GAMES; game++)
         for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
             const int level = about(game)->levels;
-            qg_domain a = open_game(game, level, (qg_domain_options){.seed = 7, .sticky = -1});
-            qg_domain b = open_game(game, level, (qg_domain_options){.seed = 8, .sticky = -1});
+            qg_domain *a = open_game(game, level, (qg_domain_options){.seed = 7, .sticky = -1});
+            qg_domain *b = open_game(game, level, (qg_domain_options){.seed = 8, .sticky = -1});
             qg_error error;
             uint8_t observation[LARGEST];
             uint64_t x = 7;
             for (int k = 0; k < before[i]; k++) {
-                if (k + 1 < before[i]) reset(&a, observation); /* a save at an end, too */
-                step(&a, (int)(next_draw(&x) % (uint32_t)a.game->action_count), observation);
+                if (k + 1 < before[i]) reset(a, observation); /* a save at an end, too */
+                step(a, (int)(next_draw(&x) % (uint32_t)a->action_count), observation);
             }
-            play(&b, 3, 50);
+            play(b, 3, 50);
 
             uint8_t *saved;
             size_t size;
-            assert_int_equal(a.methods->save(a.self, &saved, &size, &error), QG_OK);
-            assert_int_equal(b.methods->restore(b.self, saved, size, &error), QG_OK);
-            assert_int_equal(play(&a, 11, 3000), play(&b, 11, 3000));
+            assert_int_equal(qg_domain_save(a, &saved, &size, &error), QG_OK);
+            assert_int_equal(qg_domain_restore(b, saved, size, &error), QG_OK);
+            assert_int_equal(play(a, 11, 3000), play(b, 11, 3000));
 
             /* and back to the same point, in the domain that played on */
-            const uint64_t expected = play(&b, 12, 100);
-            assert_int_equal(a.methods->restore(a.self, saved, size, &error), QG_OK);
-            play(&a, 11, 3000);
-            assert_int_equal(play(&a, 12, 100), expected);
+            const uint64_t expected = play(b, 12, 100);
+            assert_int_equal(qg_domain_restore(a, saved, size, &error), QG_OK);
+            play(a, 11, 3000);
+            assert_int_equal(play(a, 12, 100), expected);
             free(saved);
-            close_game(&a);
-            close_game(&b);
+            qg_domain_close(a);
+            qg_domain_close(b);
         }
 }
 
@@ -343,7 +388,7 @@ static void test_save_restore(void **state)
 static void assert_refused(qg_domain *domain, const uint8_t *saved, size_t size)
 {
     qg_error error = {0};
-    assert_int_equal(domain->methods->restore(domain->self, saved, size, &error), QG_ERROR_DATA);
+    assert_int_equal(qg_domain_restore(domain, saved, size, &error), QG_ERROR_DATA);
     assert_int_equal(error.code, QG_ERROR_DATA);
     assert_true(strlen(error.message) > 20);
 }
@@ -352,41 +397,41 @@ static void test_damaged_saves(void **state)
 {
     (void)state;
     for (int game = 0; game < GAMES; game++) {
-        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
-        qg_domain twin = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
-        qg_domain other =
+        qg_domain *domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        qg_domain *twin = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        qg_domain *other =
             open_game((game + 1) % GAMES, 1, (qg_domain_options){.seed = 2, .sticky = -1});
-        play(&domain, 1, 200);
-        play(&twin, 1, 200);
+        play(domain, 1, 200);
+        play(twin, 1, 200);
         uint8_t *saved;
         size_t size;
         qg_error error;
-        assert_int_equal(domain.methods->save(domain.self, &saved, &size, &error), QG_OK);
+        assert_int_equal(qg_domain_save(domain, &saved, &size, &error), QG_OK);
 
         for (size_t i = 0; i < size; i++) { /* one bit of each byte */
             saved[i] ^= (uint8_t)(1 << i % 8);
-            assert_refused(&domain, saved, size);
+            assert_refused(domain, saved, size);
             saved[i] ^= (uint8_t)(1 << i % 8);
         }
         for (size_t shorter = 0; shorter < size; shorter += 1 + size / 300)
-            assert_refused(&domain, saved, shorter);
+            assert_refused(domain, saved, shorter);
         uint8_t *longer = calloc(1, size + 1);
         assert_non_null(longer);
         memcpy(longer, saved, size);
-        assert_refused(&domain, longer, size + 1);
+        assert_refused(domain, longer, size + 1);
         free(longer);
-        assert_refused(&other, saved, size);
-        if (domain.game->levels > 1) {
-            qg_domain harder = open_game(game, 2, (qg_domain_options){.sticky = -1});
-            assert_refused(&harder, saved, size);
-            close_game(&harder);
+        assert_refused(other, saved, size);
+        if (domain->game->levels > 1) {
+            qg_domain *harder = open_game(game, 2, (qg_domain_options){.sticky = -1});
+            assert_refused(harder, saved, size);
+            qg_domain_close(harder);
         }
 
-        assert_int_equal(play(&domain, 4, 500), play(&twin, 4, 500));
+        assert_int_equal(play(domain, 4, 500), play(twin, 4, 500));
         free(saved);
-        close_game(&domain);
-        close_game(&twin);
-        close_game(&other);
+        qg_domain_close(domain);
+        qg_domain_close(twin);
+        qg_domain_close(other);
     }
 }
 
@@ -397,12 +442,12 @@ static void test_made_up_saves(void **state)
     (void)state;
     static const int32_t values[] = {-1, 0, 1, 9, 10, 64, 65, INT32_MAX, INT32_MIN};
     for (int game = 0; game < GAMES; game++) {
-        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
-        play(&domain, 1, 200);
+        qg_domain *domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        play(domain, 1, 200);
         uint8_t *saved;
         size_t size;
         qg_error error;
-        assert_int_equal(domain.methods->save(domain.self, &saved, &size, &error), QG_OK);
+        assert_int_equal(qg_domain_save(domain, &saved, &size, &error), QG_OK);
         int refused = 0;
         for (size_t at = 8; at + 8 <= size; at += 4) {
             int32_t original;
@@ -412,8 +457,8 @@ static void test_made_up_saves(void **state)
                 memcpy(saved + at, &values[v], 4);
                 const uint32_t crc = (uint32_t)crc32(0, saved, (uInt)(size - 4));
                 memcpy(saved + size - 4, &crc, 4);
-                if (domain.methods->restore(domain.self, saved, size, &error) == QG_OK)
-                    play(&domain, 6, at % 100 == 0 ? 50 : 2);
+                if (qg_domain_restore(domain, saved, size, &error) == QG_OK)
+                    play(domain, 6, at % 100 == 0 ? 50 : 2);
                 else
                     refused++;
             }
@@ -421,7 +466,7 @@ static void test_made_up_saves(void **state)
         }
         assert_true(refused > 20);
         free(saved);
-        close_game(&domain);
+        qg_domain_close(domain);
     }
 }
 
@@ -429,15 +474,15 @@ static void test_picture(void **state)
 {
     (void)state;
     for (int game = 0; game < GAMES; game++) {
-        qg_domain domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
-        const int channels = domain.shape.channels;
+        qg_domain *domain = open_game(game, 1, (qg_domain_options){.seed = 2, .sticky = -1});
+        const int channels = domain->shape.channels;
         uint8_t observation[LARGEST];
         uint64_t x = 1;
         for (int i = 0; i < 300; i++) {
-            reset(&domain, observation);
-            step(&domain, (int)(next_draw(&x) % (uint32_t)domain.game->action_count), observation);
+            reset(domain, observation);
+            step(domain, (int)(next_draw(&x) % (uint32_t)domain->action_count), observation);
             qg_picture picture;
-            domain.methods->picture(domain.self, &picture);
+            qg_domain_picture(domain, &picture);
             assert_int_equal(picture.height, 10);
             assert_int_equal(picture.width, 10);
             assert_int_equal(picture.colors, 1 + channels);
@@ -453,7 +498,7 @@ static void test_picture(void **state)
                 for (int d = 0; d < c; d++)
                     assert_memory_not_equal(picture.palette[c], picture.palette[d], 3);
         }
-        close_game(&domain);
+        qg_domain_close(domain);
     }
 }
 
@@ -461,12 +506,11 @@ static void test_wrong_options(void **state)
 {
     (void)state;
     const qg_domain_options wrong[] = {
-        {.frame_skip = -1}, {.sticky = 1.5}, {.sticky = (double)NAN}};
+        {.frame_skip = -1}, {.sticky = 1.5}, {.sticky = (double)NAN}, {.max_episode_frames = -2}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        qg_domain domain = {.game = about(0)};
-        const qg_variant variant = {.level = 1};
+        qg_domain *domain;
         qg_error error = {0};
-        assert_int_equal(qg_minatar_provider.create(&domain, &variant, &wrong[i], &error),
+        assert_int_equal(qg_domain_open(about(0)->name, &wrong[i], &domain, &error),
                          QG_ERROR_USAGE);
         assert_non_null(strstr(error.message, "minatar/asterix"));
     }
@@ -477,6 +521,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numpy_random),    cmocka_unit_test(test_golden),
         cmocka_unit_test(test_ends_and_resets), cmocka_unit_test(test_noops_and_frame_skip),
+        cmocka_unit_test(test_limit),           cmocka_unit_test(test_full_actions),
         cmocka_unit_test(test_levels),          cmocka_unit_test(test_level_lasts),
         cmocka_unit_test(test_save_restore),    cmocka_unit_test(test_damaged_saves),
         cmocka_unit_test(test_made_up_saves),   cmocka_unit_test(test_picture),

@@ -15,7 +15,11 @@ static const qg_game game = {.name = "game", .action_count = 3};
 
 static qg_domain domain_of(int side, int channels, int max)
 {
-    return (qg_domain){.game = &game, .name = "game", .shape = {side, side, channels, max}};
+    return (qg_domain){.game = &game,
+                       .name = "game",
+                       .shape = {side, side, channels, max},
+                       .actions = game.actions,
+                       .action_count = game.action_count};
 }
 
 static qg_architecture architecture_of(const qg_domain *domain, int history)
@@ -27,6 +31,36 @@ static qg_architecture architecture_of(const qg_domain *domain, int history)
     s.history = history;
     assert_int_equal(qg_architecture_for(&s, domain, &a, &error), QG_OK);
     return a;
+}
+
+/* The names decide, then the count. */
+static void test_action_set(void **state)
+{
+    (void)state;
+    const struct {
+        const char *domain, *actions;
+        int count;
+        qg_action_set set;
+    } cases[] = {{"pong", "noop,fire,right,left,rightfire,leftfire", 6, QG_ACTIONS_MINIMAL},
+                 {"pong", "noop,right,left", 3, QG_ACTIONS_XITARI},
+                 {"pong", "", 3, QG_ACTIONS_XITARI},
+                 {"pong", "noop,up,down", 3, QG_ACTIONS_MINIMAL},
+                 {"minatar/breakout", "noop,up,down,left,right,fire", 6, QG_ACTIONS_MINIMAL},
+                 {"pong", "", 18, QG_ACTIONS_FULL},
+                 {"breakout", "noop,fire,right,left", 4, QG_ACTIONS_MINIMAL},
+                 {"breakout", "noop,right,left", 3, QG_ACTIONS_MINIMAL},
+                 {"minatar/seaquest", "noop,left,up,right,down,fire", 6, QG_ACTIONS_MINIMAL},
+                 {"minatar/freeway", "noop,left,up,right,down,fire", 6, QG_ACTIONS_FULL},
+                 {"minatar/freeway", "noop,up,down", 3, QG_ACTIONS_MINIMAL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const qg_game *played;
+        char name[QG_DOMAIN_NAME];
+        qg_network_info info = {0};
+        const qg_architecture a = {.actions = cases[i].count};
+        strcpy(info.actions, cases[i].actions);
+        assert_int_equal(qg_domain_resolve(cases[i].domain, &played, name, &error), QG_OK);
+        assert_int_equal(qg_network_action_set(&info, &a, played), cases[i].set);
+    }
 }
 
 static void test_what_is_made_fits(void **state)
@@ -76,6 +110,7 @@ static void test_misfits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_action_set),
         cmocka_unit_test(test_what_is_made_fits),
         cmocka_unit_test(test_misfits),
     };

@@ -19,7 +19,9 @@ static qg_domain *open_catch(uint32_t seed, double sticky)
     qg_error error;
     qg_domain *domain;
     const qg_domain_options options = {.seed = seed, .sticky = sticky};
+    uint8_t first[SCREEN];
     assert_int_equal(qg_domain_open("catch", &options, &domain, &error), QG_OK);
+    assert_int_equal(qg_domain_reset(domain, 0, first, &error), QG_OK);
     return domain;
 }
 
@@ -127,6 +129,28 @@ static void options_out_of_range_are_refused(void **state)
     assert_null(domain);
 }
 
+/* A plugin's game is cut off after so many frames, and a new one is started by reset. */
+static void a_game_is_cut_off(void **state)
+{
+    (void)state;
+    qg_error error;
+    qg_domain *domain;
+    qg_step step;
+    uint8_t screen[SCREEN], first[SCREEN];
+    const qg_domain_options options = {.seed = 3, .frame_skip = 4, .max_episode_frames = 25};
+    const qg_domain_options full = {.actions = QG_ACTIONS_FULL};
+    assert_int_equal(qg_domain_open("catch", &full, &domain, &error), QG_ERROR_USAGE);
+    assert_int_equal(qg_domain_open("catch", &options, &domain, &error), QG_OK);
+    for (int game = 0; game < 3; game++) {
+        assert_int_equal(qg_domain_reset(domain, 2, first, &error), QG_OK);
+        for (int i = 1; i <= 6; i++) { /* 2 no-ops, 5 steps of 4 frames, one of 3 */
+            assert_int_equal(qg_domain_step(domain, 1, &step, screen, &error), QG_OK);
+            assert_true(!step.end && step.truncated == (i == 6));
+        }
+    }
+    qg_domain_close(domain);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -136,6 +160,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_restored_game_goes_on_as_before),
         cmocka_unit_test(a_damaged_state_changes_nothing),
         cmocka_unit_test(the_state_of_another_game_is_refused),
+        cmocka_unit_test(a_game_is_cut_off),
         cmocka_unit_test(options_out_of_range_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

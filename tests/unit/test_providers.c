@@ -52,30 +52,26 @@ typedef struct counter {
     int most, count;
 } counter;
 
-static void observe(const counter *c, uint8_t *observation)
+static qg_status start(void *self, qg_error *error)
 {
-    observation[0] = (uint8_t)c->count;
-}
-
-static qg_status reset(void *self, int noops, uint8_t *observation, qg_error *error)
-{
-    (void)noops;
     (void)error;
-    counter *c = self;
-    if (c->count == c->most) c->count = 0;
-    observe(c, observation);
+    ((counter *)self)->count = 0;
     return QG_OK;
 }
 
-static qg_status step(void *self, int action, qg_step *result, uint8_t *observation,
-                      qg_error *error)
+static qg_status count_on(void *self, int action, qg_step *frame, qg_error *error)
 {
     (void)action;
     (void)error;
     counter *c = self;
-    c->count++;
-    *result = (qg_step){.reward = 1, .end = c->count == c->most};
-    observe(c, observation);
+    *frame = (qg_step){.reward = 1, .end = ++c->count == c->most};
+    return QG_OK;
+}
+
+static qg_status observe(void *self, uint8_t *observation, qg_error *error)
+{
+    (void)error;
+    observation[0] = (uint8_t)((counter *)self)->count;
     return QG_OK;
 }
 
@@ -84,7 +80,8 @@ static qg_status create(qg_domain *domain, const qg_variant *variant,
 {
     (void)variant;
     (void)options;
-    static const qg_domain_class class = {.destroy = free, .reset = reset, .step = step};
+    static const qg_domain_class class = {
+        .destroy = free, .start = start, .play = count_on, .observe = observe};
     counter *c = calloc(1, sizeof *c);
     if (!c) return qg_fail_memory(error, "a counter", sizeof *c);
     c->most = (int)(domain->game - count_games);

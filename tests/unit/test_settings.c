@@ -266,7 +266,7 @@ static void test_yaml_refusals(void **state)
         {"replay: 1M\npreset: grid\n",
          "f.yaml:2: preset: cannot be set to 'grid' here, since it fills all other settings; give "
          "it first (`preset`, or the first key of a file)"},
-        {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, grid"},
+        {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, machado, grid"},
         {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
                            "{\"conv\": 32, \"kernel\": 8}"},
         {"network:\n  - {conv: 1,\n     conv: 2}\n",

@@ -20,7 +20,7 @@ typedef struct second {
     const qg_settings *s;
     qg_td_learner learner;
     uint8_t screens[MOST][PIXELS];
-    bool ends[MOST];
+    uint8_t ends[MOST]; /* 1: terminal; 2: truncated */
     int actions[MOST];
     float rewards[MOST];
     int count;
@@ -54,7 +54,7 @@ static void second_update(second *t, qg_random *replay)
         while (t->ends[e]);
         actions[i] = t->actions[e];
         rewards[i] = t->rewards[e];
-        terminals[i] = t->ends[e + 1];
+        terminals[i] = t->ends[e + 1] == 1;
         state_of(t, e, states + i * s->history);
         state_of(t, e + 1, next_states + i * s->history);
     }
@@ -93,7 +93,7 @@ static void second_train(second *t, uint64_t seed, int64_t steps)
               domain_seed = qg_random_stream(seed, "domain");
     qg_domain *domain = script_open(true, (uint32_t)qg_random_u64(&domain_seed), NAN);
     uint8_t screen[PIXELS];
-    bool end = false;
+    uint8_t end = 0;
     qg_domain_reset(domain, random_noops(t, &noops), screen, &error);
     for (int64_t step = 0; step < steps;) {
         memcpy(t->screens[t->count], screen, PIXELS);
@@ -105,7 +105,7 @@ static void second_train(second *t, uint64_t seed, int64_t steps)
         if (step % s->target_every == 0) must(qg_engine_copy_to_target(t->learner.engine, &error));
         if (end) {
             qg_domain_reset(domain, random_noops(t, &noops), screen, &error);
-            end = false;
+            end = 0;
             continue;
         }
         qg_step result;
@@ -113,7 +113,8 @@ static void second_train(second *t, uint64_t seed, int64_t steps)
         t->actions[t->count - 1] = action;
         t->rewards[t->count - 1] =
             s->clip_reward ? fmaxf(-1, fminf(1, result.reward)) : result.reward;
-        end = result.end || (s->life_loss_terminal && result.life_lost);
+        const bool terminal = result.end || (s->life_loss_terminal && result.life_lost);
+        end = terminal ? 1 : result.truncated ? 2 : 0;
     }
     qg_domain_close(domain);
 }
@@ -133,7 +134,7 @@ static void load(const char *name, qg_network *network, qg_network_info *info)
     if (qg_network_load(scratch_path(name), network, info, &error)) fail_msg("%s", error.message);
 }
 
-static void check_order(const qg_settings *settings, int64_t steps)
+static void check_order(const qg_settings *settings, int64_t steps, bool truncates)
 {
     static second t;
     static int log[LOG];
@@ -142,12 +143,14 @@ static void check_order(const qg_settings *settings, int64_t steps)
     options.run.overwrite = true;
     qg_run_result result;
     script_begin();
+    play.truncates = truncates;
     if (qg_train(&options, &result, &error)) fail_msg("%s", error.message);
     assert_int_equal(result.step, steps);
     const int count = play.count;
     memcpy(log, play.log, sizeof log);
 
     script_begin();
+    play.truncates = truncates;
     memset(&t, 0, sizeof t);
     t.s = settings;
     t.learner = learner_of(settings, options.run.seed);
@@ -172,16 +175,41 @@ static void test_order(void **state)
 {
     (void)state;
     qg_settings s = small_settings();
-    check_order(&s, 700); /* the ring of 100 is filled seven times */
+    check_order(&s, 700, false);
+    check_order(&s, 700, true); /* the ring of 100 is filled seven times */
     s.replay = 1000;
     s.update_every = 1;
     s.target_every = 7;
     s.noop_max = 0;
-    check_order(&s, 300);
+    check_order(&s, 300, true);
     s.clip_reward = s.life_loss_terminal = false;
     s.epsilon_start = s.epsilon_end = 0;
     s.history = 1;
-    check_order(&s, 300);
+    check_order(&s, 300, true);
+}
+
+/* A training or an evaluation in which no episode ends says so. */
+static void test_no_ends(void **state)
+{
+    (void)state;
+    qg_train_options options = train_options(120);
+    qg_run_result result;
+    options.run.overwrite = true;
+    for (int longer = 0; longer < 2; longer++) {
+        script_begin();
+        play.fixed_length = longer ? 49 : 500; /* evaluations have 50 steps */
+        options.settings.noop_max = 0;
+        must(qg_train(&options, &result, &error));
+        if (longer)
+            assert_string_equal(result.warning, "");
+        else
+            assert_non_null(strstr(result.warning, "no episode ended in the 50 steps of an eval"));
+    }
+    options.settings.eval_steps = 500;
+    script_begin();
+    play.fixed_length = 499;
+    must(qg_train(&options, &result, &error));
+    assert_non_null(strstr(result.warning, "no episode ended in the 120 steps of the training"));
 }
 
 /* Evaluations are played on domains of their own, without the rules of training, and do not touch
@@ -472,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_no_ends, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_evaluations_apart, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_rows, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_no_steps, scratch_setup, scratch_teardown),

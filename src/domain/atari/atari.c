@@ -17,7 +17,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { RAM_SIZE = 128, MAX_PLAYERS = 4, DEFAULT_FRAME_SKIP = 4, MAX_FRAME_SKIP = 1000 };
+enum { RAM_SIZE = 128, MAX_PLAYERS = 4, FRAME_SKIP = 4 };
 
 /* The emulator's action codes are the places in this list. */
 static const char *const action_names[QG_MAX_ACTIONS] = {
@@ -32,12 +32,11 @@ typedef struct atari {
     const qg_game *game;
     const qg_atari_detail *detail;
     int codes[QG_MAX_ACTIONS]; /* of the action indices */
-    int frame_skip;
-    bool break_on_life;
     int level;
     size_t frame_size; /* bytes of a frame: height x 160 */
 
-    bool over;          /* the game is over: reset starts it again */
+    bool untouched;     /* the game that the emulator itself began */
+    bool over;          /* the game is over */
     int lives;          /* after the last frame; always 0 in games without lives */
     int frame_count;    /* frames since the game's start, at most 2 */
     uint8_t *frames[2]; /* palette indices u8 [height][160]: the last frame and the one before */
@@ -62,24 +61,6 @@ static void keep_frame(atari *self)
     if (self->frame_count < 2) self->frame_count++;
 }
 
-/* One frame: the reward of it. Every frame's screen is kept, since any frame can be the last one
- * of a step that breaks off; that costs less than 1 us of about 90. */
-static int play_frame(atari *self, int code)
-{
-    const int reward = self->ale->act(self->emulator, code);
-    keep_frame(self);
-    self->lives = count_lives(self);
-    self->over = self->ale->game_over(self->emulator);
-    return reward;
-}
-
-static void observe(atari *self, uint8_t *observation)
-{
-    self->ale->getRAM(self->emulator, self->ram);
-    qg_screen_shrink(&self->screen, self->frames[0], self->frames[self->frame_count > 1],
-                     observation);
-}
-
 /* What must be done after every start of a game by the emulator. No mode or difficulty of Q*bert
  * starts on level 2, but RAM byte 0x63 counts the rounds (0-3 are level 1) and 0x39 follows it. */
 static void begin_game(atari *self)
@@ -93,45 +74,43 @@ static void begin_game(atari *self)
     self->lives = count_lives(self);
 }
 
-static void start_again(atari *self)
-{
-    self->ale->reset_game(self->emulator);
-    begin_game(self);
-}
-
-static qg_status reset(void *object, int noops, uint8_t *observation, qg_error *error)
+static qg_status start(void *object, qg_error *error)
 {
     (void)error;
     atari *self = object;
-    assert(noops >= 0);
-    if (self->over) start_again(self);
-    for (int i = 0; i < noops; i++) {
-        play_frame(self, 0);
-        if (self->over) start_again(self);
+    if (!self->untouched) {
+        self->ale->reset_game(self->emulator);
+        begin_game(self);
     }
-    if (self->frame_count == 0) keep_frame(self);
-    observe(self, observation);
+    self->untouched = false;
+    keep_frame(self);
+    self->frame_count = 0;
     return QG_OK;
 }
 
-static qg_status step(void *object, int action, qg_step *result, uint8_t *observation,
-                      qg_error *error)
+/* Every frame's screen is kept, since any frame can be the last one of a step that breaks off; that
+ * costs less than 1 us of about 90. */
+static qg_status play(void *object, int action, qg_step *frame, qg_error *error)
 {
     (void)error;
     atari *self = object;
-    assert(action >= 0 && action < self->game->action_count && !self->over);
-    const bool has_lives = self->lives > 0;
-    int reward = 0;
-    bool lost = false;
-    for (int frame = 0; frame < self->frame_skip; frame++) {
-        const int lives = self->lives;
-        reward += play_frame(self, self->codes[action]);
-        lost |= self->lives < lives;
-        if (self->over || (lost && self->break_on_life)) break;
-    }
-    *result = (qg_step){
-        .reward = (float)reward, .end = self->over, .life_lost = lost || (self->over && has_lives)};
-    observe(self, observation);
+    const int lives = self->lives;
+    frame->reward =
+        (float)self->ale->act(self->emulator, action == QG_NOOP ? 0 : self->codes[action]);
+    keep_frame(self);
+    self->lives = count_lives(self);
+    self->over = frame->end = self->ale->game_over(self->emulator);
+    frame->life_lost = self->lives < lives || (self->over && lives > 0);
+    return QG_OK;
+}
+
+static qg_status observe(void *object, uint8_t *observation, qg_error *error)
+{
+    (void)error;
+    atari *self = object;
+    self->ale->getRAM(self->emulator, self->ram);
+    qg_screen_shrink(&self->screen, self->frames[0], self->frames[self->frame_count > 1],
+                     observation);
     return QG_OK;
 }
 
@@ -270,26 +249,11 @@ static void destroy(void *object)
     free(self);
 }
 
-static void find_codes(atari *self)
+static void find_codes(atari *self, const qg_domain *domain)
 {
-    for (int i = 0; i < self->game->action_count; i++) {
-        int code = 0;
-        while (strcmp(self->game->actions[i], action_names[code]) != 0)
-            code++;
-        self->codes[i] = code;
-    }
-}
-
-static qg_status check_options(const qg_domain_options *options, qg_error *error)
-{
-    if (options->frame_skip < 0 || options->frame_skip > MAX_FRAME_SKIP)
-        return qg_fail(error, QG_ERROR_USAGE, "frame_skip %d: expected 1 to %d, or 0 for %d",
-                       options->frame_skip, MAX_FRAME_SKIP, DEFAULT_FRAME_SKIP);
-    if (!(options->sticky <= 1)) /* NaN too */
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "sticky %g: expected a probability, or a negative number for 0",
-                       options->sticky);
-    return QG_OK;
+    for (int i = 0; i < domain->action_count; i++)
+        while (strcmp(domain->actions[i], action_names[self->codes[i]]) != 0)
+            self->codes[i]++;
 }
 
 /* The path of the ROM, checked; the caller frees it. */
@@ -316,9 +280,8 @@ static void start_emulator(atari *self, const char *rom, const qg_variant *varia
      * there means the clock, is 0x9e3779b9. */
     const uint32_t seed = options->seed ? options->seed : 0x9e3779b9;
     ale->setInt(self->emulator, "random_seed", (int)seed);
-    ale->setFloat(self->emulator, "repeat_action_probability",
-                  options->sticky > 0 ? (float)options->sticky : 0.0f);
-    ale->loadROM(self->emulator, rom); /* starts a game, too */
+    ale->setFloat(self->emulator, "repeat_action_probability", 0); /* they are drawn on our side */
+    ale->loadROM(self->emulator, rom);                             /* starts a game, too */
 
     /* The defaults are not set, so that the game is the one that loadROM started. */
     const bool other_mode = variant->mode != self->game->modes[0];
@@ -347,8 +310,7 @@ static qg_status check_machine(const atari *self, qg_error *error)
 static qg_status prepare(atari *self, const qg_variant *variant, const qg_domain_options *options,
                          qg_error *error)
 {
-    qg_status status = check_options(options, error);
-    if (status == QG_OK) status = qg_ale_check_current_folder(error);
+    qg_status status = qg_ale_check_current_folder(error);
     char *folder = NULL, *rom = NULL;
     if (status == QG_OK) status = qg_ale_folder(&folder, error);
     if (status == QG_OK) status = qg_ale_open(folder, &self->ale, error);
@@ -367,10 +329,8 @@ static qg_status prepare(atari *self, const qg_variant *variant, const qg_domain
         self->frames[i] = calloc(1, self->frame_size);
         if (!self->frames[i]) return qg_fail_memory(error, "an Atari screen", self->frame_size);
     }
-    self->frame_skip = options->frame_skip ? options->frame_skip : DEFAULT_FRAME_SKIP;
-    self->break_on_life = options->break_on_life;
     self->level = variant->level;
-    find_codes(self);
+    self->untouched = true;
     qg_screen_prepare(&self->screen, height, self->detail->palette);
     begin_game(self);
     return QG_OK;
@@ -381,12 +341,22 @@ static const qg_game *game_at(size_t index)
     return index < QG_ATARI_GAMES ? &qg_atari_games[index] : NULL;
 }
 
+/* Xitari's sets are ALE's but for Pong's (games/supported/Pong.cpp, isMinimal). */
+static const char *const *actions_of(const qg_game *game, qg_action_set set, int *count)
+{
+    static const char *const pong[] = {"noop", "right", "left"};
+    const bool other = set == QG_ACTIONS_XITARI && strcmp(game->name, "pong") == 0;
+    *count = set == QG_ACTIONS_FULL ? QG_MAX_ACTIONS : 3;
+    return set == QG_ACTIONS_FULL ? action_names : other ? pong : NULL;
+}
+
 static qg_status create(qg_domain *domain, const qg_variant *variant,
                         const qg_domain_options *options, qg_error *error)
 {
     static const qg_domain_class class = {.destroy = destroy,
-                                          .reset = reset,
-                                          .step = step,
+                                          .start = start,
+                                          .play = play,
+                                          .observe = observe,
                                           .save = save,
                                           .restore = restore,
                                           .picture = picture,
@@ -396,6 +366,7 @@ static qg_status create(qg_domain *domain, const qg_variant *variant,
     self->name = domain->name;
     self->game = domain->game;
     self->detail = &qg_atari_details[domain->game - qg_atari_games];
+    find_codes(self, domain);
     const qg_status status = prepare(self, variant, options, error);
     if (status != QG_OK) {
         destroy(self);
@@ -406,4 +377,8 @@ static qg_status create(qg_domain *domain, const qg_variant *variant,
     return QG_OK;
 }
 
-const qg_domain_provider qg_atari_provider = {.prefix = "", .game = game_at, .create = create};
+const qg_domain_provider qg_atari_provider = {.prefix = "",
+                                              .game = game_at,
+                                              .actions = actions_of,
+                                              .create = create,
+                                              .frame_skip = FRAME_SKIP};

@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #define DEFAULT_STICKY 0.1
 
@@ -32,96 +31,62 @@ typedef struct minatar {
     const qg_minatar_rules *rules;
     int codes[QG_MINATAR_CODES]; /* of the action indices */
     double sticky;
-    int frame_skip;
     int level;
     uint8_t pixels[QG_MINATAR_SIDE * QG_MINATAR_SIDE]; /* the picture that was asked for last */
     progress progress;
     max_align_t state[]; /* rules->state_size bytes */
 } minatar;
 
-static void observe(const minatar *self, uint8_t *observation)
-{
-    memset(observation, 0, qg_observation_size(&self->rules->game.shape));
-    self->rules->observe(self->state, observation);
-}
-
-static void start_episode(minatar *self)
-{
-    self->rules->reset(self->state, self->level - 1, &self->progress.random);
-    self->progress.ended = 0;
-}
-
-/* The sticky draw is made in every act, also where it cannot matter. */
-static float act(minatar *self, int code)
-{
-    progress *p = &self->progress;
-    if (qg_numpy_rand(&p->random) < self->sticky) code = p->last;
-    p->last = code;
-    if (p->ended) return 0;
-    bool terminal = false;
-    const int reward = self->rules->act(self->state, code, &p->random, &terminal);
-    p->ended = terminal;
-    return (float)reward;
-}
-
 static void destroy(void *object)
 {
     free(object);
 }
 
-/* A new domain is at the start of an episode already, so only an episode that is over draws. */
-static qg_status reset(void *object, int noops, uint8_t *observation, qg_error *error)
+static qg_status start(void *object, qg_error *error)
 {
     (void)error;
     minatar *self = object;
-    if (self->progress.ended) start_episode(self);
-    for (int i = 0; i < noops; i++) {
-        act(self, QG_MINATAR_NONE);
-        if (self->progress.ended) start_episode(self);
+    self->rules->reset(self->state, self->level - 1, &self->progress.random);
+    self->progress.ended = 0;
+    return QG_OK;
+}
+
+/* The sticky draw is made in every act, also where it cannot matter. */
+static qg_status play(void *object, int action, qg_step *frame, qg_error *error)
+{
+    (void)error;
+    minatar *self = object;
+    progress *p = &self->progress;
+    int code = action == QG_NOOP ? QG_MINATAR_NONE : self->codes[action];
+    if (qg_numpy_rand(&p->random) < self->sticky) code = p->last;
+    p->last = code;
+    if (!p->ended) {
+        frame->reward = (float)self->rules->act(self->state, code, &p->random, &frame->end);
+        p->ended = frame->end;
     }
-    observe(self, observation);
+    frame->end = p->ended;
     return QG_OK;
 }
 
-static qg_status step(void *object, int action, qg_step *result, uint8_t *observation,
-                      qg_error *error)
+static qg_status observe(void *object, uint8_t *observation, qg_error *error)
 {
     (void)error;
-    minatar *self = object;
-    int acts = self->frame_skip;
-    *result = (qg_step){0};
-    do
-        result->reward += act(self, self->codes[action]);
-    while (--acts > 0 && !self->progress.ended);
-    result->end = self->progress.ended;
-    observe(self, observation);
+    const minatar *self = object;
+    memset(observation, 0, qg_observation_size(&self->rules->game.shape));
+    self->rules->observe(self->state, observation);
     return QG_OK;
 }
 
-/* A saved state: this header, the game's state, and the CRC-32 of both. */
-typedef struct saved_header {
-    char magic[8];
-    char game[24];
+/* A saved state: this header and the game's state. */
+typedef struct minatar_header {
     int32_t level;
     uint32_t state_size;
     progress progress;
-} saved_header;
-
-static const char saved_magic[8] = "QGMINA1";
-
-static const char *short_name(const minatar *self)
-{
-    return self->rules->game.name + strlen(QG_MINATAR_PREFIX);
-}
-
-static uint32_t checksum(const uint8_t *data, size_t size)
-{
-    return (uint32_t)crc32_z(0, data, size);
-}
+} minatar_header;
 
 static size_t saved_size(const minatar *self)
 {
-    return sizeof(saved_header) + self->rules->state_size + sizeof(uint32_t);
+    return sizeof(minatar_header) + self->rules->state_size;
 }
 
 static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *error)
@@ -130,60 +95,36 @@ static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *err
     const size_t total = saved_size(self), state_size = self->rules->state_size;
     uint8_t *data = malloc(total);
     if (!data) return qg_fail_memory(error, "a saved game", total);
-
-    saved_header header = {
+    const minatar_header header = {
         .level = self->level, .state_size = (uint32_t)state_size, .progress = self->progress};
-    memcpy(header.magic, saved_magic, sizeof header.magic);
-    strcpy(header.game, short_name(self));
     memcpy(data, &header, sizeof header);
     memcpy(data + sizeof header, self->state, state_size);
-    const uint32_t crc = checksum(data, total - sizeof crc);
-    memcpy(data + total - sizeof crc, &crc, sizeof crc);
-
     *state = data;
     *size = total;
     return QG_OK;
 }
 
 /* Everything is checked before anything is changed: a refused state leaves the game as it was. The
- * checks behind the checksum are for states that were not damaged but made. */
+ * checks are for states that were not damaged but made. */
 static qg_status restore(void *object, const uint8_t *state, size_t size, qg_error *error)
 {
     minatar *self = object;
-    const char *name = short_name(self);
-    saved_header header;
-    uint32_t crc;
-
-    if (size < sizeof header + sizeof crc || memcmp(state, saved_magic, sizeof saved_magic) != 0)
-        return qg_fail(error, QG_ERROR_DATA, "minatar/%s: this is not a saved MinAtar game", name);
-    memcpy(&crc, state + size - sizeof crc, sizeof crc);
-    if (crc != checksum(state, size - sizeof crc))
-        return qg_fail(error, QG_ERROR_DATA,
-                       "minatar/%s: the saved game is damaged (wrong checksum)", name);
-
+    const char *name = self->rules->game.name;
+    minatar_header header;
+    if (size != saved_size(self))
+        return qg_fail(error, QG_ERROR_DATA, "%s: the saved game has %zu bytes instead of %zu",
+                       name, size, saved_size(self));
     memcpy(&header, state, sizeof header);
-    header.game[sizeof header.game - 1] = '\0';
-    if (strcmp(header.game, name) != 0)
-        return qg_fail(error, QG_ERROR_DATA, "minatar/%s: the saved game is of minatar/%s", name,
-                       header.game);
-    if (header.level != self->level)
-        return qg_fail(error, QG_ERROR_DATA,
-                       "minatar/%s: the saved game is of level %d, not of level %d", name,
-                       (int)header.level, self->level);
-    if (size != saved_size(self) || header.state_size != self->rules->state_size)
-        return qg_fail(error, QG_ERROR_DATA,
-                       "minatar/%s: the saved game has %zu bytes instead of %zu", name, size,
-                       saved_size(self));
-
     max_align_t candidate[8192 / sizeof(max_align_t)];
-    assert(header.state_size <= sizeof candidate);
-    memcpy(candidate, state + sizeof header, header.state_size);
+    assert(self->rules->state_size <= sizeof candidate);
+    memcpy(candidate, state + sizeof header, self->rules->state_size);
     const progress *p = &header.progress;
-    if (!qg_minatar_within(p->last, 0, QG_MINATAR_CODES - 1) ||
+    if (header.level != self->level || header.state_size != self->rules->state_size ||
+        !qg_minatar_within(p->last, 0, QG_MINATAR_CODES - 1) ||
         !qg_minatar_within(p->ended, 0, 1) || p->random.position > QG_NUMPY_WORDS ||
         !self->rules->valid(candidate, p->ended))
         return qg_fail(error, QG_ERROR_DATA,
-                       "minatar/%s: the saved game holds values that play cannot reach", name);
+                       "%s: the saved game holds values that play cannot reach", name);
 
     self->progress = header.progress;
     memcpy(self->state, candidate, header.state_size);
@@ -195,7 +136,8 @@ static void picture(void *object, qg_picture *result)
     minatar *self = object;
     const int channels = self->rules->game.shape.channels;
     uint8_t observation[QG_MINATAR_SIDE * QG_MINATAR_SIDE * QG_MINATAR_MAX_CHANNELS];
-    observe(self, observation);
+    qg_error ignored;
+    observe(self, observation, &ignored);
     memset(self->pixels, 0, sizeof self->pixels);
     for (size_t cell = 0; cell < sizeof self->pixels; cell++)
         for (int i = 0; i < channels; i++) {
@@ -212,8 +154,9 @@ static void picture(void *object, qg_picture *result)
 
 static const qg_domain_class minatar_class = {
     .destroy = destroy,
-    .reset = reset,
-    .step = step,
+    .start = start,
+    .play = play,
+    .observe = observe,
     .save = save,
     .restore = restore,
     .picture = picture,
@@ -234,41 +177,44 @@ static const qg_minatar_rules *find_rules(const qg_game *game)
     return games[i];
 }
 
-static void find_codes(minatar *self)
+static const char *const *actions_of(const qg_game *game, qg_action_set set, int *count)
 {
-    const qg_game *game = &self->rules->game;
-    for (int i = 0; i < game->action_count; i++)
-        while (strcmp(code_names[self->codes[i]], game->actions[i]) != 0)
+    (void)game;
+    *count = QG_MINATAR_CODES;
+    return set == QG_ACTIONS_FULL ? code_names : NULL;
+}
+
+static void find_codes(minatar *self, const qg_domain *domain)
+{
+    for (int i = 0; i < domain->action_count; i++)
+        while (strcmp(code_names[self->codes[i]], domain->actions[i]) != 0)
             self->codes[i]++;
 }
 
-/* Equals the package's: construct, seed(options->seed), reset(). */
+/* The first start makes it equal the package's: construct, seed(options->seed), reset(). Before it
+ * the game is over, on a board that would be one. */
 static qg_status create(qg_domain *domain, const qg_variant *variant,
                         const qg_domain_options *options, qg_error *error)
 {
-    if (options->frame_skip < 0)
-        return qg_fail(error, QG_ERROR_USAGE, "%s: frame_skip is %d; it must be 0 or more",
-                       domain->game->name, options->frame_skip);
-    if (!(options->sticky <= 1))
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "%s: sticky is %g; it must be a probability, or negative for the default",
-                       domain->game->name, options->sticky);
-
     const qg_minatar_rules *rules = find_rules(domain->game);
     minatar *self = calloc(1, sizeof *self + rules->state_size);
     if (!self) return qg_fail_memory(error, "a game", sizeof *self + rules->state_size);
     self->rules = rules;
     self->sticky = options->sticky < 0 ? DEFAULT_STICKY : options->sticky;
-    self->frame_skip = options->frame_skip;
     self->level = variant->level;
-    find_codes(self);
+    find_codes(self, domain);
     qg_numpy_seed(&self->progress.random, options->seed);
-    start_episode(self);
+    qg_numpy_random some = self->progress.random;
+    rules->reset(self->state, self->level - 1, &some);
+    self->progress.ended = 1;
 
     domain->methods = &minatar_class;
     domain->self = self;
     return QG_OK;
 }
 
-const qg_domain_provider qg_minatar_provider = {
-    .prefix = QG_MINATAR_PREFIX, .game = game_at, .create = create};
+const qg_domain_provider qg_minatar_provider = {.prefix = QG_MINATAR_PREFIX,
+                                                .game = game_at,
+                                                .actions = actions_of,
+                                                .create = create,
+                                                .plays_sticky = true};
