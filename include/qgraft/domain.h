@@ -141,6 +141,26 @@ const qg_game *qg_game_at(size_t index);
  */
 const qg_game *qg_game_like(const char *name, bool *same);
 
+#define QG_MNIH_2015 "Mnih et al. 2015"
+#define QG_WANG_2016 "Wang et al. 2016"
+
+/* Published scores of an Atari game in its usual mode, with no-op starts. */
+typedef struct qg_human_scores {
+    const char *game;
+    double random;
+    double human_2015; /* Mnih et al.; NaN: not among its 49 games */
+    double human_2016; /* Wang et al.: the numbers that most papers since normalise by */
+} qg_human_scores;
+
+/* NULL: none are known of the domain, or it is played in another mode than they were made in. */
+const qg_human_scores *qg_human_scores_of(const char *domain);
+
+/* Who published the score of random play. */
+const char *qg_random_score_source(const qg_human_scores *scores);
+
+/* (score - random) / (human - random): 0 is random play, 1 a person. */
+double qg_human_normalised(double score, double random, double human);
+
 /* Opens the domain `name`. The caller owns *domain and closes it; it is NULL after a failure. The
  * first call to it is qg_domain_reset. Fails with QG_ERROR_USAGE and a message that names what is
  * allowed when the game, the mode, the difficulty or the level is not known or an option is out of

@@ -2,6 +2,7 @@
 #include "cli/player.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <unistd.h>
 
 enum { OPTION_JSON = 256 };
@@ -59,23 +60,54 @@ static qg_status play(const cli_player_arguments *arguments, cli_player *player,
     return status;
 }
 
+static double normalise(double score, const qg_human_scores *s, double human)
+{
+    return qg_human_normalised(score, s->random, human);
+}
+
+static json_t *normalised_to_json(const qg_human_scores *s, double score)
+{
+    return json_pack("{s:o, s:o, s:f, s:s, s:o, s:f}", "mnih_2015",
+                     cli_real_to_json(normalise(score, s, s->human_2015)), "wang_2016",
+                     cli_real_to_json(normalise(score, s, s->human_2016)), "random", s->random,
+                     "random_source", qg_random_score_source(s), "human_mnih_2015",
+                     cli_real_to_json(s->human_2015), "human_wang_2016", s->human_2016);
+}
+
+static void print_normalised(const qg_human_scores *s, double score)
+{
+    printf("human-normalised: ");
+    if (!isnan(s->human_2015))
+        printf("%.1f %% of " QG_MNIH_2015 " (%g), ", 100 * normalise(score, s, s->human_2015),
+               s->human_2015);
+    printf("%.1f %% of " QG_WANG_2016 " (%g); random %g (%s)\n",
+           100 * normalise(score, s, s->human_2016), s->human_2016, s->random,
+           qg_random_score_source(s));
+}
+
 static int print_result(const cli_player *player, const qg_evaluation *e, bool json)
 {
     const char *domain = player->domain->name;
     if (e->episodes == 0)
         fprintf(stderr, "qgraft: warning: no episode ended: give more --steps, or a limit by "
                         "--max-episode-frames\n");
-    if (json)
-        return cli_print_json(json_pack(
+    const qg_human_scores *const human = qg_human_scores_of(domain);
+    if (json) {
+        json_t *const root = json_pack(
             "{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "network", player->network_name,
             "domain", domain, "seed", (json_int_t)player->seed, "steps", (json_int_t)e->steps,
             "episodes", (json_int_t)e->episodes, "score", e->score, "deviation", e->deviation,
-            "minimum", e->minimum, "maximum", e->maximum));
+            "minimum", e->minimum, "maximum", e->maximum);
+        if (human && e->episodes > 0)
+            json_object_set_new(root, "human_normalised", normalised_to_json(human, e->score));
+        return cli_print_json(root);
+    }
     if (e->episodes == 0)
         printf("%.4g so far, after %" PRId64 " steps of %s\n", e->score, e->steps, domain);
     else
         printf("%.4g +- %.3g over %" PRId64 " episodes (%.4g to %.4g), %" PRId64 " steps of %s\n",
                e->score, e->deviation, e->episodes, e->minimum, e->maximum, e->steps, domain);
+    if (human && e->episodes > 0) print_normalised(human, e->score);
     return 0;
 }
 

@@ -40,6 +40,53 @@ static void put_scales(FILE *out, const qg_results *r)
     qg_page_end_table(out);
 }
 
+/* The mean over seeds of a run's best evaluation. */
+static double best_level(const qg_run_curves *run)
+{
+    double sum = 0;
+    for (size_t s = 0; s < run->curves.seed_count; s++)
+        sum += run->levels[s][QG_MAXIMUM];
+    return sum / (double)run->curves.seed_count;
+}
+
+static void put_normalised(FILE *out, double score, double random, double human)
+{
+    if (isnan(human))
+        qg_html_element(out, "td", "not among its games");
+    else
+        qg_html_element(out, "td", "%.1f %% of %g", 100 * qg_human_normalised(score, random, human),
+                        human);
+}
+
+/* Of the runs on games of which scores of people are published. */
+static void put_human_normalised(FILE *out, const qg_results *r)
+{
+    bool begun = false;
+    for (int i = 0; i < r->study->run_count; i++) {
+        const qg_study_run *const run = &r->study->runs[i];
+        const qg_human_scores *const human = qg_human_scores_of(run->game);
+        if (!human || !r->runs[i].shown || !r->runs[i].curves.seed_count) continue;
+        if (!begun) {
+            fputs(
+                "<h3>Human-normalised scores</h3>\n<p>(score - random) / (human - random) of each "
+                "run's best evaluation, mean over its seeds; the published scores are those of "
+                "episodes with no-op starts. No verdict rests on them.</p>\n",
+                out);
+            qg_page_table(out, NULL, "run|best score|random play|" QG_MNIH_2015 "|" QG_WANG_2016);
+        }
+        begun = true;
+        const double best = best_level(&r->runs[i]);
+        fputs("<tr>", out);
+        qg_html_element(out, "td", "%s", run->id);
+        qg_html_element(out, "td", "%.4g", best);
+        qg_html_element(out, "td", "%g, %s", human->random, qg_random_score_source(human));
+        put_normalised(out, best, human->random, human->human_2015);
+        put_normalised(out, best, human->random, human->human_2016);
+        fputs("</tr>\n", out);
+    }
+    if (begun) qg_page_end_table(out);
+}
+
 /* ---------------------------------------------------------------------------------- sources */
 
 static void put_teachers(FILE *out, const qg_study *study, const qg_study_run *run)
@@ -246,6 +293,7 @@ void qg_page_making(FILE *out, const qg_results *results)
 {
     fputs("<section id=\"making\"><h2>How this was made</h2>\n", out);
     put_scales(out, results);
+    put_human_normalised(out, results);
     put_sources(out, results->study);
     put_settings(out, results->study);
     put_tasks(out, results);

@@ -436,3 +436,39 @@ def test_in_a_browser(reported, tmp_path):
                 assert picture.size == (width, 900)
                 assert len(picture.convert("L").getcolors()) > 20  # something is drawn
         assert page.complaints == []
+
+
+@pytest.mark.skipif(not os.environ.get("QGRAFT_ATARI"), reason="QGRAFT_ATARI names no emulator")
+def test_human_normalised_scores(tmp_path):
+    """Of Atari games in their usual mode, in the report and by `evaluate`."""
+    (tmp_path / "study.yaml").write_text(
+        "steps: 1k\nseeds: 2\nruns: [{game: [breakout, 'breakout:mode=4', phoenix]}]\n"
+        "settings: {eval_every: 500, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
+        "games: {breakout: {random: 1}, 'breakout:mode=4': {random: 1}, phoenix: {random: 1}}\n")
+    qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
+    for run, seed in trained(tmp_path / "out"):
+        write_curve(seed, numpy.full(len(STEPS), {"s1": 90.0, "s2": 110.0}[seed.name]))
+    qgraft("report", tmp_path / "out")
+    text = (tmp_path / "out/report.html").read_text()
+    table = text[text.index("Human-normalised scores"):]
+    rows = [re.findall("<td>(.*?)</td>", row) for row in
+            table[:table.index("</table>")].split("<tr>") if "<td>" in row]
+    assert rows == [
+        ["breakout", "100", "1.7, Mnih et al. 2015", f"{98.3 / .301:.1f} % of 31.8",
+         f"{98.3 / .288:.1f} % of 30.5"],
+        ["phoenix", "100", "761.4, Wang et al. 2016", "not among its games",
+         f"{100 * (100 - 761.4) / (7242.6 - 761.4):.1f} % of 7242.6"]]
+    network = tmp_path / "out/runs/breakout/s1/last.safetensors"
+    words = ["evaluate", network, "--steps", 2000, "--epsilon", 1]
+    data = json.loads(qgraft(*words, "--json").stdout)
+    known = data["human_normalised"]
+    assert known == {
+        "mnih_2015": pytest.approx((data["score"] - 1.7) / 30.1), "random": 1.7,
+        "wang_2016": pytest.approx((data["score"] - 1.7) / 28.8),
+        "random_source": "Mnih et al. 2015", "human_mnih_2015": 31.8, "human_wang_2016": 30.5}
+    assert (f"human-normalised: {100 * known['mnih_2015']:.1f} % of Mnih et al. 2015 (31.8), "
+            f"{100 * known['wang_2016']:.1f} % of Wang et al. 2016 (30.5); random 1.7 (Mnih et al. 2015)"
+            ) in qgraft(*words).stdout
+    words.insert(2, "breakout:mode=4")
+    assert "human_normalised" not in json.loads(qgraft(*words, "--json").stdout)
+    assert "human-normalised:" not in qgraft(*words).stdout

@@ -1,6 +1,7 @@
 /* Names of domains: what is found, how it is normalised, and what the errors say. */
 #include "domain/stepping.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,6 +108,42 @@ static void names_of_other_programs_are_known(void **state)
         assert_null(qg_game_like(none[i], &same));
         assert_false(same);
     }
+}
+
+/* Against what Mnih et al. 2015 print in percent of a person, from other numbers of their table. */
+static void scores_are_normalised_by_those_of_people(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *game;
+        double dqn, percent;
+    } printed[] = {{"alien", 3069, 42.7},           {"asteroids", 1629, 7.3},
+                   {"boxing", 71.8, 1707.9},        {"breakout", 401.2, 1327.2},
+                   {"gravitar", 306.7, 5.3},        {"pong", 18.9, 132},
+                   {"private_eye", 1788, 2.5},      {"seaquest", 5286, 25.9},
+                   {"space_invaders", 1976, 121.5}, {"video_pinball", 42684, 2539.4},
+                   {"montezuma_revenge", 0, 0}};
+    for (size_t i = 0; i < sizeof printed / sizeof *printed; i++) {
+        const qg_human_scores *const s = qg_human_scores_of(printed[i].game);
+        assert_non_null(s);
+        const double share = qg_human_normalised(printed[i].dqn, s->random, s->human_2015);
+        assert_true(fabs(100 * share - printed[i].percent) < 0.1 + 0.0005 * printed[i].percent);
+        assert_string_equal(qg_random_score_source(s), QG_MNIH_2015);
+    }
+    int all = 0, first = 0;
+    const qg_game *game;
+    for (size_t i = 0; (game = qg_game_at(i)); i++) {
+        const qg_human_scores *const s = qg_human_scores_of(game->name);
+        if (!s) continue;
+        all++;
+        first += !isnan(s->human_2015);
+        assert_true(s->human_2016 > s->random && !(s->human_2015 <= s->random));
+        if (isnan(s->human_2015)) assert_string_equal(qg_random_score_source(s), QG_WANG_2016);
+    }
+    assert_int_equal(all, 57);
+    assert_int_equal(first, 49);
+    assert_null(qg_human_scores_of("minatar/breakout"));
+    assert_null(qg_human_scores_of("breakout:mode=4"));
 }
 
 static void wrong_settings_name_what_is_allowed(void **state)
@@ -275,6 +312,7 @@ int main(void)
         cmocka_unit_test(names_are_normalised),
         cmocka_unit_test(unknown_games_name_the_nearest),
         cmocka_unit_test(names_of_other_programs_are_known),
+        cmocka_unit_test(scores_are_normalised_by_those_of_people),
         cmocka_unit_test(wrong_settings_name_what_is_allowed),
         cmocka_unit_test(the_catalogue_is_whole),
         cmocka_unit_test(families_are_shared),
