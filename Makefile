@@ -39,8 +39,8 @@ demo: setup-demo ## run a small study on the built-in games and write its report
 	@$(QGRAFT) report $(BUILD)/demo
 	@echo "The program is $(QGRAFT); make install PREFIX=~/.local puts it in place."
 
-atari: ## fetch the Atari emulator and ROMs (QGRAFT_ATARI names another place)
-	@scripts/packages.sh check atari
+atari: ## build the Atari emulator and fetch the ROMs (QGRAFT_ATARI names another place)
+	@scripts/packages.sh check build atari
 	@scripts/fetch-atari.sh
 
 bench: all ## measure the speed of games, replay, updates and training

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""Writes src/domain/atari/games.c and palette.c from the emulator itself.
+"""Writes src/domain/atari/games.c from ale-py, the emulator's own Python package.
 
-usage: make-atari-table.py FOLDER DESTINATION
+usage: make-atari-table.py DESTINATION
 
-FOLDER is what fetch-atari.sh made. The two files were generated once and are in the repository;
-this script is kept to show where every number comes from. Each game is asked in a process of its
-own, because the emulator ends the process on a two-player game. The families are chosen here, by
-hand, by the objective of the game.
+The file was generated once and is in the repository; this script is kept to show where every number
+comes from. The families are chosen here, by hand, by the objective of the game; the palettes are
+those of palette.c beside the file, of which each game's own screens say which is theirs.
 """
 
-import ctypes
 import json
-import subprocess
+import re
 import sys
 from pathlib import Path
+
+import ale_py
+import ale_py.roms
+import numpy as np
 
 ACTIONS = """noop fire up right left down upright upleft downright downleft upfire rightfire leftfire
 downfire uprightfire upleftfire downrightfire downleftfire""".split()
@@ -41,7 +43,7 @@ FAMILIES_OF_OUR_OWN = {
     "arena shooter": "trondead",
     "shooting gallery": "crossbow",
     "defence of a base": "atlantis atlantis2 gopher",
-    "paddle and ball": "breakout pong warlords",
+    "paddle and ball": "breakout pong",
     "pinball": "video_pinball",
     "catching": "kaboom lost_luggage",
     "collect and avoid": "asterix journey_escape koolaid road_runner",
@@ -51,7 +53,7 @@ FAMILIES_OF_OUR_OWN = {
     "maze (escape)": "entombed",
     "maze (trails)": "surround",
     "tile painting": "qbert",
-    "platform": """elevator_action frostbite hero joust keystone_kapers king_kong montezuma_revenge
+    "platform": """elevator_action frostbite hero keystone_kapers king_kong montezuma_revenge
         pitfall2 sir_lancelot""",
     "climbing": "crazy_climber",
     "driving": "enduro up_n_down",
@@ -80,99 +82,60 @@ def families():
     return table
 
 
-def library(folder):
-    lib = ctypes.CDLL(str(folder / "libale_c.so"))
-    lib.ALE_new.restype = ctypes.c_void_p
-    pointer, number = ctypes.c_void_p, ctypes.c_int
-    for name, arguments in {
-        "setInt": [pointer, ctypes.c_char_p, number],
-        "setFloat": [pointer, ctypes.c_char_p, ctypes.c_float],
-        "loadROM": [pointer, ctypes.c_char_p],
-        "act": [pointer, number],
-        "getScreenHeight": [pointer],
-        "getScreen": [pointer, pointer],
-        "getScreenRGB": [pointer, pointer],
-        "getAvailableModesSize": [pointer, number],
-        "getAvailableModes": [pointer, pointer, number],
-        "getAvailableDifficultiesSize": [pointer],
-        "getAvailableDifficulties": [pointer, pointer],
-        "getMinimalActionSize": [pointer],
-        "getMinimalActionSet": [pointer, pointer],
-    }.items():
-        getattr(lib, name).argtypes = arguments
-    return lib
+def palettes(path):
+    """Of palette.c: 256 colours each; the odd entries are greys."""
+    found = {}
+    for name, body in re.findall(r"qg_atari_(\w+)\[256\]\[3\] = \{(.*?)\};", path.read_text(), re.S):
+        numbers = [int(n) for n in re.findall(r"\d+", body)]
+        found[name] = [tuple(numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
+    return found
 
 
-def palettes(lib):
-    """The emulator's own tables: 256 numbers 0xRRGGBB each; the odd entries are greys."""
-    return {
-        name: list((ctypes.c_uint32 * 256).in_dll(lib, f"_ZN3ale{len(name) + 7}{name}PaletteE"))
-        for name in ("NTSC", "PAL")
+def ask(game, tables):
+    """What the emulator says about one game."""
+    ale = ale_py.ALEInterface()
+    ale.setInt("random_seed", 1)
+    ale.setFloat("repeat_action_probability", 0.0)
+    ale.loadROM(ale_py.roms.get_rom_path(game))
+    codes = ale.getMinimalActionSet()
+    answer = {  # the default mode is the first of the list (RomSettings::getDefaultMode)
+        "modes": [int(m) for m in ale.getAvailableModes()],
+        "difficulties": [int(d) for d in ale.getAvailableDifficulties()],
+        "actions": [int(code.value) for code in codes],
     }
-
-
-def ask(folder, game):
-    """What the emulator says about one game; ends the process on a two-player game."""
-    lib = library(folder)
-    lib.setLoggerMode(2)
-    ale = lib.ALE_new()
-    lib.setInt(ale, b"random_seed", 1)
-    lib.setFloat(ale, b"repeat_action_probability", 0)
-    lib.loadROM(ale, str(folder / "roms" / f"{game}.bin").encode())
-
-    def numbers(count, fill):
-        block = (ctypes.c_int * max(count, 1))()
-        fill(block)
-        return list(block)[:count]
-
-    answer = {
-        "modes": numbers(
-            lib.getAvailableModesSize(ale, 1), lambda b: lib.getAvailableModes(ale, b, 1)
-        ),
-        "difficulties": numbers(
-            lib.getAvailableDifficultiesSize(ale), lambda b: lib.getAvailableDifficulties(ale, b)
-        ),
-        "actions": numbers(
-            lib.getMinimalActionSize(ale), lambda b: lib.getMinimalActionSet(ale, b)
-        ),
-    }
-    size = 160 * lib.getScreenHeight(ale)
-    screen, rgb = (ctypes.c_ubyte * size)(), (ctypes.c_ubyte * (3 * size))()
     seen = {}
     for frame in range(120):
-        lib.act(ale, answer["actions"][frame % len(answer["actions"])])
-        lib.getScreen(ale, screen)
-        lib.getScreenRGB(ale, rgb)
-        indices, colors = bytes(screen), bytes(rgb)
-        for index in set(indices):
-            at = 3 * indices.index(index)
-            seen[index] = int.from_bytes(colors[at : at + 3], "big")
+        ale.act(codes[frame % len(codes)])
+        indices, places = np.unique(ale.getScreen(), return_index=True)
+        for index, color in zip(indices, ale.getScreenRGB().reshape(-1, 3)[places]):
+            seen[int(index)] = tuple(int(c) for c in color)
     fitting = [
         name
-        for name, table in palettes(lib).items()
+        for name, table in tables.items()
         if all(table[index] == color for index, color in seen.items())
     ]
     assert len(fitting) == 1, (game, fitting)
     answer["palette"] = fitting[0]
-    print(json.dumps(answer))
+    return answer
 
 
 def c_string(text):
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def write_games(folder, path):
-    md5 = {name[:-4]: value for name, value in json.loads((folder / "md5.json").read_text()).items()}
+def write_games(path):
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    listed = Path(ale_py.roms.__file__).parent / "md5.json"
+    md5 = {name[:-4]: value for name, value in json.loads(listed.read_text()).items()}
+    tables = palettes(path.parent / "palette.c")
     family = families()
-    games, unplayable = {}, []
-    for game in sorted(md5):
-        child = subprocess.run(
-            [sys.executable, __file__, "--ask", folder, game], capture_output=True, text=True
-        )
-        if child.returncode == 0:
-            games[game] = json.loads(child.stdout)
-        else:
-            unplayable.append(game)
+    supported = {
+        game
+        for game in md5
+        if ale_py.ALEInterface.isSupportedROM(str(listed.parent / f"{game}.bin")) == game
+    }
+    games = {game: ask(game, tables) for game in sorted(supported)}
+    unplayable = sorted(set(md5) - supported)
     assert set(family) == set(games), set(family) ^ set(games)
 
     arrays = {}  # contents -> name, so that games share what is equal
@@ -199,12 +162,12 @@ def write_games(folder, path):
             ]
         )
         rows.append(f"    {{{row}}},")
-        details.append(f'    {{"{md5[game]}", qg_atari_{answer["palette"].lower()}}}, /* {game} */')
+        details.append(f'    {{"{md5[game]}", qg_atari_{answer["palette"]}}}, /* {game} */')
 
     lines = [
         "/* The catalogue of the Atari 2600 games: written by scripts/make-atari-table.py from the",
-        " * emulator itself and the MD5 list of its ROMs; not edited by hand. Modes and difficulties are",
-        " * the emulator's numbers, the default first. Not playable by one player, and so not listed:",
+        f" * emulator itself (ale-py {ale_py.__version__}) and the MD5 list of its ROMs; not edited by hand. Modes and",
+        " * difficulties are ALE's numbers, the default first. ROMs that ALE does not play (games for two):",
         f" * {', '.join(unplayable)}. */",
         '#include "domain/atari/catalogue.h"',
         "",
@@ -225,31 +188,5 @@ def write_games(folder, path):
     print(f"{len(games)} games; not playable: {', '.join(unplayable)}")
 
 
-def write_palettes(folder, path):
-    lines = [
-        "/* The emulator's two palettes: written by scripts/make-atari-table.py from the emulator",
-        " * itself; not edited by hand. Odd entries are greys: a PAL screen with an odd number of lines",
-        " * loses its colours. */",
-        '#include "domain/atari/catalogue.h"',
-    ]
-    for name, table in palettes(library(folder)).items():
-        lines += ["", f"const uint8_t qg_atari_{name.lower()}[256][3] = {{"]
-        for at in range(0, 256, 4):
-            lines.append(
-                "    "
-                + " ".join(
-                    "{%d, %d, %d}," % (c >> 16 & 255, c >> 8 & 255, c & 255)
-                    for c in table[at : at + 4]
-                )
-            )
-        lines.append("};")
-    path.write_text("\n".join(lines) + "\n")
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--ask":
-        ask(Path(sys.argv[2]), sys.argv[3])
-    else:
-        source, destination = Path(sys.argv[1]), Path(sys.argv[2])
-        write_games(source, destination / "games.c")
-        write_palettes(source, destination / "palette.c")
+    write_games(Path(sys.argv[1]) / "games.c")

@@ -26,7 +26,7 @@ table='
     python3-venv        python:ensurepip           test slurm soak peers
     libcmocka-dev       lib:cmocka                 test
     libsimde-dev        header:simde/x86/avx512.h  test
-    g++                 cmd:c++                    test soak peers
+    g++                 cmd:g++                    setup atari test soak peers
     chromium            cmd:chromium               test
     slurmctld           sbin:slurmctld             slurm
     slurmd              sbin:slurmd                slurm

@@ -172,10 +172,10 @@ def plugin(folder, ready, bad):
 
 
 def rom(folder, ready, bad):
-    if not (ATARI / "libale_c.so").exists():
+    if not (ATARI / "libqgraft_ale.so").exists():
         pytest.skip("no Atari emulator")
     (folder / "roms").mkdir()
-    (folder / "libale_c.so").symlink_to(ATARI / "libale_c.so")
+    (folder / "libqgraft_ale.so").symlink_to(ATARI / "libqgraft_ale.so")
     shutil.copy(bad, folder / "roms/pong.bin")
     return call(folder, "rollout", "pong", "--random", 5, "--seed", 1, "--out", "out",
                 env={"QGRAFT_ATARI": str(folder)})
@@ -185,7 +185,7 @@ def emulator(folder, ready, bad):
     if not (ATARI / "roms").exists():
         pytest.skip("no Atari emulator")
     (folder / "roms").symlink_to(ATARI / "roms")
-    shutil.copy(bad, folder / "libale_c.so")
+    shutil.copy(bad, folder / "libqgraft_ale.so")
     return call(folder, "rollout", "pong", "--random", 5, "--seed", 1, "--out", "out",
                 env={"QGRAFT_ATARI": str(folder)})
 

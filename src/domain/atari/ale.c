@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,69 +31,75 @@ qg_status qg_ale_folder(char **folder, qg_error *error)
     return *folder ? QG_OK : qg_fail_memory(error, "a path", 1);
 }
 
-static qg_status find_functions(qg_ale *ale, const char *path, qg_error *error)
+/* The library's table; NULL for a library without one. */
+static const qg_ale *find_table(void *library)
 {
+    const qg_ale *(*table)(void);
     /* POSIX promises that a function's address goes through void *; ISO C does not, hence the
      * copy of the pointer's bytes. */
-#define FIND(result, name, arguments)                                                              \
-    {                                                                                              \
-        void *const symbol = dlsym(ale->library, #name);                                           \
-        if (!symbol)                                                                               \
-            return qg_fail(error, QG_ERROR_DATA,                                                   \
-                           "%.200s: is not the emulator's library (it has no " #name               \
-                           "): " HOW_TO_MEND,                                                      \
-                           path);                                                                  \
-        memcpy(&ale->name, &symbol, sizeof symbol);                                                \
-    }
-    QG_ALE_FUNCTIONS(FIND)
-#undef FIND
-    return QG_OK;
+    void *const symbol = dlsym(library, "qg_ale_table");
+    if (!symbol) return NULL;
+    memcpy(&table, &symbol, sizeof symbol);
+    return table();
 }
 
-static qg_status open_library(qg_ale *ale, const char *path, qg_error *error)
+static qg_status open_library(const char *path, const qg_ale **ale, qg_error *error)
 {
     qg_error inner;
-    qg_status status = qg_shared_object_open(path, &ale->library, &inner);
+    void *library; /* stays open for good once it is in use */
+    const qg_status status = qg_shared_object_open(path, &library, &inner);
     if (status != QG_OK)
         return qg_fail(error, status, "no Atari emulator: %.400s: " HOW_TO_MEND, inner.message);
-    status = find_functions(ale, path, error);
-    if (status != QG_OK) dlclose(ale->library);
+    *ale = find_table(library);
+    if (*ale && (*ale)->interface == QG_ALE_INTERFACE) return QG_OK;
+    if (*ale)
+        qg_fail(error, QG_ERROR_DATA,
+                "%.300s: the emulator of another version of qgraft (interface %d; expected %d): "
+                "run 'make atari' of this one",
+                path, (*ale)->interface, QG_ALE_INTERFACE);
+    else
+        qg_fail(error, QG_ERROR_DATA, "%.300s: is not the emulator's library: " HOW_TO_MEND, path);
+    dlclose(library);
+    return QG_ERROR_DATA;
+}
+
+/* Whether FOLDER has the library that qgraft used before: no ALE, and with other rules. */
+static bool is_of_old(const char *folder)
+{
+    char *path = qg_path_join(folder, "libale_c.so");
+    struct stat info;
+    const bool found = path && stat(path, &info) == 0;
+    free(path);
+    return found;
+}
+
+static qg_status open_in_folder(const char *folder, const qg_ale **ale, qg_error *error)
+{
+    char *path = qg_path_join(folder, "libqgraft_ale.so");
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    qg_status status = open_library(path, ale, error);
+    free(path);
+    if (status == QG_ERROR_IO && is_of_old(folder))
+        status = qg_fail(error, QG_ERROR_DATA,
+                         "%.300s: holds the emulator of an earlier qgraft, which is not ALE: run "
+                         "'make atari'",
+                         folder);
     return status;
 }
 
 qg_status qg_ale_open(const char *folder, const qg_ale **ale, qg_error *error)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static qg_ale opened;
-    static bool is_open; /* a failure is not kept: the next call may name a better folder */
+    static const qg_ale *opened; /* a failure is not kept: the next call may name a better folder */
 
     qg_status status = QG_OK;
     pthread_mutex_lock(&lock);
-    if (!is_open) {
-        char *path = qg_path_join(folder, "libale_c.so");
-        status = path ? open_library(&opened, path, error)
-                      : qg_fail_memory(error, "a path", strlen(folder));
-        free(path);
-        if (status == QG_OK) {
-            opened.setLoggerMode(2);
-            is_open = true;
-        }
+    if (!opened) {
+        const qg_ale *found;
+        status = open_in_folder(folder, &found, error);
+        if (status == QG_OK) opened = found;
     }
+    *ale = opened;
     pthread_mutex_unlock(&lock);
-    *ale = &opened;
     return status;
-}
-
-qg_status qg_ale_check_current_folder(qg_error *error)
-{
-    static const char *const names[] = {"ale.cfg", "stella.pro", "stella.pal"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct stat info;
-        if (lstat(names[i], &info) == 0)
-            return qg_fail(error, QG_ERROR_USAGE,
-                           "./%s: the Atari emulator would read this file and play another game: "
-                           "remove it or run in another folder",
-                           names[i]);
-    }
-    return QG_OK;
 }

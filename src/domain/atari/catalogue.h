@@ -7,7 +7,7 @@
 
 #include <qgraft/domain.h>
 
-#define QG_ATARI_GAMES 106
+#define QG_ATARI_GAMES 104
 
 /* RGB of the palette indices 0 ... 255. Ten European games use the PAL palette, all others NTSC. */
 extern const uint8_t qg_atari_ntsc[256][3];
