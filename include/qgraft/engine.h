@@ -21,7 +21,7 @@ extern "C" {
 /* How an engine uses this machine; changes no bit of a result. */
 typedef struct qg_machine {
     int threads;     /* 0: one */
-    const char *isa; /* instruction set: "avx512", "avx2", "portable"; NULL: the best there is */
+    const char *isa; /* instruction set: "amx", "avx512", "avx2", "portable"; NULL: the best */
 } qg_machine;
 
 typedef enum qg_optimiser_kind {
@@ -170,6 +170,9 @@ typedef struct qg_exactness {
 struct qg_engine_class {
     const char *name; /* the precision: a value of the setting */
     qg_exactness exactness;
+    /* The class that gives the same results on this machine, faster, which is then used, or this
+     * one; NULL: there is no other. */
+    const qg_engine_class *(*choose)(const qg_machine *machine);
     qg_status (*create)(const qg_engine_options *options, void **self, qg_error *error);
     void (*destroy)(void *self);
     qg_status (*bytes)(const qg_engine_options *options, size_t *bytes, qg_error *error);

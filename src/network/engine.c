@@ -32,11 +32,19 @@ qg_status qg_engine_find_class(const char *precision, const qg_engine_class **fo
                    names);
 }
 
+static qg_status find_methods(const qg_engine_options *options, const qg_engine_class **methods,
+                              qg_error *error)
+{
+    const qg_status status = qg_engine_find_class(options->precision, methods, error);
+    if (!status && (*methods)->choose) *methods = (*methods)->choose(&options->machine);
+    return status;
+}
+
 qg_status qg_engine_create(const qg_engine_options *options, qg_engine **result, qg_error *error)
 {
     assert(options->max_batch >= 1);
     const qg_engine_class *methods;
-    qg_status status = qg_engine_find_class(options->precision, &methods, error);
+    qg_status status = find_methods(options, &methods, error);
     if (status) return status;
     qg_engine *engine = malloc(sizeof *engine);
     if (!engine) return qg_fail_memory(error, "an engine", sizeof *engine);
@@ -68,7 +76,7 @@ const char *qg_engine_isa(const qg_engine *engine)
 qg_status qg_engine_bytes(const qg_engine_options *options, size_t *bytes, qg_error *error)
 {
     const qg_engine_class *methods;
-    const qg_status status = qg_engine_find_class(options->precision, &methods, error);
+    const qg_status status = find_methods(options, &methods, error);
     return status ? status : methods->bytes(options, bytes, error);
 }
 

@@ -25,6 +25,22 @@ static inline float qg_bf16_round(float x)
     return x;
 }
 
+/* The 16 bits of a bf16, and back. */
+static inline uint16_t qg_bf16_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+static inline float qg_bf16_float(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 /* a * b + c, rounded once; denormal results become 0. Processors that flush look at the result as
  * it would be if exponents had no end: what fmaf rounds up to FLT_MIN may be less than that, and 0
  * for them. `a` and `b` are bf16, none is denormal. */

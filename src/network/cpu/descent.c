@@ -133,7 +133,7 @@ static void propagate(const descent_job *job, int l, int member, int members)
     const int groups = (plan->in_channels + side - 1) / side;
     int begin, end;
     qg_team_share(groups * plan->in_rows * plan->in_columns, member, members, &begin, &end);
-    const float scale = 1 / (1 - qg_dropout_of(cpu, &job->dropout, l - 1));
+    const float scale = 1 / (1 - qg_dropout_of(&cpu->architecture, &job->dropout, l - 1));
     cpu->kernels[l]->input_gradient(
         plan, cpu->gradients[l], cpu->operands[QG_ONLINE] + cpu->weights_at[l], cpu->activations[l],
         cpu->gradients[l - 1], scale, job->descent->states.size, begin, end,

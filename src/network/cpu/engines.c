@@ -4,6 +4,10 @@
 #include "network/cpu/exchange.h"
 #include "network/cpu/forward.h"
 #include "network/cpu/memory.h"
+#include "network/tiles/tile_engine.h"
+#include "network/tiles/tile_permission.h"
+
+#include <string.h>
 
 static qg_status create(const qg_engine_options *options, bool bf16, void **self, qg_error *error)
 {
@@ -104,6 +108,17 @@ static qg_status bytes_bf16(const qg_engine_options *options, size_t *bytes, qg_
     return qg_cpu_bytes(options, true, bytes, error);
 }
 
+/* On tiles, where there are any and nothing else is asked for. */
+static const qg_engine_class *choose_bf16(const qg_machine *machine)
+{
+#ifdef QG_TILES
+    if (qg_tiles_here() && (!machine->isa || strcmp(machine->isa, "amx") == 0))
+        return &qg_bf16_tiles;
+#endif
+    (void)machine;
+    return &qg_bf16;
+}
+
 #define SHARED                                                                                     \
     .destroy = destroy, .isa = isa, .write = write_set, .read = read_set,                          \
     .copy_to_target = copy_to_target, .freeze = freeze, .forward = forward,                        \
@@ -116,6 +131,7 @@ const qg_engine_class qg_float32 = {.name = "float32",
                                     SHARED};
 const qg_engine_class qg_bf16 = {.name = "bf16",
                                  .exactness = {.same_bits = true, .error = 2e-2},
+                                 .choose = choose_bf16,
                                  .create = create_bf16,
                                  .bytes = bytes_bf16,
                                  SHARED};

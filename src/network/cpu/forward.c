@@ -92,7 +92,7 @@ void qg_cpu_forward_team(qg_cpu *cpu, const float *parameters, const qg_states *
     for (int l = convolutions(cpu); l < cpu->architecture.layer_count; l++) {
         qg_team_barrier(cpu->team);
         forward_linear(cpu, parameters, l, states->size, member, members);
-        if (kept && qg_dropout_of(cpu, kept, l) > 0) {
+        if (kept && qg_dropout_of(&cpu->architecture, kept, l) > 0) {
             qg_team_barrier(cpu->team);
             qg_dropout_apply(cpu, kept, l, begin, end);
         }

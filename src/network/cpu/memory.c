@@ -2,6 +2,7 @@
 
 #include "network/cpu/geometry.h"
 #include "network/optimiser.h"
+#include "network/tiles/tile_permission.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,10 +133,12 @@ static qg_status make_plans(qg_cpu *cpu, const qg_engine_options *options, bool 
     for (int i = 0; i < cpu->architecture.layer_count; i++)
         cpu->kernels[i] = qg_kernels_select(isa, bf16 && is_bf16(&cpu->architecture, i));
     if (!cpu->kernels[0])
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "instruction set '%s' is not to be had on this machine (portable%s%s)", isa,
-                       qg_kernels_select("avx2", false) ? ", avx2" : "",
-                       qg_kernels_select("avx512", false) ? ", avx512" : "");
+        return qg_fail(
+            error, QG_ERROR_USAGE,
+            "instruction set '%s' is not to be had on this machine in %s (portable%s%s%s)", isa,
+            bf16 ? "bf16" : "float32", qg_kernels_select("avx2", false) ? ", avx2" : "",
+            qg_kernels_select("avx512", false) ? ", avx512" : "",
+            bf16 && qg_tiles_here() ? ", amx" : "");
     const qg_status status =
         qg_plan_make(&cpu->architecture, cpu->kernels[0]->rows, cpu->plans, error);
     if (status) return status;
