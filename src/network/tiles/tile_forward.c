@@ -1,5 +1,6 @@
 #include "network/tiles/tile_forward.h"
 
+#include "network/tiles/tile_act.h"
 #include "network/tiles/tile_permission.h"
 #include "network/tiles/tile_product.h"
 
@@ -55,26 +56,29 @@ static void gather_row(const qg_states *states, const qg_architecture *a, int im
         memcpy(row, screens[0] + at, (size_t)(a->width * channels));
         return;
     }
-    int x = 0;
-    if (parts == 4 && own == 1 && channels == 4 && screens[0] && screens[1] && screens[2] &&
-        screens[3])
-        for (; x + 16 <= a->width; x += 16, row += 64) {
+    if (parts == 4 && own == 1 && channels == 4 && a->width >= 16 && screens[0] && screens[1] &&
+        screens[2] && screens[3]) {
+        for (int next = 0; next < a->width; next += 16) {
+            const int x = next + 16 <= a->width ? next : a->width - 16; /* the last ones again */
             const __m128i s0 = _mm_loadu_si128((const void *)(screens[0] + at + x));
             const __m128i s1 = _mm_loadu_si128((const void *)(screens[1] + at + x));
             const __m128i s2 = _mm_loadu_si128((const void *)(screens[2] + at + x));
             const __m128i s3 = _mm_loadu_si128((const void *)(screens[3] + at + x));
             const __m128i low01 = _mm_unpacklo_epi8(s0, s1), high01 = _mm_unpackhi_epi8(s0, s1);
             const __m128i low23 = _mm_unpacklo_epi8(s2, s3), high23 = _mm_unpackhi_epi8(s2, s3);
-            _mm_storeu_si128((void *)row, _mm_unpacklo_epi16(low01, low23));
-            _mm_storeu_si128((void *)(row + 16), _mm_unpackhi_epi16(low01, low23));
-            _mm_storeu_si128((void *)(row + 32), _mm_unpacklo_epi16(high01, high23));
-            _mm_storeu_si128((void *)(row + 48), _mm_unpackhi_epi16(high01, high23));
+            uint8_t *to = row + 4 * x;
+            _mm_storeu_si128((void *)to, _mm_unpacklo_epi16(low01, low23));
+            _mm_storeu_si128((void *)(to + 16), _mm_unpackhi_epi16(low01, low23));
+            _mm_storeu_si128((void *)(to + 32), _mm_unpacklo_epi16(high01, high23));
+            _mm_storeu_si128((void *)(to + 48), _mm_unpackhi_epi16(high01, high23));
         }
-    memset(row, 0, (size_t)((a->width - x) * channels));
+        return;
+    }
+    memset(row, 0, (size_t)(a->width * channels));
     for (int p = 0; p < parts; p++)
-        for (int i = x; i < a->width && screens[p]; i++)
+        for (int x = 0; x < a->width && screens[p]; x++)
             for (int c = 0; c < own; c++)
-                row[(i - x) * channels + p * own + c] = screens[p][at + (size_t)(i * own + c)];
+                row[x * channels + p * own + c] = screens[p][at + (size_t)(x * own + c)];
 }
 
 /* Bytes to bf16, which holds them exactly; up to 31 more are written. */
@@ -179,6 +183,24 @@ static void convert_row(const tile_pass *job, int t, int y, int member)
                 if (line + i < layer->in_lines) line_store(to + i * LINE, r[i]);
         }
     }
+}
+
+/* A single state, which needs no columns. */
+static void act(const tile_pass *job)
+{
+    const qg_tiles *tiles = job->tiles;
+    uint8_t *row = (uint8_t *)qg_tiles_scratch(tiles, 0);
+    for (int y = 0; y < tiles->architecture.height; y++) {
+        gather_row(job->states, &tiles->architecture, 0, y, row);
+        qg_tiles_act_row(tiles, y, row);
+    }
+    TILE_FENCE();
+    qg_tiles_lap(tiles, 0, QG_WORK_CONVERT, 0);
+    qg_tiles_begin();
+    const unsigned before = qg_tiles_flush();
+    qg_tiles_act(tiles, job->set);
+    qg_tiles_unflush(before);
+    qg_tiles_end();
 }
 
 static void convert_floats(const tile_pass *job, int member, int members)
@@ -715,9 +737,10 @@ void qg_tiles_forward(qg_tiles *tiles, qg_parameter_set set, const qg_states *st
 {
     tile_pass job = job_of(tiles, set, states, NULL);
     qg_tiles_start_laps(tiles);
-    if (states->size == 1)
-        run(&job, 0, 1); /* without waking the team */
-    else
+    if (states->size == 1 && qg_tiles_last(tiles) > 0) { /* without waking the team */
+        act(&job);
+        forward_last(&job, 0, 1);
+    } else
         qg_team_run(tiles->team, run_member, &job);
     qg_tiles_q_values(tiles, states->size, q_values);
 }

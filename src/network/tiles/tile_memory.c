@@ -45,11 +45,12 @@ static void place_parameters(qg_tiles *tiles)
         layer->biases_at = at += weights;
         at += (size_t)layer->groups * 32;
         layer->forward_at = bytes;
-        layer->backward_at = bytes += 2 * weights;
-        const qg_plan *plan = &tiles->plans[l];
+        layer->act_at = bytes += 2 * weights;
+        layer->backward_at = bytes += layer->conv ? 2 * weights : 0;
+        const int kernel = tiles->plans[l].kernel;
         if (layer->conv)
             bytes += align((size_t)layer->channels, 32) / 16 *
-                     (size_t)(plan->kernel * plan->kernel * layer->groups) * TILE;
+                     (size_t)(kernel * kernel * layer->groups) * TILE;
     }
     const qg_plan *plan = &tiles->plans[last];
     tiles->last_weights_at = at;
@@ -79,6 +80,9 @@ static void take_layer(qg_tiles *tiles, int l, size_t blocks, size_t *used)
     const size_t pairs = 2 * layer->in_pairs * LINE;
     tiles->k[l] = take(tiles, used, blocks * pairs + SLACK);
     if (layer->phases) tiles->k_odd = take(tiles, used, blocks * pairs + SLACK);
+    /* Products read 16 pixels, of which a row may have fewer. */
+    const size_t beyond = 2 * (16 * (size_t)plan->in_step + 64);
+    tiles->act[l] = take(tiles, used, 2 * layer->in_k + beyond);
     if (!layer->conv) tiles->n[l] = take(tiles, used, blocks * 2 * (size_t)layer->chunks * TILE);
     if (!tiles->learns) return;
     const size_t outputs = (size_t)(plan->pixels * layer->groups) * 32;
@@ -265,7 +269,12 @@ void qg_tiles_turn_weights(const qg_tiles *tiles, qg_parameter_set set, int l, i
         for (int i = 0; i < 16; i++)
             r[i] = interleave(
                 round_two(_mm512_loadu_ps(from + i * 32 + 16), _mm512_loadu_ps(from + i * 32)));
-        if (layer->conv) transpose16(r);
+        if (layer->conv) {
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++)
+                line_store(to + (layer->act_at - layer->forward_at) + i * LINE, r[i]);
+            transpose16(r);
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++)
             line_store(to + i * LINE, r[i]);

@@ -49,9 +49,9 @@ typedef struct qg_tile_layer {
     int in_row;   /* k of a row of the input, with its border */
     int in_lines; /* lines of an input row in K */
     bool phases;  /* do pixels begin at odd k? Then K is held a second time, one k further */
-    size_t in_k, in_pairs;          /* k, and lines of K, of an image */
-    size_t weights_at, biases_at;   /* floats of a parameter block */
-    size_t forward_at, backward_at; /* bytes of a block of operands */
+    size_t in_k, in_pairs;                  /* k, and lines of K, of an image */
+    size_t weights_at, biases_at;           /* floats of a parameter block */
+    size_t forward_at, backward_at, act_at; /* bytes of a block of operands */
 } qg_tile_layer;
 
 typedef struct qg_tiles {
@@ -71,8 +71,9 @@ typedef struct qg_tiles {
     char *operands[QG_TARGET + 1];
     /* of a layer's input, [blocks]; a form that is not needed is NULL */
     char *k[QG_MAX_LAYERS], *k_odd, *n[QG_MAX_LAYERS], *p[QG_MAX_LAYERS];
-    float *hidden;   /* input of the last layer [image][plan.in_image] */
-    float *q_values; /* [image][plan.out_image] */
+    uint16_t *act[QG_MAX_LAYERS]; /* one state's input: [y][x][c] of bf16, with its border */
+    float *hidden;                /* input of the last layer [image][plan.in_image] */
+    float *q_values;              /* [image][plan.out_image] */
     /* of the gradient of a layer's outputs */
     char *gp[QG_MAX_LAYERS], *gk[QG_MAX_LAYERS], *gv[QG_MAX_LAYERS];
     float *last_gradient, *hidden_gradient, *loss;
