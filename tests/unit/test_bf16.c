@@ -16,7 +16,12 @@
 
 #include "reference.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { CHUNK = 32, SETS = 4 };
 static const char *const sets[SETS] = {"portable", "avx2", "avx512", "amx"};
@@ -429,6 +434,141 @@ static void test_smallest(void **state)
     problem_free(&p);
 }
 
+/* ---- Whoever calls, whatever happens meanwhile ---- */
+
+/* An engine that learns, and what it holds after some steps. */
+typedef struct learner {
+    problem p;
+    qg_engine *engine;
+    qg_network network;
+} learner;
+
+enum { LEARNERS_STEPS = 12 };
+
+static void *learn(void *context)
+{
+    static const qg_learning learning = {
+        .optimiser = {QG_RMSPROP_CENTRED, .learning_rate = 0.00025f, .rmsprop = {0.95f, 0.01f}}};
+    learner *l = context;
+    float q[33 * 8];
+    for (int i = 0; i < LEARNERS_STEPS; i++) {
+        const qg_states one = qg_states_some(&l->p.states, i % l->p.states.size, 1);
+        must(qg_engine_forward(l->engine, QG_ONLINE, &one, q, &error));
+        must(qg_engine_descend(
+            l->engine,
+            &(qg_descent){
+                .learning = &learning, .states = l->p.states, .loss = pull, .context = &l->p},
+            &error));
+    }
+    must(qg_engine_read(l->engine, QG_ONLINE, &l->network, &error));
+    return NULL;
+}
+
+static learner learner_for(const char *isa, int threads)
+{
+    learner l = {.p = problem_create(&shapes[7], 32, 5)};
+    l.engine = engine_for(&l.p, 32, isa, threads);
+    must(qg_network_create(&l.p.a, &l.network, &error));
+    return l;
+}
+
+static void learner_free(learner *l)
+{
+    qg_engine_destroy(l->engine);
+    qg_network_free(&l->network);
+    problem_free(&l->p);
+}
+
+static void assert_like(const learner *a, const learner *b)
+{
+    assert_memory_equal(a->network.parameters, b->network.parameters,
+                        qg_architecture_parameters(&a->p.a) * sizeof(float));
+}
+
+static const char *best(void)
+{
+    int i = SETS - 1;
+    while (!is_here(sets[i]))
+        i--;
+    return sets[i];
+}
+
+/* An engine of this process goes on in a child, and so does a new one; the parent's as well. */
+static void test_child(void **state)
+{
+    (void)state;
+    learner expected = learner_for("portable", 1), l = learner_for(best(), 1);
+    learn(&expected);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        learner other = learner_for(best(), 2);
+        learn(&l);
+        learn(&other);
+        const size_t size = qg_architecture_parameters(&l.p.a) * sizeof(float);
+        _exit(memcmp(l.network.parameters, expected.network.parameters, size) != 0 ||
+              memcmp(other.network.parameters, expected.network.parameters, size) != 0);
+    }
+    learn(&l);
+    assert_like(&l, &expected);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    learner_free(&expected);
+    learner_free(&l);
+}
+
+/* A thread that is not of the engine's team uses it. */
+static void test_other_threads(void **state)
+{
+    (void)state;
+    learner expected = learner_for("portable", 1), l = learner_for(best(), 2);
+    pthread_t thread;
+    learn(&expected);
+    assert_int_equal(pthread_create(&thread, NULL, learn, &l), 0);
+    pthread_join(thread, NULL);
+    assert_like(&l, &expected);
+    learner_free(&expected);
+    learner_free(&l);
+}
+
+static learner *interrupting;
+static volatile sig_atomic_t interruptions;
+
+/* Uses an engine of its own, and with it the tiles, in the midst of another's products. */
+static void interrupt(int signal)
+{
+    (void)signal;
+    float q[8];
+    const qg_states one = qg_states_some(&interrupting->p.states, 0, 1);
+    if (qg_engine_forward(interrupting->engine, QG_ONLINE, &one, q, &error) == QG_OK)
+        interruptions++;
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    learner expected = learner_for("portable", 1), l = learner_for(best(), 2);
+    learner other = learner_for(best(), 1);
+    learn(&expected);
+    interrupting = &other;
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART}, before;
+    const struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &action, &before);
+    for (int round = 0; round < 50 && interruptions < 20; round++) {
+        write_sets(l.engine, &l.p);
+        setitimer(ITIMER_REAL, &often, NULL);
+        learn(&l);
+        setitimer(ITIMER_REAL, &never, NULL);
+        assert_like(&l, &expected);
+    }
+    sigaction(SIGALRM, &before, NULL);
+    assert_true(interruptions >= 20);
+    learner_free(&expected);
+    learner_free(&l);
+    learner_free(&other);
+}
+
 static void test_rounding(void **state)
 {
     (void)state;
@@ -459,10 +599,10 @@ int main(void)
         printf(" %s%s", sets[i], is_here(sets[i]) ? "" : " (not here)");
     printf("\n");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rounding),
-        cmocka_unit_test(test_smallest),
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_magnitudes),
+        cmocka_unit_test(test_rounding), cmocka_unit_test(test_smallest),
+        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_magnitudes),
+        cmocka_unit_test(test_child),    cmocka_unit_test(test_other_threads),
+        cmocka_unit_test(test_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
