@@ -22,6 +22,7 @@ typedef struct qg_progress {
     int64_t step, steps;
     double seconds;  /* since the run started */
     double epsilon;  /* of the behaviour policy */
+    bool restoring;  /* a checkpoint is read: an Atari game is played again from its start */
     bool evaluating; /* the next evaluation is being played */
     int64_t evaluation_step, evaluation_steps;
     double last_score;  /* of the last evaluation; NaN: none yet */

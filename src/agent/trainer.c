@@ -12,7 +12,7 @@
 
 /* ------------------------------------------------------------------------------ progress */
 
-static void report(qg_trainer *t)
+void qg_trainer_report(qg_trainer *t)
 {
     if (!t->options->progress) return;
     t->progress.step = t->run.step;
@@ -26,7 +26,7 @@ void qg_trainer_evaluating(void *self, int64_t step)
 {
     qg_trainer *t = self;
     t->progress.evaluation_step = step;
-    report(t);
+    qg_trainer_report(t);
 }
 
 /* ---------------------------------------------------------------------------- evaluation */
@@ -162,6 +162,6 @@ qg_status qg_trainer_step(void *self, qg_error *error)
     if (!status)
         status = end ? qg_episode_begin(&t->episode, t->screen, error) : play_action(t, error);
     if (!status && step % s->log_every == 0) status = log_interval(t, error);
-    if (step % 256 == 0) report(t);
+    if (step % 256 == 0) qg_trainer_report(t);
     return status;
 }

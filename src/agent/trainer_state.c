@@ -79,7 +79,10 @@ qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error)
     pass_numbers(t, tape);
     if (!tape->good) return QG_OK; /* found at the end */
     qg_status status = pass_replay(t, tape, error);
+    t->progress.restoring = tape->reading;
+    if (tape->reading) qg_trainer_report(t); /* it may take a while */
     if (!status) status = qg_episode_pass(&t->episode, tape, error);
+    t->progress.restoring = false;
     if (!status) status = pass_validation(t, tape, error);
     return status ? status : qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);
 }

@@ -87,6 +87,10 @@ void cli_show_progress(void *context, const qg_progress *progress)
     }
     p->begun = true;
     const bool live = isatty(STDERR_FILENO) == 1;
+    if (progress->restoring && live) {
+        fputs("\r\033[Kgoing on: the game is played again from its start", stderr);
+        p->shown = true;
+    }
     const double elapsed = progress->seconds - p->drawn, interval = live ? 0.25 : 30;
     if (elapsed < interval) return;
     if (progress->step > p->drawn_step && !progress->evaluating) measure(p, progress, elapsed);

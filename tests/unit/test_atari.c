@@ -646,6 +646,50 @@ static int forget_emulator(void **state)
     return 0;
 }
 
+/* What stands behind the checksum, made up: refused, and the game that was really saved still comes
+ * back. */
+static void a_made_up_state_is_refused(void **state)
+{
+    (void)state;
+    need_emulator();
+    const qg_domain_options options = {.seed = 9, .sticky = -1};
+    qg_domain *domain = open_domain("breakout", &options);
+    qg_error error;
+    bool over = true;
+    uint8_t *blob;
+    size_t size;
+    play(domain, 1, 10, &over);
+    void *const self = domain->self;
+    assert_int_equal(domain->methods->save(self, &blob, &size, &error), QG_OK);
+    uint64_t frames;
+    memcpy(&frames, blob + 48, sizeof frames);
+    assert_in_range(frames, 40, size);
+    const size_t header = size - frames;
+    const struct {
+        size_t at;
+        uint8_t flip;
+        const char *words;
+    } made_up[] = {{0, 1, "saved with ALE"},
+                   {20, 1, "cannot reach"},                     /* of the ROM's sum */
+                   {48, 1, "cannot reach"},                     /* frames */
+                   {header - 12, 2, "cannot reach"},            /* started */
+                   {header - 8, 1, "leads to another screen"},  /* the checksum */
+                   {header - 4, 64, "leads to another screen"}, /* lives */
+                   {header + 30, 64, "cannot reach"},           /* an action that nobody knows */
+                   {header + 4, 3, "leads to another screen"}};
+    for (size_t i = 0; i < sizeof made_up / sizeof *made_up; i++) {
+        blob[made_up[i].at] ^= made_up[i].flip;
+        assert_int_equal(domain->methods->restore(self, blob, size, &error), QG_ERROR_DATA);
+        if (!strstr(error.message, made_up[i].words)) fail_msg("%s", error.message);
+        blob[made_up[i].at] ^= made_up[i].flip;
+    }
+    for (size_t cut = 0; cut < size; cut += 7)
+        assert_int_equal(domain->methods->restore(self, blob, cut, &error), QG_ERROR_DATA);
+    assert_int_equal(domain->methods->restore(self, blob, size, &error), QG_OK);
+    free(blob);
+    qg_domain_close(domain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -659,6 +703,7 @@ int main(void)
         cmocka_unit_test(qbert_starts_on_level_two_every_time),
         cmocka_unit_test(seeds_are_the_games),
         cmocka_unit_test(a_saved_state_has_the_same_future),
+        cmocka_unit_test(a_made_up_state_is_refused),
         cmocka_unit_test(a_damaged_or_foreign_state_is_refused),
         cmocka_unit_test(threads_do_not_disturb_each_other),
     };

@@ -4,6 +4,8 @@
 
 #include <qgraft/plugin.h>
 
+#include "base/random.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +20,8 @@
 /* `count:N`, N of 1 to 9: a screen of one value, which is the number of steps until N. */
 enum { MOST = 9 };
 
-static const char *const count_actions[] = {"noop"};
+static const char *const count_actions[] = {"noop", "one", "two"};
+static int played[4000], played_count; /* the actions of all frames */
 static qg_game count_games[MOST + 1];
 static char count_names[MOST + 1][QG_DOMAIN_NAME];
 
@@ -39,7 +42,7 @@ static qg_status resolve(const char *name, qg_named_domain *named, qg_error *err
         *game = (qg_game){.name = count_names[most],
                           .family = "counting",
                           .actions = count_actions,
-                          .action_count = 1,
+                          .action_count = 3,
                           .levels = 1,
                           .shape = {1, 1, 1, 255},
                           .defaults = &qg_screen_defaults};
@@ -61,9 +64,9 @@ static qg_status start(void *self, qg_error *error)
 
 static qg_status count_on(void *self, int action, qg_step *frame, qg_error *error)
 {
-    (void)action;
     (void)error;
     counter *c = self;
+    played[played_count++] = action;
     *frame = (qg_step){.reward = 1, .end = ++c->count == c->most};
     return QG_OK;
 }
@@ -156,6 +159,41 @@ static void such_a_game_is_played(void **state)
     assert_null(domain);
 }
 
+/* ALE's rule (StellaEnvironment::act, softReset): a frame's draw below the probability leaves the
+ * action as it was, whatever it came from; a game begins with none. */
+static void sticky_actions_stay(void **state)
+{
+    (void)state;
+    enum { STEPS = 300, SKIP = 4 };
+    qg_error error;
+    qg_domain *domain;
+    const qg_domain_options options = {.seed = 5, .sticky = 0.25, .frame_skip = SKIP};
+    qg_random draws = qg_random_stream(5, "sticky"), actions = qg_random_stream(1, "actions");
+    assert_int_equal(qg_domain_open("count:9", &options, &domain, &error), QG_OK);
+    qg_step step = {.end = true};
+    int frame = 0, last = QG_NOOP, stayed = 0, of_game = 0;
+    played_count = 0;
+    for (int i = 0; i < STEPS; i++) {
+        uint8_t screen;
+        if (step.end) {
+            assert_int_equal(qg_domain_reset(domain, 0, &screen, &error), QG_OK);
+            last = QG_NOOP;
+            of_game = 0;
+        }
+        const int action = (int)qg_random_below(&actions, 3);
+        assert_int_equal(qg_domain_step(domain, action, &step, &screen, &error), QG_OK);
+        for (int k = 0; k < SKIP && of_game < 9; k++, frame++, of_game++) {
+            const bool stays = qg_random_uniform(&draws) < 0.25;
+            stayed += stays;
+            if (!stays) last = action;
+            assert_int_equal(played[frame], last);
+        }
+    }
+    assert_int_equal(frame, played_count);
+    assert_in_range(stayed, frame / 5, frame * 3 / 10);
+    qg_domain_close(domain);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -164,6 +202,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_listed_game_resolves_to_itself),
         cmocka_unit_test(a_game_is_registered_when_it_is_named),
         cmocka_unit_test(such_a_game_is_played),
+        cmocka_unit_test(sticky_actions_stay),
     };
     return cmocka_run_group_tests_name("providers", tests, NULL, NULL);
 }

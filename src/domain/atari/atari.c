@@ -1,6 +1,10 @@
-/* The domain `GAME`: the Atari 2600 emulator behind qgraft's interface, played as DQN 3.0 plays it:
- * an action is held for four frames, rewards add up, and the agent sees the maximum of the last two
- * frames. */
+/* The domain `GAME`: the Atari 2600 emulator behind qgraft's interface. The agent sees the maximum
+ * of the last two frames, as DQN 3.0's does.
+ *
+ * Every game begins on a machine as new as the first, from a seed of its own: it is a function of
+ * the seed and the actions of its frames, which are kept. So a game is saved as these, and restored
+ * by playing it again, which is exact for every game; the emulator's own states lack fields of
+ * some. */
 #include "domain/atari/ale.h"
 #include "domain/atari/catalogue.h"
 #include "domain/atari/rom.h"
@@ -8,15 +12,14 @@
 #include "domain/provider.h"
 
 #include "base/file.h"
+#include "base/random.h"
 
-#include <assert.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-enum { RAM_SIZE = QG_ALE_RAM_SIZE, FRAME_SKIP = 4 };
+enum { FRAME_SKIP = 4 };
 
 /* The emulator's action codes are the places in this list. */
 static const char *const action_names[QG_MAX_ACTIONS] = {
@@ -34,23 +37,27 @@ typedef struct atari {
     int level;
     size_t frame_size; /* bytes of a frame: height x 160 */
 
-    bool untouched;     /* the game that the emulator itself began */
-    bool over;          /* the game is over */
-    int lives;          /* after the last frame; always 0 in games without lives */
-    int frame_count;    /* frames since the game's start, at most 2 */
-    uint8_t *frames[2]; /* palette indices u8 [height][160]: the last frame and the one before */
-    uint8_t ram[RAM_SIZE];
+    uint32_t seed;    /* of this game; of the first the domain's */
+    qg_random seeds;  /* of the games to come */
+    bool started;     /* there has been a game */
+    uint8_t *played;  /* [frames]: the action code of each */
+    size_t frames;    /* since the game's start */
+    size_t room;      /* for frames in `played` */
+    int lives;        /* after the last frame; always 0 in games without lives */
+    int shown;        /* frames that the screen shows, at most 2 */
+    uint8_t *last[2]; /* palette indices u8 [height][160]: the last frame and the one before */
     qg_screen screen;
 } atari;
 
-/* Keeps the emulator's screen as the last frame. */
+/* Keeps the emulator's screen as the last frame. Every frame's is kept, since any can be the last
+ * of a step; that costs less than 1 us of about 80. */
 static void keep_frame(atari *self)
 {
-    uint8_t *const oldest = self->frames[1];
-    self->frames[1] = self->frames[0];
-    self->frames[0] = oldest;
+    uint8_t *const oldest = self->last[1];
+    self->last[1] = self->last[0];
+    self->last[0] = oldest;
     memcpy(oldest, self->ale->screen(self->emulator), self->frame_size);
-    if (self->frame_count < 2) self->frame_count++;
+    if (self->shown < 2) self->shown++;
 }
 
 /* What must be done after every start of a game by the emulator. No mode or difficulty of Q*bert
@@ -60,44 +67,66 @@ static qg_status begin_game(atari *self, qg_error *error)
     qg_status status = QG_OK;
     if (self->level == 2) {
         status = self->ale->poke(self->emulator, 0x39, 4, error);
-        if (status == QG_OK) status = self->ale->poke(self->emulator, 0x63, 4, error);
+        if (!status) status = self->ale->poke(self->emulator, 0x63, 4, error);
     }
     qg_emulator_frame frame;
     self->ale->look(self->emulator, &frame);
-    self->over = false;
-    self->frame_count = 0;
     self->lives = frame.lives;
+    self->frames = 0;
+    keep_frame(self);
+    memset(self->last[1], 0, self->frame_size);
+    self->shown = 0; /* the screen before the first frame is not mixed with it */
+    self->started = true;
     return status;
+}
+
+static qg_status begin_game_of(atari *self, uint32_t seed, qg_error *error)
+{
+    const qg_status status = self->ale->restart(self->emulator, seed, error);
+    self->seed = seed;
+    return status ? status : begin_game(self, error);
 }
 
 static qg_status start(void *object, qg_error *error)
 {
     atari *self = object;
-    if (!self->untouched) {
-        qg_status status = self->ale->reset(self->emulator, error);
-        if (status == QG_OK) status = begin_game(self, error);
-        if (status != QG_OK) return status;
+    if (!self->started) return begin_game(self, error); /* on the machine as it was made */
+    return begin_game_of(self, (uint32_t)qg_random_u64(&self->seeds), error);
+}
+
+static qg_status note_code(atari *self, int code, qg_error *error)
+{
+    if (self->frames == self->room) {
+        const size_t room = self->room ? 2 * self->room : 1 << 14;
+        uint8_t *const played = realloc(self->played, room);
+        if (!played) return qg_fail_memory(error, "the actions of a game", room);
+        self->played = played;
+        self->room = room;
     }
-    self->untouched = false;
-    keep_frame(self);
-    self->frame_count = 0;
+    self->played[self->frames++] = (uint8_t)code;
     return QG_OK;
 }
 
-/* Every frame's screen is kept, since any frame can be the last one of a step that breaks off; that
- * costs less than 1 us of about 80. */
-static qg_status play(void *object, int action, qg_step *frame, qg_error *error)
+static qg_status play_code(atari *self, int code, qg_emulator_frame *frame, qg_error *error)
+{
+    const qg_status status = self->ale->act(self->emulator, code, frame, error);
+    if (status) return status;
+    keep_frame(self);
+    self->lives = frame->lives;
+    return QG_OK;
+}
+
+static qg_status play(void *object, int action, qg_step *step, qg_error *error)
 {
     atari *self = object;
-    const int lives = self->lives, code = action == QG_NOOP ? 0 : self->codes[action];
-    qg_emulator_frame played;
-    const qg_status status = self->ale->act(self->emulator, code, &played, error);
-    if (status != QG_OK) return status;
-    keep_frame(self);
-    frame->reward = (float)played.reward;
-    self->lives = played.lives;
-    self->over = frame->end = played.over;
-    frame->life_lost = self->lives < lives || (self->over && lives > 0);
+    const int code = action == QG_NOOP ? 0 : self->codes[action], lives = self->lives;
+    qg_emulator_frame frame;
+    qg_status status = note_code(self, code, error);
+    if (!status) status = play_code(self, code, &frame, error);
+    if (status) return status;
+    step->reward = (float)frame.reward;
+    step->end = frame.over;
+    step->life_lost = frame.lives < lives || (frame.over && lives > 0);
     return QG_OK;
 }
 
@@ -105,118 +134,103 @@ static qg_status observe(void *object, uint8_t *observation, qg_error *error)
 {
     (void)error;
     atari *self = object;
-    memcpy(self->ram, self->ale->ram(self->emulator), RAM_SIZE);
-    qg_screen_shrink(&self->screen, self->frames[0], self->frames[self->frame_count > 1],
-                     observation);
+    qg_screen_shrink(&self->screen, self->last[0], self->last[self->shown > 1], observation);
     return QG_OK;
 }
 
-/* A saved state is this header, then the last frame and the one before, then the emulator's own
- * bytes. The checksum covers all behind itself, so that the emulator gets no bytes but its own. */
-typedef struct saved {
-    char magic[8];
-    uint32_t version;
-    uint32_t checksum; /* zlib's crc32 */
-    char name[QG_DOMAIN_NAME];
-    char md5[32]; /* of the ROM */
-    uint32_t frame_size;
-    uint32_t state_size; /* of the emulator's bytes */
-    int32_t over;
+/* A saved state is this header and the action codes of the game's frames. */
+typedef struct atari_header {
+    char version[16]; /* of ALE */
+    char md5[32];     /* of the ROM */
+    uint64_t frames;
+    qg_random seeds;
+    uint32_t seed;
+    uint32_t started;
+    uint32_t hash; /* of what was there when it was saved: screens and RAM */
     int32_t lives;
-    int32_t frame_count;
-    uint8_t ram[RAM_SIZE];
-} saved;
+} atari_header;
 
-static const char magic[8] = "qgatari";
-enum { VERSION = 2, COVERED_FROM = offsetof(saved, name) };
-static_assert(sizeof(saved) == 16 + QG_DOMAIN_NAME + 32 + 20 + RAM_SIZE, "no padding in a file");
-
-static uint32_t checksum(const uint8_t *blob, size_t size)
+static uint32_t hash_machine(const atari *self)
 {
-    return (uint32_t)crc32(0, blob + COVERED_FROM, (uInt)(size - COVERED_FROM));
+    uint32_t crc = (uint32_t)crc32_z(0, self->ale->ram(self->emulator), QG_ALE_RAM_SIZE);
+    for (int i = 0; i < 2; i++)
+        crc = (uint32_t)crc32_z(crc, self->last[i], self->frame_size);
+    return crc;
 }
 
-static qg_status save(void *object, uint8_t **blob, size_t *size, qg_error *error)
+static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *error)
 {
     const atari *self = object;
-    uint8_t *state;
-    size_t state_size;
-    const qg_status status = self->ale->save(self->emulator, &state, &state_size, error);
-    if (status != QG_OK) return status;
-    *size = sizeof(saved) + 2 * self->frame_size + state_size;
-    *blob = malloc(*size);
-    if (!*blob) {
-        free(state);
-        return qg_fail_memory(error, "the state of a game", *size);
-    }
-    saved header = {.version = VERSION,
-                    .frame_size = (uint32_t)self->frame_size,
-                    .state_size = (uint32_t)state_size,
-                    .over = self->over,
-                    .lives = self->lives,
-                    .frame_count = self->frame_count};
-    memcpy(header.magic, magic, sizeof magic);
-    strncpy(header.name, self->name, sizeof header.name - 1);
+    atari_header header = {.frames = self->frames,
+                           .seeds = self->seeds,
+                           .seed = self->seed,
+                           .started = self->started,
+                           .hash = hash_machine(self),
+                           .lives = self->lives};
+    snprintf(header.version, sizeof header.version, "%s", self->ale->version);
     memcpy(header.md5, self->detail->md5, sizeof header.md5);
-    memcpy(header.ram, self->ram, sizeof header.ram);
-
-    uint8_t *at = *blob + sizeof header;
-    memcpy(at, self->frames[0], self->frame_size);
-    memcpy(at + self->frame_size, self->frames[1], self->frame_size);
-    memcpy(at + 2 * self->frame_size, state, state_size);
-    free(state);
-    memcpy(*blob, &header, sizeof header);
-    header.checksum = checksum(*blob, *size);
-    memcpy(*blob, &header, sizeof header);
+    *size = sizeof header + self->frames;
+    *state = malloc(*size);
+    if (!*state) return qg_fail_memory(error, "a saved game", *size);
+    memcpy(*state, &header, sizeof header);
+    if (self->frames) memcpy(*state + sizeof header, self->played, self->frames);
     return QG_OK;
 }
 
-static qg_status check_saved(const atari *self, const uint8_t *blob, size_t size, saved *header,
-                             qg_error *error)
+static qg_status check_saved(const atari *self, const uint8_t *state, size_t size,
+                             atari_header *header, qg_error *error)
 {
-    if (size < sizeof *header || size > UINT32_MAX)
-        return qg_fail(error, QG_ERROR_DATA, "the saved state of %s is cut off (%zu bytes)",
+    if (size < sizeof *header)
+        return qg_fail(error, QG_ERROR_DATA, "%s: the saved game is cut off (%zu bytes)",
                        self->name, size);
-    memcpy(header, blob, sizeof *header);
-    if (memcmp(header->magic, magic, sizeof magic) != 0)
-        return qg_fail(error, QG_ERROR_DATA, "this is not the saved state of an Atari game");
-    if (header->version != VERSION)
+    memcpy(header, state, sizeof *header);
+    header->version[sizeof header->version - 1] = '\0';
+    if (strcmp(header->version, self->ale->version) != 0)
         return qg_fail(error, QG_ERROR_DATA,
-                       "the saved state of %s is of version %u; expected version %d", self->name,
-                       header->version, VERSION);
-    if (header->checksum != checksum(blob, size))
-        return qg_fail(error, QG_ERROR_DATA, "the saved state of %s is damaged (wrong checksum)",
-                       self->name);
-    header->name[sizeof header->name - 1] = '\0';
-    if (strcmp(header->name, self->name) != 0 ||
-        memcmp(header->md5, self->detail->md5, sizeof header->md5) != 0)
-        return qg_fail(error, QG_ERROR_DATA, "the saved state belongs to %s, not to %s",
-                       header->name, self->name);
-    if (header->frame_size != self->frame_size || header->frame_count < 0 ||
-        header->frame_count > 2 || header->state_size > INT32_MAX ||
-        size != sizeof *header + 2 * self->frame_size + header->state_size)
-        return qg_fail(error, QG_ERROR_DATA, "the saved state of %s has wrong sizes", self->name);
-    return QG_OK;
+                       "%s: the game was saved with ALE %s, here is %s: go on with that one",
+                       self->name, header->version, self->ale->version);
+    bool good = memcmp(header->md5, self->detail->md5, sizeof header->md5) == 0 &&
+                header->frames == size - sizeof *header && header->started <= 1 &&
+                (header->started || !header->frames);
+    for (size_t i = sizeof *header; i < size && good; i++)
+        good = state[i] < QG_MAX_ACTIONS;
+    return good ? QG_OK
+                : qg_fail(error, QG_ERROR_DATA,
+                          "%s: the saved game holds values that play cannot reach", self->name);
 }
 
-static qg_status restore(void *object, const uint8_t *blob, size_t size, qg_error *error)
+/* From the game's start; nothing may go on behind its end. */
+static qg_status play_again(atari *self, const uint8_t *codes, size_t count, qg_error *error)
+{
+    qg_emulator_frame frame = {.over = false};
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < count && !status && !frame.over; i++) {
+        status = note_code(self, codes[i], error);
+        if (!status) status = play_code(self, codes[i], &frame, error);
+    }
+    return status;
+}
+
+static qg_status restore(void *object, const uint8_t *state, size_t size, qg_error *error)
 {
     atari *self = object;
-    saved header;
-    qg_status status = check_saved(self, blob, size, &header, error);
-    if (status != QG_OK) return status;
-    const uint8_t *at = blob + sizeof header;
-    status =
-        self->ale->restore(self->emulator, at + 2 * self->frame_size, header.state_size, error);
-    if (status != QG_OK) return status;
-
-    /* The emulator's own screen and RAM are stale until its next frame. */
-    memcpy(self->frames[0], at, self->frame_size);
-    memcpy(self->frames[1], at + self->frame_size, self->frame_size);
-    memcpy(self->ram, header.ram, sizeof header.ram);
-    self->over = header.over != 0;
-    self->lives = header.lives;
-    self->frame_count = header.frame_count;
+    atari_header header;
+    qg_status status = check_saved(self, state, size, &header, error);
+    if (!status && header.started) status = begin_game_of(self, header.seed, error);
+    if (!status && header.started)
+        status = play_again(self, state + sizeof header, header.frames, error);
+    if (status) return status;
+    self->seeds = header.seeds;
+    if (!header.started) {
+        self->started = false;
+        return self->ale->restart(self->emulator, self->seed = header.seed, error);
+    }
+    if (self->frames != header.frames || self->lives != header.lives ||
+        hash_machine(self) != header.hash)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: the saved game of %zu frames, played again, leads to another screen: "
+                       "it was saved by another build of the emulator",
+                       self->name, (size_t)header.frames);
     return QG_OK;
 }
 
@@ -225,23 +239,25 @@ static void picture(void *object, qg_picture *result)
     const atari *self = object;
     *result = (qg_picture){.height = self->screen.height,
                            .width = QG_SCREEN_WIDTH,
-                           .pixels = self->frames[0],
+                           .pixels = self->last[0],
                            .palette = self->detail->palette,
                            .colors = 256};
 }
 
 static const uint8_t *ram(void *object, size_t *size)
 {
-    *size = RAM_SIZE;
-    return ((const atari *)object)->ram;
+    const atari *self = object;
+    *size = QG_ALE_RAM_SIZE;
+    return self->ale->ram(self->emulator);
 }
 
 static void destroy(void *object)
 {
     atari *self = object;
     if (self->emulator) self->ale->destroy(self->emulator);
-    free(self->frames[0]);
-    free(self->frames[1]);
+    free(self->last[0]);
+    free(self->last[1]);
+    free(self->played);
     free(self);
 }
 
@@ -275,8 +291,7 @@ static qg_status check_machine(const atari *self, qg_error *error)
                    facts->height, facts->width);
 }
 
-static qg_status start_emulator(atari *self, const qg_variant *variant, uint32_t seed,
-                                qg_error *error)
+static qg_status make_machine(atari *self, const qg_variant *variant, qg_error *error)
 {
     char *folder = NULL, *rom = NULL;
     qg_status status = qg_ale_folder(&folder, error);
@@ -284,9 +299,9 @@ static qg_status start_emulator(atari *self, const qg_variant *variant, uint32_t
     if (status == QG_OK) status = find_rom(self, folder, &rom, error);
     free(folder);
     if (status != QG_OK) return status;
-    const qg_emulator_start start = {
-        .seed = seed, .mode = variant->mode, .difficulty = variant->difficulty};
-    status = self->ale->create(rom, &start, &self->emulator, error);
+    const qg_emulator_start begin = {
+        .seed = self->seed, .mode = variant->mode, .difficulty = variant->difficulty};
+    status = self->ale->create(rom, &begin, &self->emulator, error);
     free(rom);
     return status == QG_OK ? check_machine(self, error) : status;
 }
@@ -294,18 +309,19 @@ static qg_status start_emulator(atari *self, const qg_variant *variant, uint32_t
 static qg_status prepare(atari *self, const qg_variant *variant, const qg_domain_options *options,
                          qg_error *error)
 {
-    const qg_status status = start_emulator(self, variant, options->seed, error);
+    self->seed = options->seed;
+    self->seeds = qg_random_stream(options->seed, "games");
+    self->level = variant->level;
+    const qg_status status = make_machine(self, variant, error);
     if (status != QG_OK) return status;
     const int height = self->ale->facts(self->emulator)->height;
     self->frame_size = (size_t)height * QG_SCREEN_WIDTH;
     for (int i = 0; i < 2; i++) {
-        self->frames[i] = calloc(1, self->frame_size);
-        if (!self->frames[i]) return qg_fail_memory(error, "an Atari screen", self->frame_size);
+        self->last[i] = calloc(1, self->frame_size);
+        if (!self->last[i]) return qg_fail_memory(error, "an Atari screen", self->frame_size);
     }
-    self->level = variant->level;
-    self->untouched = true;
     qg_screen_prepare(&self->screen, height, self->detail->palette);
-    return begin_game(self, error);
+    return QG_OK;
 }
 
 static const qg_game *game_at(size_t index)
