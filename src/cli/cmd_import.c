@@ -2,7 +2,7 @@
  */
 #include "cli/cli.h"
 
-#include <qgraft/domain.h>
+#include <qgraft/agent.h>
 #include <qgraft/network.h>
 #include <qgraft/settings.h>
 
@@ -83,7 +83,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     return 0;
 }
 
-/* The domain's name and its actions; as many as the network has. */
+/* The domain's name and its actions: the set that has as many as the network. */
 static qg_status describe_domain(const import_arguments *a, const qg_network *network,
                                  qg_network_info *info, qg_error *error)
 {
@@ -100,10 +100,13 @@ static qg_status describe_domain(const import_arguments *a, const qg_network *ne
                        a->domain, takes->channels, takes->height, takes->width,
                        qg_observation_is_grid(shows) ? "grids" : "screens", shows->channels,
                        shows->height, shows->width);
-    if (game->action_count != network->architecture.actions)
+    int count;
+    const char *const *const actions =
+        qg_game_actions(game, qg_network_action_set(NULL, takes, game), &count);
+    if (count != takes->actions)
         return qg_fail(error, QG_ERROR_USAGE, "--domain %.60s has %d actions, the network %d",
-                       a->domain, game->action_count, network->architecture.actions);
-    qg_text_join(game->actions, game->action_count, info->actions, sizeof info->actions);
+                       a->domain, count, takes->actions);
+    qg_text_join(actions, count, info->actions, sizeof info->actions);
     return QG_OK;
 }
 
