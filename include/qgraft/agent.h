@@ -161,8 +161,8 @@ int qg_network_history(const qg_network_info *info, const qg_architecture *archi
                        const qg_domain *domain);
 
 /* The action set of `game` that a network plays with: the one whose names its file gives.
- * Where the file does not say them (`info` may be NULL) the first that has as many; else the minimal
- * one. */
+ * Where the file does not say them (`info` may be NULL) the first that has as many; else the
+ * minimal one. */
 qg_action_set qg_network_action_set(const qg_network_info *info,
                                     const qg_architecture *architecture, const qg_game *game);
 

@@ -8,7 +8,7 @@
 #ifndef QGRAFT_REPORT_H
 #define QGRAFT_REPORT_H
 
-#include <qgraft/error.h>
+#include <qgraft/statistics.h>
 
 #include <signal.h>
 #include <stdbool.h>
@@ -30,8 +30,8 @@ typedef struct qg_report {
     char path[4096];    /* of report.html */
     char summary[1024]; /* two sentences */
     size_t experiments; /* that were compared with a baseline, controls left out */
-    size_t positive, negative, not_decided;
-    double effect, low, high; /* pooled: normalised area, 95 % interval; NaN: none */
+    size_t positive, negative, no_effect, not_decided;
+    double effect, low, high; /* pooled: normalised area, unadjusted 95 % interval; NaN: none */
     size_t claims, claims_hold, claims_fail;
     size_t warnings; /* lines in the report that tell what is missing or odd */
 } qg_report;
@@ -42,6 +42,11 @@ typedef struct qg_report {
  * fails. */
 qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,
                           qg_error *error);
+
+/* How single runs of a study scatter: the deviation of the normalised area in each stratum, over
+ * all of its groups; NaN where it has none of two runs. What has been finished counts. Writes
+ * nothing. Errors as of qg_report_write. */
+qg_status qg_report_spread(const char *folder, double deviations[QG_STRATA], qg_error *error);
 
 #ifdef __cplusplus
 }

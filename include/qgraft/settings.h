@@ -45,10 +45,10 @@ typedef struct qg_settings {
     int64_t validation_size; /* transitions kept for the validation Q and TD error */
     int64_t log_every;       /* steps per row of training.csv */
 
-    int noop_max;    /* 1 ... noop_max no-op frames begin an episode; 0: none */
-    int frame_skip;  /* frames per step */
-    double sticky;   /* probability that the last action is repeated instead */
-    char actions[8]; /* name of an action set (domain.h) */
+    int noop_max;                /* 1 ... noop_max no-op frames begin an episode; 0: none */
+    int frame_skip;              /* frames per step */
+    double sticky;               /* probability that the last action is repeated instead */
+    char actions[8];             /* name of an action set (domain.h) */
     char max_episode_frames[24]; /* after which a game is truncated, "0": none; or "xitari" */
     bool clip_reward;            /* to [-1, 1], in training only */
     bool life_loss_terminal;     /* a lost life ends the episode, in training only */

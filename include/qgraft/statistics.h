@@ -1,14 +1,16 @@
 /* What a transfer did, and how sure one can be of it.
  *
- * From the reward histories of a baseline and a transfer with the same seeds come the measures of
- * each pair (Taylor and Stone 2009); from such numbers over seeds and tasks the aggregates and
- * intervals of rliable (Agarwal et al. 2021), and a verdict that few seeds cannot fool. Only plain
- * arrays go in. docs/statistics.md has the formulas, the rule and what was measured of it. */
+ * From the reward histories of baselines and transfers come the measures of each run (Taylor and
+ * Stone 2009); from these effects with their errors, and verdicts that neither few seeds nor many
+ * comparisons can fool; over seeds and tasks the aggregates and intervals of rliable (Agarwal et
+ * al. 2021). Only plain arrays go in. docs/statistics.md has the formulas, the rule and what was
+ * measured of it. */
 #ifndef QGRAFT_STATISTICS_H
 #define QGRAFT_STATISTICS_H
 
 #include <qgraft/error.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +23,7 @@ extern "C" {
 /* Windows, in percent of the last evaluation's step. Step 0, before any training, is in none. */
 #define QG_JUMPSTART_PERCENT 10 /* jumpstart: steps up to here, at least the first evaluation */
 #define QG_ASYMPTOTE_PERCENT 90 /* asymptote: steps beyond here */
-#define QG_BEGINNING_PERCENT 80 /* beginning: steps up to here, at least one; end: beyond */
+#define QG_EARLY_PERCENT     80 /* early: steps up to here, at least one; late: beyond */
 #define QG_SMOOTHED          3  /* evaluations in the moving mean for threshold and crossover */
 
 /* Scores of runs of one kind that were evaluated at the same steps. */
@@ -42,8 +44,8 @@ typedef struct qg_scale {
 typedef enum qg_measure {
     QG_ZERO_SHOT, /* the score at step 0; NaN where that was not evaluated */
     QG_JUMPSTART, /* mean score of its window, as the following */
-    QG_BEGINNING,
-    QG_END,
+    QG_EARLY,
+    QG_LATE,
     QG_ASYMPTOTE,
     QG_MAXIMUM, /* best evaluation, without step 0 */
     QG_AREA,    /* area under the curve (trapezoids over all steps) / steps: the primary one */
@@ -95,8 +97,9 @@ typedef struct qg_estimate {
     double value, low, high; /* the ends of the 95 % interval; NaN where there is none */
 } qg_estimate;
 
-/* The t with P(|T| <= t) = confidence (0 < confidence < 1), T of Student's distribution. */
-double qg_student_quantile(size_t degrees_of_freedom, double confidence);
+/* The t with P(|T| <= t) = confidence (0 < confidence < 1), T of Student's distribution with any
+ * real number of degrees of freedom above 0. */
+double qg_student_quantile(double degrees, double confidence);
 
 /* The mean of count >= 1 values and Student's interval; none for a single value. */
 qg_estimate qg_mean_of(const double *values, size_t count);
@@ -125,58 +128,199 @@ typedef enum qg_aggregate {
 qg_status qg_aggregate_of(const qg_tasks *tasks, qg_aggregate aggregate, uint64_t seed,
                           qg_estimate *estimate, qg_error *error);
 
+/* The IQM of the values [experiments x seeds], all experiments with the same seeds, which the
+ * bootstrap draws for all of them together: experiments share baselines and sources, seeds do not.
+ * There is no interval for fewer than QG_ENOUGH_SEEDS. */
+qg_status qg_iqm_over_seeds(const double *values, size_t experiments, size_t seeds, uint64_t seed,
+                            qg_estimate *estimate, qg_error *error);
+
 /* Of x over y: the mean over tasks of P(X > Y) + P(X = Y) / 2 (Mann-Whitney's U / (n m)). x and y
  * have the same tasks and any numbers of runs; they are drawn independently of each other. */
 qg_status qg_probability_of_improvement(const qg_tasks *x, const qg_tasks *y, uint64_t seed,
                                         qg_estimate *estimate, qg_error *error);
 
+/* P(X > Y) + P(X = Y) / 2 of one task with Newcombe's interval (2006, method 5), which needs no
+ * bootstrap and is no point where all of x lie above all of y. Both counts at least 1; none for a
+ * single run on either side. */
+qg_estimate qg_improvement_of(const double *x, size_t x_count, const double *y, size_t y_count);
+
 /* The share of all runs whose value is above each tau: profile [tau_count], taus rising. */
 qg_status qg_performance_profile(const qg_tasks *tasks, const double *taus, size_t tau_count,
                                  uint64_t seed, qg_estimate *profile, qg_error *error);
 
+/* ---- Effects ---- */
+
+/* A difference of means, and how well it is known. */
+typedef struct qg_effect {
+    double value;   /* NaN: there is none */
+    double error;   /* its standard error; NaN: not known, as of single runs */
+    double degrees; /* of freedom of the error */
+} qg_effect;
+
+/* Groups of one stratum may have about the same variance. Frozen layers learn less, and scatter
+ * less, than free ones. */
+typedef enum qg_stratum { QG_BASELINES, QG_FREE, QG_FROZEN, QG_STRATA } qg_stratum;
+
+/* Runs that differ in nothing but the seed. */
+typedef struct qg_group {
+    const double *values;  /* [count] finite */
+    const uint64_t *seeds; /* [count] all different */
+    size_t count;
+    qg_stratum stratum;
+} qg_group;
+
+/* What is known of a group's variance. */
+typedef struct qg_variance {
+    double value;   /* NaN: of a single run nothing is */
+    double degrees; /* of freedom */
+} qg_variance;
+
+/* The variance of each group: its own; or moderated (Smyth 2004), between its own and what the
+ * groups of its stratum have in common, the more of the latter the more alike they are. A stratum
+ * of fewer than three groups with two runs keeps its own. */
+qg_status qg_variances_of(const qg_group *groups, size_t count, bool moderated,
+                          qg_variance *variances, qg_error *error);
+
+/* The mean of `arm` - that of `baseline`: Welch's, with Satterthwaite's degrees of freedom. */
+qg_effect qg_effect_of_groups(const qg_group *baseline, const qg_variance *baseline_variance,
+                              const qg_group *arm, const qg_variance *arm_variance);
+
+/* The mean of differences, paired. */
+qg_effect qg_effect_of_pairs(const double *differences, size_t count);
+
+/* Two-sided, that the effect is zero. That it is `margin` or more either way: two one-sided tests
+ * (Schuirmann 1987). NaN where there is no effect or no error. */
+double qg_effect_p(const qg_effect *effect);
+double qg_effect_margin_p(const qg_effect *effect, double margin);
+
+/* The interval that holds the effect with probability 1 - alpha. */
+qg_estimate qg_effect_interval(const qg_effect *effect, double alpha);
+
+/* Two-sided, by permutation of the runs of both groups with the studentised difference (Janssen
+ * 1997), or by the signs of paired differences: exact where there are no more than QG_ARRANGEMENTS
+ * of them, otherwise as many drawn from qg_random_stream(seed, "permutation"). QG_ERROR_MEMORY. */
+#define QG_ARRANGEMENTS 20000
+qg_status qg_permutation_p(const double *x, size_t x_count, const double *y, size_t y_count,
+                           uint64_t seed, double *p, qg_error *error);
+qg_status qg_sign_flip_p(const double *differences, size_t count, uint64_t seed, double *p,
+                         qg_error *error);
+
+/* ---- Many comparisons ---- */
+
+/* p adjusted: by Benjamini and Hochberg (1995) for the false discovery rate, by Holm (1979) for
+ * any error. A NaN counts as a comparison with p = 1 and stays. QG_ERROR_MEMORY. */
+qg_status qg_adjust_rate(const double *p, size_t count, double *adjusted, qg_error *error);
+qg_status qg_adjust_any(const double *p, size_t count, double *adjusted, qg_error *error);
+
+/* How the largest of several t that share a baseline is distributed (Dunnett 1955; with variances
+ * of their own Hasler and Hothorn 2008). The correlation of two is shares[i] shares[j], the square
+ * of a share being the baseline's part of the squared error. */
+typedef struct qg_largest_t qg_largest_t;
+qg_status qg_largest_t_create(const double *shares, size_t count, qg_largest_t **largest,
+                              qg_error *error);
+void qg_largest_t_free(qg_largest_t *largest);
+
+/* P(the largest |T| > t), or of the largest T, all with so many degrees of freedom. To 1e-6. */
+double qg_largest_t_p(qg_largest_t *largest, double t, double degrees, bool two_sided);
+
+/* The t that the largest |T| exceeds with probability alpha. */
+double qg_largest_t_reach(qg_largest_t *largest, double alpha, double degrees);
+
 /* ---- Verdicts ---- */
+
+#define QG_ALPHA        0.05 /* of errors that a verdict may make */
+#define QG_ENOUGH_SEEDS 6    /* of both sides, for what resamples them */
+#define QG_MARGIN       0.1  /* of effects that matter, unless a study says another */
+
+typedef enum qg_compare { QG_COMPARE_MODERATED, QG_COMPARE_WELCH, QG_COMPARE_PAIRED } qg_compare;
+typedef enum qg_adjust { QG_ADJUST_BH, QG_ADJUST_DUNNETT, QG_ADJUST_NONE } qg_adjust;
+
+/* Fixed before looking. */
+typedef struct qg_rule {
+    qg_compare compare;
+    qg_adjust adjust; /* what verdicts rest on */
+    double margin;    /* above 0 */
+} qg_rule;
 
 typedef enum qg_decision {
     QG_NOT_DECIDED,
     QG_POSITIVE,
     QG_NEGATIVE,
+    QG_WITHIN_MARGIN, /* no effect larger than the margin */
+    QG_DECISIONS
 } qg_decision;
 
 typedef enum qg_reason {
-    QG_BOTH_AGREE,     /* both intervals lie on the same side of zero: decided */
-    QG_NO_PAIRS,       /* nothing to compare */
-    QG_ONE_SEED,       /* a task has a single pair: its spread is unknown */
-    QG_ZERO_IN_BOTH,   /* both intervals hold zero */
-    QG_TOO_FEW_SEEDS,  /* only Student's interval holds zero */
-    QG_ZERO_IN_SAMPLE, /* only the bootstrap's interval holds zero */
+    QG_NO_RUNS,         /* nothing to compare */
+    QG_UNFINISHED,      /* runs are missing or go on */
+    QG_ONE_SEED,        /* the spread of a single run is unknown */
+    QG_ZERO_OUTSIDE,    /* decided: the adjusted interval excludes zero */
+    QG_IN_MARGIN,       /* decided: so small that it does not matter */
+    QG_ZERO_INSIDE,     /* even the unadjusted interval holds zero */
+    QG_ONE_OF_MANY,     /* only the unadjusted interval excludes zero */
+    QG_PERMUTATION_OPEN /* the permutation test does not agree */
 } qg_reason;
+
+/* An arm of an experiment: runs that are compared with a baseline. */
+typedef struct qg_arm {
+    qg_group runs;   /* count 0: there are none yet */
+    size_t baseline; /* which one */
+    bool control;    /* adjusted among controls, not among experiments */
+    bool unfinished; /* not decided, whatever it shows; it counts among the comparisons */
+} qg_arm;
 
 typedef struct qg_verdict {
     qg_decision decision;
     qg_reason reason;
-    size_t tasks, pairs;
-    qg_estimate bootstrap,
-        student; /* both of the effect, the mean over tasks of the tasks' means */
+    size_t seeds, baseline_seeds;
+    qg_effect effect;
+    double p;             /* raw; all p are NaN where there is none */
+    double family_p;      /* Dunnett's, among the arms of the baseline */
+    double q;             /* Benjamini and Hochberg's, over all experiments, or all controls */
+    double permutation_p; /* raw; NaN below QG_ENOUGH_SEEDS */
+    double margin_p;      /* that the effect is within the margin: adjusted as the rule says */
+    qg_estimate raw;      /* the 95 % interval */
+    qg_estimate adjusted; /* the one that excludes zero where the adjusted p is below QG_ALPHA: by
+                             Dunnett's t; for BH that of Benjamini and Yekutieli (2005) */
 } qg_verdict;
 
-const char *qg_decision_name(qg_decision decision); /* "positive", "negative", "not decided" */
+const char *qg_decision_name(qg_decision decision); /* "positive", "negative", "no effect", ... */
 const char *qg_reason_text(qg_reason reason);       /* a sentence without its full stop */
 
-/* Whether the mean of paired differences (transfer - baseline of any one measure, one for each
- * seed) is above or below zero: decided only when both the bootstrap's and Student's interval
- * exclude it. Errors as of qg_aggregate_of. */
-qg_status qg_verdict_of(const double *differences, size_t count, uint64_t seed, qg_verdict *verdict,
-                        qg_error *error);
+/* Judges all arms together: positive or negative where the adjusted p is at most QG_ALPHA and, from
+ * QG_ENOUGH_SEEDS on both sides on, the raw p by permutation too; otherwise within the margin where
+ * that p is. verdicts [arm_count]. QG_ERROR_DATA for values that are not finite, QG_ERROR_MEMORY.
+ */
+qg_status qg_verdicts_of(const qg_group *baselines, size_t baseline_count, const qg_arm *arms,
+                         size_t arm_count, const qg_rule *rule, uint64_t seed, qg_verdict *verdicts,
+                         qg_error *error);
 
-/* The same for the mean over several tasks. Their runs must be independent: for experiments that
- * share baselines or sources take qg_seed_means and qg_verdict_of. */
-qg_status qg_verdict_over_tasks(const qg_tasks *differences, uint64_t seed, qg_verdict *verdict,
-                                qg_error *error);
+/* How baselines and arms with the same seed go together: over all arms, of the differences from the
+ * groups' means. With fewer than two degrees of freedom there is none. */
+typedef struct qg_pairing {
+    qg_estimate correlation;
+    bool warranted; /* pairing by seed would make a typical interval shorter, surely */
+} qg_pairing;
+qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t arm_count);
 
-/* One difference for each seed from those of several experiments, values[i] being of seeds[i]
- * [count]: the mean of the seed's values. Seeds that lack an experiment are left out, so that all
- * means are over the same. `means` has room for count values; returns their number. */
-size_t qg_seed_means(const uint64_t *seeds, const double *values, size_t count, double *means);
+/* ---- Power ---- */
+
+#define QG_POWER 0.8 /* the probability with which an effect that is there is seen */
+
+/* A comparison that is to be made; deviations are those of single runs. */
+typedef struct qg_design {
+    double deviation, baseline_deviation;
+    size_t seeds, baseline_seeds;
+    size_t arms, baselines; /* how many such groups the study has */
+} qg_design;
+
+/* The smallest effect that is decided with QG_POWER when p is held against alpha; infinite for
+ * fewer than two seeds. */
+double qg_visible_effect(const qg_design *design, double alpha);
+
+/* The seeds of an arm that make an effect visible, the baseline having as many times the root of
+ * the number of its arms (Dunnett 1955); 10,000 where more are needed. */
+size_t qg_seeds_for(qg_design design, double effect, double alpha);
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,7 @@
 #define QGRAFT_STUDY_H
 
 #include <qgraft/run_file.h>
+#include <qgraft/statistics.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -84,10 +85,10 @@ typedef struct qg_study_game {
 } qg_study_game;
 
 typedef enum qg_claim_metric {
-    QG_CLAIM_AREA,      /* mean normalised score of the whole training */
-    QG_CLAIM_EARLY,     /* ... of its first 80 % */
-    QG_CLAIM_LATE,      /* ... of its last 20 % */
-    QG_CLAIM_ASYMPTOTE, /* ... of its last 10 % */
+    QG_CLAIM_AREA, /* the measures of these names (qg_measure) */
+    QG_CLAIM_EARLY,
+    QG_CLAIM_LATE,
+    QG_CLAIM_ASYMPTOTE,
     QG_CLAIM_JUMPSTART,
     QG_CLAIM_MAXIMUM,
 } qg_claim_metric;
@@ -115,6 +116,8 @@ typedef struct qg_study_claim {
 /* The words of a study file: "positive", ...; "area", ... */
 const char *qg_claim_kind_name(qg_claim_kind kind);
 const char *qg_claim_metric_name(qg_claim_metric metric);
+const char *qg_compare_name(qg_compare compare); /* "moderated", ... */
+const char *qg_adjust_name(qg_adjust adjust);    /* "bh", ... */
 
 typedef struct qg_study {
     char name[QG_STUDY_NAME];
@@ -124,6 +127,8 @@ typedef struct qg_study {
     double scale;    /* 1: as in the file */
     uint64_t *seeds; /* of the runs that name none, rising */
     int seed_count;
+    uint64_t *baseline_seeds; /* of listed trainings that name none; NULL: as the others */
+    int baseline_seed_count;
     int threads; /* of each run */
     qg_study_source *sources;
     int source_count;
@@ -135,7 +140,9 @@ typedef struct qg_study {
     int game_count;
     qg_study_claim *claims;
     int claim_count;
-    uint8_t *text; /* the file's bytes */
+    qg_rule rule;     /* of verdicts */
+    double deviation; /* of single runs, for the plan; 0: not given */
+    uint8_t *text;    /* the file's bytes */
     size_t text_size;
 } qg_study;
 
@@ -150,6 +157,12 @@ qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error);
 /* Creates the folder and writes study.yaml and study.json, from which qg_study_open makes the same
  * tasks. QG_ERROR_USAGE: the folder holds a study of another name, or something else. */
 qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *error);
+
+/* Tells, a line each, what the study is too small for: runs that end before they learn or before
+ * epsilon has fallen, with fewer than 10 evaluations or windows of one, with fewer than six seeds.
+ */
+void qg_study_adequacy(const qg_study *study, void (*tell)(void *context, const char *line),
+                       void *context);
 
 void qg_study_free(qg_study *study); /* NULL is allowed */
 

@@ -64,11 +64,12 @@ static void show(void *context, const char *what)
 static int print_json(const qg_report *r)
 {
     return cli_print_json(
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I}", "report",
-                  r->path, "summary", r->summary, "experiments", (json_int_t)r->experiments,
-                  "positive", (json_int_t)r->positive, "negative", (json_int_t)r->negative,
-                  "not_decided", (json_int_t)r->not_decided, "effect", cli_real_to_json(r->effect),
-                  "low", cli_real_to_json(r->low), "high", cli_real_to_json(r->high), "claims",
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I}",
+                  "report", r->path, "summary", r->summary, "experiments",
+                  (json_int_t)r->experiments, "positive", (json_int_t)r->positive, "negative",
+                  (json_int_t)r->negative, "no_effect", (json_int_t)r->no_effect, "not_decided",
+                  (json_int_t)r->not_decided, "effect", cli_real_to_json(r->effect), "low",
+                  cli_real_to_json(r->low), "high", cli_real_to_json(r->high), "claims",
                   (json_int_t)r->claims, "claims_hold", (json_int_t)r->claims_hold, "claims_fail",
                   (json_int_t)r->claims_fail, "warnings", (json_int_t)r->warnings));
 }

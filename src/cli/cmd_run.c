@@ -3,6 +3,7 @@
 #include "cli/study_live.h"
 #include "cli/study_open.h"
 #include "cli/study_plan.h"
+#include "cli/study_power.h"
 #include "cli/study_table.h"
 
 #include <qgraft/slurm.h>
@@ -28,6 +29,7 @@ enum {
     OPTION_THREADS = 't',
     OPTION_SCALE = 256,
     OPTION_PLAN,
+    OPTION_PILOT,
     OPTION_ONLY,
     OPTION_STALL,
     OPTION_REQUEUE,
@@ -40,6 +42,8 @@ static const struct argp_option argp_options[] = {
     {"threads", OPTION_THREADS, "N", 0, "threads of each run (default: as the study says)", 0},
     {"scale", OPTION_SCALE, "F", 0, "multiply every budget by F (default 1)", 0},
     {"plan", OPTION_PLAN, NULL, 0, "print the plan and end", 0},
+    {"pilot", OPTION_PILOT, "FOLDER", 0,
+     "with --plan: a study whose runs say how much they scatter", 0},
     {"only", OPTION_ONLY, "ID:SEED", 0, "one run of a study's folder, whose sources are finished",
      0},
     {"stall", OPTION_STALL, "T", 0, "end a run without progress for T, as 90s, 30m (default), 2h",
@@ -50,7 +54,7 @@ static const struct argp_option argp_options[] = {
     {0}};
 
 typedef struct run_arguments {
-    const char *study, *out, *jobs, *threads, *scale, *only, *stall;
+    const char *study, *out, *pilot, *jobs, *threads, *scale, *only, *stall;
     bool plan, requeue, json, quiet;
 } run_arguments;
 
@@ -69,6 +73,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_SCALE:
         a->scale = text;
+        break;
+    case OPTION_PILOT:
+        a->pilot = text;
         break;
     case OPTION_PLAN:
         a->plan = true;
@@ -130,6 +137,7 @@ static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
     if (a->only && !study_is_folder(a->study))
         return qg_fail(error, QG_ERROR_USAGE, "--only goes with the folder of a study, not with %s",
                        a->study);
+    if (a->pilot && !a->plan) return qg_fail(error, QG_ERROR_USAGE, "--pilot goes with --plan");
     int64_t threads = w->study->threads, jobs = 0;
     qg_status status = parse_stall(a->stall, &w->options.stall_seconds, error);
     if (!status && a->threads)
@@ -151,6 +159,8 @@ static int plan(const run_arguments *a, const run_work *w)
     if (qg_study_foresee(w->study, w->folder, &w->options, &outlook, &error))
         return cli_fail(&error);
     int code = study_plan_print(w->study, w->folder, &outlook, a->json);
+    if (!a->json && study_power_print(w->study, w->folder, a->pilot, &error))
+        code = cli_fail(&error);
     if (qg_study_check_room(w->study, &outlook, &error)) code = cli_fail(&error);
     qg_study_outlook_free(&outlook);
     return code;

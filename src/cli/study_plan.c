@@ -93,6 +93,12 @@ static void cell(const void *context, size_t row, size_t column, char *text, siz
     }
 }
 
+static void print_shortcoming(void *context, const char *line)
+{
+    (void)context;
+    printf("too small: %s\n", line);
+}
+
 static int print_table(const study_plan *plan)
 {
     char duration[32], memory[32], disk[32];
@@ -107,6 +113,7 @@ static int print_table(const study_plan *plan)
     printf("%d runs with their seeds, %d finished; at most %d at once: about %s, %s of memory, %s "
            "of disk\n",
            plan->study->task_count, finished, plan->outlook->limits.jobs, duration, memory, disk);
+    qg_study_adequacy(plan->study, print_shortcoming, NULL);
     printf("folder: ");
     cli_print_safe(plan->folder);
     putchar('\n');

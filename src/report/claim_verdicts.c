@@ -1,7 +1,8 @@
 /* What somebody said, held against what was found; and all experiments together.
  *
  * Experiments of a study share baselines and sources, so they are no independent draws: only the
- * seeds are. For each seed the mean over the experiments is taken, and the verdict is over these.
+ * seeds are. For each seed the mean over the experiments is taken, and effects are found over
+ * these.
  */
 #include "report/stages.h"
 
@@ -10,142 +11,69 @@
 #include <string.h>
 
 static const qg_measure measures[] = {
-    [QG_CLAIM_AREA] = QG_AREA,
-    [QG_CLAIM_EARLY] = QG_BEGINNING,
-    [QG_CLAIM_LATE] = QG_END,
-    [QG_CLAIM_ASYMPTOTE] = QG_ASYMPTOTE,
-    [QG_CLAIM_JUMPSTART] = QG_JUMPSTART,
-    [QG_CLAIM_MAXIMUM] = QG_MAXIMUM,
+    [QG_CLAIM_AREA] = QG_AREA,           [QG_CLAIM_EARLY] = QG_EARLY,
+    [QG_CLAIM_LATE] = QG_LATE,           [QG_CLAIM_ASYMPTOTE] = QG_ASYMPTOTE,
+    [QG_CLAIM_JUMPSTART] = QG_JUMPSTART, [QG_CLAIM_MAXIMUM] = QG_MAXIMUM,
 };
 
-/* One difference a seed and experiment (or game). */
-typedef struct differences {
+/* ------------------------------------------------------------------------------- seed by seed */
+
+/* The experiments that something speaks of: those that were compared, over as many seeds as any. */
+typedef struct selection {
+    const qg_experiment **items;
+    size_t count, lacking;
+} selection;
+
+/* One value a seed. */
+typedef struct seed_values {
     uint64_t *seeds;
     double *values;
     size_t count;
-} differences;
+} seed_values;
 
-static qg_status create(differences *d, size_t most, qg_error *error)
+static qg_status create(seed_values *v, size_t most, qg_error *error)
 {
-    *d = (differences){.seeds = calloc(most + 1, sizeof *d->seeds),
-                       .values = calloc(most + 1, sizeof *d->values)};
-    if (d->seeds && d->values) return QG_OK;
-    return qg_fail_memory(error, "the pooled differences", most * 2 * sizeof(double));
+    *v = (seed_values){.seeds = calloc(most + 1, sizeof *v->seeds),
+                       .values = calloc(most + 1, sizeof *v->values)};
+    if (v->seeds && v->values) return QG_OK;
+    return qg_fail_memory(error, "the seeds' means", most * 2 * sizeof(double));
 }
 
-static void destroy(differences *d)
+static void destroy(seed_values *v)
 {
-    free(d->seeds);
-    free(d->values);
+    free(v->seeds);
+    free(v->values);
 }
 
-static void add(differences *d, uint64_t seed, double value)
+static void add(seed_values *v, uint64_t seed, double value)
 {
-    d->seeds[d->count] = seed;
-    d->values[d->count++] = value;
+    if (!isfinite(value)) return;
+    v->seeds[v->count] = seed;
+    v->values[v->count++] = value;
 }
 
-static size_t count_pairs(const qg_results *r)
+static double side_value(const qg_experiment *e, const qg_side *side, uint64_t seed,
+                         qg_measure measure)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < r->experiment_count; i++)
-        count += r->experiments[i].pair_count;
-    return count;
+    for (size_t s = 0; s < side->count; s++)
+        if (side->seeds[s] == seed) return qg_normalised(&e->game->scale, side->levels[s][measure]);
+    return (double)NAN;
 }
 
-/* The verdict over the seeds that have all of the differences. */
-static qg_status judge(const differences *d, qg_verdict *verdict, qg_error *error)
+/* The mean over the experiments of what the transfers, or their baselines, with each seed reached,
+ * for seeds that all of them have. */
+static void average(const selection *s, bool transfer, qg_measure measure, seed_values *means)
 {
-    double *means = calloc(d->count + 1, sizeof *means);
-    if (!means) return qg_fail_memory(error, "the seeds' means", d->count * sizeof *means);
-    const size_t seeds = d->count ? qg_seed_means(d->seeds, d->values, d->count, means) : 0;
-    const qg_estimate none = {NAN, NAN, NAN};
-    qg_status status = QG_OK;
-    if (seeds > 0)
-        status = qg_verdict_of(means, seeds, QG_REPORT_SEED, verdict, error);
-    else
-        *verdict = (qg_verdict){.reason = QG_NO_PAIRS, .bootstrap = none, .student = none};
-    free(means);
-    return status;
-}
-
-/* -------------------------------------------------------------------------------- the study */
-
-/* An experiment with fewer seeds than others would take its missing seeds from all of them. */
-static size_t most_pairs(const qg_results *r)
-{
-    size_t most = 0;
-    for (size_t i = 0; i < r->experiment_count; i++)
-        if (qg_results_pooled(r, &r->experiments[i]) && r->experiments[i].pair_count > most)
-            most = r->experiments[i].pair_count;
-    return most;
-}
-
-static qg_status find_iqm(qg_results *r, qg_error *error)
-{
-    double *values = calloc(count_pairs(r) + 1, sizeof *values);
-    const double **tasks = calloc(r->compared + 1, sizeof *tasks);
-    size_t *counts = calloc(r->compared + 1, sizeof *counts), used = 0, task = 0;
-    const size_t most = most_pairs(r);
-    qg_status status = values && tasks && counts ? QG_OK : qg_fail_memory(error, "the IQM", 1024);
-    for (size_t i = 0; i < r->experiment_count && !status; i++) {
-        const qg_experiment *e = &r->experiments[i];
-        if (!qg_results_pooled(r, e) || e->pair_count < most) continue;
-        tasks[task] = values + used;
-        counts[task++] = e->pair_count;
-        for (size_t p = 0; p < e->pair_count; p++)
-            values[used++] = e->pairs[p].difference[QG_AREA];
+    const qg_experiment *first = s->items[0];
+    const qg_side *side = transfer ? &first->transfer : &first->baseline;
+    for (size_t i = 0; i < side->count; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < s->count; k++) {
+            const qg_experiment *e = s->items[k];
+            sum += side_value(e, transfer ? &e->transfer : &e->baseline, side->seeds[i], measure);
+        }
+        add(means, side->seeds[i], sum / (double)s->count);
     }
-    const qg_tasks all = {task, counts, tasks};
-    r->iqm = (qg_estimate){NAN, NAN, NAN};
-    if (!status && task > 0) status = qg_aggregate_of(&all, QG_IQM, QG_REPORT_SEED, &r->iqm, error);
-    free(values);
-    free(tasks);
-    free(counts);
-    return status;
-}
-
-static qg_status pool(qg_results *r, qg_error *error)
-{
-    differences all;
-    const size_t most = most_pairs(r);
-    qg_status status = create(&all, count_pairs(r), error);
-    for (size_t i = 0; i < r->experiment_count && !status; i++) {
-        const qg_experiment *e = &r->experiments[i];
-        if (!qg_results_pooled(r, e)) continue;
-        r->pooled_count++;
-        r->decided[e->verdicts[QG_AREA].decision]++;
-        for (size_t p = 0; e->pair_count == most && p < most; p++)
-            add(&all, e->pairs[p].seed, e->pairs[p].difference[QG_AREA]);
-    }
-    if (!status) status = judge(&all, &r->pooled, error);
-    destroy(&all);
-    return status ? status : find_iqm(r, error);
-}
-
-/* ----------------------------------------------------------------------------------- claims */
-
-/* The experiments that a claim speaks of: those that were compared, over as many seeds as any. */
-typedef struct selection {
-    const qg_experiment **items;
-    size_t count, pairs;
-} selection;
-
-static qg_status choose(const qg_results *r, const int *runs, int count, selection *s,
-                        qg_error *error)
-{
-    size_t most = 0;
-    *s = (selection){.items = calloc((size_t)count + 1, sizeof(qg_experiment *))};
-    if (!s->items) return qg_fail_memory(error, "the experiments of a claim", sizeof *s->items);
-    for (int i = 0; i < count; i++) {
-        const qg_experiment *e = qg_results_experiment(r, runs[i]);
-        if (!e || e->problem[0] || e->pair_count < most) continue;
-        if (e->pair_count > most) s->count = 0; /* those so far have fewer */
-        most = e->pair_count;
-        s->items[s->count++] = e;
-    }
-    s->pairs = s->count * most;
-    return QG_OK;
 }
 
 /* The mean difference of the experiments on a game (NULL: any) with this seed; NaN: there is none,
@@ -154,18 +82,15 @@ static double seed_mean(const selection *s, const qg_game_scale *game, uint64_t 
                         qg_measure measure)
 {
     double sum = 0;
-    int found = 0, wanted = 0;
+    size_t count = 0;
     for (size_t i = 0; i < s->count; i++) {
         const qg_experiment *e = s->items[i];
         if (game && e->game != game) continue;
-        wanted++;
-        for (size_t p = 0; p < e->pair_count; p++)
-            if (e->pairs[p].seed == seed) {
-                sum += e->pairs[p].difference[measure];
-                found++;
-            }
+        sum +=
+            side_value(e, &e->transfer, seed, measure) - side_value(e, &e->baseline, seed, measure);
+        count++;
     }
-    return found > 0 && found == wanted ? sum / found : (double)NAN;
+    return sum / (double)count;
 }
 
 static bool has_game(const selection *s, const qg_game_scale *game)
@@ -175,49 +100,270 @@ static bool has_game(const selection *s, const qg_game_scale *game)
     return false;
 }
 
-/* The experiments against their baselines. */
-static void collect(const selection *of, qg_measure measure, differences *d)
+/* `of` minus `than`, game by game where both have games in common, so that a game that only one has
+ * is no effect. */
+static double compare_seed(const qg_results *r, const selection *of, const selection *than,
+                           uint64_t seed, qg_measure measure)
 {
-    for (size_t i = 0; i < of->count; i++)
-        for (size_t p = 0; p < of->items[i]->pair_count; p++)
-            add(d, of->items[i]->pairs[p].seed, of->items[i]->pairs[p].difference[measure]);
-}
-
-/* `of` minus `than` on a game (NULL: any), for each seed that all of them have. */
-static void subtract(const selection *of, const selection *than, const qg_game_scale *game,
-                     qg_measure measure, differences *d)
-{
-    const qg_experiment *first = of->items[0]; /* has every seed that all have */
-    for (size_t p = 0; p < first->pair_count; p++) {
-        const uint64_t seed = first->pairs[p].seed;
-        const double value =
-            seed_mean(of, game, seed, measure) - seed_mean(than, game, seed, measure);
-        if (isfinite(value)) add(d, seed, value);
-    }
-}
-
-/* Game by game where both have games in common, so that a game that only one has is no effect. */
-static void subtract_all(const qg_results *r, const selection *of, const selection *than,
-                         qg_measure measure, differences *d)
-{
-    bool common = false;
+    double sum = 0;
+    size_t common = 0;
     for (int g = 0; g < r->study->game_count; g++) {
-        if (!has_game(of, &r->games[g]) || !has_game(than, &r->games[g])) continue;
-        subtract(of, than, &r->games[g], measure, d);
-        common = true;
+        const qg_game_scale *game = &r->games[g];
+        if (!has_game(of, game) || !has_game(than, game)) continue;
+        sum += seed_mean(of, game, seed, measure) - seed_mean(than, game, seed, measure);
+        common++;
     }
-    if (!common && of->count > 0 && than->count > 0) subtract(of, than, NULL, measure, d);
+    if (common == 0)
+        return seed_mean(of, NULL, seed, measure) - seed_mean(than, NULL, seed, measure);
+    return sum / (double)common;
 }
 
-/* Little: both intervals lie within the margin; not little: both lie beyond it. */
-static qg_finding find_little(const qg_verdict *v, double margin)
+/* ------------------------------------------------------------------------------------- effects */
+
+static const qg_pooled nothing = {.effect = {(double)NAN, (double)NAN, 0},
+                                  .p = (double)NAN,
+                                  .permutation_p = (double)NAN,
+                                  .raw = {(double)NAN, (double)NAN, (double)NAN}};
+
+static void finish(qg_pooled *pooled)
 {
-    if (v->pairs < 2) return QG_OPEN;
-    const double low = fmin(v->bootstrap.low, v->student.low);
-    const double high = fmax(v->bootstrap.high, v->student.high);
-    if (low > -margin && high < margin) return QG_HOLDS;
-    return low > margin || high < -margin ? QG_FAILS : QG_OPEN;
+    pooled->p = qg_effect_p(&pooled->effect);
+    pooled->raw = qg_effect_interval(&pooled->effect, QG_ALPHA);
 }
+
+static qg_status pool_pairs(const seed_values *differences, qg_pooled *pooled, qg_error *error)
+{
+    pooled->effect = qg_effect_of_pairs(differences->values, differences->count);
+    pooled->seeds = differences->count;
+    finish(pooled);
+    if (differences->count < QG_ENOUGH_SEEDS) return QG_OK;
+    return qg_sign_flip_p(differences->values, differences->count, QG_REPORT_SEED,
+                          &pooled->permutation_p, error);
+}
+
+static qg_status pool_groups(const seed_values *transfers, const seed_values *baselines,
+                             qg_pooled *pooled, qg_error *error)
+{
+    const qg_group groups[] = {
+        {baselines->values, baselines->seeds, baselines->count, QG_BASELINES},
+        {transfers->values, transfers->seeds, transfers->count, QG_FREE}};
+    qg_variance variances[2];
+    const qg_status status = qg_variances_of(groups, 2, false, variances, error);
+    if (status) return status;
+    pooled->effect = qg_effect_of_groups(&groups[0], &variances[0], &groups[1], &variances[1]);
+    pooled->seeds = transfers->count;
+    pooled->baseline_seeds = baselines->count;
+    finish(pooled);
+    if (transfers->count < QG_ENOUGH_SEEDS || baselines->count < QG_ENOUGH_SEEDS) return QG_OK;
+    return qg_permutation_p(transfers->values, transfers->count, baselines->values,
+                            baselines->count, QG_REPORT_SEED, &pooled->permutation_p, error);
+}
+
+/* The experiments against their baselines. */
+static qg_status pool(const qg_results *r, const selection *s, qg_measure measure,
+                      qg_pooled *pooled, qg_error *error)
+{
+    seed_values transfers = {0}, baselines = {0};
+    *pooled = nothing;
+    if (s->count == 0) return QG_OK;
+    qg_status status = create(&transfers, s->items[0]->transfer.count, error);
+    if (!status) status = create(&baselines, s->items[0]->baseline.count, error);
+    if (!status && r->study->rule.compare == QG_COMPARE_PAIRED) {
+        for (size_t i = 0; i < s->items[0]->transfer.count; i++) {
+            const uint64_t seed = s->items[0]->transfer.seeds[i];
+            add(&transfers, seed, seed_mean(s, NULL, seed, measure));
+        }
+        status = pool_pairs(&transfers, pooled, error);
+    } else if (!status) {
+        average(s, true, measure, &transfers);
+        average(s, false, measure, &baselines);
+        status = pool_groups(&transfers, &baselines, pooled, error);
+    }
+    destroy(&transfers);
+    destroy(&baselines);
+    return status;
+}
+
+/* `of` against `than`, which begin from the same sources with the same seeds: paired. */
+static qg_status pool_difference(const qg_results *r, const selection *of, const selection *than,
+                                 qg_measure measure, qg_pooled *pooled, qg_error *error)
+{
+    seed_values differences = {0};
+    *pooled = nothing;
+    if (of->count == 0 || than->count == 0) return QG_OK;
+    const qg_side *side = &of->items[0]->transfer; /* has every seed that all have */
+    qg_status status = create(&differences, side->count, error);
+    for (size_t i = 0; i < side->count && !status; i++)
+        add(&differences, side->seeds[i], compare_seed(r, of, than, side->seeds[i], measure));
+    if (!status) status = pool_pairs(&differences, pooled, error);
+    destroy(&differences);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------------- the study */
+
+/* Adds an experiment; those with fewer seeds than others would take them from all. */
+static void choose(selection *s, const qg_experiment *e)
+{
+    const size_t most = s->count > 0 ? s->items[0]->transfer.count : 0;
+    if (!e || e->problem[0] || !e->complete) s->lacking++;
+    if (!e || e->problem[0] || e->transfer.count < most) return;
+    if (e->transfer.count > most) s->count = 0;
+    s->items[s->count++] = e;
+}
+
+static qg_status choose_pooled(const qg_results *r, selection *s, qg_error *error)
+{
+    *s = (selection){.items = calloc(r->experiment_count + 1, sizeof(qg_experiment *))};
+    if (!s->items) return qg_fail_memory(error, "the pooled experiments", sizeof *s->items);
+    for (size_t i = 0; i < r->experiment_count; i++)
+        if (qg_results_pooled(r, &r->experiments[i])) choose(s, &r->experiments[i]);
+    return QG_OK;
+}
+
+static qg_status find_iqm(qg_results *r, const selection *s, qg_error *error)
+{
+    const size_t seeds = s->count > 0 ? s->items[0]->pair_count : 0;
+    double *values = calloc(s->count * seeds + 1, sizeof *values);
+    size_t used = 0;
+    if (!values) return qg_fail_memory(error, "the IQM", s->count * seeds * sizeof *values);
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t p = 0; p < s->items[i]->pair_count && s->items[i]->pair_count == seeds; p++)
+            values[used++] = s->items[i]->pairs[p].difference[QG_AREA];
+    const qg_status status =
+        qg_iqm_over_seeds(values, seeds ? used / seeds : 0, seeds, QG_REPORT_SEED, &r->iqm, error);
+    free(values);
+    return status;
+}
+
+static qg_status pool_study(qg_results *r, qg_error *error)
+{
+    selection all;
+    for (size_t i = 0; i < r->experiment_count; i++)
+        if (qg_results_pooled(r, &r->experiments[i])) {
+            r->pooled_count++;
+            r->decided[r->experiments[i].verdict.decision]++;
+        }
+    qg_status status = choose_pooled(r, &all, error);
+    if (!status) status = pool(r, &all, QG_AREA, &r->pooled, error);
+    if (!status) status = find_iqm(r, &all, error);
+    free(all.items);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------------- claims */
+
+static qg_status choose_runs(const qg_results *r, const int *runs, int count, selection *s,
+                             qg_error *error)
+{
+    *s = (selection){.items = calloc((size_t)count + 1, sizeof(qg_experiment *))};
+    if (!s->items) return qg_fail_memory(error, "the experiments of a claim", sizeof *s->items);
+    for (int i = 0; i < count; i++)
+        choose(s, qg_results_experiment(r, runs[i]));
+    return QG_OK;
+}
+
+static void count_signs(const qg_results *r, const selection *of, qg_measure measure,
+                        qg_claim_result *result)
+{
+    for (size_t i = 0; i < of->count; i++) {
+        const qg_experiment *e = of->items[i];
+        const bool frozen = r->study->runs[e->run].choice.frozen;
+        qg_stratum_count *stratum = frozen ? &result->frozen : &result->free;
+        const double effect = e->effects[measure].value;
+        stratum->up += effect > 0;
+        stratum->down += !(effect > 0);
+        stratum->effect += effect;
+    }
+    result->free.effect /= (double)(result->free.up + result->free.down);
+    result->frozen.effect /= (double)(result->frozen.up + result->frozen.down);
+}
+
+/* How surely the effect lies within the margin, or beyond it: as the two-sided interval has it. */
+static double little_p(const qg_effect *effect, double margin)
+{
+    const double within = qg_effect_margin_p(effect, margin);
+    return fmin(1, 2 * fmin(within, 1 - within));
+}
+
+static qg_status check_claim(const qg_results *r, const qg_study_claim *claim,
+                             qg_claim_result *result, qg_error *error)
+{
+    const qg_measure measure = measures[claim->metric];
+    selection of = {0}, than = {0};
+    const bool compares = claim->than_count > 0;
+    qg_status status = choose_runs(r, claim->of, claim->of_count, &of, error);
+    if (!status) status = choose_runs(r, claim->than, claim->than_count, &than, error);
+    if (!status)
+        status = compares ? pool_difference(r, &of, &than, measure, &result->pooled, error)
+                          : pool(r, &of, measure, &result->pooled, error);
+    if (!status) count_signs(r, &of, measure, result);
+    result->experiments = of.count + than.count;
+    result->lacking = of.lacking + than.lacking;
+    const qg_pooled *pooled = &result->pooled;
+    result->p = result->lacking > 0 ? (double)NAN
+                : claim->kind == QG_CLAIM_LITTLE
+                    ? little_p(&pooled->effect, claim->margin)
+                    : fmax(pooled->p, pooled->permutation_p); /* which may be none: NaN */
+    free(of.items);
+    free(than.items);
+    return status;
+}
+
+static qg_finding find(const qg_study_claim *claim, const qg_claim_result *result)
+{
+    const double effect = result->pooled.effect.value;
+    if (!(result->adjusted_p <= QG_ALPHA)) return QG_OPEN;
+    if (claim->kind == QG_CLAIM_LITTLE) return fabs(effect) < claim->margin ? QG_HOLDS : QG_FAILS;
+    const bool up = claim->kind == QG_CLAIM_POSITIVE || claim->kind == QG_CLAIM_BETTER;
+    return up == (effect > 0) ? QG_HOLDS : QG_FAILS;
+}
+
+/* Holm's steps: the smallest p is tested at alpha / claims, the next at alpha / (claims - 1), ...;
+ * those that are not decided at that of the first one. */
+static double step_alpha(const qg_claim_result *claims, size_t count, const qg_claim_result *claim)
+{
+    size_t before = 0;
+    for (size_t i = 0; i < count; i++) {
+        const qg_claim_result *other = &claims[i];
+        const bool decided = other->adjusted_p <= QG_ALPHA;
+        before += decided && (!(claim->adjusted_p <= QG_ALPHA) || other->p < claim->p ||
+                              (other->p <= claim->p && other < claim));
+    }
+    return QG_ALPHA / (double)(count - before);
+}
+
+static qg_status adjust_claims(qg_results *r, size_t count, qg_error *error)
+{
+    double *p = calloc(2 * count + 1, sizeof *p);
+    if (!p) return qg_fail_memory(error, "the claims", count * sizeof *p);
+    for (size_t i = 0; i < count; i++)
+        p[i] = r->claims[i].p;
+    const qg_status status = qg_adjust_any(p, count, p + count, error);
+    for (size_t i = 0; i < count && !status; i++)
+        r->claims[i].adjusted_p = p[count + i];
+    for (size_t i = 0; i < count && !status; i++) {
+        qg_claim_result *claim = &r->claims[i];
+        claim->adjusted =
+            qg_effect_interval(&claim->pooled.effect, step_alpha(r->claims, count, claim));
+        claim->finding = find(&r->study->claims[i], claim);
+    }
+    free(p);
+    return status;
+}
+
+qg_status qg_results_judge(qg_results *results, qg_error *error)
+{
+    const size_t claims = (size_t)results->study->claim_count;
+    results->claims = calloc(claims + 1, sizeof *results->claims);
+    if (!results->claims) return qg_fail_memory(error, "the claims", claims);
+    qg_status status = pool_study(results, error);
+    for (size_t i = 0; i < claims && !status; i++)
+        status = check_claim(results, &results->study->claims[i], &results->claims[i], error);
+    return status ? status : adjust_claims(results, claims, error);
+}
+
+/* ------------------------------------------------------------------------------------ words */
 
 const char *qg_finding_name(qg_finding finding)
 {
@@ -228,58 +374,16 @@ const char *qg_finding_name(qg_finding finding)
 
 const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *result)
 {
-    static const char *const within[] = {[QG_OPEN] = "the intervals meet the margin",
-                                         [QG_HOLDS] = "both intervals lie within the margin",
-                                         [QG_FAILS] = "both intervals lie beyond the margin"};
-    const bool little = claim->kind == QG_CLAIM_LITTLE && result->verdict.pairs > 1;
-    return little ? within[result->finding] : qg_reason_text(result->verdict.reason);
-}
-
-static qg_finding find(const qg_study_claim *claim, const qg_verdict *verdict)
-{
-    if (claim->kind == QG_CLAIM_LITTLE) return find_little(verdict, claim->margin);
-    if (verdict->decision == QG_NOT_DECIDED) return QG_OPEN;
-    const bool up = claim->kind == QG_CLAIM_POSITIVE || claim->kind == QG_CLAIM_BETTER;
-    return up == (verdict->decision == QG_POSITIVE) ? QG_HOLDS : QG_FAILS;
-}
-
-static qg_status compare(const qg_results *r, const qg_study_claim *claim, const selection *of,
-                         const selection *than, qg_verdict *verdict, qg_error *error)
-{
-    differences d;
-    qg_status status = create(&d, of->pairs * ((size_t)r->study->game_count + 1), error);
-    if (!status) {
-        if (claim->kind == QG_CLAIM_BETTER || claim->kind == QG_CLAIM_WORSE)
-            subtract_all(r, of, than, measures[claim->metric], &d);
-        else
-            collect(of, measures[claim->metric], &d);
-        status = judge(&d, verdict, error);
-    }
-    destroy(&d);
-    return status;
-}
-
-static qg_status check_claim(const qg_results *r, const qg_study_claim *claim,
-                             qg_claim_result *result, qg_error *error)
-{
-    selection of = {0}, than = {0};
-    qg_status status = choose(r, claim->of, claim->of_count, &of, error);
-    if (!status) status = choose(r, claim->than, claim->than_count, &than, error);
-    if (!status) status = compare(r, claim, &of, &than, &result->verdict, error);
-    result->experiments = of.count + than.count;
-    if (!status) result->finding = find(claim, &result->verdict);
-    free(of.items);
-    free(than.items);
-    return status;
-}
-
-qg_status qg_results_judge(qg_results *results, qg_error *error)
-{
-    const size_t claims = (size_t)results->study->claim_count;
-    results->claims = calloc(claims + 1, sizeof *results->claims);
-    if (!results->claims) return qg_fail_memory(error, "the claims", claims);
-    qg_status status = pool(results, error);
-    for (size_t i = 0; i < claims && !status; i++)
-        status = check_claim(results, &results->study->claims[i], &results->claims[i], error);
-    return status;
+    const bool little = claim->kind == QG_CLAIM_LITTLE, decided = result->finding != QG_OPEN;
+    if (result->lacking > 0) return "runs of it are missing or not finished";
+    if (result->experiments == 0) return qg_reason_text(QG_NO_RUNS);
+    if (isnan(result->p)) return qg_reason_text(QG_ONE_SEED);
+    if (decided && little)
+        return result->finding == QG_HOLDS ? "the adjusted interval lies within the margin"
+                                           : "the adjusted interval lies beyond the margin";
+    if (decided) return qg_reason_text(QG_ZERO_OUTSIDE);
+    if (result->p <= QG_ALPHA) return "it would be decided alone, but it is one of many claims";
+    if (little) return "the interval meets the margin";
+    return result->pooled.p <= QG_ALPHA ? qg_reason_text(QG_PERMUTATION_OPEN)
+                                        : qg_reason_text(QG_ZERO_INSIDE);
 }

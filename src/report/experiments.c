@@ -1,4 +1,4 @@
-/* From curves to pairs, from pairs to verdicts. */
+/* From curves to pairs: each listed graft beside its baseline. */
 #include "report/stages.h"
 
 #include <math.h>
@@ -6,54 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The verdict on one measure; not where it is undefined for a pair (no evaluation at step 0). */
-static qg_status judge_measure(const qg_experiment *e, int measure, qg_verdict *verdict,
-                               qg_error *error)
-{
-    const qg_estimate none = {NAN, NAN, NAN};
-    double *values = qg_results_memory(e->pair_count, sizeof *values, error);
-    if (!values) return error->code;
-    bool defined = e->pair_count > 0;
-    for (size_t i = 0; i < e->pair_count; i++) {
-        values[i] = e->pairs[i].difference[measure];
-        defined = defined && isfinite(values[i]);
-    }
-    qg_status status = QG_OK;
-    *verdict = (qg_verdict){.reason = QG_NO_PAIRS, .bootstrap = none, .student = none};
-    if (defined) status = qg_verdict_of(values, e->pair_count, QG_REPORT_SEED, verdict, error);
-    free(values);
-    return status;
-}
-
-/* That the area of one of the transfers is larger than that of one of the baselines. */
-static qg_status find_probability(qg_experiment *e, qg_error *error)
-{
-    double *areas = qg_results_memory(2 * e->pair_count, sizeof *areas, error);
-    if (!areas) return error->code;
-    for (size_t i = 0; i < e->pair_count; i++) {
-        areas[i] = e->pairs[i].transfer[QG_AREA];
-        areas[e->pair_count + i] = e->pairs[i].baseline[QG_AREA];
-    }
-    const double *transfer = areas, *baseline = areas + e->pair_count;
-    const qg_tasks x = {1, &e->pair_count, &transfer}, y = {1, &e->pair_count, &baseline};
-    const qg_status status =
-        qg_probability_of_improvement(&x, &y, QG_REPORT_SEED, &e->probability, error);
-    free(areas);
-    return status;
-}
-
-static qg_status judge(qg_experiment *e, qg_error *error)
-{
-    qg_status status = QG_OK;
-    for (int m = 0; m < QG_MEASURES && !status; m++)
-        status = judge_measure(e, m, &e->verdicts[m], error);
-    if (!status) status = find_probability(e, error);
-    return status ? status : qg_threshold_times_of(e->pairs, e->pair_count, &e->times, error);
-}
-
 static void explain(qg_experiment *e, const char *why)
 {
     snprintf(e->problem, sizeof e->problem, "%s", why);
+}
+
+/* What each seed of a run reached up to a point, of that many of its evaluations. */
+static qg_status measure_side(const qg_results *r, int run, size_t points, qg_side *side,
+                              qg_error *error)
+{
+    qg_curves curves = r->runs[run].curves;
+    curves.point_count = points;
+    *side = (qg_side){run, curves.seed_count, points, curves.seeds, NULL, 0};
+    side->levels = qg_results_memory(curves.seed_count, sizeof *side->levels, error);
+    return side->levels ? qg_levels_measure(&curves, side->levels, error) : error->code;
 }
 
 /* The pairs of a run and its baseline, at the steps that both have; a problem is written down. */
@@ -83,13 +49,17 @@ static qg_status pair_up(qg_results *r, qg_experiment *e, qg_error *error)
         explain(e, error->message);
         return QG_OK;
     }
-    if (e->pair_count == 0) {
+    if (e->pair_count == 0 && r->study->rule.compare == QG_COMPARE_PAIRED) {
         explain(e, "it has no seed in common with its baseline");
         return QG_OK;
     }
     r->compared++;
-    return judge(e, error);
+    qg_status status = measure_side(r, e->run, e->point_count, &e->transfer, error);
+    if (!status) status = measure_side(r, baseline_run, e->point_count, &e->baseline, error);
+    return status ? status : qg_threshold_times_of(e->pairs, e->pair_count, &e->times, error);
 }
+
+/* ----------------------------------------------------------------------------- what is compared */
 
 static const qg_game_scale *find_game(const qg_results *r, const char *name)
 {
@@ -120,6 +90,15 @@ static void find_source_game(const qg_results *r, qg_experiment *e)
     e->control = source < 0 || strcmp(game, r->study->runs[e->run].game) == 0;
 }
 
+/* Whether all seeds of the run have all their evaluations in this report. */
+static bool is_complete(const qg_results *r, int run)
+{
+    const qg_study_run *it = &r->study->runs[run];
+    const qg_curves *curves = &r->runs[run].curves;
+    if (curves->seed_count < (size_t)it->seed_count) return false;
+    return curves->steps[curves->point_count - 1] + it->settings.eval_every > it->steps;
+}
+
 qg_status qg_results_compare(qg_results *r, qg_error *error)
 {
     r->experiments = qg_results_memory((size_t)r->study->run_count, sizeof *r->experiments, error);
@@ -132,6 +111,7 @@ qg_status qg_results_compare(qg_results *r, qg_error *error)
         *e = (qg_experiment){.run = i, .game = find_game(r, run->game), .facts = *find_facts(r, i)};
         find_source_game(r, e);
         r->only_controls = r->only_controls && e->control;
+        e->complete = is_complete(r, i) && run->baseline >= 0 && is_complete(r, run->baseline);
         if (pair_up(r, e, error)) return error->code;
     }
     return QG_OK;

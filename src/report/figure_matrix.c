@@ -43,9 +43,10 @@ static void add_effect(matrix *m, const char *row_name, const char *column_name,
         m->left_out++;
         return;
     }
-    m->sum[row][column] += e->verdicts[QG_AREA].student.value;
+    m->sum[row][column] += e->verdict.effect.value;
     m->count[row][column]++;
-    m->decided[row][column] = e->verdicts[QG_AREA].decision != QG_NOT_DECIDED;
+    m->decided[row][column] =
+        e->verdict.decision == QG_POSITIVE || e->verdict.decision == QG_NEGATIVE;
 }
 
 /* The bytes of "minatar/" where the names of all games begin with it; 0: they do not. */
@@ -69,7 +70,7 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         const char *source = qg_run_source(r->study, run);
         char copied[64], pair[sizeof m->rows.items[0]];
         if (wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
-        m->largest = fmax(m->largest, fabs(e->verdicts[QG_AREA].student.value));
+        m->largest = fmax(m->largest, fabs(e->verdict.effect.value));
         qg_run_copied(run, copied);
         snprintf(pair, sizeof pair, "%s to %s", source, run->game + family);
         if (!wanted)

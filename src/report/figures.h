@@ -26,7 +26,7 @@ typedef struct qg_figures {
     qg_figure *items;
     size_t count;
     double spearman; /* of similarity and transfer; NaN: not to be computed */
-    size_t spearman_count;
+    size_t spearman_pairs;
 } qg_figures;
 
 /* Draws everything that the results give. QG_ERROR_IO: gnuplot is missing, the disk is full. The

@@ -54,13 +54,15 @@ static void put_empty(FILE *out, int cells)
 
 static void put_header(FILE *out)
 {
-    fputs("row,run,baseline,game,source,source_game,copied,frozen,group,seed,seeds,last_step,",
+    fputs("row,run,baseline,game,source,source_game,copied,frozen,group,seed,seeds,seeds_baseline,"
+          "last_step,",
           out);
     for (int m = 0; m < QG_MEASURES; m++) {
         const char *name = qg_measure_name((qg_measure)m);
         fprintf(out, "%s,%s_baseline,%s_difference,%s_low,%s_high,", name, name, name, name, name);
     }
-    fputs("area_bootstrap_low,area_bootstrap_high,area_ratio,threshold,threshold_step,"
+    fputs("area_error,area_degrees,p,p_family,p_rate,p_permutation,p_margin,area_adjusted_low,"
+          "area_adjusted_high,learned,learned_baseline,area_ratio,threshold,threshold_step,"
           "threshold_step_baseline,crossover_step,probability,probability_low,probability_high,"
           "random,reference,similarity,verdict,reason\n",
           out);
@@ -92,6 +94,13 @@ static const qg_pair *find_pair(const qg_experiment *e, uint64_t seed)
     return NULL;
 }
 
+/* Whether the run did; `levels` NULL: it is not known. */
+static void put_learned(FILE *out, const qg_scale *scale, const double *levels)
+{
+    if (levels) fputc(qg_normalised(scale, levels[QG_ASYMPTOTE]) >= QG_LEARNED ? '1' : '0', out);
+    fputc(',', out);
+}
+
 /* `pair` is NULL without a comparison; what the seed reached by itself is in `levels`. */
 static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
 {
@@ -102,7 +111,7 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     const qg_scale *scale = e && pair ? &e->game->scale : &none;
     const size_t points = e && pair ? e->point_count : result->curves.point_count;
     put_run(out, r, run, "seed");
-    fprintf(out, "%" PRIu64 ",1,%" PRId64 ",", result->seeds[seed],
+    fprintf(out, "%" PRIu64 ",1,%s,%" PRId64 ",", result->seeds[seed], pair ? "1" : "",
             result->curves.steps[points - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
         put_real(out, pair ? pair->transfer[m] : result->levels[seed][m]);
@@ -110,7 +119,9 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
         put_real(out, pair ? pair->difference[m] : NAN);
         put_empty(out, 2);
     }
-    put_empty(out, 2);
+    put_empty(out, 9);
+    put_learned(out, scale, pair ? pair->transfer : NULL);
+    put_learned(out, scale, pair ? pair->baseline : NULL);
     put_real(out, pair ? pair->area_ratio : NAN);
     put_real(out, scale->threshold);
     put_step(out, pair ? pair->transfer_threshold : -1);
@@ -123,21 +134,33 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     fputs(",\n", out);
 }
 
+static void put_verdict(FILE *out, const qg_verdict *v)
+{
+    put_real(out, v->effect.error);
+    put_real(out, v->effect.degrees);
+    put_real(out, v->p);
+    put_real(out, v->family_p);
+    put_real(out, v->q);
+    put_real(out, v->permutation_p);
+    put_real(out, v->margin_p);
+    put_real(out, v->adjusted.low);
+    put_real(out, v->adjusted.high);
+}
+
 static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
 {
-    const qg_verdict *area = &e->verdicts[QG_AREA];
     put_run(out, r, e->run, "pooled");
-    fprintf(out, ",%zu,%" PRId64 ",", e->pair_count,
+    fprintf(out, ",%zu,%zu,%" PRId64 ",", e->transfer.count, e->baseline.count,
             r->runs[e->run].curves.steps[e->point_count - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
-        put_real(out, qg_experiment_level(e, (qg_measure)m, true));
-        put_real(out, qg_experiment_level(e, (qg_measure)m, false));
-        put_real(out, e->verdicts[m].student.value);
-        put_real(out, e->verdicts[m].student.low);
-        put_real(out, e->verdicts[m].student.high);
+        put_real(out, qg_side_level(&e->transfer, (qg_measure)m));
+        put_real(out, qg_side_level(&e->baseline, (qg_measure)m));
+        put_real(out, e->effects[m].value);
+        put_real(out, e->effects[m].low);
+        put_real(out, e->effects[m].high);
     }
-    put_real(out, area->bootstrap.low);
-    put_real(out, area->bootstrap.high);
+    put_verdict(out, &e->verdict);
+    fprintf(out, "%zu,%zu,", e->transfer.learned, e->baseline.learned);
     put_real(out, qg_experiment_ratio(e));
     put_real(out, e->game->scale.threshold);
     put_real(out, e->times.transfer_median);
@@ -149,8 +172,8 @@ static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
     put_real(out, e->game->scale.random);
     put_real(out, e->game->scale.reference);
     put_real(out, e->has_similarity ? e->similarity.grade : NAN);
-    put_text(out, qg_decision_name(area->decision));
-    put_quoted(out, qg_reason_text(area->reason));
+    put_text(out, qg_decision_name(e->verdict.decision));
+    put_quoted(out, qg_reason_text(e->verdict.reason));
     fputc('\n', out);
 }
 
@@ -166,27 +189,41 @@ static void put_rows(FILE *out, const qg_results *r)
     }
 }
 
+static void put_stratum(FILE *out, const qg_stratum_count *stratum)
+{
+    fprintf(out, "%zu,%zu,", stratum->up, stratum->down);
+    put_real(out, stratum->effect);
+}
+
 static void put_claims(FILE *out, const qg_results *r)
 {
-    fputs("says,source,expect,metric,margin,finding,effect,low,high,bootstrap_low,bootstrap_high,"
-          "experiments,seeds,reason\n",
+    fputs("says,source,expect,metric,margin,finding,effect,low,high,adjusted_low,adjusted_high,p,"
+          "p_adjusted,p_permutation,free_up,free_down,free_effect,frozen_up,frozen_down,"
+          "frozen_effect,experiments,lacking,seeds,seeds_baseline,reason\n",
           out);
     for (int i = 0; i < r->study->claim_count; i++) {
         const qg_study_claim *claim = &r->study->claims[i];
         const qg_claim_result *result = &r->claims[i];
-        const qg_verdict *v = &result->verdict;
+        const qg_pooled *pooled = &result->pooled;
         put_text(out, claim->says);
         put_text(out, claim->source ? claim->source : "");
         put_text(out, qg_claim_kind_name(claim->kind));
         put_text(out, qg_claim_metric_name(claim->metric));
         put_real(out, claim->kind == QG_CLAIM_LITTLE ? claim->margin : NAN);
         put_text(out, qg_finding_name(result->finding));
-        put_real(out, v->student.value);
-        put_real(out, v->student.low);
-        put_real(out, v->student.high);
-        put_real(out, v->bootstrap.low);
-        put_real(out, v->bootstrap.high);
-        fprintf(out, "%zu,%zu,", result->experiments, v->pairs);
+        put_real(out, pooled->effect.value);
+        put_real(out, pooled->raw.low);
+        put_real(out, pooled->raw.high);
+        put_real(out, result->adjusted.low);
+        put_real(out, result->adjusted.high);
+        put_real(out, result->p);
+        put_real(out, result->adjusted_p);
+        put_real(out, pooled->permutation_p);
+        put_stratum(out, &result->free);
+        put_stratum(out, &result->frozen);
+        fprintf(out, "%zu,%zu,%zu,", result->experiments, result->lacking, pooled->seeds);
+        if (pooled->baseline_seeds > 0) fprintf(out, "%zu", pooled->baseline_seeds);
+        fputc(',', out);
         put_quoted(out, qg_claim_reason(claim, result));
         fputc('\n', out);
     }

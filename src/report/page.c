@@ -97,35 +97,48 @@ static void put_finding(FILE *out, qg_finding finding)
 /* What was compared for it: "area of `of` against ...". */
 static void put_test(FILE *out, const qg_study_claim *claim)
 {
-    static const char *const metrics[] = {
-        [QG_CLAIM_AREA] = "whole training", [QG_CLAIM_EARLY] = "first 80 %",
-        [QG_CLAIM_LATE] = "last 20 %",      [QG_CLAIM_ASYMPTOTE] = "last 10 %",
-        [QG_CLAIM_JUMPSTART] = "jumpstart", [QG_CLAIM_MAXIMUM] = "maximum"};
     static const char *const kinds[] = {[QG_CLAIM_POSITIVE] = "above the baseline",
                                         [QG_CLAIM_NEGATIVE] = "below the baseline",
                                         [QG_CLAIM_BETTER] = "gains more",
                                         [QG_CLAIM_WORSE] = "gains less",
                                         [QG_CLAIM_LITTLE] = "within"};
     fputs("<td class=\"some\">", out);
-    qg_html_print(out, "%s: %s", metrics[claim->metric], kinds[claim->kind]);
+    qg_html_print(out, "%s: %s", qg_claim_metric_name(claim->metric), kinds[claim->kind]);
     if (claim->kind == QG_CLAIM_LITTLE) qg_html_print(out, " \u00b1%g", claim->margin);
     fputs("</td>", out);
+}
+
+/* How many experiments of the stratum went which way. */
+static void put_signs(FILE *out, const char *name, const qg_stratum_count *stratum)
+{
+    if (stratum->up + stratum->down > 0)
+        qg_html_print(out, "; %s %zu up, %zu down, %+.3f", name, stratum->up, stratum->down,
+                      stratum->effect);
 }
 
 /* How much the finding rests on, and why it is what it is. */
 static void put_base(FILE *out, const qg_study_claim *claim, const qg_claim_result *result)
 {
-    qg_html_element(out, "td class=\"some\"", "%zu experiment%s, %zu seed%s: %s",
-                    result->experiments, result->experiments == 1 ? "" : "s", result->verdict.pairs,
-                    result->verdict.pairs == 1 ? "" : "s", qg_claim_reason(claim, result));
+    fputs("<td class=\"some\">", out);
+    qg_html_print(out, "%zu experiment%s, %zu seed%s", result->experiments,
+                  result->experiments == 1 ? "" : "s", result->pooled.seeds,
+                  result->pooled.seeds == 1 ? "" : "s");
+    if (result->lacking > 0) qg_html_print(out, " (%zu lacking)", result->lacking);
+    put_signs(out, "free", &result->free);
+    put_signs(out, "frozen", &result->frozen);
+    qg_html_print(out, ": %s", qg_claim_reason(claim, result));
+    fputs("</td>", out);
 }
 
 static void put_claims(FILE *out, const qg_results *r)
 {
     if (r->study->claim_count == 0) return;
     fputs("<section id=\"claims\"><h2>Claims beside what was found</h2>\n", out);
-    qg_page_table(out, "Effects are differences of normalised scores, seed by seed.",
-                  "claim|found|#effect|#95 % interval|tested on|rests on");
+    qg_page_table(
+        out,
+        "Effects are differences of normalised scores, means over the experiments for each seed. "
+        "Findings rest on the adjusted interval (Holm, over all claims).",
+        "claim|found|#effect|#95 % interval|#adjusted|tested on|rests on");
     for (int i = 0; i < r->study->claim_count; i++) {
         const qg_study_claim *claim = &r->study->claims[i];
         const qg_claim_result *result = &r->claims[i];
@@ -137,8 +150,9 @@ static void put_claims(FILE *out, const qg_results *r)
         }
         fputs("</td>", out);
         put_finding(out, result->finding);
-        qg_page_difference(out, result->verdict.student.value);
-        qg_page_interval(out, &result->verdict.student);
+        qg_page_difference(out, result->pooled.effect.value);
+        qg_page_interval(out, &result->pooled.raw);
+        qg_page_interval(out, &result->adjusted);
         put_test(out, claim);
         put_base(out, claim, result);
         fputs("</tr>\n", out);
@@ -180,14 +194,15 @@ static void put_experiment_row(FILE *out, const qg_results *r, const qg_experime
     fputs("</td>", out);
     qg_html_element(out, "td", "%s", run->game);
     if (e->problem[0]) {
-        qg_html_element(out, "td colspan=\"5\" class=\"words\"", "not compared: %s", e->problem);
+        qg_html_element(out, "td colspan=\"6\" class=\"words\"", "not compared: %s", e->problem);
         fputs("</tr>\n", out);
         return;
     }
-    const qg_verdict *area = &e->verdicts[QG_AREA];
-    qg_html_element(out, "td class=\"number\"", "%zu", e->pair_count);
-    qg_page_difference(out, area->student.value);
-    qg_page_interval(out, &area->student);
+    const qg_verdict *area = &e->verdict;
+    qg_html_element(out, "td class=\"number\"", "%zu : %zu", e->transfer.count, e->baseline.count);
+    qg_page_difference(out, area->effect.value);
+    qg_page_interval(out, &area->raw);
+    qg_page_interval(out, &area->adjusted);
     qg_html_element(out, "td class=\"number\"", "%.2f", e->probability.value);
     fputs("<td>", out);
     qg_page_decision(out, area->decision);
@@ -210,11 +225,12 @@ static void put_overview(FILE *out, const qg_results *r)
         fputs("<p>The study lists no graft.</p></section>\n", out);
         return;
     }
-    qg_page_table(out,
-                  "Difference of the normalised area under the curve (mean score over the whole "
-                  "training) from the baseline with the same seeds; P: probability that a transfer "
-                  "is above a baseline.",
-                  "source|copied|target|#seeds|#difference|#95 % interval|#P|verdict");
+    qg_page_table(
+        out,
+        "Difference of the normalised area under the curve (mean score over the whole "
+        "training) from the baseline; seeds: of transfer and baseline; P: probability that "
+        "a transfer is above a baseline.",
+        "source|copied|target|#seeds|#difference|#95 % interval|#adjusted|#P|verdict");
     for (size_t i = 0; i < r->experiment_count; i++)
         put_experiment_row(out, r, &r->experiments[i]);
     qg_page_end_table(out);
@@ -224,9 +240,8 @@ static void put_overview(FILE *out, const qg_results *r)
             "All of them together, without controls (random layers, or the source's own game) and "
             "without those that have fewer seeds than others.",
             "over the study|#difference|#95 % interval");
-        put_estimate(out, "mean, interval over seeds (Student)", &r->pooled.student);
-        put_estimate(out, "mean, interval over seeds (bootstrap)", &r->pooled.bootstrap);
-        put_estimate(out, "interquartile mean over all pairs (bootstrap)", &r->iqm);
+        put_estimate(out, "mean", &r->pooled.raw);
+        put_estimate(out, "interquartile mean over all pairs, bootstrap over seeds", &r->iqm);
         qg_page_end_table(out);
     }
     fputs("</section>\n", out);
@@ -246,15 +261,14 @@ static void put_similarity(FILE *out, const qg_figures *figures)
     fputs("<section id=\"similarity\"><h2>Similarity and transfer</h2>\n", out);
     if (isfinite(figures->spearman))
         qg_html_element(out, "p",
-                        "Spearman's rho between the similarity of two games and the measured "
-                        "transfer is %.3f (n = %zu experiments, which share games and seeds: it "
-                        "describes, it tests nothing).",
-                        figures->spearman, figures->spearman_count);
+                        "Spearman's rho between the similarity of two games and the mean effect "
+                        "between them, in either direction, is %.3f over %zu pairs of games, which "
+                        "share games and seeds: it describes, it tests nothing.",
+                        figures->spearman, figures->spearman_pairs);
     else
         qg_html_element(out, "p",
-                        "All %zu experiments have the same similarity or the same transfer: a rank "
-                        "correlation is not defined.",
-                        figures->spearman_count);
+                        "%zu pair%s of games: too few, or too alike, for a rank correlation.",
+                        figures->spearman_pairs, figures->spearman_pairs == 1 ? "" : "s");
     put_figures(out, figures, QG_FIGURE_SCATTER);
     fputs("</section>\n", out);
 }

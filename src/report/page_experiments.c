@@ -14,8 +14,8 @@ enum { MOST_OPEN = 12 }; /* experiments whose tables are not folded */
 static const char *const measure_titles[] = {
     [QG_ZERO_SHOT] = "before training (zero-shot)",
     [QG_JUMPSTART] = "jumpstart (first 10 %)",
-    [QG_BEGINNING] = "first 80 %",
-    [QG_END] = "last 20 %",
+    [QG_EARLY] = "early (first 80 %)",
+    [QG_LATE] = "late (last 20 %)",
     [QG_ASYMPTOTE] = "asymptote (last 10 %)",
     [QG_MAXIMUM] = "maximum",
     [QG_AREA] = "area (whole training)",
@@ -33,18 +33,18 @@ static void put_level(FILE *out, double value)
 
 static void put_measures(FILE *out, const qg_experiment *e)
 {
-    static const qg_measure order[] = {QG_AREA, QG_ZERO_SHOT, QG_JUMPSTART, QG_BEGINNING,
-                                       QG_END,  QG_ASYMPTOTE, QG_MAXIMUM};
-    qg_page_table(out, "Mean scores; differences normalised, with Student's interval.",
+    static const qg_measure order[] = {QG_AREA, QG_ZERO_SHOT, QG_JUMPSTART, QG_EARLY,
+                                       QG_LATE, QG_ASYMPTOTE, QG_MAXIMUM};
+    qg_page_table(out, "Mean scores; differences normalised, with the unadjusted interval.",
                   "measure|#baseline|#transfer|#difference|#95 % interval");
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         const qg_measure m = order[i];
         fputs("<tr>", out);
         qg_html_element(out, "td", "%s", measure_titles[m]);
-        put_level(out, qg_experiment_level(e, m, false));
-        put_level(out, qg_experiment_level(e, m, true));
-        qg_page_difference(out, e->verdicts[m].student.value);
-        qg_page_interval(out, &e->verdicts[m].student);
+        put_level(out, qg_side_level(&e->baseline, m));
+        put_level(out, qg_side_level(&e->transfer, m));
+        qg_page_difference(out, e->effects[m].value);
+        qg_page_interval(out, &e->effects[m]);
         fputs("</tr>\n", out);
     }
     qg_page_end_table(out);
@@ -87,11 +87,13 @@ static void put_more(FILE *out, const qg_experiment *e)
     const qg_threshold_times *t = &e->times;
     fputs("<ul>\n", out);
     put_ratio(out, e);
-    qg_html_element(
-        out, "li",
-        "Probability that a transfer's area is above a baseline's: %.2f (95 %% interval "
-        "%.2f to %.2f).",
-        e->probability.value, e->probability.low, e->probability.high);
+    fputs("<li>", out);
+    qg_html_print(out, "Probability that a transfer's area is above a baseline's: %.2f",
+                  e->probability.value);
+    if (isfinite(e->probability.low))
+        qg_html_print(out, " (Newcombe's 95 %% interval %.2f to %.2f)", e->probability.low,
+                      e->probability.high);
+    fputs(".</li>\n", out);
     fputs("<li>", out);
     qg_html_print(out, "Threshold of %.4g%s: reached by ", e->game->scale.threshold,
                   e->game->threshold_given ? "" : " (halfway between random play and reference)");
@@ -104,6 +106,12 @@ static void put_more(FILE *out, const qg_experiment *e)
 
 /* ------------------------------------------------------------------------------------ verdict */
 
+static void put_p(FILE *out, const char *what, double p)
+{
+    if (isnan(p)) return;
+    qg_html_print(out, p < 0.001 ? "%s %.1e" : "%s %.3f", what, p);
+}
+
 static void put_verdict(FILE *out, const qg_experiment *e)
 {
     fputs("<p>", out);
@@ -113,16 +121,26 @@ static void put_verdict(FILE *out, const qg_experiment *e)
         fputs(".</p>\n", out);
         return;
     }
-    const qg_verdict *v = &e->verdicts[QG_AREA];
+    const qg_verdict *v = &e->verdict;
     qg_page_decision(out, v->decision);
     qg_html_print(out, ": the normalised area differs from the baseline's by %+.3f",
-                  v->student.value);
-    if (isfinite(v->student.low))
-        qg_html_print(out,
-                      " (95 %% interval %+.3f to %+.3f by Student, %+.3f to %+.3f by bootstrap)",
-                      v->student.low, v->student.high, v->bootstrap.low, v->bootstrap.high);
-    qg_html_print(out, " over %zu seed%s; %s.", v->pairs, v->pairs == 1 ? "" : "s",
-                  qg_reason_text(v->reason));
+                  v->effect.value);
+    if (isfinite(v->raw.low))
+        qg_html_print(out, " (95 %% interval %+.3f to %+.3f, adjusted %+.3f to %+.3f)", v->raw.low,
+                      v->raw.high, v->adjusted.low, v->adjusted.high);
+    qg_html_print(out, " over %zu seed%s and %zu of the baseline; %s.", v->seeds,
+                  v->seeds == 1 ? "" : "s", v->baseline_seeds, qg_reason_text(v->reason));
+    fputs("</p>\n<p class=\"quiet\">", out);
+    put_p(out, "p", v->p);
+    put_p(out, "; among the arms of its baseline (Dunnett)", v->family_p);
+    put_p(out,
+          e->control ? "; over all controls (Benjamini and Hochberg)"
+                     : "; over all experiments (Benjamini and Hochberg)",
+          v->q);
+    put_p(out, "; by permutation", v->permutation_p);
+    put_p(out, "; that it is within the margin", v->margin_p);
+    qg_html_print(out, ". Learned at all: %zu of %zu runs, %zu of %zu of the baseline.",
+                  e->transfer.learned, e->transfer.count, e->baseline.learned, e->baseline.count);
     fputs("</p>\n", out);
 }
 

@@ -23,8 +23,7 @@ static void put_scales(FILE *out, const qg_results *r)
     fputs(
         "<h3>Scores</h3>\n<p>A score is the mean return of the episodes of an evaluation. "
         "Normalised: (score - random) / (reference - random). All verdicts rest on the area under "
-        "the normalised curve: an experiment is decided only when Student's interval and the "
-        "bootstrap's both exclude zero.</p>\n",
+        "the normalised curve.</p>\n",
         out);
     qg_page_table(out, NULL, "game|random play|reference|threshold");
     for (int g = 0; g < r->study->game_count; g++) {
@@ -33,7 +32,7 @@ static void put_scales(FILE *out, const qg_results *r)
         qg_html_element(out, "td", "%s", r->study->games[g].name);
         put_score(out, game->scale.random, game->random_given, "measured");
         put_score(out, game->scale.reference, game->reference_given,
-                  "mean over seeds of the baseline's best evaluation");
+                  "mean over seeds of the baseline's asymptote");
         put_score(out, game->scale.threshold, game->threshold_given, "halfway between the two");
         fputs("</tr>\n", out);
     }

@@ -6,8 +6,10 @@
 
 void qg_page_decision(FILE *out, qg_decision decision)
 {
-    static const char *const looks[] = {
-        [QG_NOT_DECIDED] = "open", [QG_POSITIVE] = "good", [QG_NEGATIVE] = "bad"};
+    static const char *const looks[] = {[QG_NOT_DECIDED] = "open",
+                                        [QG_POSITIVE] = "good",
+                                        [QG_NEGATIVE] = "bad",
+                                        [QG_WITHIN_MARGIN] = "none"};
     fprintf(out, "<span class=\"badge %s\">%s</span>", looks[decision], qg_decision_name(decision));
 }
 

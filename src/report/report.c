@@ -18,10 +18,11 @@ static void fill_report(const qg_results *r, qg_report *report)
     *report = (qg_report){.experiments = r->pooled_count,
                           .positive = r->decided[QG_POSITIVE],
                           .negative = r->decided[QG_NEGATIVE],
+                          .no_effect = r->decided[QG_WITHIN_MARGIN],
                           .not_decided = r->decided[QG_NOT_DECIDED],
-                          .effect = r->pooled.student.value,
-                          .low = r->pooled.student.low,
-                          .high = r->pooled.student.high,
+                          .effect = r->pooled.effect.value,
+                          .low = r->pooled.raw.low,
+                          .high = r->pooled.raw.high,
                           .claims = (size_t)r->study->claim_count,
                           .warnings = r->warnings.count};
     for (int i = 0; i < r->study->claim_count; i++) {
@@ -35,7 +36,7 @@ static size_t most_seeds(const qg_results *r)
 {
     size_t most = 0;
     for (size_t i = 0; i < r->experiment_count; i++)
-        if (r->experiments[i].pair_count > most) most = r->experiments[i].pair_count;
+        if (r->experiments[i].transfer.count > most) most = r->experiments[i].transfer.count;
     return most;
 }
 
@@ -57,15 +58,15 @@ static void summarise(const qg_results *r, qg_report *report)
     if (controls > 0)
         qg_text_add(text, size, " (and %zu control%s)", controls, controls == 1 ? "" : "s");
     qg_text_add(text, size,
-                " over %s%zu seed%s: %zu positive, %zu negative, %zu not decided. Copied layers "
-                "changed the normalised area under the curve by %+.3f",
+                " over %s%zu seed%s: %zu positive, %zu negative, %zu without an effect larger than "
+                "%g, %zu not decided. Copied layers changed the normalised area under the curve by "
+                "%+.3f",
                 r->partial ? "at most " : "", seeds, seeds == 1 ? "" : "s", report->positive,
-                report->negative, report->not_decided, report->effect);
+                report->negative, report->no_effect, r->study->rule.margin, report->not_decided,
+                report->effect);
     if (isfinite(report->low))
         qg_text_add(text, size, " (95 %% interval %+.3f to %+.3f)", report->low, report->high);
-    qg_text_add(text, size, " in the mean: %s%s%s.", qg_decision_name(r->pooled.decision),
-                r->pooled.decision == QG_NOT_DECIDED ? ", " : "",
-                r->pooled.decision == QG_NOT_DECIDED ? qg_reason_text(r->pooled.reason) : "");
+    qg_text_add(text, size, " in the mean.");
 }
 
 /* ------------------------------------------------------------------------------------ writing */
@@ -105,11 +106,27 @@ static qg_status write_all(const qg_results *r, const qg_report_options *options
     return status;
 }
 
+/* A line of qg_study_adequacy; the first failure stays in `status`. */
+typedef struct listener {
+    qg_results *results;
+    qg_status status;
+    qg_error *error;
+} listener;
+
+static void take_line(void *context, const char *line)
+{
+    listener *l = context;
+    if (!l->status) l->status = qg_warn(&l->results->warnings, l->error, "%s", line);
+}
+
 static qg_status find_results(qg_results *r, qg_error *error)
 {
-    qg_status status = qg_results_read(r, error);
+    listener l = {r, QG_OK, error};
+    qg_study_adequacy(r->study, take_line, &l);
+    qg_status status = l.status ? l.status : qg_results_read(r, error);
     if (!status) status = qg_results_find_scales(r, error);
     if (!status) status = qg_results_compare(r, error);
+    if (!status) status = qg_results_find_verdicts(r, error);
     if (!status) status = qg_results_judge(r, error);
     return status ? status : qg_results_find_similarities(r, error);
 }
@@ -125,6 +142,19 @@ qg_status qg_report_write(const char *folder, const qg_report_options *options, 
     if (!status) status = write_all(&results, options, report, error);
     if (status && options->stop && *options->stop) /* gnuplot feels Ctrl-C, too */
         status = qg_fail(error, QG_STOPPED, "stopped before the report was written");
+    qg_results_free(&results);
+    qg_study_free(study);
+    return status;
+}
+
+qg_status qg_report_spread(const char *folder, double deviations[QG_STRATA], qg_error *error)
+{
+    qg_study *study = NULL;
+    qg_results results = {.folder = folder, .partial = true};
+    qg_status status = qg_study_open(folder, &study, error);
+    results.study = study;
+    if (!status) status = find_results(&results, error);
+    if (!status) qg_results_find_spread(&results, deviations);
     qg_results_free(&results);
     qg_study_free(study);
     return status;

@@ -28,14 +28,17 @@ const qg_experiment *qg_results_experiment(const qg_results *results, int run)
     return NULL;
 }
 
-double qg_experiment_level(const qg_experiment *experiment, qg_measure measure, bool transfer)
+double qg_normalised(const qg_scale *scale, double score)
+{
+    return (score - scale->random) / (scale->reference - scale->random);
+}
+
+double qg_side_level(const qg_side *side, qg_measure measure)
 {
     double sum = 0;
-    for (size_t i = 0; i < experiment->pair_count; i++) {
-        const qg_pair *pair = &experiment->pairs[i];
-        sum += (transfer ? pair->transfer : pair->baseline)[measure];
-    }
-    return sum / (double)experiment->pair_count;
+    for (size_t i = 0; i < side->count; i++)
+        sum += side->levels[i][measure];
+    return sum / (double)side->count;
 }
 
 double qg_experiment_ratio(const qg_experiment *experiment)
@@ -101,8 +104,11 @@ void qg_results_free(qg_results *r)
 {
     for (int i = 0; r->runs && i < r->study->run_count; i++)
         free_run(&r->runs[i]);
-    for (size_t i = 0; i < r->experiment_count; i++)
+    for (size_t i = 0; i < r->experiment_count; i++) {
         free(r->experiments[i].pairs);
+        free(r->experiments[i].transfer.levels);
+        free(r->experiments[i].baseline.levels);
+    }
     free(r->statuses);
     free(r->facts);
     free(r->trainings);

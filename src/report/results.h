@@ -12,7 +12,9 @@
 #include "report/run_history.h"
 #include "report/run_facts.h"
 
-#define QG_REPORT_SEED 1 /* of every bootstrap of a report: the same results, the same numbers */
+#define QG_REPORT_SEED 1 /* of all draws of a report: the same results, the same numbers */
+
+#define QG_LEARNED 0.25 /* normalised; a run whose asymptote is below this never learned */
 
 /* The scores between which those of a game are normalised, and where they come from. */
 typedef struct qg_game_scale {
@@ -32,6 +34,15 @@ typedef struct qg_run_curves {
     qg_estimate *band;             /* [curves.point_count] mean over seeds */
 } qg_run_curves;
 
+/* The runs of one side of an experiment. */
+typedef struct qg_side {
+    int run;
+    size_t count, points;          /* seeds; evaluations that were measured */
+    const uint64_t *seeds;         /* [count] */
+    double (*levels)[QG_MEASURES]; /* [count] in the game's points */
+    size_t learned;                /* how many did */
+} qg_side;
+
 /* A listed graft. */
 typedef struct qg_experiment {
     int run;
@@ -39,9 +50,12 @@ typedef struct qg_experiment {
     char source_game[QG_DOMAIN_NAME]; /* empty: not known, or random layers */
     bool control;                     /* random layers, or onto the source's own game */
     char problem[512];                /* why there is no comparison; empty: there is one */
-    qg_pair *pairs;                   /* [pair_count] */
+    bool complete;                    /* all its seeds and its baseline's have finished */
+    qg_side transfer, baseline;       /* empty without a comparison */
+    qg_pair *pairs;                   /* [pair_count] those with the same seed */
     size_t pair_count, point_count;
-    qg_verdict verdicts[QG_MEASURES]; /* of the differences; reason QG_NO_PAIRS where undefined */
+    qg_verdict verdict;               /* on the normalised area */
+    qg_estimate effects[QG_MEASURES]; /* normalised, with the unadjusted interval */
     qg_estimate probability;          /* that the area of a transfer is above that of a baseline */
     qg_threshold_times times;
     qg_run_facts facts; /* of its first seed */
@@ -52,10 +66,28 @@ typedef struct qg_experiment {
 /* What was found of a claim. */
 typedef enum qg_finding { QG_OPEN, QG_HOLDS, QG_FAILS } qg_finding;
 
+/* An effect over several experiments, seed by seed: seeds are independent, experiments are not. */
+typedef struct qg_pooled {
+    qg_effect effect;
+    size_t seeds, baseline_seeds; /* baseline_seeds 0: paired by seed */
+    double p, permutation_p;
+    qg_estimate raw; /* the 95 % interval */
+} qg_pooled;
+
+/* How many experiments of a kind went which way, and their mean effect. */
+typedef struct qg_stratum_count {
+    size_t up, down;
+    double effect;
+} qg_stratum_count;
+
 typedef struct qg_claim_result {
     qg_finding finding;
-    qg_verdict verdict; /* of the effect that the claim speaks of */
-    size_t experiments; /* that it rests on, `of` and `than` together */
+    qg_pooled pooled;
+    double p, adjusted_p; /* that something else than what is found is true; Holm over the claims */
+    qg_estimate adjusted; /* the interval of Holm's step */
+    size_t experiments;   /* that it rests on, `of` and `than` together */
+    size_t lacking;       /* experiments of the claim that are not compared, or not finished */
+    qg_stratum_count free, frozen; /* those of `of` */
 } qg_claim_result;
 
 typedef struct qg_results {
@@ -71,9 +103,10 @@ typedef struct qg_results {
     size_t experiment_count, compared; /* all; those with a comparison */
     bool only_controls;                /* no experiment is more than a control */
     size_t pooled_count;               /* those that qg_results_pooled tells */
-    size_t decided[3];                 /* of these, by qg_decision */
-    qg_verdict pooled;                 /* area, over these */
+    size_t decided[QG_DECISIONS];      /* of these, by qg_decision */
+    qg_pooled pooled;                  /* area, over these */
     qg_estimate iqm;                   /* of their differences of the area; NaN: none */
+    qg_pairing pairing;                /* of the areas, seed by seed */
     qg_claim_result *claims;           /* [claim_count] */
     qg_warnings warnings;
 } qg_results;
@@ -90,8 +123,10 @@ bool qg_results_pooled(const qg_results *results, const qg_experiment *experimen
 /* The experiment of a run, NULL when it is none. */
 const qg_experiment *qg_results_experiment(const qg_results *results, int run);
 
-/* Means over the pairs: of what the transfers, or the baselines, reached; of their area ratio. */
-double qg_experiment_level(const qg_experiment *experiment, qg_measure measure, bool transfer);
+double qg_normalised(const qg_scale *scale, double score);
+
+/* Means: over a side of what its runs reached; over the pairs of their area ratio. */
+double qg_side_level(const qg_side *side, qg_measure measure);
 double qg_experiment_ratio(const qg_experiment *experiment);
 
 /* What was copied, for titles and tables: "first 2 frozen", "last 1 free"; "" for other runs. */

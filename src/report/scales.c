@@ -1,5 +1,6 @@
 /* The scores between which a game's are normalised: those of the study file, otherwise what random
- * play was measured to score, and the best that the baseline reached. */
+ * play was measured to score, and what the baseline reached in the end. Not its best: the largest
+ * of many noisy evaluations is above what any network plays. */
 #include "report/stages.h"
 
 #include <qgraft/measurement.h>
@@ -46,20 +47,21 @@ static void complete(const qg_study_game *given, double reference, qg_game_scale
             scale->reference, scale->random);
 }
 
-/* The best of many noisy evaluations is above random play even where nothing was learned. */
+/* An end near random play makes every difference large. */
 static qg_status warn_unlearned(qg_results *r, int g, qg_error *error)
 {
     const char *name = r->study->games[g].name;
     const qg_scale *scale = &r->games[g].scale;
-    const double end = baseline_level(r, name, QG_ASYMPTOTE);
-    const double quarter = (scale->reference - scale->random) / 4;
-    if (r->games[g].problem[0] || r->games[g].reference_given || !(end < scale->random + quarter))
+    const double best = baseline_level(r, name, QG_MAXIMUM);
+    const double quarter = (best - scale->random) / 4;
+    if (r->games[g].problem[0] || r->games[g].reference_given ||
+        !(scale->reference < scale->random + quarter))
         return QG_OK;
     return qg_warn(&r->warnings, error,
-                   "%s: the baseline's last scores, %.4g in the mean, are nearer to random play "
-                   "(%.4g) than to its best evaluation (%.4g), from which effects are measured; "
+                   "%s: the baseline's last scores, %.4g in the mean, by which effects are "
+                   "measured, are nearer to random play (%.4g) than to its best evaluation (%.4g); "
                    "if the game was not learned, they say little: train for longer",
-                   name, end, scale->random, scale->reference);
+                   name, scale->reference, scale->random, best);
 }
 
 /* An evaluation without a complete episode scores the only, incomplete one. */
@@ -101,7 +103,7 @@ static qg_status find_scale(qg_results *r, int g, qg_error *error)
                             .threshold_given = !isnan(given->threshold)};
     if (!game->random_given && find_random(r, given->name, &game->scale.random, error))
         return error->code;
-    complete(given, baseline_level(r, given->name, QG_MAXIMUM), game);
+    complete(given, baseline_level(r, given->name, QG_ASYMPTOTE), game);
     if (warn_unlearned(r, g, error)) return error->code;
     return warn_short(r, given->name, error);
 }

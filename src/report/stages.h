@@ -11,14 +11,20 @@ qg_status qg_results_read(qg_results *results, qg_error *error);
 /* 2. Between which scores those of each game are normalised. */
 qg_status qg_results_find_scales(qg_results *results, qg_error *error);
 
-/* 3. The experiments: pairs, verdicts. */
+/* 3. The experiments: pairs. */
 qg_status qg_results_compare(qg_results *results, qg_error *error);
 
-/* 4. All experiments together, and the claims held against them. */
+/* 4. The verdicts on them. */
+qg_status qg_results_find_verdicts(qg_results *results, qg_error *error);
+
+/* 5. All experiments together, and the claims held against them. */
 qg_status qg_results_judge(qg_results *results, qg_error *error);
 
-/* 5. How alike the two games of each experiment are. */
+/* 6. How alike the two games of each experiment are. */
 qg_status qg_results_find_similarities(qg_results *results, qg_error *error);
+
+/* The deviation of the normalised area in each stratum, over all groups; NaN: none. */
+void qg_results_find_spread(const qg_results *results, double deviations[QG_STRATA]);
 
 /* The folder of a measurement of the study in *folder, the caller's to free; NULL where it has not
  * been made (of which qg_results_read warns). */

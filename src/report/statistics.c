@@ -4,12 +4,14 @@
 #include <qgraft/statistics.h>
 
 #include "report/bootstrap.h"
+#include "report/distributions.h"
 #include "report/order.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ------------------------------------------------------------------------------ aggregates */
 
@@ -32,18 +34,18 @@ static size_t find_rank(const double *sorted, size_t count, double value)
     return low;
 }
 
-static qg_status ranking_create(const qg_sample *sample, ranking *r, qg_error *error)
+static qg_status ranking_create(const double *values, size_t count, ranking *r, qg_error *error)
 {
-    r->sorted = calloc(sample->count, sizeof *r->sorted);
-    r->ranks = calloc(sample->count, sizeof *r->ranks);
-    r->counts = calloc(sample->count, sizeof *r->counts);
+    r->sorted = calloc(count + 1, sizeof *r->sorted);
+    r->ranks = calloc(count + 1, sizeof *r->ranks);
+    r->counts = calloc(count + 1, sizeof *r->counts);
     if (!r->sorted || !r->ranks || !r->counts)
-        return qg_fail_memory(error, "an aggregate", sample->count * sizeof *r->sorted);
-    for (size_t i = 0; i < sample->count; i++)
-        r->sorted[i] = sample->values[i];
-    qg_sort(r->sorted, sample->count);
-    for (size_t i = 0; i < sample->count; i++)
-        r->ranks[i] = find_rank(r->sorted, sample->count, sample->values[i]);
+        return qg_fail_memory(error, "an aggregate", count * sizeof *r->sorted);
+    for (size_t i = 0; i < count; i++)
+        r->sorted[i] = values[i];
+    qg_sort(r->sorted, count);
+    for (size_t i = 0; i < count; i++)
+        r->ranks[i] = find_rank(r->sorted, count, values[i]);
     return QG_OK;
 }
 
@@ -54,16 +56,11 @@ static void ranking_free(ranking *r)
     free(r->counts);
 }
 
-/* scipy.stats.trim_mean(values, 0.25): a quarter of the values, rounded down, goes at either end.
- */
-static double interquartile_mean(void *context, const qg_sample *sample)
+/* scipy.stats.trim_mean(values, 0.25) of the `count` values counted: a quarter of them, rounded
+ * down, goes at either end. */
+static double trimmed_mean(const ranking *r, size_t count)
 {
-    const ranking *r = context;
-    const size_t cut = sample->count / 4, end = sample->count - cut;
-    for (size_t rank = 0; rank < sample->count; rank++)
-        r->counts[rank] = 0;
-    for (size_t i = 0; i < sample->count; i++)
-        r->counts[r->ranks[sample->picks[i]]]++;
+    const size_t cut = count / 4, end = count - cut;
     double sum = 0;
     for (size_t rank = 0, seen = 0; seen < end; rank++) {
         const size_t from = seen > cut ? seen : cut;
@@ -72,6 +69,15 @@ static double interquartile_mean(void *context, const qg_sample *sample)
         if (to > from) sum += r->sorted[rank] * (double)(to - from);
     }
     return sum / (double)(end - cut);
+}
+
+static double interquartile_mean(void *context, const qg_sample *sample)
+{
+    const ranking *r = context;
+    memset(r->counts, 0, sample->count * sizeof *r->counts);
+    for (size_t i = 0; i < sample->count; i++)
+        r->counts[r->ranks[sample->picks[i]]]++;
+    return trimmed_mean(r, sample->count);
 }
 
 static double median_of_task_means(void *context, const qg_sample *sample)
@@ -92,7 +98,7 @@ static qg_status aggregate_iqm(qg_sample *sample, uint64_t seed, qg_estimate *es
                                qg_error *error)
 {
     ranking r = {0};
-    qg_status status = ranking_create(sample, &r, error);
+    qg_status status = ranking_create(sample->values, sample->count, &r, error);
     if (!status)
         status = qg_bootstrap_interval(sample, interquartile_mean, &r, seed, estimate, error);
     ranking_free(&r);
@@ -121,6 +127,42 @@ qg_status qg_aggregate_of(const qg_tasks *tasks, qg_aggregate aggregate, uint64_
         status = aggregate_median(&sample, seed, estimate, error);
     else if (!status)
         status = qg_bootstrap_interval(&sample, qg_mean_of_task_means, NULL, seed, estimate, error);
+    qg_sample_free(&sample);
+    return status;
+}
+
+/* The picks are seeds; each brings its value of every experiment. */
+typedef struct by_seed {
+    size_t experiments;
+    ranking ranking; /* of [experiment][seed] */
+} by_seed;
+
+static double iqm_of_seeds(void *context, const qg_sample *sample)
+{
+    const by_seed *b = context;
+    const size_t seeds = sample->count, all = b->experiments * seeds;
+    memset(b->ranking.counts, 0, all * sizeof *b->ranking.counts);
+    for (size_t e = 0; e < b->experiments; e++)
+        for (size_t i = 0; i < seeds; i++)
+            b->ranking.counts[b->ranking.ranks[e * seeds + sample->picks[i]]]++;
+    return trimmed_mean(&b->ranking, all);
+}
+
+qg_status qg_iqm_over_seeds(const double *values, size_t experiments, size_t seeds, uint64_t seed,
+                            qg_estimate *estimate, qg_error *error)
+{
+    *estimate = (qg_estimate){(double)NAN, (double)NAN, (double)NAN};
+    if (experiments == 0 || seeds == 0) return QG_OK;
+    by_seed b = {.experiments = experiments};
+    const qg_tasks first = {1, &seeds, &values}, *const tasks = &first; /* for the picks alone */
+    qg_sample sample;
+    qg_status status = qg_sample_create(&tasks, 1, &sample, error);
+    if (!status) status = ranking_create(values, experiments * seeds, &b.ranking, error);
+    if (!status && seeds >= QG_ENOUGH_SEEDS)
+        status = qg_bootstrap_interval(&sample, iqm_of_seeds, &b, seed, estimate, error);
+    else if (!status)
+        estimate->value = iqm_of_seeds(&b, &sample);
+    ranking_free(&b.ranking);
     qg_sample_free(&sample);
     return status;
 }
@@ -168,6 +210,38 @@ qg_status qg_probability_of_improvement(const qg_tasks *x, const qg_tasks *y, ui
     if (!status) status = qg_bootstrap_interval(&sample, improvement, NULL, seed, estimate, error);
     qg_sample_free(&sample);
     return status;
+}
+
+/* Newcombe 2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
+ * statistic", part 2, method 5: the theta that lie within 1.96 of their own standard errors, by the
+ * variance of Hanley and McNeil with both sizes at their mean. */
+static double improvement_end(double theta, double x_count, double y_count, double sign)
+{
+    const double z = qg_student_reach(INFINITY, 1 - QG_CONFIDENCE);
+    const double middle = (x_count + y_count) / 2 - 1;
+    double near = theta, far = sign > 0 ? 1 : 0;
+    for (int i = 0; i < 100; i++) {
+        const double end = (near + far) / 2;
+        const double variance = end * (1 - end) *
+                                (1 + middle * ((1 - end) / (2 - end) + end / (1 + end))) /
+                                (x_count * y_count);
+        if ((end - theta) * (end - theta) < z * z * variance)
+            near = end;
+        else
+            far = end;
+    }
+    return near;
+}
+
+qg_estimate qg_improvement_of(const double *x, size_t x_count, const double *y, size_t y_count)
+{
+    double wins = 0;
+    for (size_t i = 0; i < x_count; i++)
+        for (size_t j = 0; j < y_count; j++)
+            wins += (x[i] > y[j]) + (x[i] >= y[j]);
+    const double n = (double)x_count, m = (double)y_count, theta = wins / (2 * n * m);
+    if (x_count < 2 || y_count < 2) return (qg_estimate){theta, (double)NAN, (double)NAN};
+    return (qg_estimate){theta, improvement_end(theta, n, m, -1), improvement_end(theta, n, m, 1)};
 }
 
 /* ---------------------------------------------------------------------- performance profile */

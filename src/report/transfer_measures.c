@@ -11,9 +11,8 @@
 #include <string.h>
 
 static const char *const measure_names[] = {
-    [QG_ZERO_SHOT] = "zero_shot", [QG_JUMPSTART] = "jumpstart",
-    [QG_BEGINNING] = "beginning", [QG_END] = "end",
-    [QG_ASYMPTOTE] = "asymptote", [QG_MAXIMUM] = "maximum",
+    [QG_ZERO_SHOT] = "zero_shot", [QG_JUMPSTART] = "jumpstart", [QG_EARLY] = "early",
+    [QG_LATE] = "late",           [QG_ASYMPTOTE] = "asymptote", [QG_MAXIMUM] = "maximum",
     [QG_AREA] = "area",
 };
 
@@ -71,8 +70,8 @@ static void measure(const int64_t *steps, const double *scores, size_t points,
         best = fmax(best, scores[i]);
     measures[QG_ZERO_SHOT] = steps[0] == 0 ? scores[0] : (double)NAN;
     measures[QG_JUMPSTART] = window_mean(steps, scores, points, 0, QG_JUMPSTART_PERCENT);
-    measures[QG_BEGINNING] = window_mean(steps, scores, points, 0, QG_BEGINNING_PERCENT);
-    measures[QG_END] = window_mean(steps, scores, points, QG_BEGINNING_PERCENT, 100);
+    measures[QG_EARLY] = window_mean(steps, scores, points, 0, QG_EARLY_PERCENT);
+    measures[QG_LATE] = window_mean(steps, scores, points, QG_EARLY_PERCENT, 100);
     measures[QG_ASYMPTOTE] = window_mean(steps, scores, points, QG_ASYMPTOTE_PERCENT, 100);
     measures[QG_MAXIMUM] = best;
     measures[QG_AREA] = mean_of_area(steps, scores, points);

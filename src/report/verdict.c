@@ -1,132 +1,361 @@
-/* A verdict needs two intervals. The bootstrap's makes no assumption, but is far too narrow for a
- * few seeds: of two differences with the same sign it always excludes zero. Student's is right for
- * any number of seeds when the noise is about normal. */
+/* All arms of a study are judged together: their variances are moderated by each other, those of
+ * one baseline are adjusted by Dunnett, all experiments by Benjamini and Hochberg. */
 #include <qgraft/statistics.h>
 
-#include "report/bootstrap.h"
-#include "report/t_distribution.h"
+#include "report/distributions.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdbool.h>
+#include <stdlib.h>
 
 const char *qg_decision_name(qg_decision decision)
 {
-    static const char *const names[] = {
-        [QG_NOT_DECIDED] = "not decided",
-        [QG_POSITIVE] = "positive",
-        [QG_NEGATIVE] = "negative",
-    };
-    assert(decision <= QG_NEGATIVE);
+    static const char *const names[] = {[QG_NOT_DECIDED] = "not decided",
+                                        [QG_POSITIVE] = "positive",
+                                        [QG_NEGATIVE] = "negative",
+                                        [QG_WITHIN_MARGIN] = "no effect"};
+    assert(decision < QG_DECISIONS);
     return names[decision];
 }
 
 const char *qg_reason_text(qg_reason reason)
 {
     static const char *const texts[] = {
-        [QG_BOTH_AGREE] = "both intervals exclude zero",
-        [QG_NO_PAIRS] = "no seed was run both with and without transfer",
+        [QG_NO_RUNS] = "there is nothing to compare",
+        [QG_UNFINISHED] = "its runs are not finished",
         [QG_ONE_SEED] = "one seed decides nothing",
-        [QG_ZERO_IN_BOTH] = "both intervals hold zero",
-        [QG_TOO_FEW_SEEDS] = "too few seeds: Student's interval holds zero",
-        [QG_ZERO_IN_SAMPLE] = "the bootstrap's interval holds zero",
+        [QG_ZERO_OUTSIDE] = "the adjusted interval excludes zero",
+        [QG_IN_MARGIN] = "the effect is not larger than the margin",
+        [QG_ZERO_INSIDE] = "the interval holds zero",
+        [QG_ONE_OF_MANY] = "it would be decided alone, but it is one of many comparisons",
+        [QG_PERMUTATION_OPEN] = "the permutation test does not agree",
     };
-    assert(reason <= QG_ZERO_IN_SAMPLE);
+    assert(reason <= QG_PERMUTATION_OPEN);
     return texts[reason];
 }
 
-/* On which side of zero the interval lies: 1, -1, or 0 where it holds zero. */
-static int side(const qg_estimate *estimate)
+/* -------------------------------------------------------------------------------- the effects */
+
+typedef struct work {
+    const qg_group *baselines;
+    size_t baseline_count;
+    const qg_arm *arms;
+    size_t arm_count;
+    const qg_rule *rule;
+    uint64_t seed;
+    qg_variance *variances; /* [baselines, then arms] */
+    qg_verdict *verdicts;   /* [arm] */
+    double *p, *adjusted;   /* [arm] room */
+    size_t *members;        /* [arm] room */
+} work;
+
+static qg_status check_group(const qg_group *group, const char *what, size_t number,
+                             qg_error *error)
 {
-    return (estimate->low > 0) - (estimate->high < 0);
+    for (size_t i = 0; i < group->count; i++)
+        if (!isfinite(group->values[i]))
+            return qg_fail(error, QG_ERROR_DATA, "%s %zu: the value of run %zu is no finite number",
+                           what, number + 1, i + 1);
+    return QG_OK;
 }
 
-static void decide(qg_verdict *verdict)
+static qg_status check(const work *w, qg_error *error)
 {
-    const int bootstrap = side(&verdict->bootstrap), student = side(&verdict->student);
-    if (bootstrap != 0 && bootstrap == student) {
-        verdict->decision = student > 0 ? QG_POSITIVE : QG_NEGATIVE;
-        verdict->reason = QG_BOTH_AGREE;
-    } else {
-        verdict->reason = student != 0     ? QG_ZERO_IN_SAMPLE
-                          : bootstrap != 0 ? QG_TOO_FEW_SEEDS
-                                           : QG_ZERO_IN_BOTH;
-    }
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < w->baseline_count && !status; i++)
+        status = check_group(&w->baselines[i], "baseline", i, error);
+    for (size_t i = 0; i < w->arm_count && !status; i++)
+        status = check_group(&w->arms[i].runs, "arm", i, error);
+    return status;
 }
 
-static size_t fewest_runs(const qg_tasks *tasks)
+static qg_status find_variances(work *w, qg_error *error)
 {
-    size_t fewest = tasks->counts[0];
-    for (size_t t = 1; t < tasks->task_count; t++)
-        fewest = tasks->counts[t] < fewest ? tasks->counts[t] : fewest;
-    return fewest;
+    const size_t count = w->baseline_count + w->arm_count;
+    qg_group *groups = calloc(count + 1, sizeof *groups);
+    if (!groups) return qg_fail_memory(error, "verdicts", count * sizeof *groups);
+    for (size_t i = 0; i < count; i++)
+        groups[i] = i < w->baseline_count ? w->baselines[i] : w->arms[i - w->baseline_count].runs;
+    const bool moderated = w->rule->compare == QG_COMPARE_MODERATED;
+    const qg_status status = qg_variances_of(groups, count, moderated, w->variances, error);
+    free(groups);
+    return status;
 }
 
-qg_status qg_verdict_over_tasks(const qg_tasks *differences, uint64_t seed, qg_verdict *verdict,
-                                qg_error *error)
+/* The arm's values minus those of the baseline with the same seed; returns their number. */
+static size_t subtract(const qg_group *baseline, const qg_group *arm, double *differences)
 {
+    size_t count = 0;
+    for (size_t i = 0; i < arm->count; i++)
+        for (size_t j = 0; j < baseline->count; j++)
+            if (baseline->seeds[j] == arm->seeds[i])
+                differences[count++] = arm->values[i] - baseline->values[j];
+    return count;
+}
+
+static qg_status compare_paired(work *w, const qg_group *baseline, const qg_group *arm,
+                                qg_verdict *v, qg_error *error)
+{
+    double *differences = calloc(arm->count + 1, sizeof *differences);
+    if (!differences) return qg_fail_memory(error, "verdicts", arm->count * sizeof *differences);
+    const size_t count = subtract(baseline, arm, differences);
+    v->effect = qg_effect_of_pairs(differences, count);
+    v->seeds = v->baseline_seeds = count;
+    qg_status status = QG_OK;
+    if (count >= QG_ENOUGH_SEEDS)
+        status = qg_sign_flip_p(differences, count, w->seed, &v->permutation_p, error);
+    free(differences);
+    return status;
+}
+
+static qg_status compare(work *w, size_t i, qg_error *error)
+{
+    const qg_arm *arm = &w->arms[i];
+    const qg_group *baseline = &w->baselines[arm->baseline];
     const qg_estimate none = {(double)NAN, (double)NAN, (double)NAN};
-    *verdict = (qg_verdict){.reason = QG_NO_PAIRS, .bootstrap = none, .student = none};
-    if (differences->task_count == 0) return QG_OK;
-    qg_sample sample;
-    qg_status status = qg_sample_create(&differences, 1, &sample, error);
-    if (!status)
-        status = qg_bootstrap_interval(&sample, qg_mean_of_task_means, NULL, seed,
-                                       &verdict->bootstrap, error);
-    verdict->tasks = sample.task_count;
-    verdict->pairs = sample.count;
-    qg_sample_free(&sample);
-    if (status) return status;
-    verdict->student = qg_student_over_tasks(differences);
-    if (fewest_runs(differences) > 1) {
-        decide(verdict);
-    } else { /* what is drawn from one run has no spread, and no interval */
-        verdict->bootstrap = verdict->student;
-        verdict->reason = QG_ONE_SEED;
+    qg_verdict *v = &w->verdicts[i];
+    *v = (qg_verdict){.seeds = arm->runs.count,
+                      .baseline_seeds = baseline->count,
+                      .effect = {(double)NAN, (double)NAN, 0},
+                      .family_p = (double)NAN,
+                      .q = (double)NAN,
+                      .permutation_p = (double)NAN,
+                      .margin_p = (double)NAN,
+                      .raw = none,
+                      .adjusted = none};
+    qg_status status = QG_OK;
+    if (w->rule->compare == QG_COMPARE_PAIRED) {
+        status = compare_paired(w, baseline, &arm->runs, v, error);
+    } else {
+        v->effect = qg_effect_of_groups(baseline, &w->variances[arm->baseline], &arm->runs,
+                                        &w->variances[w->baseline_count + i]);
+        if (arm->runs.count >= QG_ENOUGH_SEEDS && baseline->count >= QG_ENOUGH_SEEDS)
+            status = qg_permutation_p(arm->runs.values, arm->runs.count, baseline->values,
+                                      baseline->count, w->seed, &v->permutation_p, error);
+    }
+    v->p = qg_effect_p(&v->effect);
+    v->raw = qg_effect_interval(&v->effect, QG_ALPHA);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------- the families */
+
+/* Of the comparison's squared error, the root of the baseline's part. Paired differences have one
+ * error each, about half of it the baseline's. */
+static double baseline_share(const work *w, size_t i)
+{
+    const qg_verdict *v = &w->verdicts[i];
+    const size_t b = w->arms[i].baseline;
+    if (w->rule->compare == QG_COMPARE_PAIRED || !(v->effect.error > 0)) return M_SQRT1_2;
+    const double square = w->variances[b].value / (double)w->baselines[b].count;
+    return sqrt(fmin(1, square / (v->effect.error * v->effect.error)));
+}
+
+/* How far the effect is from the nearer margin, in errors; negative beyond it. */
+static double margin_t(const work *w, const qg_verdict *v)
+{
+    const double room = w->rule->margin - fabs(v->effect.value);
+    if (v->effect.error > 0) return room / v->effect.error;
+    return room > 0 ? INFINITY : -INFINITY;
+}
+
+static qg_status adjust_family(work *w, size_t count, qg_error *error)
+{
+    qg_largest_t *largest;
+    for (size_t k = 0; k < count; k++)
+        w->p[k] = baseline_share(w, w->members[k]);
+    if (qg_largest_t_create(w->p, count, &largest, error)) return error->code;
+    for (size_t k = 0; k < count; k++) {
+        qg_verdict *v = &w->verdicts[w->members[k]];
+        const double degrees = v->effect.degrees, error_ = v->effect.error;
+        const double t = error_ > 0 ? fabs(v->effect.value) / error_ : v->p > 0 ? 0 : INFINITY;
+        v->family_p = fmax(v->p, isinf(t) ? 0 : qg_largest_t_p(largest, t, degrees, true));
+        if (w->rule->adjust != QG_ADJUST_DUNNETT) continue;
+        const double reach = qg_largest_t_reach(largest, QG_ALPHA, degrees) * error_;
+        v->adjusted =
+            (qg_estimate){v->effect.value, v->effect.value - reach, v->effect.value + reach};
+        const double m = margin_t(w, v);
+        v->margin_p = fmax(qg_effect_margin_p(&v->effect, w->rule->margin),
+                           isinf(m) && m > 0 ? 0 : qg_largest_t_p(largest, m, degrees, false));
+    }
+    qg_largest_t_free(largest);
+    return QG_OK;
+}
+
+/* Dunnett, among the arms of each baseline, experiments and controls apart. */
+static qg_status adjust_families(work *w, bool controls, qg_error *error)
+{
+    for (size_t b = 0; b < w->baseline_count; b++) {
+        size_t count = 0;
+        for (size_t i = 0; i < w->arm_count; i++)
+            if (w->arms[i].baseline == b && w->arms[i].control == controls &&
+                !isnan(w->verdicts[i].p))
+                w->members[count++] = i;
+        if (count > 0 && adjust_family(w, count, error)) return error->code;
     }
     return QG_OK;
 }
 
-qg_status qg_verdict_of(const double *differences, size_t count, uint64_t seed, qg_verdict *verdict,
-                        qg_error *error)
+static size_t find_members(work *w, bool controls)
 {
-    const qg_tasks one = {count > 0 ? 1 : 0, &count, &differences};
-    return qg_verdict_over_tasks(&one, seed, verdict, error);
+    size_t count = 0;
+    for (size_t i = 0; i < w->arm_count; i++)
+        if (w->arms[i].control == controls) w->members[count++] = i;
+    return count;
 }
 
-/* ------------------------------------------------------------------------------ seed means */
-
-/* How many of the values are of a seed, and their sum. */
-static size_t add_up(const uint64_t *seeds, const double *values, size_t count, uint64_t seed,
-                     double *sum)
+/* An unfinished arm counts as one that decides nothing. */
+static double finished_p(const work *w, size_t i, double p)
 {
-    size_t found = 0;
-    *sum = 0;
-    for (size_t i = 0; i < count; i++)
-        if (seeds[i] == seed) {
-            *sum += values[i];
-            found++;
-        }
-    return found;
+    return w->arms[i].unfinished ? (double)NAN : p;
 }
 
-static bool is_first(const uint64_t *seeds, size_t i)
+/* Benjamini and Hochberg, and the intervals of those that it selects. */
+static qg_status adjust_rates(work *w, bool controls, qg_error *error)
 {
-    for (size_t other = 0; other < i; other++)
-        if (seeds[other] == seeds[i]) return false;
-    return true;
-}
-
-size_t qg_seed_means(const uint64_t *seeds, const double *values, size_t count, double *means)
-{
-    size_t experiments = 0, found = 0;
-    double sum;
-    for (size_t i = 0; i < count; i++) {
-        const size_t of_seed = add_up(seeds, values, count, seeds[i], &sum);
-        experiments = of_seed > experiments ? of_seed : experiments;
+    const size_t count = find_members(w, controls);
+    for (size_t k = 0; k < count; k++)
+        w->p[k] = finished_p(w, w->members[k], w->verdicts[w->members[k]].p);
+    if (qg_adjust_rate(w->p, count, w->adjusted, error)) return error->code;
+    size_t selected = 0;
+    for (size_t k = 0; k < count; k++) {
+        w->verdicts[w->members[k]].q = w->adjusted[k];
+        selected += w->adjusted[k] <= QG_ALPHA;
     }
-    for (size_t i = 0; i < count; i++)
-        if (is_first(seeds, i) && add_up(seeds, values, count, seeds[i], &sum) == experiments)
-            means[found++] = sum / (double)experiments;
-    return found;
+    if (w->rule->adjust != QG_ADJUST_BH) return QG_OK;
+    const double alpha = QG_ALPHA * (selected > 1 ? (double)selected : 1) / (double)count;
+    for (size_t k = 0; k < count; k++) {
+        qg_verdict *v = &w->verdicts[w->members[k]];
+        v->adjusted = qg_effect_interval(&v->effect, alpha);
+        w->p[k] = finished_p(w, w->members[k], qg_effect_margin_p(&v->effect, w->rule->margin));
+    }
+    if (qg_adjust_rate(w->p, count, w->adjusted, error)) return error->code;
+    for (size_t k = 0; k < count; k++)
+        w->verdicts[w->members[k]].margin_p = w->adjusted[k];
+    return QG_OK;
+}
+
+static void adjust_nothing(work *w)
+{
+    for (size_t i = 0; i < w->arm_count; i++) {
+        w->verdicts[i].adjusted = w->verdicts[i].raw;
+        w->verdicts[i].margin_p = qg_effect_margin_p(&w->verdicts[i].effect, w->rule->margin);
+    }
+}
+
+/* ------------------------------------------------------------------------------- the decision */
+
+static double decisive_p(const qg_rule *rule, const qg_verdict *v)
+{
+    return rule->adjust == QG_ADJUST_BH        ? v->q
+           : rule->adjust == QG_ADJUST_DUNNETT ? v->family_p
+                                               : v->p;
+}
+
+static void decide(const work *w, size_t i)
+{
+    qg_verdict *v = &w->verdicts[i];
+    v->decision = QG_NOT_DECIDED;
+    if (isnan(v->effect.value)) {
+        v->reason = QG_NO_RUNS;
+    } else if (w->arms[i].unfinished) {
+        v->reason = QG_UNFINISHED;
+    } else if (isnan(v->p)) {
+        v->reason = QG_ONE_SEED;
+    } else if (decisive_p(w->rule, v) <= QG_ALPHA && !(v->permutation_p > QG_ALPHA)) {
+        v->decision = v->effect.value > 0 ? QG_POSITIVE : QG_NEGATIVE;
+        v->reason = QG_ZERO_OUTSIDE;
+    } else if (v->margin_p <= QG_ALPHA) {
+        v->decision = QG_WITHIN_MARGIN;
+        v->reason = QG_IN_MARGIN;
+    } else {
+        v->reason = decisive_p(w->rule, v) <= QG_ALPHA ? QG_PERMUTATION_OPEN
+                    : v->p <= QG_ALPHA                 ? QG_ONE_OF_MANY
+                                                       : QG_ZERO_INSIDE;
+    }
+}
+
+static qg_status judge(work *w, qg_error *error)
+{
+    qg_status status = check(w, error);
+    if (!status) status = find_variances(w, error);
+    for (size_t i = 0; i < w->arm_count && !status; i++)
+        status = compare(w, i, error);
+    if (!status && w->rule->adjust == QG_ADJUST_NONE) adjust_nothing(w);
+    for (int controls = 0; controls < 2 && !status; controls++) {
+        status = adjust_families(w, controls, error);
+        if (!status) status = adjust_rates(w, controls, error);
+    }
+    for (size_t i = 0; i < w->arm_count && !status; i++)
+        decide(w, i);
+    return status;
+}
+
+qg_status qg_verdicts_of(const qg_group *baselines, size_t baseline_count, const qg_arm *arms,
+                         size_t arm_count, const qg_rule *rule, uint64_t seed, qg_verdict *verdicts,
+                         qg_error *error)
+{
+    work w = {baselines, baseline_count, arms, arm_count, rule, seed, .verdicts = verdicts};
+    w.variances = calloc(baseline_count + arm_count + 1, sizeof *w.variances);
+    w.p = calloc(2 * arm_count + 1, sizeof *w.p);
+    w.members = calloc(arm_count + 1, sizeof *w.members);
+    w.adjusted = w.p ? w.p + arm_count : NULL;
+    const qg_status status = w.variances && w.p && w.members
+                                 ? judge(&w, error)
+                                 : qg_fail_memory(error, "verdicts", arm_count * sizeof *verdicts);
+    free(w.variances);
+    free(w.p);
+    free(w.members);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------- the pairing */
+
+/* Of values about their means, over arms: within an arm, the correlation of few seeds is nothing.
+ */
+typedef struct products {
+    double xy, xx, yy;
+    size_t degrees, arms;
+} products;
+
+static void add_pairs(const qg_group *baseline, const qg_group *arm, products *sum)
+{
+    double n = 0, x = 0, y = 0, xy = 0, xx = 0, yy = 0;
+    for (size_t i = 0; i < arm->count; i++)
+        for (size_t j = 0; j < baseline->count; j++) {
+            if (baseline->seeds[j] != arm->seeds[i]) continue;
+            const double a = arm->values[i] - arm->values[0];
+            const double b = baseline->values[j] - baseline->values[0];
+            n++;
+            x += a;
+            y += b;
+            xy += a * b;
+            xx += a * a;
+            yy += b * b;
+        }
+    if (n < 2) return;
+    sum->xy += xy - x * y / n;
+    sum->xx += xx - x * x / n;
+    sum->yy += yy - y * y / n;
+    sum->degrees += (size_t)n - 1;
+    sum->arms++;
+}
+
+qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t arm_count)
+{
+    products sum = {0};
+    for (size_t i = 0; i < arm_count; i++)
+        add_pairs(&baselines[arms[i].baseline], &arms[i].runs, &sum);
+    qg_pairing pairing = {.correlation = {(double)NAN, (double)NAN, (double)NAN}};
+    if (sum.degrees < 2 || !(sum.xx > 0 && sum.yy > 0)) return pairing;
+    const double r = fmax(-1, fmin(1, sum.xy / sqrt(sum.xx * sum.yy)));
+    pairing.correlation.value = r;
+    if (sum.degrees < 3 || fabs(r) >= 1) return pairing;
+    const double reach = qg_student_reach(INFINITY, QG_ALPHA) / sqrt((double)sum.degrees - 2);
+    pairing.correlation.low = tanh(atanh(r) - reach); /* Fisher 1921 */
+    pairing.correlation.high = tanh(atanh(r) + reach);
+    const double seeds = (double)sum.degrees / (double)sum.arms + 1;
+    const double paired = sqrt(1 - pairing.correlation.low) * qg_student_reach(seeds - 1, QG_ALPHA);
+    pairing.warranted = paired < qg_student_reach(2 * (seeds - 1), QG_ALPHA);
+    return pairing;
 }

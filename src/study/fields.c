@@ -90,37 +90,38 @@ static int compare_seeds(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static qg_status read_seed_list(const study_reader *reader, const qg_yaml *node, uint64_t *seeds)
+static qg_status read_seed_list(const study_reader *reader, const qg_yaml *node, const char *key,
+                                uint64_t *seeds)
 {
     for (size_t i = 0; i < node->count; i++) {
         const qg_yaml *const item = &node->items[i];
         int64_t seed = 0;
         if (item->kind != QG_YAML_SCALAR)
-            return qg_study_fail(reader, item->line, "seeds: numbers are needed");
-        if (qg_parse_count("seeds", item->text, 0, INT64_MAX, &seed, reader->error))
+            return qg_study_fail(reader, item->line, "%s: numbers are needed", key);
+        if (qg_parse_count(key, item->text, 0, INT64_MAX, &seed, reader->error))
             return qg_study_locate(reader, item->line);
         seeds[i] = (uint64_t)seed;
     }
     qsort(seeds, node->count, sizeof *seeds, compare_seeds);
     for (size_t i = 1; i < node->count; i++)
         if (seeds[i] == seeds[i - 1])
-            return qg_study_fail(reader, node->line, "seeds: %llu stands twice",
+            return qg_study_fail(reader, node->line, "%s: %llu stands twice", key,
                                  (unsigned long long)seeds[i]);
     return QG_OK;
 }
 
-qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, uint64_t **seeds,
-                         int *count)
+qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, const char *key,
+                         uint64_t **seeds, int *count)
 {
-    const qg_yaml *const node = qg_yaml_get(mapping, "seeds");
+    const qg_yaml *const node = qg_yaml_get(mapping, key);
     if (!node) return QG_OK;
     int64_t number = 1; /* at least */
     const bool list = node->kind == QG_YAML_LIST;
     if (!list) {
-        const qg_status status = qg_study_count(reader, mapping, "seeds", 1, MOST_SEEDS, &number);
+        const qg_status status = qg_study_count(reader, mapping, key, 1, MOST_SEEDS, &number);
         if (status) return status;
     } else if (node->count == 0 || node->count > MOST_SEEDS) {
-        return qg_study_fail(reader, node->line, "seeds: 1 to %d are needed", MOST_SEEDS);
+        return qg_study_fail(reader, node->line, "%s: 1 to %d are needed", key, MOST_SEEDS);
     } else {
         number = (int64_t)node->count;
     }
@@ -128,7 +129,7 @@ qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, uin
     if (!result) return qg_fail_memory(reader->error, "seeds", (size_t)number * sizeof *result);
     for (int64_t i = 0; i < number; i++)
         result[i] = (uint64_t)i + 1;
-    const qg_status status = list ? read_seed_list(reader, node, result) : QG_OK;
+    const qg_status status = list ? read_seed_list(reader, node, key, result) : QG_OK;
     if (status) {
         free(result);
         return status;

@@ -34,9 +34,9 @@ qg_status qg_study_count(const study_reader *reader, const qg_yaml *mapping, con
 qg_status qg_study_real(const study_reader *reader, const qg_yaml *mapping, const char *key,
                         double *value);
 
-/* `seeds`: a number n (seeds 1 ... n) or a list, given back in rising order in malloc'ed memory. */
-qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, uint64_t **seeds,
-                         int *count);
+/* `key`: a number n (seeds 1 ... n) or a list, given back in rising order in malloc'ed memory. */
+qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, const char *key,
+                         uint64_t **seeds, int *count);
 
 /* `count` with the study's scale: at least 1. */
 int64_t qg_study_scaled(const qg_study *study, int64_t count);
@@ -72,6 +72,9 @@ qg_status qg_study_read_sources(const study_reader *reader);
 qg_status qg_study_read_runs(const study_reader *reader);
 qg_status qg_study_read_claims(const study_reader *reader);
 
+/* `verdicts`: by what rule they are found. */
+qg_status qg_study_read_rule(const study_reader *reader);
+
 /* Adds the measurements of games that the report needs, behind all runs. */
 qg_status qg_study_add_measurements(const study_reader *reader);
 
@@ -92,7 +95,7 @@ const char *qg_study_preset_for(const char *game);
 qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, const char *game,
                             const char *network, int64_t steps, qg_settings *settings);
 
-/* `seeds` of a mapping, or those of the study. */
+/* `seeds` of a mapping, or those that the study has for such a run. */
 qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);
 
 /* Adds a run, or finds the one that is the same but for its seeds, which it then gets too; *index

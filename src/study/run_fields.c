@@ -77,12 +77,15 @@ qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, 
 qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run)
 {
     const qg_study *const study = reader->study;
-    const qg_status status = qg_study_seeds(reader, mapping, &run->seeds, &run->seed_count);
+    const qg_status status =
+        qg_study_seeds(reader, mapping, "seeds", &run->seeds, &run->seed_count);
     if (status || run->seeds) return status;
-    const size_t bytes = (size_t)study->seed_count * sizeof *run->seeds;
+    const bool more = run->listed && run->kind == QG_RUN_TRAIN && study->baseline_seeds;
+    const int count = more ? study->baseline_seed_count : study->seed_count;
+    const size_t bytes = (size_t)count * sizeof *run->seeds;
     run->seeds = malloc(bytes);
     if (!run->seeds) return qg_fail_memory(reader->error, "seeds", bytes);
-    memcpy(run->seeds, study->seeds, bytes);
-    run->seed_count = study->seed_count;
+    memcpy(run->seeds, more ? study->baseline_seeds : study->seeds, bytes);
+    run->seed_count = count;
     return QG_OK;
 }

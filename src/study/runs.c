@@ -137,6 +137,33 @@ static qg_status set_name(const study_reader *reader, const qg_run_variant *vari
     return QG_OK;
 }
 
+/* How many weighted layers a network has, on a screen so large that any fits; 0: not known. */
+static int count_layers(const char *network)
+{
+    qg_architecture architecture;
+    qg_error ignored;
+    if (qg_architecture_make(network, 10, 84, 84, 255, 18, &architecture, &ignored)) return 0;
+    return architecture.layer_count;
+}
+
+/* Layers that a network does not have are known before the first step. */
+static qg_status check_layers(const study_reader *reader, const qg_yaml *mapping,
+                              const char *source_network, const qg_study_run *run)
+{
+    const int target = count_layers(run->settings.network);
+    const int source = source_network ? count_layers(source_network) : target;
+    const int most = source < target ? source : target;
+    int wanted = 0;
+    if (run->choice.way == QG_CHOOSE_FIRST || run->choice.way == QG_CHOOSE_LAST)
+        wanted = run->choice.count;
+    for (int l = 0; run->choice.way == QG_CHOOSE_LAYERS && l < 32; l++)
+        if (run->choice.layers >> l & 1) wanted = l + 1;
+    if (wanted <= most || source == 0 || target == 0) return QG_OK;
+    return qg_study_fail(reader, mapping->line,
+                         "%s: layer %d of networks that have %d and %d: 1 to %d can be copied",
+                         qg_graft_way_name(run->choice.way), wanted, source, target, most);
+}
+
 static qg_status read_variant(const study_reader *reader, const qg_run_variant *variant,
                               int64_t total, int line)
 {
@@ -153,6 +180,7 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
         run.source >= 0 ? qg_source_network(study, &study->sources[run.source]) : NULL;
     if (!status)
         status = qg_study_settings(reader, mapping, run.game, network, run.steps, &run.settings);
+    if (!status && run.kind == QG_RUN_GRAFT) status = check_layers(reader, mapping, network, &run);
     if (!status) status = set_name(reader, variant, total, &run);
     if (!status) status = read_group(reader, mapping, &run);
     if (!status) status = qg_study_run_seeds(reader, mapping, &run);

@@ -77,6 +77,7 @@ void qg_study_free(qg_study *study)
     free(study->games);
     free(study->claims);
     free(study->seeds);
+    free(study->baseline_seeds);
     free(study->question);
     free(study->path);
     free(study->base);

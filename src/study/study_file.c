@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"study", "question", "preset",   "steps",
-                                       "seeds", "threads",  "settings", "sources",
-                                       "runs",  "games",    "claims",   NULL};
+static const char *const top_keys[] = {"study",          "question", "preset",   "steps",   "seeds",
+                                       "baseline_seeds", "threads",  "settings", "sources", "runs",
+                                       "games",          "claims",   "verdicts", NULL};
 static const char *const game_keys[] = {"threshold", "random", "reference", NULL};
 
 #define DEFAULT_SEEDS 5
@@ -51,7 +51,11 @@ static qg_status read_head(const study_reader *reader)
     if (!status) status = read_name(reader);
     if (!status) status = qg_study_text(reader, reader->root, "question", &question);
     if (!status) status = qg_study_count(reader, reader->root, "threads", 1, 256, &threads);
-    if (!status) status = qg_study_seeds(reader, reader->root, &study->seeds, &study->seed_count);
+    if (!status)
+        status = qg_study_seeds(reader, reader->root, "seeds", &study->seeds, &study->seed_count);
+    if (!status)
+        status = qg_study_seeds(reader, reader->root, "baseline_seeds", &study->baseline_seeds,
+                                &study->baseline_seed_count);
     if (status) return status;
     study->threads = (int)threads;
     if (question && !(study->question = strdup(question)))
@@ -131,6 +135,7 @@ static qg_status read_parts(const study_reader *reader)
     if (!status) status = qg_study_read_runs(reader);
     if (!status) status = read_games(reader);
     if (!status) status = qg_study_read_claims(reader);
+    if (!status) status = qg_study_read_rule(reader);
     if (!status) status = qg_study_add_measurements(reader);
     return status ? status : qg_study_plan(reader);
 }

@@ -15,7 +15,9 @@ import scipy.stats
 from PIL import Image
 
 import browser
+from statsmodels.stats.multitest import multipletests
 from test_cli import qgraft, refusal
+from test_statistics import limma
 
 STUDY = """
 study: known-effects
@@ -41,10 +43,11 @@ claims:
   - {says: The last layer does little, expect: little, margin: 0.2, of: {last: 1}}
   - {says: The last layer helps, expect: positive, of: {last: 1}}
 """
+TOO_SMALL = 3  # warnings: it ends before it learns, has windows of one evaluation, and few seeds
 HEADER = "step,score,episodes,deviation,minimum,maximum,validation_q,validation_td_error\n"
 EFFECTS = {"first1": 2, "first2": -2, "last1": 0, "first3": 5, "random": -4}
 STEPS = numpy.arange(0, 1001, 100)
-MEASURES = ["zero_shot", "jumpstart", "beginning", "end", "asymptote", "maximum", "area"]
+MEASURES = ["zero_shot", "jumpstart", "early", "late", "asymptote", "maximum", "area"]
 
 
 def synthetic(run, seed):
@@ -53,7 +56,8 @@ def synthetic(run, seed):
     effect = EFFECTS["random"] if "random" in run else effect
     spread = [-0.3, 0.2, 0.1][seed - 1] if "from" in run else 0
     wave = numpy.sin(STEPS / 37 + seed + len(run)) / 5
-    return 10 * (1 - numpy.exp(-STEPS / 300)) + effect + spread + wave + seed / 4
+    luck = ([2, 3, 1][seed - 1] if "from" in run else seed) / 4  # pairing by seed would not pay
+    return 10 * (1 - numpy.exp(-STEPS / 300)) + effect + spread + wave + luck
 
 
 def write_curve(folder, scores, episodes=9):
@@ -104,7 +108,7 @@ def measures(scores):
     trained, steps = scores[1:], STEPS[1:]
     area = sum((scores[i] + scores[i + 1]) / 2 for i in range(len(scores) - 1)) / (len(scores) - 1)
     return {"zero_shot": scores[0], "jumpstart": trained[steps <= 100].mean(),
-            "beginning": trained[steps <= 800].mean(), "end": trained[steps > 800].mean(),
+            "early": trained[steps <= 800].mean(), "late": trained[steps > 800].mean(),
             "asymptote": trained[steps > 900].mean(), "maximum": trained.max(), "area": area}
 
 
@@ -117,8 +121,8 @@ def scale(row):
     """What the study gives for one game; for the other what the report should find out."""
     if row["game"] == "minatar/freeway":
         return 0, 20
-    best = [synthetic("minatar-breakout", seed)[1:].max() for seed in (1, 2, 3)]
-    return number(row["random"]), numpy.mean(best)
+    last = [synthetic("minatar-breakout", seed)[STEPS > 900].mean() for seed in (1, 2, 3)]
+    return number(row["random"]), numpy.mean(last)
 
 
 def differences(row, seeds):
@@ -155,40 +159,118 @@ def test_every_seed_against_numpy(reported):
         == {6}
 
 
+def levels(run, game_row, seeds, measure):
+    """What each seed of a run reached, normalised."""
+    random, reference = scale(game_row)
+    return numpy.array([(measures(synthetic(run, s))[measure] - random) / (reference - random)
+                        for s in seeds])
+
+
+def judged(rows):
+    """The effects of all experiments on the area by numpy: Smyth's variances in the three strata,
+    Welch's t, and Benjamini and Hochberg apart for controls."""
+    groups, strata = [], []
+    for row in rows:
+        seeds = [2] if "first3" in row["run"] else [1, 2, 3]
+        groups.append(levels(row["run"], row, seeds, "area"))
+        strata.append("frozen" if row["frozen"] == "true" else "free")
+    games = sorted({row["baseline"] for row in rows})
+    for game in games:
+        row = next(row for row in rows if row["baseline"] == game)
+        groups.append(levels(game, row, [1, 2, 3], "area"))
+        strata.append("baseline")
+    variance = [g.var(ddof=1) if len(g) > 1 else math.nan for g in groups]
+    degrees = [len(g) - 1 for g in groups]
+    for stratum in set(strata):
+        of = [i for i, s in enumerate(strata) if s == stratum and degrees[i] > 0]
+        if len(of) >= 3:
+            for i, v, d in zip(of, *limma([variance[i] for i in of], [degrees[i] for i in of])):
+                variance[i], degrees[i] = v, d
+    effects = []
+    for i, row in enumerate(rows):
+        b = len(rows) + games.index(row["baseline"])
+        errors = [variance[k] / len(groups[k]) for k in (i, b)]
+        df = sum(errors) ** 2 / (errors[0] ** 2 / degrees[i] + errors[1] ** 2 / degrees[b]) \
+            if degrees[i] else math.nan
+        effects.append((groups[i].mean() - groups[b].mean(), sum(errors) ** 0.5, df))
+    return effects
+
+
 def test_pooled_rows_and_verdicts(reported):
     rows = [row for row in read_metrics(reported[0]) if row["row"] == "pooled"]
     assert len(rows) == 11
-    expected = {"first1": "positive", "first2": "negative", "last1": "not decided",
-                "first3": "not decided", "random": "negative"}
-    for row in rows:
-        seeds = [2] if "first3" in row["run"] else [1, 2, 3]
-        assert int(row["seeds"]) == len(seeds)
-        kind = next(kind for kind in ("random", *expected) if kind in row["run"])
-        assert row["verdict"] == expected[kind], row["run"]
-        for name, values in differences(row, seeds).items():
-            assert number(row[name + "_difference"]) == pytest.approx(values.mean(), abs=1e-12)
-            if len(seeds) == 1:
-                assert row[name + "_low"] == ""
+    p = {False: [], True: []}
+    for row, (effect, error, df) in zip(rows, judged(rows)):
+        single = "first3" in row["run"]
+        assert (row["seeds"], row["seeds_baseline"]) == ("1" if single else "3", "3")
+        assert number(row["area_difference"]) == pytest.approx(effect)
+        for name in MEASURES:
+            seeds = [2] if single else [1, 2, 3]
+            assert number(row[name + "_difference"]) == pytest.approx(
+                levels(row["run"], row, seeds, name).mean()
+                - levels(row["baseline"], row, [1, 2, 3], name).mean(), abs=1e-12)
+        control = row["source_game"] in ("", row["game"])
+        if single:
+            assert row["area_low"] == row["p"] == row["p_rate"] == "" and "one seed" in row["reason"]
+            assert row["copied"] == "first 3"
+            p[control].append((row, 1))
+            continue
+        assert number(row["area_error"]) == pytest.approx(error)
+        assert number(row["area_degrees"]) == pytest.approx(df)
+        p[control].append((row, 2 * scipy.stats.t.sf(abs(effect / error), df)))
+        assert number(row["p"]) == pytest.approx(p[control][-1][1])
+        assert number(row["area_high"]) == pytest.approx(
+            effect + error * scipy.stats.t.ppf(0.975, df))
+        assert number(row["p"]) <= number(row["p_family"]) <= 1
+    for control in (False, True):
+        adjusted = scipy.stats.false_discovery_control([p for _, p in p[control]])
+        selected = max(1, sum(adjusted <= 0.05))
+        for (row, _), q in zip(p[control], adjusted):
+            if row["p"] == "":
                 continue
-            half = scipy.stats.t.ppf(0.975, len(seeds) - 1) * scipy.stats.sem(values)
-            assert number(row[name + "_low"]) == pytest.approx(values.mean() - half, abs=1e-9)
-            assert number(row[name + "_high"]) == pytest.approx(values.mean() + half, abs=1e-9)
-    single = next(row for row in rows if "first3" in row["run"])
-    assert "one seed" in single["reason"] and single["copied"] == "first 3"
+            assert number(row["p_rate"]) == pytest.approx(q)
+            decided = row["verdict"] in ("positive", "negative")
+            assert decided == (q <= 0.05)
+            reach = number(row["area_error"]) * scipy.stats.t.ppf(
+                1 - 0.05 * selected / len(adjusted) / 2, number(row["area_degrees"]))
+            assert number(row["area_adjusted_low"]) == pytest.approx(
+                number(row["area_difference"]) - reach)
+    kinds = {"first1": "positive", "first2": "negative", "last1": "no effect", "random": "negative"}
+    for row in rows:
+        kind = next((k for k in ("random", *kinds) if k in row["run"]), None)
+        assert row["verdict"] == kinds.get(kind, "not decided"), row["run"]
+
+
+def test_runs_that_never_learned(study):
+    """Those that end below a quarter of the way from random play to the reference."""
+    for seed in (1, 3):
+        write_curve(study / RUN / f"s{seed}", [0] * 10 + [4.9])
+    write_curve(study / RUN / "s2", [0] * 10 + [5.1])
+    qgraft("report", study)
+    row = next(row for row in read_metrics(study) if row["run"] == RUN.split("/")[1] and
+               row["row"] == "pooled")
+    assert (row["learned"], row["learned_baseline"]) == ("1", "3")
+    assert "1 of 3 runs, 3 of 3 of the baseline" in (study / "report.html").read_text()
+
+
+def seed_means(rows, side, seeds=(1, 2, 3)):
+    """For each seed the mean over the experiments of their area, normalised."""
+    return numpy.mean([levels(row["run"] if side == "transfer" else row["baseline"], row, seeds,
+                              "area") for row in rows], axis=0)
 
 
 def test_summary_and_claims(reported):
     _, answer, page = reported
-    assert (answer["positive"], answer["negative"], answer["not_decided"]) == (2, 2, 2)
+    assert (answer["positive"], answer["negative"], answer["no_effect"],
+            answer["not_decided"]) == (2, 2, 1, 1)
     assert answer["experiments"] == 6  # random layers, and the source's own game, are controls
     assert answer["summary"].startswith("6 experiments (and 5 controls) over 3 seeds: ")
-    rows = [row for row in read_metrics(reported[0]) if row["row"] == "seed" and
+    rows = [row for row in read_metrics(reported[0]) if row["row"] == "pooled" and
             row["source_game"] not in ("", row["game"]) and "first3" not in row["run"]]
-    values = [numpy.mean([number(row["area_difference"]) for row in rows if row["seed"] == seed])
-              for seed in "123"]
-    half = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(values)
-    assert answer["effect"] == pytest.approx(numpy.mean(values))
-    assert answer["high"] == pytest.approx(numpy.mean(values) + half)
+    result = scipy.stats.ttest_ind(seed_means(rows, "transfer"), seed_means(rows, "baseline"),
+                                   equal_var=False)
+    interval = result.confidence_interval(0.95)
+    assert (answer["low"], answer["high"]) == pytest.approx((interval.low, interval.high))
     assert (answer["claims"], answer["claims_hold"], answer["claims_fail"]) == (5, 3, 1)
     assert answer["summary"] in page and answer["summary"].count(". ") == 1
     table = page[page.index('id="claims"'):page.index('id="overview"')]
@@ -200,25 +282,72 @@ def test_summary_and_claims(reported):
     assert claims[0]["says"] == "The first <b>layer</b> helps" and claims[0]["source"] == "a paper"
     assert [row["margin"] for row in claims] == ["", "", "", "0.2", ""]
     assert claims[2]["expect"] == "worse" and claims[2]["metric"] == "area"
-    values = [numpy.mean([differences(row, [seed])["area"][0] for row in read_metrics(reported[0])
-                          if row["row"] == "pooled" and row["copied"] == "last 1"])
-              for seed in (1, 2, 3)]
-    half = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(values)
-    for row in claims[3:]:
-        assert number(row["effect"]) == pytest.approx(numpy.mean(values))
-        assert number(row["low"]) == pytest.approx(numpy.mean(values) - half)
-        assert (row["experiments"], row["seeds"]) == ("1", "3")
-    assert answer["warnings"] == 0
+    check_claims(claims, read_metrics(reported[0]))
+    assert answer["warnings"] == TOO_SMALL
 
 
-def test_rank_correlation(reported):
-    folder, _, page = reported
-    rho, count = re.search(r"transfer is (-?[\d.]+) \(n = (\d+) ", page).groups()
-    rows = [row for row in read_metrics(folder)
-            if row["row"] == "pooled" and row["source"] != "random"]
-    expected = scipy.stats.spearmanr([number(row["similarity"]) for row in rows],
-                                     [number(row["area_difference"]) for row in rows]).statistic
-    assert int(count) == len(rows) == 10 and float(rho) == pytest.approx(expected, abs=5e-4)
+def check_claims(claims, rows):
+    rows = [row for row in rows if row["row"] == "pooled"]
+    of = {kind: [row for row in rows if row["copied"] == kind and row["source"] != "random"]
+          for kind in ("first 1", "first 2", "last 1")}
+    expected = [scipy.stats.ttest_ind(seed_means(of[kind], "transfer"),
+                                      seed_means(of[kind], "baseline"), equal_var=False)
+                for kind in ("first 1", "first 2")]
+    both = [row for row in rows if row["copied"] == "first 2"]  # the random ones, too
+    expected[1] = scipy.stats.ttest_ind(seed_means(both, "transfer"), seed_means(both, "baseline"),
+                                        equal_var=False)
+    per_game = []
+    for game in ("minatar/breakout", "minatar/freeway"):
+        more, fewer = [[row for row in group if row["game"] == game]
+                       for group in (both, of["first 1"])]
+        per_game.append(seed_means(more, "transfer") - seed_means(fewer, "transfer"))
+    expected.append(scipy.stats.ttest_1samp(numpy.mean(per_game, axis=0), 0))
+    last = of["last 1"]
+    transfer, baseline = seed_means(last, "transfer"), seed_means(last, "baseline")
+    welch = scipy.stats.ttest_ind(transfer, baseline, equal_var=False)
+    error = (transfer.var(ddof=1) / 3 + baseline.var(ddof=1) / 3) ** 0.5
+    within = scipy.stats.t.sf((0.2 - abs(transfer.mean() - baseline.mean())) / error, welch.df)
+    p = [*(e.pvalue for e in expected), min(1, 2 * min(within, 1 - within)), welch.pvalue]
+    assert [number(row["p"]) for row in claims] == pytest.approx(p)
+    holm = multipletests(p, method="holm")[1]
+    assert [number(row["p_adjusted"]) for row in claims] == pytest.approx(holm)
+    for row, q in zip(claims, holm):
+        assert (row["finding"] != "not decided") == (q <= 0.05)
+        low, high = number(row["adjusted_low"]), number(row["adjusted_high"])
+        margin = number(row["margin"]) if row["margin"] else 0
+        assert (q <= 0.05) == (low > margin or high < -margin or (low > -margin and high < margin))
+        assert row["lacking"] == "0"
+    assert (claims[0]["free_up"], claims[0]["free_down"], claims[0]["frozen_up"]) == ("4", "0", "0")
+    assert [claims[1][k] for k in ("free_down", "frozen_down", "experiments")] == ["4", "1", "5"]
+    assert number(claims[1]["frozen_effect"]) == pytest.approx(
+        number(next(row for row in rows if row["source"] == "random")["area_difference"]))
+    assert [row["seeds_baseline"] for row in claims] == ["3", "3", "", "3", "3"]  # "": paired
+
+
+def test_rank_correlation(reported, tmp_path):
+    """One point a pair of games, of either direction; a single pair is too few."""
+    assert "1 pair of games: too few, or too alike, for a rank correlation" in reported[2]
+    games = ["asterix", "breakout", "freeway", "seaquest"]
+    (tmp_path / "study.yaml").write_text(f"""
+steps: 1k
+seeds: 2
+settings: {{eval_every: 500, eval_steps: 20, learn_start: 1k, validation_size: 100, replay: 1k}}
+sources: {{{", ".join(f"{g}: {{game: minatar/{g}}}" for g in games)}}}
+runs: [{{game: [{", ".join("minatar/" + g for g in games)}], from: [{", ".join(games)}], last: 1}}]
+games: {{{", ".join(f"minatar/{g}: {{random: 0, reference: 1}}" for g in games)}}}
+""")
+    qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
+    qgraft("report", tmp_path / "out")
+    page = (tmp_path / "out/report.html").read_text()
+    rho, count = re.search(r"is (-?[\d.]+) over (\d+) pairs of games", page).groups()
+    effects = {}
+    for row in read_metrics(tmp_path / "out"):
+        if row["row"] == "pooled" and row["game"] != row["source_game"]:
+            pair = effects.setdefault(frozenset((row["game"], row["source_game"])), [])
+            pair.append((number(row["similarity"]), number(row["area_difference"])))
+    assert int(count) == len(effects) == 6 and {len(pair) for pair in effects.values()} == {2}
+    points = [numpy.mean(pair, axis=0) for pair in effects.values()]
+    assert float(rho) == pytest.approx(scipy.stats.spearmanr(points).statistic, abs=5e-4)
 
 
 def test_nothing_from_a_file_is_markup(reported):
@@ -251,7 +380,7 @@ def test_a_game_that_nobody_has_learned(study):
             write_curve(seed, scores)
     answer = json.loads(qgraft("report", study, "--json").stdout)
     page = (study / "report.html").read_text()
-    assert answer["warnings"] == 1
+    assert answer["warnings"] == TOO_SMALL + 1
     assert re.search(r"minatar/breakout: the baseline.*, 0\.5 in the mean, .*evaluation \(9\)", page)
 
 
@@ -260,7 +389,7 @@ def test_evaluations_without_an_episode(study):
         write_curve(seed, synthetic(run.name, int(seed.name[1:])), int("freeway" in str(seed)))
     answer = json.loads(qgraft("report", study, "--json").stdout)
     page = (study / "report.html").read_text()
-    assert answer["warnings"] == 1  # of those onto Freeway all have one
+    assert answer["warnings"] == TOO_SMALL + 1  # of those onto Freeway all have one
     assert "minatar/breakout: an evaluation holds 0 complete episodes" in page
 
 
@@ -301,7 +430,7 @@ def test_measurements_that_are_missing(study):
     shutil.rmtree(study / SIMILARITY)
     answer = json.loads(qgraft("report", study, "--json").stdout)
     page = (study / "report.html").read_text()
-    assert answer["warnings"] == 1 and "2 of 2 measurements of games" in page
+    assert answer["warnings"] == TOO_SMALL + 1 and "2 of 2 measurements of games" in page
     assert "not compared: what random play of the game scores has not been measured" in page
     assert "Similarity and transfer" not in page
     pooled = [row for row in read_metrics(study) if row["row"] == "pooled"]
@@ -334,10 +463,33 @@ def test_a_line_that_is_cut_off(study):
                                                                                 code=1)
     answer = json.loads(qgraft("report", study, "--partial", "--json").stdout)
     page = (study / "report.html").read_text()
-    assert answer["warnings"] == 2 and "s3/evaluations.csv: line 12 is cut off" in page
+    assert answer["warnings"] == TOO_SMALL + 2 and "s3/evaluations.csv: line 12 is cut off" in page
     assert "shown up to step 900 of 1000" in page
     rows = [row for row in read_metrics(study) if row["run"] == RUN.split("/")[1]]
     assert len(rows) == 4 and {row["last_step"] for row in rows} == {"900"}
+
+
+def test_a_claim_that_lacks_runs_has_no_verdict(study):
+    """And neither has an experiment that goes on; both count among the comparisons."""
+    before = {row["run"]: row for row in read_metrics_of(study) if row["row"] == "pooled"}
+    path = study / RUN / "s3/evaluations.csv"
+    path.write_text("".join(path.read_text().splitlines(True)[:-2]))
+    qgraft("report", study, "--partial")
+    with open(study / "claims.csv", newline="") as file:
+        claims = list(csv.DictReader(file))
+    assert [row["finding"] for row in claims] == ["not decided", "does not hold", "not decided",
+                                                  "holds", "not decided"]
+    assert [row["lacking"] for row in claims] == ["1", "0", "1", "0", "0"]
+    assert "missing or not finished" in claims[0]["reason"] and claims[0]["p"] == ""
+    after = {row["run"]: row for row in read_metrics(study) if row["row"] == "pooled"}
+    run = RUN.split("/")[1]
+    assert before[run]["verdict"] == "positive" and after[run]["verdict"] == "not decided"
+    assert "not finished" in after[run]["reason"] and after[run]["p"] and not after[run]["p_rate"]
+
+
+def read_metrics_of(study):
+    qgraft("report", study)
+    return read_metrics(study)
 
 
 @pytest.mark.parametrize("line,text,message", [
@@ -406,6 +558,31 @@ def test_no_study_and_no_gnuplot(study, tmp_path):
     result = qgraft("report", study, code=1, env={**os.environ, "PATH": str(tmp_path)})
     assert "gnuplot is not installed" in result.stderr or "gnuplot-nox" in result.stderr
     assert (study / "report.html").read_text() == "the old one"
+
+
+def test_plan_says_what_the_study_can_see(reported, tmp_path):
+    """From a pilot, from the study's own runs, from what the file states, or in deviations."""
+    folder = reported[0]
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    plain = qgraft("run", file, "--plan", "--out", tmp_path / "out").stdout
+    assert "too small: " in plain and "fewer than six seeds" in plain
+    assert "in deviations of a run" in plain and " deviations of a run alone" in plain
+    pilot = qgraft("run", file, "--plan", "--out", tmp_path / "out", "--pilot", folder).stdout
+    own = qgraft("run", folder, "--plan").stdout
+    power = pilot[pilot.index("power of 80 %"):]
+    assert power == own[own.index("power of 80 %"):]
+    rows = [row for row in read_metrics(folder) if row["row"] == "pooled"]
+    free = [levels(row["run"], row, [1, 2, 3], "area") for row in rows
+            if row["frozen"] == "false" and row["seeds"] == "3"]
+    deviation = numpy.mean([x.var(ddof=1) for x in free]) ** 0.5
+    found = re.search(r"([\d.]+) \(baselines\), ([\d.]+) \(free\)", power)
+    assert float(found[2]) == pytest.approx(deviation, abs=6e-4)
+    file.write_text(STUDY + "verdicts: {deviation: 0.25}\n")
+    stated = qgraft("run", file, "--plan", "--out", tmp_path / "out").stdout
+    assert "0.250 (baselines), 0.250 (free), 0.250 (frozen)" in stated
+    assert "--pilot goes with --plan" in refusal("run", file, "--pilot", folder)
+    assert "holds no study" in refusal("run", file, "--plan", "--pilot", tmp_path)
 
 
 @pytest.mark.skipif(not browser.PROGRAM, reason="there is no chromium")

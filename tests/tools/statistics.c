@@ -7,7 +7,7 @@
  * A question is an object with one key that names the function (see main). */
 #include <qgraft/statistics.h>
 
-#include "base/random.h"
+#include "honesty.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -109,10 +109,21 @@ static json_t *show_measures(const double values[QG_MEASURES])
 
 static json_t *show_verdict(const qg_verdict *v)
 {
-    return json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "decision", qg_decision_name(v->decision),
-                     "reason", qg_reason_text(v->reason), "tasks", (json_int_t)v->tasks, "pairs",
-                     (json_int_t)v->pairs, "bootstrap", show_estimate(&v->bootstrap), "student",
-                     show_estimate(&v->student));
+    return json_pack("{s:s, s:s, s:[o, o, o], s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "decision",
+                     qg_decision_name(v->decision), "reason", qg_reason_text(v->reason), "effect",
+                     show_real(v->effect.value), show_real(v->effect.error),
+                     show_real(v->effect.degrees), "p", show_real(v->p), "family_p",
+                     show_real(v->family_p), "q", show_real(v->q), "permutation_p",
+                     show_real(v->permutation_p), "margin_p", show_real(v->margin_p), "raw",
+                     show_estimate(&v->raw), "adjusted", show_estimate(&v->adjusted));
+}
+
+static json_t *show_reals(const double *values, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, show_real(values[i]));
+    return list;
 }
 
 static json_t *show_pair(const qg_pair *pair)
@@ -180,12 +191,155 @@ static json_t *answer_profile(const json_t *json)
     return show_estimates(profile, count);
 }
 
-static json_t *answer_verdict(const json_t *json)
+static json_t *answer_improvement_of_one(const json_t *json)
 {
-    const qg_tasks tasks = read_tasks(json_object_get(json, "tasks"));
-    qg_verdict verdict;
-    check(qg_verdict_over_tasks(&tasks, read_seed(json), &verdict, &error));
-    return show_verdict(&verdict);
+    size_t x_count, y_count;
+    const double *x = read_row(json_object_get(json, "x"), &x_count);
+    const double *y = read_row(json_object_get(json, "y"), &y_count);
+    const qg_estimate estimate = qg_improvement_of(x, x_count, y, y_count);
+    return show_estimate(&estimate);
+}
+
+static json_t *answer_iqm(const json_t *json)
+{
+    const qg_tasks tasks = read_tasks(json_object_get(json, "tasks")); /* [experiment][seed] */
+    const size_t seeds = tasks.counts[0];
+    double *values = allocate(tasks.task_count * seeds, sizeof *values);
+    for (size_t e = 0; e < tasks.task_count; e++)
+        memcpy(values + e * seeds, tasks.values[e], seeds * sizeof *values);
+    qg_estimate estimate;
+    check(qg_iqm_over_seeds(values, tasks.task_count, seeds, read_seed(json), &estimate, &error));
+    return show_estimate(&estimate);
+}
+
+static qg_group read_group(const json_t *json, const char *stratum)
+{
+    qg_group group = {.stratum = strcmp(stratum, "frozen") == 0 ? QG_FROZEN
+                                 : strcmp(stratum, "free") == 0 ? QG_FREE
+                                                                : QG_BASELINES};
+    group.values = read_row(json_object_get(json, "values"), &group.count);
+    uint64_t *seeds = allocate(group.count, sizeof *seeds);
+    const json_t *given = json_object_get(json, "seeds");
+    for (size_t i = 0; i < group.count; i++)
+        seeds[i] = given ? (uint64_t)json_integer_value(json_array_get(given, i)) : i;
+    group.seeds = seeds;
+    return group;
+}
+
+/* {baselines: [{values}], arms: [{values, stratum, baseline, control, unfinished}], compare,
+ * adjust, margin} */
+typedef struct arms_question {
+    qg_group *baselines;
+    qg_arm *arms;
+    size_t baseline_count, arm_count;
+    qg_rule rule;
+} arms_question;
+
+static arms_question read_arms(const json_t *json)
+{
+    const json_t *baselines = json_object_get(json, "baselines");
+    const json_t *arms = json_object_get(json, "arms");
+    arms_question q = {.baseline_count = json_array_size(baselines),
+                       .arm_count = json_array_size(arms)};
+    q.baselines = allocate(q.baseline_count, sizeof *q.baselines);
+    q.arms = allocate(q.arm_count, sizeof *q.arms);
+    for (size_t i = 0; i < q.baseline_count; i++)
+        q.baselines[i] = read_group(json_array_get(baselines, i), "baseline");
+    for (size_t i = 0; i < q.arm_count; i++) {
+        const json_t *arm = json_array_get(arms, i);
+        const char *stratum = json_string_value(json_object_get(arm, "stratum"));
+        q.arms[i] =
+            (qg_arm){.runs = read_group(arm, stratum ? stratum : "free"),
+                     .baseline = (size_t)json_integer_value(json_object_get(arm, "baseline")),
+                     .control = json_is_true(json_object_get(arm, "control")),
+                     .unfinished = json_is_true(json_object_get(arm, "unfinished"))};
+    }
+    q.rule.compare = (qg_compare)json_integer_value(json_object_get(json, "compare"));
+    q.rule.adjust = (qg_adjust)json_integer_value(json_object_get(json, "adjust"));
+    const json_t *margin = json_object_get(json, "margin");
+    q.rule.margin = margin ? json_number_value(margin) : QG_MARGIN;
+    return q;
+}
+
+static json_t *answer_verdicts(const json_t *json)
+{
+    const arms_question q = read_arms(json);
+    qg_verdict *verdicts = allocate(q.arm_count, sizeof *verdicts);
+    check(qg_verdicts_of(q.baselines, q.baseline_count, q.arms, q.arm_count, &q.rule,
+                         read_seed(json), verdicts, &error));
+    json_t *list = json_array();
+    for (size_t i = 0; i < q.arm_count; i++)
+        json_array_append_new(list, show_verdict(&verdicts[i]));
+    return list;
+}
+
+static json_t *answer_pairing(const json_t *json)
+{
+    const arms_question q = read_arms(json);
+    const qg_pairing pairing = qg_pairing_of(q.baselines, q.arms, q.arm_count);
+    return json_pack("{s:o, s:b}", "correlation", show_estimate(&pairing.correlation), "warranted",
+                     pairing.warranted);
+}
+
+/* The variance and its degrees of freedom of each group of one stratum. */
+static json_t *answer_variances(const json_t *json)
+{
+    const qg_tasks tasks = read_tasks(json);
+    qg_group *groups = allocate(tasks.task_count, sizeof *groups);
+    qg_variance *variances = allocate(tasks.task_count, sizeof *variances);
+    for (size_t i = 0; i < tasks.task_count; i++)
+        groups[i] = (qg_group){tasks.values[i], NULL, tasks.counts[i], QG_FREE};
+    check(qg_variances_of(groups, tasks.task_count, true, variances, &error));
+    json_t *list = json_array();
+    for (size_t i = 0; i < tasks.task_count; i++)
+        json_array_append_new(list, json_pack("[o, o]", show_real(variances[i].value),
+                                              show_real(variances[i].degrees)));
+    return list;
+}
+
+static json_t *answer_adjusted(const json_t *json)
+{
+    size_t count;
+    const double *p = read_row(json_object_get(json, "p"), &count);
+    double *rate = allocate(count, sizeof *rate), *any = allocate(count, sizeof *any);
+    check(qg_adjust_rate(p, count, rate, &error));
+    check(qg_adjust_any(p, count, any, &error));
+    return json_pack("{s:o, s:o}", "rate", show_reals(rate, count), "any", show_reals(any, count));
+}
+
+static json_t *answer_largest_t(const json_t *json)
+{
+    size_t count, t_count;
+    const double *shares = read_row(json_object_get(json, "shares"), &count);
+    const double *t = read_row(json_object_get(json, "t"), &t_count);
+    const json_t *given = json_object_get(json, "degrees");
+    const double degrees = given ? json_number_value(given) : INFINITY;
+    qg_largest_t *largest;
+    check(qg_largest_t_create(shares, count, &largest, &error));
+    double *both = allocate(t_count, sizeof *both), *above = allocate(t_count, sizeof *above);
+    for (size_t i = 0; i < t_count; i++) {
+        both[i] = qg_largest_t_p(largest, t[i], degrees, true);
+        above[i] = qg_largest_t_p(largest, t[i], degrees, false);
+    }
+    const double reach = qg_largest_t_reach(largest, QG_ALPHA, degrees);
+    qg_largest_t_free(largest);
+    return json_pack("{s:o, s:o, s:f}", "two_sided", show_reals(both, t_count), "one_sided",
+                     show_reals(above, t_count), "reach", reach);
+}
+
+static json_t *answer_permutation(const json_t *json)
+{
+    size_t x_count, y_count = 0;
+    const double *x = read_row(json_object_get(json, "x"), &x_count);
+    const json_t *other = json_object_get(json, "y");
+    double p;
+    if (other) {
+        const double *y = read_row(other, &y_count);
+        check(qg_permutation_p(x, x_count, y, y_count, read_seed(json), &p, &error));
+    } else {
+        check(qg_sign_flip_p(x, x_count, read_seed(json), &p, &error));
+    }
+    return show_real(p);
 }
 
 static json_t *answer_curve(const json_t *json)
@@ -199,12 +353,12 @@ static json_t *answer_curve(const json_t *json)
 static json_t *answer_quantiles(const json_t *json)
 {
     size_t count;
-    const int64_t *degrees = read_integers(json_object_get(json, "degrees"), &count);
+    const double *degrees = read_row(json_object_get(json, "degrees"), &count);
     const double confidence = json_real_value(json_object_get(json, "confidence"));
-    json_t *list = json_array();
+    double *quantiles = allocate(count, sizeof *quantiles);
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, json_real(qg_student_quantile((size_t)degrees[i], confidence)));
-    return list;
+        quantiles[i] = qg_student_quantile(degrees[i], confidence);
+    return show_reals(quantiles, count);
 }
 
 static void answer(const json_t *question)
@@ -213,10 +367,20 @@ static void answer(const json_t *question)
         const char *name;
         json_t *(*function)(const json_t *);
     } questions[] = {
-        {"pairs", answer_pairs},         {"aggregates", answer_aggregates},
-        {"profile", answer_profile},     {"improvement", answer_improvement},
-        {"verdict", answer_verdict},     {"curve", answer_curve},
+        {"pairs", answer_pairs},
+        {"aggregates", answer_aggregates},
+        {"profile", answer_profile},
+        {"improvement", answer_improvement},
+        {"verdicts", answer_verdicts},
+        {"curve", answer_curve},
         {"quantiles", answer_quantiles},
+        {"improvement_of_one", answer_improvement_of_one},
+        {"iqm", answer_iqm},
+        {"pairing", answer_pairing},
+        {"variances", answer_variances},
+        {"adjusted", answer_adjusted},
+        {"largest_t", answer_largest_t},
+        {"permutation", answer_permutation},
     };
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
         const json_t *arguments = json_object_get(question, questions[i].name);
@@ -227,128 +391,10 @@ static void answer(const json_t *question)
     }
 }
 
-/* ---- How often the rule decides ---- */
-
-enum { SEED_COUNTS = 4, MOST_SEEDS = 10 };
-static const size_t seed_counts[SEED_COUNTS] = {2, 3, 5, MOST_SEEDS};
-
-static double draw_normal(qg_random *random) /* Box and Muller */
-{
-    const double radius = sqrt(-2 * log(1 - qg_random_uniform(random)));
-    return radius * cos(2 * M_PI * qg_random_uniform(random));
-}
-
-/* A run of which one in five fails; mean 0, the others are about alike. */
-static double draw_run(qg_random *random)
-{
-    const double outcome = qg_random_uniform(random) < 0.2 ? -2 : 0.5;
-    return outcome + 0.2 * draw_normal(random);
-}
-
-static double draw_failing(qg_random *random) /* runs of both sides may fail */
-{
-    return draw_run(random) - draw_run(random);
-}
-
-static double draw_lopsided(qg_random *random) /* only transfers fail, for better runs otherwise */
-{
-    return draw_run(random);
-}
-
-typedef double noise(qg_random *random);
-
-typedef struct rates {
-    double bootstrap, student, rule; /* shares of the experiments whose interval excludes zero */
-} rates;
-
-static bool excludes_zero(const qg_estimate *e)
-{
-    return e->low > 0 || e->high < 0;
-}
-
-static rates simulate(int experiments, size_t seeds, double effect, noise *draw)
-{
-    qg_random random = qg_random_stream(seeds, "experiments");
-    int bootstrap = 0, student = 0, rule = 0;
-    double differences[MOST_SEEDS];
-    for (int e = 0; e < experiments; e++) {
-        for (size_t s = 0; s < seeds; s++)
-            differences[s] = effect + draw(&random);
-        qg_verdict verdict;
-        check(qg_verdict_of(differences, seeds, (uint64_t)e, &verdict, &error));
-        bootstrap += excludes_zero(&verdict.bootstrap);
-        student += excludes_zero(&verdict.student);
-        rule += verdict.decision != QG_NOT_DECIDED;
-    }
-    return (rates){(double)bootstrap / experiments, (double)student / experiments,
-                   (double)rule / experiments};
-}
-
-/* Six experiments with one baseline, all without effect: as tasks, and as means of each seed. */
-static void simulate_shared(int experiments, size_t seeds, double *as_tasks, double *as_means)
-{
-    enum { SHARING = 6 };
-    qg_random random = qg_random_stream(seeds, "experiments");
-    double values[SHARING][MOST_SEEDS], means[MOST_SEEDS];
-    const double *rows[SHARING];
-    size_t counts[SHARING];
-    int tasks = 0, seed_means = 0;
-    for (int e = 0; e < experiments; e++) {
-        for (size_t s = 0; s < seeds; s++) {
-            const double baseline = draw_normal(&random);
-            means[s] = 0;
-            for (int i = 0; i < SHARING; i++) {
-                values[i][s] = draw_normal(&random) - baseline;
-                means[s] += values[i][s] / SHARING;
-            }
-        }
-        for (int i = 0; i < SHARING; i++) {
-            rows[i] = values[i];
-            counts[i] = seeds;
-        }
-        const qg_tasks all = {SHARING, counts, rows};
-        qg_verdict verdict;
-        check(qg_verdict_over_tasks(&all, (uint64_t)e, &verdict, &error));
-        tasks += verdict.decision != QG_NOT_DECIDED;
-        check(qg_verdict_of(means, seeds, (uint64_t)e, &verdict, &error));
-        seed_means += verdict.decision != QG_NOT_DECIDED;
-    }
-    *as_tasks = (double)tasks / experiments;
-    *as_means = (double)seed_means / experiments;
-}
-
-static void print_rates(int experiments, const char *name, double effect, noise *draw)
-{
-    for (size_t i = 0; i < SEED_COUNTS; i++) {
-        const rates r = simulate(experiments, seed_counts[i], effect, draw);
-        printf("%-9s %6.0f %6zu %10.1f %8.1f %6.1f\n", name, effect, seed_counts[i],
-               100 * r.bootstrap, 100 * r.student, 100 * r.rule);
-    }
-}
-
-static void print_honesty(int experiments)
-{
-    printf("share of %d experiments, in %%, that excludes zero\n", experiments);
-    printf("noise     effect  seeds  bootstrap  student   rule\n");
-    for (int effect = 0; effect <= 3; effect++)
-        print_rates(experiments, "normal", effect, draw_normal);
-    print_rates(experiments, "failing", 0, draw_failing);
-    print_rates(experiments, "lopsided", 0, draw_lopsided);
-    printf("six experiments that share a baseline, no effect\n");
-    printf("seeds  rule on tasks  rule on seed means\n");
-    for (size_t i = 0; i < SEED_COUNTS; i++) {
-        const size_t seeds = seed_counts[i];
-        double tasks, means;
-        simulate_shared(experiments, seeds, &tasks, &means);
-        printf("%5zu %14.1f %19.1f\n", seeds, 100 * tasks, 100 * means);
-    }
-}
-
 int main(int count, char **arguments)
 {
     if (count == 3 && strcmp(arguments[1], "honesty") == 0) {
-        print_honesty(atoi(arguments[2]));
-        return 0;
+        return honesty(atoi(arguments[2]));
     }
     json_error_t wrong;
     json_t *question = json_loadf(stdin, 0, &wrong);

@@ -295,6 +295,73 @@ static void test_claims(void **state)
     qg_study_free(s);
 }
 
+static const qg_study_run *run_named(const qg_study *study, const char *id)
+{
+    for (int i = 0; i < study->run_count; i++)
+        if (strcmp(study->runs[i].id, id) == 0) return &study->runs[i];
+    fail_msg("there is no run %s", id);
+    return NULL;
+}
+
+static void test_rule_and_baseline_seeds(void **state)
+{
+    (void)state;
+    const char *const runs =
+        BASE "runs:\n  - {game: minatar/asterix}\n  - {game: minatar/breakout, seeds: 3, steps: "
+             "5k}\n  - {game: minatar/asterix, from: b, first: [1, 2]}\n";
+    qg_study *const usual = load(runs);
+    assert_int_equal(usual->rule.compare, QG_COMPARE_MODERATED);
+    assert_int_equal(usual->rule.adjust, QG_ADJUST_BH);
+    assert_true(usual->rule.margin == QG_MARGIN);
+    char text[2000];
+    snprintf(text, sizeof text,
+             "%sbaseline_seeds: 7\nverdicts: {compare: welch, adjust: dunnett, margin: 0.2}\n",
+             runs);
+    qg_study *const s = load(text);
+    assert_int_equal(s->rule.compare, QG_COMPARE_WELCH);
+    assert_int_equal(s->rule.adjust, QG_ADJUST_DUNNETT);
+    assert_true(s->rule.margin == 0.2);
+    assert_int_equal(run_named(s, "minatar-asterix")->seed_count, 7);
+    assert_int_equal(run_named(s, "minatar-breakout")->seed_count, 3); /* its own */
+    const int seeds = usual->seed_count;
+    assert_int_equal(run_named(s, "b")->seed_count, seeds);
+    assert_int_equal(run_named(s, "minatar-asterix-from-b-first1")->seed_count, seeds);
+    assert_string_equal(hash_of(s, "runs/minatar-asterix/s1"),
+                        hash_of(usual, "runs/minatar-asterix/s1"));
+    qg_study_free(usual);
+    qg_study_free(s);
+}
+
+static void collect_line(void *context, const char *line)
+{
+    char *text = context;
+    snprintf(text + strlen(text), 4000 - strlen(text), "%s\n", line);
+}
+
+static void test_adequacy(void **state)
+{
+    (void)state;
+    char text[4000] = "";
+    qg_study *s = load(
+        "steps: 10k\nseeds: 5\nsettings: {learn_start: 1k, epsilon_steps: 10k, eval_every: "
+        "2k}\nruns:\n  - {game: minatar/breakout}\n  - {game: minatar/asterix, seeds: 6, "
+        "settings: {learn_start: 10k, eval_every: 600}}\n  - {game: minatar/freeway, seeds: 6, "
+        "settings: {epsilon_steps: 9k, eval_every: 500}}\n");
+    qg_study_adequacy(s, collect_line, text);
+    assert_string_equal(
+        text, "1 of 3 runs (minatar-asterix) end before they learn: `steps` is not above "
+              "learn_start\n"
+              "1 of 3 runs (minatar-breakout) end before epsilon has fallen: learn_start + "
+              "epsilon_steps is more than `steps`\n"
+              "1 of 3 runs (minatar-breakout) are evaluated fewer than 10 times: set a smaller "
+              "eval_every\n"
+              "1 of 3 runs (minatar-asterix) have jumpstart and asymptote of a single evaluation: "
+              "set a smaller eval_every\n"
+              "1 of 3 runs (minatar-breakout) have fewer than six seeds: only large effects can be "
+              "seen, and nothing tells lopsided noise from an effect\n");
+    qg_study_free(s);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -364,6 +431,20 @@ static void test_refusals(void **state)
          ":2: than: belongs to better and worse"},
         {"runs: [{game: minatar/breakout}]\nclaims: [{says: x, expect: good}]\n",
          ":2: expect: one of positive"},
+        {"runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: random, first: "
+         "6, "
+         "freeze: true}\n",
+         ":3: first: layer 6 of networks that have 5 and 5: 1 to 5 can be copied"},
+        {"runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: random, layers: "
+         "'1,7', freeze: true}\n",
+         ":3: layers: layer 7 of networks"},
+        {"runs: [{game: minatar/breakout}]\nverdicts: {compare: pairs}\n",
+         ":2: compare: one of moderated, welch, paired, not 'pairs'"},
+        {"runs: [{game: minatar/breakout}]\nverdicts: {margin: 0}\n", ":2: margin: is more than 0"},
+        {"runs: [{game: minatar/breakout}]\nverdicts: {alpha: 1}\n",
+         ":2: verdicts: there is no key"},
+        {"runs: [{game: minatar/breakout}]\nbaseline_seeds: [1, 1]\n",
+         ":2: baseline_seeds: 1 stands twice"},
         {"runs:\n  - {game: minatar/breakout, settings: {minibatch: [1,2,3,4,5,6,7,8,9,10], "
          "history: [1,2,3,4,5,6,7,8], replay: [1,2,3,4,5,6,7,8,9,10], learn_start: "
          "[1,2,3,4,5,6,7,8,9,10], eval_every: [1,2]}}\n",
@@ -519,6 +600,8 @@ int main(void)
                                        cmocka_unit_test(test_scale),
                                        cmocka_unit_test(test_hashes),
                                        cmocka_unit_test(test_claims),
+                                       cmocka_unit_test(test_rule_and_baseline_seeds),
+                                       cmocka_unit_test(test_adequacy),
                                        cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_mutations),
                                        cmocka_unit_test(test_folder),

@@ -1,0 +1,95 @@
+#include "cli/study_power.h"
+
+#include <qgraft/report.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What the study compares: how many arms of a kind, and with how many seeds at least. */
+typedef struct counts {
+    size_t arms[QG_STRATA], baselines, comparisons;
+    size_t seeds, baseline_seeds;
+} counts;
+
+static bool is_control(const qg_study *study, const qg_study_run *run)
+{
+    if (run->source < 0) return true;
+    const int maker = study->sources[run->source].run;
+    return maker >= 0 && strcmp(study->runs[maker].game, run->game) == 0;
+}
+
+static counts count(const qg_study *study)
+{
+    counts c = {.seeds = SIZE_MAX, .baseline_seeds = SIZE_MAX};
+    for (int i = 0; i < study->run_count; i++) {
+        const qg_study_run *run = &study->runs[i];
+        if (!run->listed || run->kind != QG_RUN_GRAFT) continue;
+        const size_t seeds = (size_t)run->seed_count;
+        const size_t baseline = (size_t)study->runs[run->baseline].seed_count;
+        bool first = true;
+        for (int j = 0; j < i && first; j++)
+            first = study->runs[j].kind != QG_RUN_GRAFT || study->runs[j].baseline != run->baseline;
+        c.arms[run->choice.frozen ? QG_FROZEN : QG_FREE]++;
+        c.baselines += first;
+        c.comparisons += !is_control(study, run);
+        c.seeds = seeds < c.seeds ? seeds : c.seeds;
+        c.baseline_seeds = baseline < c.baseline_seeds ? baseline : c.baseline_seeds;
+    }
+    return c;
+}
+
+static void print_kind(const counts *c, qg_stratum kind, const double deviations[QG_STRATA],
+                       bool known)
+{
+    static const double effects[] = {0.05, 0.1, 0.2};
+    static const char *const names[] = {[QG_FREE] = "free", [QG_FROZEN] = "frozen"};
+    const qg_design design = {deviations[kind], deviations[QG_BASELINES],
+                              c->seeds,         c->baseline_seeds,
+                              c->arms[kind],    c->baselines};
+    if (c->arms[kind] == 0 || isnan(deviations[kind]) || isnan(deviations[QG_BASELINES])) return;
+    const size_t comparisons = c->comparisons > 0 ? c->comparisons : 1;
+    printf("%s arms: %zu seeds beside %zu of the baseline see effects of %.2f%s alone, %.2f as one "
+           "of %zu\n",
+           names[kind], c->seeds, c->baseline_seeds, qg_visible_effect(&design, QG_ALPHA),
+           known ? "" : " deviations of a run",
+           qg_visible_effect(&design, QG_ALPHA / (double)comparisons), comparisons);
+    for (size_t i = 0; i < 3 && known; i++)
+        printf("%s %g needs %zu seeds (%zu as one of %zu)", i ? ";" : "   ", effects[i],
+               qg_seeds_for(design, effects[i], QG_ALPHA),
+               qg_seeds_for(design, effects[i], QG_ALPHA / (double)comparisons), comparisons);
+    if (known) putchar('\n');
+}
+
+qg_status study_power_print(const qg_study *study, const char *folder, const char *pilot,
+                            qg_error *error)
+{
+    const counts c = count(study);
+    if (c.baselines == 0) return QG_OK;
+    double deviations[QG_STRATA] = {study->deviation, study->deviation, study->deviation};
+    bool known = study->deviation > 0;
+    qg_error ignored;
+    if (pilot) {
+        const qg_status status = qg_report_spread(pilot, deviations, error);
+        if (status) return status;
+        known = true;
+    } else if (!known) {
+        known = qg_report_spread(folder, deviations, &ignored) == QG_OK &&
+                !isnan(deviations[QG_BASELINES]);
+        for (int s = 0; s < QG_STRATA && !known; s++)
+            deviations[s] = 1;
+    }
+    printf("power of 80 %%, ");
+    if (known)
+        printf("with deviations of a run of %.3f (baselines), %.3f (free), %.3f (frozen):\n",
+               deviations[QG_BASELINES], deviations[QG_FREE], deviations[QG_FROZEN]);
+    else
+        printf("in deviations of a run, which --pilot takes from the folder of a study, or "
+               "`verdicts: {deviation: D}` states:\n");
+    print_kind(&c, QG_FREE, deviations, known);
+    print_kind(&c, QG_FROZEN, deviations, known);
+    const double each = (double)(c.arms[QG_FREE] + c.arms[QG_FROZEN]) / (double)c.baselines;
+    printf("%.3g arms share a baseline: `baseline_seeds: %.0f` would be the best split\n", each,
+           fmax((double)c.seeds, round((double)c.seeds * sqrt(each))));
+    return QG_OK;
+}

@@ -1,0 +1,203 @@
+/* Differences of means and their errors. Variances that few seeds tell badly are moderated by what
+ * all groups of a stratum say together: Smyth 2004, "Linear models and empirical Bayes methods for
+ * assessing differential expression in microarray experiments". */
+#include <qgraft/statistics.h>
+
+#include "report/distributions.h"
+#include "report/order.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static double mean(const double *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    return sum / (double)count;
+}
+
+static double squares(const double *values, size_t count)
+{
+    const double centre = mean(values, count);
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (values[i] - centre) * (values[i] - centre);
+    return sum;
+}
+
+/* ---------------------------------------------------------------------------------- variances */
+
+static qg_variance own_variance(const qg_group *group)
+{
+    const double degrees = (double)group->count - 1;
+    if (group->count < 2) return (qg_variance){(double)NAN, 0};
+    return (qg_variance){squares(group->values, group->count) / degrees, degrees};
+}
+
+/* What the groups of a stratum have in common: a variance, and how many degrees of freedom it is
+ * worth for each of them; at most `pooled` stand behind it. */
+typedef struct prior {
+    double value, degrees, pooled; /* value 0: there is none */
+} prior;
+
+/* From the mean and the variance of log s^2 over the groups (Smyth 2004, section 6.2). `least`:
+ * smaller variances count as this. */
+static prior fit(const qg_variance *own, size_t count, double least)
+{
+    double sum = 0, sum_squares = 0, expected = 0, total = 0, values = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double half = own[i].degrees / 2, value = fmax(own[i].value, least);
+        const double e = log(value) - qg_digamma(half) + log(half);
+        sum += e;
+        expected += qg_trigamma(half);
+        total += own[i].degrees;
+        values += own[i].degrees * value;
+    }
+    const double n = (double)count, centre = sum / n;
+    for (size_t i = 0; i < count; i++) {
+        const double half = own[i].degrees / 2;
+        const double e = log(fmax(own[i].value, least)) - qg_digamma(half) + log(half) - centre;
+        sum_squares += e * e;
+    }
+    const double excess = sum_squares / (n - 1) - expected / n;
+    if (!(excess > 0)) return (prior){values / total, INFINITY, total};
+    const double degrees = 2 * qg_trigamma_inverse(excess);
+    return (prior){exp(centre + qg_digamma(degrees / 2) - log(degrees / 2)), degrees, total};
+}
+
+static double median_variance(const qg_variance *own, size_t count, double *room)
+{
+    for (size_t i = 0; i < count; i++)
+        room[i] = own[i].value;
+    qg_sort(room, count);
+    return qg_quantile(room, count, 0.5);
+}
+
+static qg_variance moderate(const qg_variance *own, const prior *p)
+{
+    if (isinf(p->degrees)) return (qg_variance){p->value, p->pooled};
+    const double degrees = p->degrees + own->degrees;
+    return (qg_variance){(p->degrees * p->value + own->degrees * own->value) / degrees,
+                         fmin(degrees, p->pooled)};
+}
+
+/* `own` and `room` have room for all groups. */
+static void moderate_stratum(const qg_group *groups, size_t count, qg_stratum stratum,
+                             qg_variance *own, double *room, qg_variance *variances)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        if (groups[i].stratum == stratum && groups[i].count > 1) own[found++] = variances[i];
+    if (found < 3) return;
+    const double median = median_variance(own, found, room);
+    if (!(median > 0)) return;
+    const prior p = fit(own, found, 1e-5 * median);
+    for (size_t i = 0; i < count; i++)
+        if (groups[i].stratum == stratum && groups[i].count > 1)
+            variances[i] = moderate(&variances[i], &p);
+}
+
+qg_status qg_variances_of(const qg_group *groups, size_t count, bool moderated,
+                          qg_variance *variances, qg_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        variances[i] = own_variance(&groups[i]);
+    if (!moderated) return QG_OK;
+    qg_variance *own = calloc(count + 1, sizeof *own);
+    double *room = calloc(count + 1, sizeof *room);
+    for (int s = 0; s < QG_STRATA && own && room; s++)
+        moderate_stratum(groups, count, (qg_stratum)s, own, room, variances);
+    const bool failed = !own || !room;
+    free(own);
+    free(room);
+    return failed ? qg_fail_memory(error, "variances", count * sizeof *own) : QG_OK;
+}
+
+/* ------------------------------------------------------------------------------------ effects */
+
+static const qg_effect no_effect = {(double)NAN, (double)NAN, 0};
+
+qg_effect qg_effect_of_groups(const qg_group *baseline, const qg_variance *baseline_variance,
+                              const qg_group *arm, const qg_variance *arm_variance)
+{
+    if (baseline->count == 0 || arm->count == 0) return no_effect;
+    const double b = baseline_variance->value / (double)baseline->count;
+    const double a = arm_variance->value / (double)arm->count, square = a + b;
+    qg_effect e = {mean(arm->values, arm->count) - mean(baseline->values, baseline->count),
+                   sqrt(square), 0};
+    if (!(square > 0)) {
+        e.degrees = fmin(baseline_variance->degrees, arm_variance->degrees);
+        return e;
+    }
+    const double part = a / square; /* squares of small and large errors have no double */
+    e.degrees = 1 / (part * part / arm_variance->degrees +
+                     (1 - part) * (1 - part) / baseline_variance->degrees);
+    return e;
+}
+
+qg_effect qg_effect_of_pairs(const double *differences, size_t count)
+{
+    if (count == 0) return no_effect;
+    const double degrees = (double)count - 1;
+    const double error =
+        count > 1 ? sqrt(squares(differences, count) / degrees / (double)count) : (double)NAN;
+    return (qg_effect){mean(differences, count), error, degrees};
+}
+
+/* How many errors `value` is; infinitely many where there is no error. */
+static double in_errors(double value, double error)
+{
+    if (error > 0) return value / error;
+    return value > 0 ? INFINITY : value < 0 ? -INFINITY : 0;
+}
+
+double qg_effect_p(const qg_effect *effect)
+{
+    if (isnan(effect->value) || isnan(effect->error)) return (double)NAN;
+    const double t = in_errors(fabs(effect->value), effect->error);
+    return fmin(1, 2 * qg_student_above(t, effect->degrees));
+}
+
+double qg_effect_margin_p(const qg_effect *effect, double margin)
+{
+    if (isnan(effect->value) || isnan(effect->error)) return (double)NAN;
+    const double t = in_errors(margin - fabs(effect->value), effect->error);
+    return qg_student_above(t, effect->degrees);
+}
+
+qg_estimate qg_effect_interval(const qg_effect *effect, double alpha)
+{
+    if (isnan(effect->value) || isnan(effect->error))
+        return (qg_estimate){effect->value, (double)NAN, (double)NAN};
+    const double reach =
+        effect->error > 0 ? qg_student_reach(effect->degrees, alpha) * effect->error : 0;
+    return (qg_estimate){effect->value, effect->value - reach, effect->value + reach};
+}
+
+double qg_student_quantile(double degrees, double confidence)
+{
+    return qg_student_reach(degrees, 1 - confidence);
+}
+
+qg_estimate qg_mean_of(const double *values, size_t count)
+{
+    const qg_effect effect = qg_effect_of_pairs(values, count);
+    return qg_effect_interval(&effect, 1 - QG_CONFIDENCE);
+}
+
+qg_status qg_curve_of(const qg_curves *curves, qg_estimate *curve, qg_error *error)
+{
+    const size_t seeds = curves->seed_count;
+    double *scores = calloc(seeds + 1, sizeof *scores);
+    if (!scores) return qg_fail_memory(error, "a curve", seeds * sizeof *scores);
+    const double reach = seeds > 1 ? qg_student_quantile((double)seeds - 1, QG_CONFIDENCE) : 0;
+    for (size_t i = 0; i < curves->point_count; i++) {
+        for (size_t s = 0; s < seeds; s++)
+            scores[s] = curves->scores[s][i];
+        const qg_effect e = qg_effect_of_pairs(scores, seeds);
+        curve[i] = (qg_estimate){e.value, e.value - reach * e.error, e.value + reach * e.error};
+    }
+    free(scores);
+    return QG_OK;
+}

@@ -1,0 +1,31 @@
+/* What a comparison can see, before it is made. */
+#include <qgraft/statistics.h>
+
+#include "report/distributions.h"
+
+#include <math.h>
+
+double qg_visible_effect(const qg_design *design, double alpha)
+{
+    const double n = (double)design->seeds, m = (double)design->baseline_seeds;
+    const double arm = design->deviation * design->deviation / n;
+    const double baseline = design->baseline_deviation * design->baseline_deviation / m;
+    const double square = arm + baseline, share = arm / square;
+    if (n < 2 || m < 2) return INFINITY;
+    /* Moderated variances are worth at most those of all groups that are alike. */
+    const double degrees = 1 / (share * share / ((n - 1) * (double)design->arms) +
+                                (1 - share) * (1 - share) / ((m - 1) * (double)design->baselines));
+    const double reach = qg_student_reach(degrees, alpha);
+    return (reach + qg_student_reach(degrees, 2 * (1 - QG_POWER))) * sqrt(square);
+}
+
+size_t qg_seeds_for(qg_design design, double effect, double alpha)
+{
+    const double root = sqrt((double)design.arms / (double)design.baselines);
+    for (design.seeds = 2; design.seeds < 10000; design.seeds++) {
+        design.baseline_seeds = (size_t)lround((double)design.seeds * root);
+        if (design.baseline_seeds < design.seeds) design.baseline_seeds = design.seeds;
+        if (qg_visible_effect(&design, alpha) <= effect) break;
+    }
+    return design.seeds;
+}
