@@ -36,7 +36,8 @@ static const struct argp_option argp_options[] = {
     {"freeze-first", OPTION_FIRST, "N", 0, "the first N weighted layers do not learn", 0},
     {"freeze-last", OPTION_LAST, "N", 0, "the last N weighted layers do not learn", 0},
     {"threads", 't', "N", 0, "threads (default 1; the bits are the same)", 0},
-    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (the same bits)", 0},
+    {"isa", OPTION_ISA, "NAME", 0,
+     "instruction set: amx (bf16), avx512, avx2 or portable (the same bits)", 0},
     {"set", 'S', "KEY=VALUE", 0, "change a setting of the preset dqn3; may be repeated", 0},
     {0}};
 

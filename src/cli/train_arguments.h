@@ -27,7 +27,7 @@ enum {
 /* clang-format off */
 #define RUN_OPTIONS \
     {"threads", 't', "N", 0, "threads (default: all cores for Atari, 1 for grids)", 0}, \
-    {"isa", OPTION_ISA, "NAME", 0, "instruction set: avx512, avx2 or portable (default: the best)", 0}, \
+    {"isa", OPTION_ISA, "NAME", 0, "instruction set: amx (bf16), avx512, avx2 or portable (default: the best)", 0}, \
     {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0}, \
     {"resume", OPTION_RESUME, NULL, 0, "go on with the run that is in the folder, if there is one", 0}, \
     {"checkpoint-minutes", OPTION_CHECKPOINT_MINUTES, "N", 0, \

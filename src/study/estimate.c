@@ -61,9 +61,10 @@ static bool is_alike(const qg_study_run *a, const qg_study_run *b)
     const qg_settings *s = &a->settings, *o = &b->settings;
     if (strcmp(a->game, b->game) != 0 || s->frame_skip != o->frame_skip) return false;
     return qg_study_is_measurement(b) || /* for which nobody learns */
-           (strcmp(s->network, o->network) == 0 && strcmp(s->actions, o->actions) == 0 &&
-            s->history == o->history && s->minibatch == o->minibatch &&
-            s->dropout_conv == o->dropout_conv && s->dropout_linear == o->dropout_linear);
+           (strcmp(s->network, o->network) == 0 && strcmp(s->precision, o->precision) == 0 &&
+            strcmp(s->actions, o->actions) == 0 && s->history == o->history &&
+            s->minibatch == o->minibatch && s->dropout_conv == o->dropout_conv &&
+            s->dropout_linear == o->dropout_linear);
 }
 
 static bool is_finished(const qg_study *study, const qg_task_status *statuses, int run)
