@@ -15,14 +15,14 @@ import numpy as np
 from scipy import stats
 
 
-def curve(run):
-    """Scores of a run's evaluations, in order."""
-    with open(run / "evaluations.csv", newline="") as file:
-        return np.array([float(row["score"]) for row in csv.DictReader(file)])
-
-
-def runs_of(folder, name):
-    return sorted(p for p in (folder / "runs" / name).iterdir() if (p / "evaluations.csv").exists())
+def curves_of(folder, name):
+    """Scores of the evaluations, in order, of every seed that is finished."""
+    curves = {}
+    for run in (folder / "runs" / name).glob("s*"):
+        if "state: finished" in (run / "process.yaml").read_text():
+            with open(run / "evaluations.csv", newline="") as file:
+                curves[run.name] = np.array([float(row["score"]) for row in csv.DictReader(file)])
+    return curves
 
 
 def main():
@@ -31,22 +31,22 @@ def main():
     print(f"{'game':26} seeds  float32    bf16  difference, 95 % interval     margin  equivalent")
     for name in names:
         stem = name[: -len("precisionfloat32")]
-        curves = [[curve(r) for r in runs_of(folder, stem + p)] for p in ("precisionfloat32", "precisionbf16")]
-        seeds = min(len(curves[0]), len(curves[1]))
-        if seeds < 2:
-            print(f"{stem.strip('-'):26} {seeds:5}  too few finished")
+        both = [curves_of(folder, stem + p) for p in ("precisionfloat32", "precisionbf16")]
+        seeds = sorted(both[0].keys() & both[1].keys())
+        if len(seeds) < 2:
+            print(f"{stem.strip('-'):26} {len(seeds):5}  too few are finished")
             continue
-        first, second = (np.array([c.mean() for c in side[:seeds]]) for side in curves)
+        first, second = (np.array([side[s].mean() for s in seeds]) for side in both)
         scores = folder / "runs" / f"random-score-{stem.strip('-')}" / "s1" / "random-score.json"
         random = json.loads(scores.read_text())["score"]
-        best = np.mean([c[: min(map(len, curves[0]))] for c in curves[0]], axis=0).max()
+        best = np.mean([both[0][s] for s in seeds], axis=0).max()
         margin = 0.1 * (best - random)
         d = second - first
-        error = d.std(ddof=1) / np.sqrt(seeds)
-        half = [stats.t.ppf(q, seeds - 1) * error for q in (0.975, 0.95)]
+        error = d.std(ddof=1) / np.sqrt(len(seeds))
+        half = [stats.t.ppf(q, len(seeds) - 1) * error for q in (0.975, 0.95)]
         equivalent = abs(d.mean()) + half[1] < margin
         print(
-            f"{stem.strip('-'):26} {seeds:5} {first.mean():8.3f} {second.mean():7.3f} "
+            f"{stem.strip('-'):26} {len(seeds):5} {first.mean():8.3f} {second.mean():7.3f} "
             f"{d.mean():+8.3f} ({d.mean() - half[0]:+.3f} to {d.mean() + half[0]:+.3f}) "
             f"{margin:8.3f}  {'yes' if equivalent else 'not shown'}"
         )
