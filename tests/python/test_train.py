@@ -245,6 +245,8 @@ def test_killed(tmp_path):
     (["minatar/breakout", "--steps", "many"], 2, "--steps"),
     (["minatar/breakout", "--threads", "0"], 2, "--threads"),
     (["minatar/breakout", "--isa", "abacus"], 2, "abacus"),
+    (["minatar/breakout", "--isa", "amx"], 2, "'amx' is not to be had on this machine in float32"),
+    (["minatar/breakout", "--set", "precision=float16"], 2, "allowed: float32, bf16"),
     (["minatar/breakout", "--set", "gamma=1"], 2, "gamma"),
     (["minatar/breakout", "--set", "minibatch=100k"], 2, "minibatch"),
     (["minatar/breakout", "--set", 'network=[{"conv": 8, "kernel": 11}]'], 2, "kernel of 11"),
@@ -256,6 +258,25 @@ def test_refusals(tmp_path, words, code, text):
     assert result.returncode == code and text in result.stderr, result.stderr
     assert result.stderr.startswith("qgraft: ") and result.stderr.count("\n") == 1, result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("first, second", [("bf16", "float32"), ("float32", "bf16")])
+def test_another_precision(tmp_path, first, second):
+    """A run goes on in its precision only; its networks say what it was, and are played in it."""
+    words = ["minatar/breakout", "--steps", "1500", "--set", "learn_start=500", "--set", "eval_every=500",
+             "--set", "eval_steps=200", "--quiet", "--out", tmp_path / "run", "--set"]
+    subprocess.run(command("train", *words, f"precision={first}"), check=True, timeout=60)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    result = subprocess.run(command("train", *words, f"precision={second}", "--resume"),
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode in (1, 2) and result.stderr.count("\n") == 1, result.stderr
+    assert f"precision is {first} there, {second} here" in result.stderr
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    network = before["last.safetensors"]
+    assert (b'"precision":"bf16"' in network.replace(b": ", b":")) == (first == "bf16")
+    assert f"precision: {first}".encode() in before["run.yaml"]
+    subprocess.run(command("evaluate", tmp_path / "run/last.safetensors", "--steps", "100"),
+                   capture_output=True, check=True, timeout=60)
 
 
 def test_full_disk(tmp_path):

@@ -4,6 +4,7 @@
 3136 products; measured: 9e-7 for q-values, 4e-6 for gradients).
 """
 
+import ctypes
 import json
 import os
 import struct
@@ -296,6 +297,101 @@ def test_same_bytes(files, kind):
     f.batch["rewards"][3] += 0.25
     f.save_batch(f.batch)
     assert f.bytes() != first
+
+
+# ---- bf16: its sums with glibc's fmaf ----
+
+fmaf = ctypes.CDLL("libm.so.6").fmaf
+fmaf.restype, fmaf.argtypes = ctypes.c_float, [ctypes.c_float] * 3
+
+
+def rounded(x):
+    """To bf16, nearest even, by float64: 8 bits of mantissa."""
+    mantissa, exponent = np.frexp(x.astype(np.float64))
+    return np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8).astype(np.float32)
+
+
+def chains(x, weight):
+    """sum(x * weight), in rows of chunks of 32: two chains each, one of the even and one of the odd."""
+    total = np.float32(0)
+    for row_x, row_weight in zip(x, weight):
+        for first in range(0, len(row_x), 32):
+            pair = [0.0, 0.0]
+            for k in range(first, min(first + 32, len(row_x))):
+                pair[k % 2] = fmaf(row_x[k], row_weight[k], pair[k % 2])
+            total = total + (np.float32(pair[0]) + np.float32(pair[1]))
+    return total
+
+
+def in_eights(x, axis):
+    """Hidden channels are stored in eights, whose rest is zeros."""
+    width = [(0, 0)] * x.ndim
+    width[axis] = (0, -x.shape[axis] % 8)
+    return np.pad(x, width)
+
+
+def bf16_q(kind, parameters, state):
+    layers = weighted_layers(kind)
+    most = NETWORKS[kind][2][3]
+    x = state.astype(np.float32).transpose(1, 2, 0)  # [y][x][channel]
+    for i, (name, shape, conv) in enumerate(layers):
+        weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
+        if i + 1 == len(layers):  # float32: one chain that begins at the bias
+            q = []
+            for n in range(shape[0]):
+                q.append(bias[n])
+                for k in range(shape[1]):
+                    q[-1] = fmaf(x.reshape(-1)[k], weight[n, k], q[-1])
+            return np.array(q, np.float32)
+        weight, scale = rounded(weight), np.float32(1 / np.float32(most)) if i == 0 else np.float32(1)
+        if conv:
+            stride, padding = conv
+            x = np.pad(x, ((padding, padding), (padding, padding), (0, 0)))
+            weight = weight.transpose(0, 2, 3, 1)
+            if i:
+                x, weight = in_eights(x, 2), in_eights(weight, 3)
+            size = shape[2]
+            spots = [[x[y:y + size, z:z + size].reshape(size, -1)
+                      for z in range(0, x.shape[1] - size + 1, stride)]
+                     for y in range(0, x.shape[0] - size + 1, stride)]
+        else:
+            height, width, channels = x.shape
+            weight = weight.reshape(shape[0], channels, height, width).transpose(0, 2, 3, 1)
+            if i:
+                x, weight = in_eights(x, 2), in_eights(weight, 3)
+            spots, size = [[x.reshape(1, -1)]], 1
+        weight = weight.reshape(shape[0], size, -1)
+        x = np.array([[[fmaf(chains(spot, weight[n]), scale, bias[n]) for n in range(shape[0])]
+                       for spot in row] for row in spots], np.float32)
+        x = np.maximum(x, 0)
+        if i + 2 < len(layers):
+            x = rounded(x)
+
+
+@pytest.mark.parametrize("kind", ["list", "grid"])
+def test_bf16_sums(files, kind):
+    f = files(kind, 2)
+    ours = f.update("--set", "precision=bf16")
+    for i in range(2):
+        expected = bf16_q(kind, f.online, f.batch["states"][i])
+        assert ours["q"][i].tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_bf16_against_numpy(files, kind):
+    f = files(kind, 32, moments=True)
+    options = ["--set", "precision=bf16"]
+    first = f.bytes(*options)
+    for others in (["--threads", "2"], ["--threads", "5", "--isa", "portable"]):
+        if kind in ("grid", "list") or "portable" not in others:
+            assert f.bytes(*options, *others) == first
+    assert f.bytes() != first
+    ours, expected = f.update(*options), update(kind, f.online, f.target, f.batch, {})
+    for name in ("q", "td_error"):
+        assert np.abs(ours[name] - expected[name]).max() <= 2e-2 * np.abs(expected[name]).max(), name
+    for name in f.online:  # ReLUs near zero fall on the other side: in norm
+        d, e = ours[f"grad.{name}"], expected[f"grad.{name}"]
+        assert np.linalg.norm(d - e) <= 0.15 * np.linalg.norm(e), name
 
 
 def test_a_network_that_was_trained_from_here(tmp_path, files):
