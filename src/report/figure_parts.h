@@ -27,6 +27,7 @@ bool qg_figure_shows(const qg_results *results, const qg_figure *figure, int run
 /* All fill the figure but for its name and drawing, and give the height that it needs; 0: there is
  * nothing to draw. */
 int qg_figure_curves(const qg_results *results, qg_figure *figure, FILE *script);
+int qg_figure_forest(const qg_results *results, qg_figure *figure, FILE *script);
 
 /* The transfer matrix of the kind of copy (text of qg_run_copied); NULL: the one of all pairs, in
  * rows, and all kinds, controls too. */

@@ -93,6 +93,19 @@ static qg_status add_curves(const qg_results *r, qg_figures *figures, int run, q
     return status;
 }
 
+static qg_status add_forest(const qg_results *r, qg_figures *figures, qg_error *error)
+{
+    qg_figure figure = {.kind = QG_FIGURE_FOREST, .name = "effects"};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *script = qg_text_stream(&text, &size);
+    if (!script) return qg_fail_memory(error, "a figure's script", 4096);
+    const int height = qg_figure_forest(r, &figure, script);
+    const qg_status status = finish(r, figures, &figure, script, &text, height, error);
+    free(text);
+    return status;
+}
+
 /* A matrix (`copied` as for qg_figure_matrix) or the scatter plot. */
 static qg_status add_other(const qg_results *r, qg_figures *figures, qg_figure_kind kind,
                            const char *copied, qg_error *error)
@@ -148,7 +161,7 @@ static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_erro
 
 static bool is_older(const qg_figures *figures, const char *file)
 {
-    static const char *const ours[] = {"curves", "matrix", "similarity"};
+    static const char *const ours[] = {"curves", "effects", "matrix", "similarity"};
     const char *ending = strrchr(file, '.');
     char name[sizeof figures->items->name];
     if (!ending || (strcmp(ending, ".png") != 0 && strcmp(ending, ".svg") != 0)) return false;
@@ -171,12 +184,13 @@ static void remove_older(const char *folder, const qg_figures *figures)
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
 {
     *figures = (qg_figures){0};
-    const size_t most = (size_t)results->study->run_count + results->experiment_count + 2;
+    const size_t most = (size_t)results->study->run_count + results->experiment_count + 3;
     figures->items = calloc(most, sizeof *figures->items);
     if (!figures->items) return qg_fail_memory(error, "figures", most * sizeof *figures->items);
     char *folder = qg_path_join(results->folder, "figures");
     if (!folder) return qg_fail_memory(error, "a path", strlen(results->folder));
     qg_status status = qg_folder_create(folder, error);
+    if (!status) status = add_forest(results, figures, error);
     if (!status) status = draw_matrices(results, figures, error);
     if (!status) status = add_other(results, figures, QG_FIGURE_SCATTER, NULL, error);
     if (!status) status = draw_curves(results, figures, error);

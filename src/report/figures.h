@@ -9,6 +9,7 @@
 #include "report/results.h"
 
 typedef enum qg_figure_kind {
+    QG_FIGURE_FOREST,
     QG_FIGURE_CURVES,
     QG_FIGURE_MATRIX,
     QG_FIGURE_SCATTER

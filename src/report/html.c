@@ -32,13 +32,14 @@ const char qg_html_style[] =
     "font-variant-numeric:tabular-nums}\n"
     ".nowrap{white-space:nowrap}.words{min-width:14rem}.some{min-width:9rem}\n"
     "figure{margin:1rem 0}figure "
-    "img{display:block;width:100%;min-width:30rem;max-width:46rem;height:auto;"
+    "img{display:block;width:100%;max-width:46rem;height:auto;"
     "background:#fff;border:1px solid var(--line);border-radius:6px;padding:.25rem}\n"
     ".badge{font-weight:600;white-space:nowrap}.good{color:var(--good)}.bad{color:var(--bad)}"
-    ".open{color:var(--open)}\n"
+    ".open,.none{color:var(--open)}\n"
     "pre{overflow-x:auto;background:var(--card);padding:.75rem;border-radius:4px;"
     "font-size:.8rem;line-height:1.4;overflow-wrap:normal}\n"
     "details{margin:.5rem 0}summary{cursor:pointer}\n"
+    "@media(prefers-color-scheme:dark){figure img{filter:invert(.9) hue-rotate(180deg)}}\n"
     "@media print{body{max-width:none}details{display:block}}\n";
 
 void qg_html_text(FILE *out, const char *text)

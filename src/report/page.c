@@ -58,6 +58,8 @@ static void put_head(FILE *out, const qg_study *study, const char *summary)
 static void put_contents(FILE *out, const qg_results *r, const qg_figures *figures)
 {
     fputs("<nav aria-label=\"Contents\"><ul>\n", out);
+    if (has_figure(figures, QG_FIGURE_FOREST))
+        fputs("<li><a href=\"#effects\">What was found, by kind of copy</a></li>\n", out);
     if (r->study->claim_count > 0) fputs("<li><a href=\"#claims\">Claims</a></li>\n", out);
     fputs("<li><a href=\"#overview\">All experiments</a></li>\n", out);
     if (has_figure(figures, QG_FIGURE_MATRIX))
@@ -247,6 +249,16 @@ static void put_overview(FILE *out, const qg_results *r)
     fputs("</section>\n", out);
 }
 
+/* The answer at one look. */
+static void put_effects(FILE *out, const qg_results *r, const qg_figures *figures)
+{
+    if (!has_figure(figures, QG_FIGURE_FOREST)) return;
+    fputs("<section id=\"effects\"><h2>What was found, by kind of copy</h2>\n", out);
+    put_figures(out, figures, QG_FIGURE_FOREST);
+    qg_page_effects(out, r);
+    fputs("</section>\n", out);
+}
+
 static void put_matrix(FILE *out, const qg_figures *figures)
 {
     if (!has_figure(figures, QG_FIGURE_MATRIX)) return;
@@ -294,9 +306,10 @@ void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figur
                    const char *summary)
 {
     put_head(out, results->study, summary);
-    put_contents(out, results, figures);
-    put_warnings(out, &results->warnings);
     fputs("<main>\n", out);
+    put_effects(out, results, figures);
+    put_warnings(out, &results->warnings);
+    put_contents(out, results, figures);
     put_claims(out, results);
     put_overview(out, results);
     put_matrix(out, figures);

@@ -8,6 +8,9 @@
 /* The experiments of a figure of curves: verdict, tables, layers, similarity. */
 void qg_page_experiments(FILE *out, const qg_results *results, const qg_figure *figure);
 
+/* How many experiments of each kind of copy were decided which way. */
+void qg_page_effects(FILE *out, const qg_results *results);
+
 /* How everything was made. */
 void qg_page_making(FILE *out, const qg_results *results);
 

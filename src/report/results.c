@@ -60,6 +60,24 @@ bool qg_results_pooled(const qg_results *results, const qg_experiment *experimen
            (!experiment->control || results->only_controls);
 }
 
+qg_copy_stratum qg_experiment_stratum(const qg_results *results, const qg_experiment *experiment)
+{
+    const qg_study_run *run = &results->study->runs[experiment->run];
+    if (run->source < 0) return QG_COPY_RANDOM;
+    if (experiment->control) return run->choice.frozen ? QG_COPY_SAME_FROZEN : QG_COPY_SAME_FREE;
+    return run->choice.frozen ? QG_COPY_FROZEN : QG_COPY_FREE;
+}
+
+const char *qg_copy_stratum_name(qg_copy_stratum stratum)
+{
+    static const char *const names[] = {[QG_COPY_FREE] = "free, from another game",
+                                        [QG_COPY_FROZEN] = "frozen, from another game",
+                                        [QG_COPY_SAME_FREE] = "control: free, same game",
+                                        [QG_COPY_SAME_FROZEN] = "control: frozen, same game",
+                                        [QG_COPY_RANDOM] = "control: random layers"};
+    return names[stratum];
+}
+
 void *qg_results_memory(size_t count, size_t size, qg_error *error)
 {
     void *memory = calloc(count + 1, size);

@@ -120,6 +120,18 @@ bool qg_results_copied(const qg_results *results, const qg_experiment *experimen
  * nothing else. */
 bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment);
 
+/* What kind of copy an experiment is about: whether layers learn, and controls apart. */
+typedef enum qg_copy_stratum {
+    QG_COPY_FREE,
+    QG_COPY_FROZEN,
+    QG_COPY_SAME_FREE,
+    QG_COPY_SAME_FROZEN,
+    QG_COPY_RANDOM,
+    QG_COPY_STRATA
+} qg_copy_stratum;
+qg_copy_stratum qg_experiment_stratum(const qg_results *results, const qg_experiment *experiment);
+const char *qg_copy_stratum_name(qg_copy_stratum stratum);
+
 /* The experiment of a run, NULL when it is none. */
 const qg_experiment *qg_results_experiment(const qg_results *results, int run);
 

@@ -241,6 +241,25 @@ def test_pooled_rows_and_verdicts(reported):
         assert row["verdict"] == kinds.get(kind, "not decided"), row["run"]
 
 
+def test_counts_by_kind_of_copy(reported):
+    """The table under the forest plot: of all compared experiments."""
+    page = reported[2][reported[2].index('id="effects"'):reported[2].index('id="claims"')]
+    found = [re.sub("<[^>]*>", "|", row).strip("|").split("||") for row in
+             re.findall(r"<tr>(<td>.*?)</tr>", page)]
+    rows = [row for row in read_metrics(reported[0]) if row["row"] == "pooled"]
+    for name, count, mean, *decided in found:
+        of = [row for row in rows if (row["source"] == "random") == ("random" in name)
+              and ("random" in name or (row["frozen"] == "true") == ("frozen" in name))
+              and ("random" in name or (row["source_game"] == row["game"]) == ("same" in name))]
+        assert int(count) == len(of)
+        assert float(mean) == pytest.approx(
+            numpy.mean([number(row["area_difference"]) for row in of]), abs=6e-4)
+        assert [int(n) for n in decided] == [
+            sum(row["verdict"] == verdict for row in of)
+            for verdict in ("positive", "negative", "no effect", "not decided")]
+    assert sum(int(row[1]) for row in found) == 11 and len(found) == 4
+
+
 def test_runs_that_never_learned(study):
     """Those that end below a quarter of the way from random play to the reference."""
     for seed in (1, 3):
@@ -360,7 +379,12 @@ def test_nothing_from_a_file_is_markup(reported):
 def test_figures(reported):
     folder, _, page = reported
     names = {path.stem for path in (folder / "figures").iterdir()}
-    assert {"matrix", "matrix-first-1-free", "matrix-first-2-free", "similarity",
+    forest = (folder / "figures/effects.svg").read_text()
+    assert page.index('id="effects"') < page.index('id="claims"')
+    assert all(kind in forest for kind in (
+        "-- free, from another game --", "-- frozen, from another game --",
+        "-- control: free, same game --", "-- control: random layers --", "b to freeway, first 1 free"))
+    assert {"effects", "matrix", "matrix-first-1-free", "matrix-first-2-free", "similarity",
             "curves-minatar-breakout-to-minatar-freeway"} <= names
     assert "matrix-last-1-frozen" not in names  # one source, one target
     for name in names:
