@@ -53,6 +53,12 @@ static walk open_walk(char **words)
     return w;
 }
 
+static void close_walk(walk *w)
+{
+    qg_domain_close(w->domain);
+    free(w->screen);
+}
+
 /* Step `index`, of which chance is a function; all that is seen as one number. */
 static uint32_t play_step(walk *w, int64_t index)
 {
@@ -98,6 +104,8 @@ static int follow(char **words)
         const uint32_t sum = play_step(&w, i);
         if (fwrite(&sum, sizeof sum, 1, stdout) != 1) return 1;
     }
+    free(state);
+    close_walk(&w);
     return 0;
 }
 
@@ -179,9 +187,16 @@ int main(int argc, char **argv)
         }
         sums[i] = play_step(&w, i);
     }
+    bool good = true;
     for (int64_t k = 0; k < saves; k++)
-        if (!check_saved(&saved[k], steps_after, sums, argv + 1)) return 1;
-    printf("%s: sticky %s, frame_skip %s: %lld saves, %lld steps each, %lld ends\n", argv[1],
-           argv[2], argv[3], (long long)saves, (long long)steps_after, (long long)w.ends);
-    return 0;
+        good = good && check_saved(&saved[k], steps_after, sums, argv + 1);
+    if (good)
+        printf("%s: sticky %s, frame_skip %s: %lld saves, %lld steps each, %lld ends\n", argv[1],
+               argv[2], argv[3], (long long)saves, (long long)steps_after, (long long)w.ends);
+    for (int64_t k = 0; k < saves; k++)
+        free(saved[k].state);
+    free(saved);
+    free(sums);
+    close_walk(&w);
+    return good ? 0 : 1;
 }

@@ -3,6 +3,9 @@
 #include "ale_shim.h"
 
 #include "ale/ale_interface.hpp"
+#include "ale/emucore/MD5.hxx"
+#include "ale/games/RomSettings.hpp"
+#include "ale/games/Roms.hpp"
 #include "ale/environment/phosphor_blend.hpp"
 
 #include <algorithm>
@@ -10,6 +13,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -109,15 +114,26 @@ bool is_other(const text &what, int number, unsigned now, const Numbers &known)
     throw wrong_usage(what + " " + std::to_string(number) + ": this game has " + list);
 }
 
+// ALE's isSupportedROM does the same, but leaks what it finds; on a file that is none of its ROMs a
+// machine would give up.
+void check_rom(const text &rom)
+{
+    std::ifstream file(rom, std::ios::binary);
+    if (!file) throw std::runtime_error("ROM file doesn't exist");
+    const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(file)),
+                                     std::istreambuf_iterator<char>());
+    const text md5 = ale::stella::MD5(bytes.data(), (uint32_t)bytes.size());
+    const std::unique_ptr<ale::RomSettings> known(ale::buildRomRLWrapper(rom, md5));
+    if (!known || known->md5() != md5) throw std::runtime_error("not one of the ROMs that ALE knows");
+}
+
 std::unique_ptr<ale::ALEInterface> make_machine(const text &rom, const qg_emulator_start &start)
 {
     // Machines play independently of each other; whether they are born so is not known.
     static std::mutex birth;
     const std::lock_guard<std::mutex> lock(birth);
     ale::Logger::setMode(ale::Logger::Error);
-    if (!ale::ALEInterface::isSupportedROM(rom))
-        throw std::runtime_error("not one of the ROMs that ALE knows");
-
+    check_rom(rom);
     auto machine = std::make_unique<ale::ALEInterface>();
     machine->setInt("random_seed", start.seed == UINT32_MAX ? INT32_MAX : (int)start.seed);
     machine->setFloat("repeat_action_probability", 0);
