@@ -43,6 +43,8 @@ static const char *const names[][2] = {
     {"episodic_life", "life_loss_terminal"},
     {"weight_decay", "l2"},
     {"no_op_max", "noop_max"},
+    {"full_action_space", "actions"},
+    {"max_num_frames_per_episode", "max_episode_frames"},
 };
 
 const char *qg_setting_called(const char *name)

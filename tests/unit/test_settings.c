@@ -266,6 +266,9 @@ static void test_yaml_refusals(void **state)
         {"replay: 1M\npreset: grid\n",
          "f.yaml:2: preset: cannot be set to 'grid' here, since it fills all other settings; give "
          "it first (`preset`, or the first key of a file)"},
+        {"actions: all\n", "f.yaml:1: actions: there is no 'all'; allowed: minimal, full, xitari"},
+        {"max_episode_frames: -1\n", "f.yaml:1: max_episode_frames: '-1' is neither a whole "
+                                     "number from 0 to 1e15 nor xitari"},
         {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, machado, grid"},
         {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
                            "{\"conv\": 32, \"kernel\": 8}"},
