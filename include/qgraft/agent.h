@@ -37,6 +37,8 @@ typedef struct qg_run_options {
     bool overwrite;     /* ... it is replaced */
     bool resume; /* ... it is this run, which goes on from its last checkpoint; without one it
                     begins anew */
+    bool plain_replay; /* screens are kept as they are, not compressed; changes no result */
+    bool keep_replay;  /* of a training: the replay memory stays, as FOLDER/replay.data */
     double checkpoint_minutes; /* between two checkpoints at most, beside those after evaluations;
                                   0: 10 */
     const volatile sig_atomic_t *stop; /* becomes non-zero: end cleanly, QG_STOPPED; may be NULL */

@@ -1,49 +1,17 @@
-/* The replay memory: a ring of single screens with the action, reward and end that belong to each.
+/* The replay memory: the newest screens of a play (replay_ring.h), and the minibatches that are
+ * drawn from them.
  *
- * Entry i holds screen i, how screen i ended its episode, and (once known) the action taken on it
- * and the reward that followed. A state is the last `history` screens up to one; screens at or
- * before an earlier end are zeros. Transition i goes from state i to state i + 1. The screens lie
- * in a store (screen_store.h), a memory-mapped file of the run folder, whose columns hold the rest:
- * rewards f32, actions u8, ends u8, and the checksums of the blocks u32, as they are known at the
- * end. Entries are numbered from the beginning of the run, never reused.
- *
- * The ring is larger than the memory by a slack, so that a run that goes back to a checkpoint still
- * finds what the memory held then. Blocks of entries are started to be written to the disk when
- * they are complete, and have checksums, which a checkpoint holds. */
+ * A state is the last `history` screens up to one; screens at or before an earlier end are zeros.
+ * Transition i goes from state i to state i + 1. */
 #ifndef QG_REPLAY_H
 #define QG_REPLAY_H
 
-#include <qgraft/domain.h>
-#include <qgraft/settings.h>
 #include <qgraft/td_learner.h>
 
-#include "agent/tape.h"
+#include "agent/replay_ring.h"
 #include "base/random.h"
 
-#include <signal.h>
-
 typedef struct qg_replay qg_replay;
-
-/* What a ring is made for. */
-typedef struct qg_replay_plan {
-    int64_t capacity; /* entries that the memory holds */
-    int64_t slack;    /* entries that may be added until those before them are overwritten */
-    int history;      /* screens per state, less than `capacity` */
-    qg_observation_shape shape;
-    bool compressed; /* screens of bytes: no result depends on it */
-    int threads;     /* that decompress; 0: one */
-} qg_replay_plan;
-
-/* The ring of a training of `steps` steps, compressed: the memory of the settings, with a slack of
- * an eighth of it, at least 16 MB of screens, into which two checkpoints fit, so that the older one
- * of the two can be gone back to. What a short run never fills is left out. */
-qg_replay_plan qg_replay_plan_for(const qg_settings *settings, int64_t steps,
-                                  const qg_observation_shape *shape);
-
-size_t qg_replay_bytes(const qg_replay_plan *plan); /* of the file as it is made */
-
-/* What of the file is used when compressed screens have `frame` bytes in the mean. */
-double qg_replay_used(const qg_replay_plan *plan, double frame);
 
 /* A ring in the new file `path`, whose space is reserved on the disk at once: a disk that is too
  * small is an error here and not a crash later. Where screens shrink less than is reserved for, the
@@ -72,24 +40,16 @@ qg_status qg_replay_sync(qg_replay *replay, qg_error *error);
 qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int actions,
                          const volatile sig_atomic_t *stop, qg_error *error);
 
-/* What a screen is to its episode. */
-typedef enum qg_replay_end {
-    QG_REPLAY_GOES_ON,   /* an action follows */
-    QG_REPLAY_TERMINAL,  /* the last one: nothing can be gained any more */
-    QG_REPLAY_TRUNCATED, /* the last one that was played: its state still has a value */
-} qg_replay_end;
-
 /* Appends a screen; the oldest is overwritten when the ring is full. Behind an end comes the first
  * screen of an episode. QG_ERROR_IO: the file has to grow, and the disk is full; QG_ERROR_MEMORY.
  */
 qg_status qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end,
                                qg_error *error);
 
-/* Bytes by which the file grew beyond what was reserved. */
-size_t qg_replay_growth(const qg_replay *replay);
+const qg_replay_ring *qg_replay_file(const qg_replay *replay);
 
-/* Mean bytes of a stored screen, of those in the memory. */
-double qg_replay_screen_bytes(const qg_replay *replay);
+/* Finishes the file as qg_replay_ring_finish does. */
+qg_status qg_replay_finish(qg_replay *replay, const char *about, qg_error *error);
 
 /* The action taken on the newest screen and the reward (as it is to be learned) that followed. It
  * makes the newest screen's transition complete when the next screen is added. */

@@ -343,7 +343,8 @@ static qg_status read_result(qg_run *run, qg_error *error)
     run->result.best_score = info[0].score;
     run->result.best_step = info[0].step;
     run->result.last_score = info[1].score;
-    qg_run_folder_remove_state(&run->folder); /* where the end was interrupted */
+    /* Where the end was interrupted. */
+    qg_run_folder_remove_state(&run->folder, run->options->keep_replay);
     return run->methods->read_result ? run->methods->read_result(run->self, error) : QG_OK;
 }
 
@@ -381,7 +382,8 @@ qg_status qg_run_execute(qg_run *run, const char *yaml, qg_error *error)
     qg_error ignored; /* what ended the run is the better message */
     const char *state = status == QG_OK ? "finished" : status == QG_STOPPED ? "stopped" : "failed";
     const qg_status written = write_process(run, state, status ? &ignored : error);
-    if (!status && !written && run->begun) qg_run_folder_remove_state(&run->folder);
+    if (!status && !written && run->begun)
+        qg_run_folder_remove_state(&run->folder, run->options->keep_replay);
     return status ? status : written;
 }
 

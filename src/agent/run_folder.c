@@ -87,6 +87,7 @@ void qg_run_forget(const char *folder)
     static const char *const patterns[] = {"process.yaml",
                                            "checkpoint-[AB]",
                                            "replay.bin",
+                                           "replay.data",
                                            "best.safetensors",
                                            "last.safetensors",
                                            "step-[0-9]*.safetensors",
@@ -243,10 +244,21 @@ qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)
     return status ? status : qg_events_sync(folder->events, error);
 }
 
-void qg_run_folder_remove_state(const qg_run_folder *folder)
+/* Under its final name; one that cannot be renamed stays where it is, and can be read there. */
+static bool keep_replay_memory(const qg_run_folder *folder)
+{
+    char *from = qg_path_join(folder->path, "replay.bin");
+    char *to = qg_path_join(folder->path, "replay.data");
+    const bool kept = from && to && (access(from, F_OK) != 0 || rename(from, to) == 0);
+    free(from);
+    free(to);
+    return kept;
+}
+
+void qg_run_folder_remove_state(const qg_run_folder *folder, bool keep_replay)
 {
     remove_files(folder->path, "checkpoint-[AB]");
-    remove_files(folder->path, "replay.bin");
+    if (!keep_replay || !keep_replay_memory(folder)) remove_files(folder->path, "replay.bin");
     remove_files(folder->path, "samples-[0-9]*");
 }
 

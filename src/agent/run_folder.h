@@ -79,8 +79,9 @@ qg_status qg_run_folder_pass(qg_run_folder *folder, qg_tape *tape, qg_error *err
 /* Waits until the tables and events are on the disk. */
 qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error);
 
-/* Removes what only serves to go on with the run. */
-void qg_run_folder_remove_state(const qg_run_folder *folder);
+/* Removes what only serves to go on with the run; `keep_replay`: but for the replay memory, which
+ * becomes replay.data. */
+void qg_run_folder_remove_state(const qg_run_folder *folder, bool keep_replay);
 
 /* Writes a short text as FOLDER/NAME. */
 qg_status qg_run_folder_text(const qg_run_folder *folder, const char *name, const char *text,

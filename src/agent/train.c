@@ -135,7 +135,7 @@ static qg_status compare_frozen(qg_trainer *t, const qg_network *begun, qg_error
     return QG_OK;
 }
 
-/* Checks the frozen layers, and says so in run.yaml. */
+/* Ends with the replay memory; checks the frozen layers, and says so in run.yaml. */
 static qg_status finish(void *self, qg_error *error)
 {
     qg_trainer *t = self;
@@ -147,9 +147,10 @@ static qg_status finish(void *self, qg_error *error)
                     (long long)t->run.step);
     for (int l = 0; l < t->network.architecture.layer_count; l++)
         frozen += t->options->frozen[l];
-    if (!frozen) return QG_OK;
+    qg_status status = qg_trainer_close_replay(t, error);
+    if (status || !frozen) return status;
     qg_network begun;
-    qg_status status = qg_network_create(&t->network.architecture, &begun, error);
+    status = qg_network_create(&t->network.architecture, &begun, error);
     if (status) return status;
     char *text = NULL;
     fill_initial(t->options, &begun);

@@ -49,4 +49,7 @@ qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error);
 /* Makes or (`existing`) opens the replay memory and what is drawn from it. */
 qg_status qg_trainer_open_replay(qg_trainer *trainer, bool existing, qg_error *error);
 
+/* What is to be said of it at the end; one that is to be kept is finished. */
+qg_status qg_trainer_close_replay(qg_trainer *trainer, qg_error *error);
+
 #endif

@@ -3,7 +3,9 @@
 #include "agent/trainer.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@ qg_status qg_trainer_open_replay(qg_trainer *t, bool existing, qg_error *error)
     const qg_settings *s = t->settings;
     qg_replay_plan plan = qg_replay_plan_for(s, t->run.steps, &t->domain->shape);
     plan.threads = t->options->run.machine.threads;
+    plan.compressed = !t->options->run.plain_replay;
     const bool keeps_all = plan.capacity + plan.slack > t->run.steps;
     t->run.checkpoint_span = keeps_all ? INT64_MAX : plan.slack / 2;
     char *path = qg_path_join(t->run.folder.path, "replay.bin");
@@ -25,6 +28,46 @@ qg_status qg_trainer_open_replay(qg_trainer *t, bool existing, qg_error *error)
     if (status) return status;
     t->td_errors = calloc((size_t)s->minibatch, sizeof *t->td_errors);
     return t->td_errors ? QG_OK : qg_fail_memory(error, "TD errors", 0);
+}
+
+/* What a data set says of its making: as it is played, and what the rewards and ends are. */
+static void describe(const qg_trainer *t, char about[QG_REPLAY_ABOUT])
+{
+    static const char *const told[] = {"preset",      "frame_skip",         "sticky",
+                                       "noop_max",    "discount",           "history",
+                                       "clip_reward", "life_loss_terminal", "max_episode_frames",
+                                       "actions"};
+    const qg_game *game = t->domain->game;
+    size_t count;
+    const qg_setting *table = qg_settings_table(&count);
+    char names[512];
+    qg_text_join(game->actions, game->action_count, names, sizeof names);
+    snprintf(about, QG_REPLAY_ABOUT, "domain: %s\naction_names: %s\nseed: %llu\nstep: %lld\n",
+             t->domain->name, names, (unsigned long long)t->options->run.seed,
+             (long long)t->run.step);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < sizeof told / sizeof *told; k++) {
+            char value[1100];
+            if (strcmp(table[i].name, told[k]) != 0) continue;
+            qg_setting_format(t->settings, &table[i], value, sizeof value);
+            qg_text_add(about, QG_REPLAY_ABOUT, "%s: %s\n", table[i].name, value);
+        }
+}
+
+qg_status qg_trainer_close_replay(qg_trainer *t, qg_error *error)
+{
+    char about[QG_REPLAY_ABOUT], bytes[32];
+    if (!t->replay) return QG_OK;
+    const size_t growth = qg_screen_store_growth(qg_replay_file(t->replay)->store);
+    if (growth > 0 && !*t->run.result.warning)
+        snprintf(
+            t->run.result.warning, sizeof t->run.result.warning,
+            "the screens of %s shrink less than others do: the replay memory took %s more than "
+            "was reserved for it",
+            t->domain->name, qg_text_from_bytes((double)growth, bytes));
+    if (!t->options->run.keep_replay) return QG_OK;
+    describe(t, about);
+    return qg_replay_finish(t->replay, about, error);
 }
 
 /* ---------------------------------------------------------------------------- checkpoints */

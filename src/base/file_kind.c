@@ -44,6 +44,8 @@ static const struct {
     [QG_FILE_CHECKPOINT] = {"a checkpoint of qgraft",
                             "the networks beside it are best.safetensors and last.safetensors",
                             NULL},
+    [QG_FILE_SAMPLES] = {"a sample set of qgraft", NULL, NULL},
+    [QG_FILE_REPLAY] = {"a replay memory of qgraft", "`replay` reads it", NULL},
     [QG_FILE_PROGRAM] = {"a program or library", NULL, NULL},
     [QG_FILE_OTHERS_PROGRAM] = {"a program or library of Windows or macOS", NULL, NULL},
     [QG_FILE_ARCHIVE] = {"a static library", NULL, NULL},
@@ -72,6 +74,8 @@ static const struct {
     AT(0, "7z\xbc\xaf\x27\x1c", QG_FILE_PACKED), /* 7-Zip */
     AT(257, "ustar", QG_FILE_PACKED),            /* tar */
     AT(0, "qgraft state\n", QG_FILE_CHECKPOINT),
+    AT(0, "qgraft samples\n", QG_FILE_SAMPLES),
+    AT(0, "qgraft replay\n", QG_FILE_REPLAY),
     AT(0,
        "\x7f"
        "ELF",

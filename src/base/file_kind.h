@@ -29,6 +29,8 @@ typedef enum qg_file_kind {
     QG_FILE_PACKED, /* gzip, xz, ..., tar */
     QG_FILE_SAFETENSORS,
     QG_FILE_CHECKPOINT,     /* of a run of this program */
+    QG_FILE_SAMPLES,        /* of a distillation of this program */
+    QG_FILE_REPLAY,         /* of a training of this program */
     QG_FILE_PROGRAM,        /* ELF */
     QG_FILE_OTHERS_PROGRAM, /* of Windows or macOS */
     QG_FILE_ARCHIVE,        /* ar: a static library */

@@ -95,7 +95,7 @@ static qg_status measure(bench_session *b, replay_bench *r, const qg_replay_plan
     if (!status) status = bench_repeat(b, sample, r, &drawn, error);
     if (!status) status = bench_repeat(b, sample_and_read, r, &read, error);
     if (status) return status;
-    const double bytes = qg_replay_screen_bytes(r->replay);
+    const double bytes = qg_replay_ring_screen_bytes(qg_replay_file(r->replay));
     bench_begin(b, "replay", what);
     bench_figure(b, "screen", bytes, "bytes");
     bench_figure(b, "ratio", (double)r->screen / bytes, "");

@@ -29,6 +29,7 @@ static void name_word(const char *word, size_t length, char *name, size_t size)
     static const char *const others[][2] = {{"folder", "--out"},
                                             {"games", "'qgraft games'"},
                                             {"import", "'qgraft import'"},
+                                            {"replay", "'qgraft replay'"},
                                             {"run", "'qgraft run'"},
                                             {"settings", "'qgraft train --settings'"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

@@ -18,7 +18,10 @@ static const char documentation[] =
     "  cd runs/demo; qgraft perform runs/br/s1/task.yaml --out /tmp/br";
 
 static const struct argp_option argp_options[] = {
-    {"out", 'o', "FOLDER", 0, "run folder (default: the file's own)", 0}, RUN_OPTIONS, {0}};
+    {"out", 'o', "FOLDER", 0, "run folder (default: the file's own)", 0},
+    KEEP_REPLAY_OPTION,
+    RUN_OPTIONS,
+    {0}};
 
 typedef struct perform_arguments {
     train_arguments train; /* what it shares with training */
@@ -65,6 +68,11 @@ static qg_status resolve(perform_arguments *a, perform_work *w, qg_error *error)
     if (!status) status = qg_run_file_check(&w->file, error);
     if (!status && w->file.kind == QG_RUN_DISTILL)
         status = qg_network_look(w->file.parents[0], &architecture, &info, error);
+    if (!status && a->train.keep_replay && w->file.kind != QG_RUN_TRAIN &&
+        w->file.kind != QG_RUN_GRAFT)
+        status =
+            qg_fail(error, QG_ERROR_USAGE,
+                    "%s: no training, so there is no replay memory for --keep-replay", a->path);
     if (status) return status;
     w->folder = folder_of(a->path);
     if (!w->folder) return qg_fail_memory(error, "a path", strlen(a->path));

@@ -26,6 +26,7 @@ static const command commands[] = {
     {"perform", cmd_perform, NULL, "do the run that a file describes, or go on with it"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
+    {"replay", cmd_replay, NULL, "show or export the replay memory that a training kept"},
     {"run", cmd_run, "Studies", "run a study: many runs with several seeds, from one file"},
     {"status", cmd_status, NULL, "show what the runs of a study are at"},
     {"submit", cmd_submit, NULL, "hand a study to Slurm, one job array a run"},

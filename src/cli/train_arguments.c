@@ -16,6 +16,7 @@ static const struct argp_option argp_options[] = {
     {"settings", OPTION_SETTINGS, NULL, 0, "print the resolved settings as YAML and end", 0},
     {"snapshot", OPTION_SNAPSHOT, "N[,N...]", 0,
      "keep the networks of these steps, as step-N.safetensors", 0},
+    KEEP_REPLAY_OPTION,
     RUN_OPTIONS,
     {0}};
 
@@ -82,6 +83,14 @@ error_t train_parse_option(int key, char *text, struct argp_state *state, train_
         break;
     case OPTION_SNAPSHOT:
         parse_snapshots(a, text, state);
+        break;
+    case OPTION_REPLAY_COMPRESSION:
+        if (strcmp(text, "zstd") != 0 && strcmp(text, "none") != 0)
+            argp_error(state, "--replay-compression is 'zstd' or 'none', not '%.60s'", text);
+        a->plain_replay = strcmp(text, "none") == 0;
+        break;
+    case OPTION_KEEP_REPLAY:
+        a->keep_replay = true;
         break;
     case OPTION_SETTINGS:
         a->settings = true;
@@ -178,6 +187,8 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
     options->run.folder = a->out ? a->out : folder;
     options->run.overwrite = a->overwrite;
     options->run.resume = a->resume;
+    options->run.plain_replay = a->plain_replay;
+    options->run.keep_replay = a->keep_replay;
     return name_folder(options, prefix, folder, size, error);
 }
 

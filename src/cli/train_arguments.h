@@ -20,6 +20,8 @@ enum {
     OPTION_RESUME,
     OPTION_CHECKPOINT_MINUTES,
     OPTION_SNAPSHOT,
+    OPTION_REPLAY_COMPRESSION,
+    OPTION_KEEP_REPLAY,
     OPTION_TRAIN_END,
 };
 
@@ -32,10 +34,15 @@ enum {
     {"resume", OPTION_RESUME, NULL, 0, "go on with the run that is in the folder, if there is one", 0}, \
     {"checkpoint-minutes", OPTION_CHECKPOINT_MINUTES, "N", 0, \
      "minutes between two checkpoints at most (default 10)", 0}, \
+    {"replay-compression", OPTION_REPLAY_COMPRESSION, "zstd|none", 0, \
+     "how screens are kept; the results are the same (default: zstd)", 0}, \
     {"quiet", 'q', NULL, 0, "no progress", 0}, \
     {"progress-file", OPTION_PROGRESS_FILE, "FILE", 0, \
      "keep a line of JSON about the progress there", 0}, \
     {"json", OPTION_JSON, NULL, 0, "print the result as JSON", 0}
+#define KEEP_REPLAY_OPTION \
+    {"keep-replay", OPTION_KEEP_REPLAY, NULL, 0, \
+     "keep a training's replay memory, as replay.data (see 'qgraft replay')", 0}
 /* clang-format on */
 
 /* As given; NULL: not given. --set and --config are applied after the preset is known, so they are
@@ -47,7 +54,7 @@ typedef struct train_arguments {
     size_t snapshot_count;
     const char *sets[256];
     size_t set_count;
-    bool overwrite, resume, quiet, json, settings;
+    bool overwrite, resume, quiet, json, settings, plain_replay, keep_replay;
 } train_arguments;
 
 /* Takes one option into `arguments`; ARGP_ERR_UNKNOWN when it is none of training's. For commands

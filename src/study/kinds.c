@@ -14,17 +14,18 @@ static double parameter_bytes(const qg_run_times *t)
     return sizeof(float) * (double)qg_architecture_parameters(&t->architecture);
 }
 
-/* Memory and disk of a run that has `file` bytes mapped while it works, needs `work` besides the
- * process itself, what learns and three networks in the files' layout, and leaves `networks`. */
-static void weigh_bytes(const qg_study_run *run, const qg_run_times *t, double file, double work,
-                        int networks, qg_task_load *load)
+/* Memory and disk of a run that has `file` bytes on the disk and uses `used` of them while it
+ * works, needs `work` besides the process itself, what learns and three networks in the files'
+ * layout, and leaves `networks`. */
+static void weigh_bytes(const qg_study_run *run, const qg_run_times *t, double file, double used,
+                        double work, int networks, qg_task_load *load)
 {
     const qg_settings *s = &run->settings;
     const double rows = (double)run->steps * (1 / (double)s->log_every + 1 / (double)s->eval_every);
     const double checkpoints = 2 * 4 * parameter_bytes(t);
-    load->memory = 12e6 + (double)t->learner + 3 * parameter_bytes(t) + file + work;
+    load->memory = 12e6 + (double)t->learner + 3 * parameter_bytes(t) + used + work;
     load->kept = 30e3 + 250 * rows + networks * (4000 + parameter_bytes(t)); /* CSV, TensorBoard */
-    load->disk = load->kept + file + checkpoints;
+    load->disk = load->kept + fmax(file, used) + checkpoints;
 }
 
 /* -------------------------------------------------------------------------------- trainings */
@@ -72,8 +73,8 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
     const qg_replay_plan replay = qg_replay_plan_for(s, run->steps, &t->shape);
     const double validation =
         2.0 * (double)s->validation_size * s->history * (double)qg_observation_size(&t->shape);
-    weigh_bytes(run, t, (double)qg_replay_bytes(&replay), validation, 2 + run->snapshot_count,
-                load);
+    weigh_bytes(run, t, (double)qg_replay_bytes(&replay), qg_replay_used(&replay, t->frame),
+                validation, 2 + run->snapshot_count, load);
     return QG_OK;
 }
 
@@ -167,7 +168,8 @@ static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times 
                                   .width = t->shape.width,
                                   .channels = t->shape.channels,
                                   .max = t->shape.max};
-    weigh_bytes(run, t, teachers * (double)qg_sample_set_bytes(&set, true), 0,
+    weigh_bytes(run, t, teachers * (double)qg_sample_set_bytes(&set, true),
+                teachers * qg_sample_set_used(&set, t->frame), 0,
                 2 + (run->teacher_count > 1 ? run->teacher_count : 0), load);
     return QG_OK;
 }

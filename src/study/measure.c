@@ -2,6 +2,7 @@
 
 #include <qgraft/td_learner.h>
 
+#include "agent/screen_codec.h"
 #include "base/clock.h"
 #include "base/random.h"
 
@@ -15,6 +16,12 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum {
+    SHARE = 14,    /* of its size a screen shrinks to at least, where nothing was measured */
+    SAMPLES = 512, /* screens that are compressed, at most */
+    SAMPLE_BYTES = 1 << 25,
+};
 
 enum { PATIENCE = 10 }; /* seconds for a game to be opened and measured */
 
@@ -93,6 +100,25 @@ static qg_status measure_steps(qg_domain *domain, double budget, double *seconds
     return status;
 }
 
+/* Screens of random play at the beginning of a game; later ones, and those of a trained player,
+ * were up to 1.7 times as large (docs/performance.md): twice as much is taken. */
+static qg_status measure_frame(qg_domain *domain, double *frame, qg_error *error)
+{
+    const size_t pixels = qg_observation_size(&domain->shape);
+    const size_t fit = SAMPLE_BYTES / pixels, count = fit < SAMPLES ? fit : SAMPLES;
+    uint8_t *screens = malloc(count * pixels);
+    if (!screens) return qg_fail_memory(error, "screens", count * pixels);
+    qg_random random = qg_random_stream(1, "estimate");
+    qg_step step = {.end = true};
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        status = play_step(domain, &random, &step, screens + i * pixels, error);
+    if (!status) status = qg_screen_codec_measure(screens, (int)count, pixels, frame, error);
+    free(screens);
+    *frame = fmin(2 * *frame, (double)pixels);
+    return status;
+}
+
 /* The shortest of many, as other work on the machine only ever lengthens them. */
 static qg_status measure_learning(qg_td_learner *learner, const random_batch *b, double budget,
                                   qg_run_times *t, qg_error *error)
@@ -152,7 +178,10 @@ static qg_status examine(const qg_study_run *run, int threads, bool measure, qg_
     if (!status)
         status = qg_td_learner_bytes(&t->architecture, &run->settings,
                                      &(qg_machine){.threads = threads}, &t->learner, error);
+    t->frame = (double)qg_observation_size(&t->shape) / SHARE;
     if (!status && measure) status = measure_steps(domain, 0.1, &t->step, error);
+    if (!status && measure && !qg_observation_is_grid(&t->shape))
+        status = measure_frame(domain, &t->frame, error);
     qg_domain_close(domain);
     if (!status && measure) status = measure_engine(run, threads, 0.2, t, error);
     return status;

@@ -15,7 +15,7 @@ bool qg_distiller_is_kept(const qg_distiller *d, int k)
 qg_sample_form qg_distiller_form(const qg_distiller *d, int k)
 {
     return (qg_sample_form){.keep = qg_distiller_is_kept(d, k),
-                            .compressed = true,
+                            .compressed = !d->options->run.plain_replay,
                             .threads = d->options->run.machine.threads};
 }
 

@@ -334,7 +334,7 @@ static qg_status read_header(const char *path, bool complete, samples_header *h,
     if (got < 0) return error->code;
     if ((size_t)got < sizeof *h || memcmp(h->magic, magic, sizeof magic) != 0) {
         const qg_file_kind kind = qg_file_kind_of(h, (size_t)got);
-        if (kind != QG_FILE_OTHER)
+        if (kind != QG_FILE_OTHER && kind != QG_FILE_SAMPLES)
             return qg_fail_kind(error, QG_ERROR_DATA, path, "a sample set", kind, NULL);
         return qg_fail(error, QG_ERROR_DATA, "%s: not a sample set", path);
     }

@@ -56,6 +56,8 @@ static const struct {
     {FILE_OF("\0\1\0\0\0\0\0\0{\"__metadata__\":{"), QG_FILE_SAFETENSORS},
     {FILE_OF("\0\0\0\0\0\0\0\1{\""), QG_FILE_OTHER}, /* no header is so long */
     {FILE_OF("qgraft state\n\0\0\0"), QG_FILE_CHECKPOINT},
+    {FILE_OF("qgraft samples\n\0"), QG_FILE_SAMPLES},
+    {FILE_OF("qgraft replay\n\0\0"), QG_FILE_REPLAY},
     {FILE_OF("\x7f"
              "ELF\2\1"),
      QG_FILE_PROGRAM},
