@@ -99,7 +99,9 @@ qg_status qg_screen_decoder_create(const uint8_t *dictionary, size_t size, int t
     made = made && (size == 0 || d->dictionary);
     if (!made) {
         qg_screen_decoder_free(d);
-        return fail_codec(error);
+        return size > 0 && ZDICT_isError(ZDICT_getDictHeaderSize(dictionary, size))
+                   ? qg_fail(error, QG_ERROR_DATA, "no dictionary")
+                   : fail_codec(error);
     }
     *result = d;
     return QG_OK;

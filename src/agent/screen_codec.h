@@ -33,7 +33,7 @@ qg_status qg_screen_encode(qg_screen_encoder *encoder, const uint8_t *screen, co
 
 typedef struct qg_screen_decoder qg_screen_decoder;
 
-/* What several threads share. `dictionary` is copied. QG_ERROR_DATA: it is none, and no bytes. */
+/* What several threads share. `dictionary` is copied. QG_ERROR_DATA: it is none. */
 qg_status qg_screen_decoder_create(const uint8_t *dictionary, size_t size, int threads,
                                    qg_screen_decoder **decoder, qg_error *error);
 void qg_screen_decoder_free(qg_screen_decoder *decoder); /* NULL is allowed */

@@ -227,9 +227,11 @@ static qg_status set_dictionary(qg_screen_store *s, const uint8_t *bytes, size_t
                                                          : s->plan.threads;
     qg_screen_encoder *encoder = NULL;
     qg_screen_decoder *decoder = NULL;
-    qg_status status = QG_OK;
-    if (s->writable) status = qg_screen_encoder_create(bytes, size, s->pixels, &encoder, error);
-    if (!status) status = qg_screen_decoder_create(bytes, size, readers, &decoder, error);
+    qg_status status = qg_screen_decoder_create(bytes, size, readers, &decoder, error);
+    if (status == QG_ERROR_DATA)
+        status = qg_fail(error, status, "%s: damaged: its dictionary is none", s->path);
+    if (!status && s->writable)
+        status = qg_screen_encoder_create(bytes, size, s->pixels, &encoder, error);
     if (!status && readers > 1 && !s->crew) status = qg_crew_create(readers, &s->crew, error);
     if (status) {
         qg_screen_encoder_free(encoder);

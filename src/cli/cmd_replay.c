@@ -132,7 +132,7 @@ static int print_info(const replay_part *p, bool json, char *about)
     printf("%-20s%" PRId64 ", and %" PRId64 " that were cut off\n", "episodes that end",
            ends[QG_REPLAY_TERMINAL], ends[QG_REPLAY_TRUNCATED]);
     printf("%-20s%g\n", "sum of rewards", rewards);
-    printf("%-20s%.4g in the mean, a %.3gth\n", "bytes of a screen", bytes,
+    printf("%-20s%.4g in the mean, 1 / %.3g of it\n", "bytes of a screen", bytes,
            (double)p->screen / bytes);
     return 0;
 }
