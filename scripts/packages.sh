@@ -24,7 +24,7 @@ table='
     ca-certificates     file:/etc/ssl/certs        setup atari test slurm soak peers
     python3-pip         python:pip                 setup atari test soak
     python3-venv        python:ensurepip           test slurm soak peers
-    libcmocka-dev       lib:cmocka                 test
+    libcmocka-dev       lib:cmocka                 test soak
     libsimde-dev        header:simde/x86/avx512.h  test
     g++                 cmd:g++                    setup atari test soak peers
     chromium            cmd:chromium               test

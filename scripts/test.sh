@@ -1,7 +1,8 @@
 #!/bin/bash
 # The whole test suite: test.sh BUILD_ROOT PYTHON. Unit tests as released, again under the address
-# and undefined-behaviour sanitizers, the threaded ones under the thread sanitizer, then everything
-# that is compared with other programs in Python. Stops at the first part that fails.
+# and undefined-behaviour sanitizers, the threaded ones under the thread sanitizer; beside the
+# sanitizers everything that is compared with other programs in Python, in BUILD_ROOT/python.log.
+# Stops at the first part that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$1 python=$2
@@ -36,6 +37,12 @@ part "unit tests, release"
 build release "products unit-tests test-tools"
 meson test -C "$root/release" --no-rebuild --print-errorlogs
 
+part "against other programs, beside what follows"
+QGRAFT=$PWD/$root/release/src/cli/qgraft "$python" -m pytest -q --durations=10 tests/python \
+    >"$root/python.log" 2>&1 &
+beside=$!
+trap 'kill "$beside" 2>/dev/null || true' EXIT
+
 part "unit tests, address and undefined-behaviour sanitizers"
 build asan unit-tests "${sanitized[@]}" -Db_sanitize=address,undefined
 meson test -C "$root/asan" --no-rebuild --print-errorlogs --suite unit --timeout-multiplier 5
@@ -46,5 +53,8 @@ build tsan threaded-tests "${sanitized[@]}" -Db_sanitize=thread
     --timeout-multiplier 10
 
 part "against other programs"
-QGRAFT=$PWD/$root/release/src/cli/qgraft "$python" -m pytest -q tests/python
+failed=0
+wait "$beside" || failed=1
+cat "$root/python.log"
+((failed == 0))
 echo "tests: all passed in $((SECONDS - began)) s"

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
-PATIENCE = 60  # seconds
+PATIENCE = 600  # seconds
 
 
 class Page:

@@ -47,7 +47,7 @@ def words(settings):
 
 def call(arguments, env=None, **options):
     return subprocess.run([QGRAFT, *map(str, arguments)], capture_output=True, text=True,
-                          env={**os.environ, **(env or {})}, timeout=300, **options)
+                          env={**os.environ, **(env or {})}, timeout=1200, **options)
 
 
 def cases(networks):

@@ -253,7 +253,7 @@ def test_the_pipeline_is_dqn3s_on_ale_py(tmp_path, game):
 def fails(folder):
     """The one line of a rollout with the emulator of that folder."""
     result = subprocess.run([QGRAFT, "rollout", "pong", "--random", "5", "--seed", "1", "--out", folder / "x"],
-                            capture_output=True, text=True, timeout=60,
+                            capture_output=True, text=True, timeout=1200,
                             env={**os.environ, "QGRAFT_ATARI": str(folder)})
     assert result.returncode == 1 and result.stderr.count("\n") == 1, result
     assert "make atari" in result.stderr, result

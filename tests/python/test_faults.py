@@ -60,7 +60,7 @@ class Command:
     def run(self, folder, **environment):
         folder.mkdir(exist_ok=True)
         return subprocess.run([QGRAFT, *map(str, self.words)], capture_output=True, text=True,
-                              timeout=120, cwd=folder,
+                              timeout=1200, cwd=folder,
                               env={**os.environ, **{k: str(v) for k, v in environment.items()}})
 
     def run_with(self, folder, fault, at, **more):

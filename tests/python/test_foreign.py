@@ -28,7 +28,7 @@ ACTIONS = 18  # of the reference's nature-pad0: the full set, that of seaquest
 
 
 def run(*words, code=0):
-    result = subprocess.run([QGRAFT, *map(str, words)], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([QGRAFT, *map(str, words)], capture_output=True, text=True, timeout=1200)
     assert result.returncode == code, result.stderr
     assert code == 0 or result.stderr.count("\n") == 1 or "--help" in result.stderr
     return result

@@ -173,7 +173,7 @@ def command(name, out):
 
 def call(root, words):
     """The standard output. All paths are relative: nothing may depend on where the folder lies."""
-    result = subprocess.run([QGRAFT, *words], cwd=root, capture_output=True, text=True, timeout=900)
+    result = subprocess.run([QGRAFT, *words], cwd=root, capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -297,7 +297,7 @@ def stop(root, words, table):
         while process.poll() is None and (not table.exists() or table.read_bytes().count(b"\n") < 3):
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
-        stderr = process.communicate(timeout=60)[1]
+        stderr = process.communicate(timeout=1200)[1]
         if process.returncode != 0:
             break
     assert process.returncode == 130 and "--resume" in stderr, stderr

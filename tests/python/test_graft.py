@@ -30,7 +30,7 @@ CHOICES = [(way, n) for way in ("first", "last") for n in range(1, 6)]
 def run(*words, settings=None, code=0, cwd=None):
     sets = [w for k, v in (settings or {}).items() for w in ("--set", f"{k}={v}")]
     result = subprocess.run([QGRAFT, *map(str, words), *sets], capture_output=True, text=True,
-                            timeout=100, cwd=cwd)
+                            timeout=1200, cwd=cwd)
     assert result.returncode == code, result.stderr
     return result
 

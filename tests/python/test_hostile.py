@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the pro
 
 def qgraft(folder, *words, code=0, env=None, **options):
     result = subprocess.run([QGRAFT, *map(str, words)], cwd=folder, capture_output=True, text=True,
-                            timeout=120, env={**os.environ, **(env or {})}, **options)
+                            timeout=1200, env={**os.environ, **(env or {})}, **options)
     assert result.returncode == code, result.stdout + result.stderr
     if code:
         assert result.stderr.startswith("qgraft: ") and result.stderr.count("\n") == 1, result.stderr
@@ -75,7 +75,7 @@ def test_names_stay_in_the_folder(place, name, tmp_path):
     (home / "study.yaml").write_text(text)
     before = everything(tmp_path)
     result = subprocess.run([QGRAFT, "run", "study.yaml", "--out", "out", "--quiet"], cwd=home,
-                            capture_output=True, text=True, timeout=60)
+                            capture_output=True, text=True, timeout=1200)
     assert result.returncode in (0, 2), result.stderr
     if place in ("study", "sources"):
         assert result.returncode == 2
@@ -99,7 +99,7 @@ def test_metadata_leads_nowhere(trained, domain, tmp_path):
     for words in (["run", "study.yaml", "--out", "out", "--quiet"], ["evaluate", network],
                   ["distill", network, "--out", "out/d", "--samples", 100],
                   ["inspect", network, "--pedigree"]):
-        result = subprocess.run([QGRAFT, *map(str, words)], cwd=tmp_path / "home", timeout=60,
+        result = subprocess.run([QGRAFT, *map(str, words)], cwd=tmp_path / "home", timeout=1200,
                                 capture_output=True, text=True)
         assert result.returncode in (0, 1, 2) and "\x1b" not in result.stdout, result.stderr
     new = everything(tmp_path).keys() - before.keys()
@@ -254,9 +254,9 @@ def test_scores_that_have_no_square(score, studied, tmp_path):
 def test_metadata_of_many_keys(tmp_path):
     path = tmp_path / "many.safetensors"
     save_file({}, path, {f"key {i}": "x" for i in range(100000)})
-    text = subprocess.run([QGRAFT, "inspect", path], capture_output=True, timeout=20, check=True)
+    text = subprocess.run([QGRAFT, "inspect", path], capture_output=True, timeout=1200, check=True)
     assert text.stdout.count(b"\n") > 100000
-    subprocess.run([QGRAFT, "inspect", path, "--json"], capture_output=True, timeout=20, check=True)
+    subprocess.run([QGRAFT, "inspect", path, "--json"], capture_output=True, timeout=1200, check=True)
 
 
 def test_metadata_that_json_does_not_hold(trained, tmp_path):
@@ -292,7 +292,7 @@ def test_a_failure_in_half_a_character(trained, tmp_path):
             f"sources: {{a: {{file: {network}}}}}\n"
             "runs: [{game: minatar/breakout, from: a, last: 1}, {game: minatar/breakout}]\n")
         result = subprocess.run([QGRAFT, "run", f"{name}.yaml", "--out", name, "--quiet"],
-                                cwd=tmp_path, capture_output=True, text=True, timeout=60)
+                                cwd=tmp_path, capture_output=True, text=True, timeout=1200)
         assert result.returncode == 1 and not result.stderr, result.stderr
         tasks = json.loads(qgraft(tmp_path, "status", name, "--json").stdout)["tasks"]
         assert [t["state"] for t in tasks[:2]] == ["failed", "finished"]
@@ -336,7 +336,7 @@ def test_children_that_a_parent_ignores(studied, tmp_path):
     code = ("import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
             "os.execv(sys.argv[1], sys.argv[1:])")
     subprocess.run([sys.executable, "-c", code, QGRAFT, "run", "study.yaml", "--out", "study",
-                    "--quiet"], cwd=tmp_path, check=True, timeout=60)
+                    "--quiet"], cwd=tmp_path, check=True, timeout=1200)
     assert study_files(tmp_path / "study") == study_files(studied)
 
 
@@ -371,7 +371,7 @@ def test_a_step_that_is_needed_later(tmp_path):
     while process.poll() is None and not (rows.exists() and rows.read_text().count("\n") > 4):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(1200) == 130
     (tmp_path / "study.yaml").write_text(after)
     qgraft(tmp_path, *words[1:])
     assert (tmp_path / "study/runs/br/s1/step-300.safetensors").exists()
@@ -383,7 +383,7 @@ def test_a_lost_network_is_made_again_after_a_kill(call, studied, tmp_path):
     shutil.copytree(studied, study)
     (study / "runs/br/s1/best.safetensors").unlink()
     shutil.rmtree(study / "runs/first")
-    subprocess.run([QGRAFT, "run", study, "--quiet"], capture_output=True, timeout=60,
+    subprocess.run([QGRAFT, "run", study, "--quiet"], capture_output=True, timeout=1200,
                    env={**os.environ, "LD_PRELOAD": str(killing.SHIM), "KILL_AT": str(call),
                         "KILL_AT_WHEN": "before"})
     qgraft(tmp_path, "run", study, "--quiet")
@@ -400,7 +400,7 @@ def test_a_copied_folder_goes_on(kind, trained, tmp_path):
     qgraft(tmp_path, *words("whole"), env={"LD_PRELOAD": str(killing.SHIM),
                                            "KILL_AT_COUNT": str(tmp_path / "count")})
     half = int((tmp_path / "count").read_text()) // 2
-    killed = subprocess.run([QGRAFT, *map(str, words("killed"))], cwd=tmp_path, timeout=120,
+    killed = subprocess.run([QGRAFT, *map(str, words("killed"))], cwd=tmp_path, timeout=1200,
                             env={**os.environ, "LD_PRELOAD": str(killing.SHIM),
                                  "KILL_AT": str(half), "KILL_AT_WHEN": "before"})
     assert killed.returncode == -9
@@ -436,7 +436,7 @@ def test_a_folder_that_cannot_be_written(studied):
                       ["rollout", "minatar/breakout", "--random", 5, "--seed", 1, "--out",
                        study / "x.safetensors"]):
             result = subprocess.run([program, *map(str, words)], capture_output=True, text=True,
-                                    timeout=60, cwd="/", **user)
+                                    timeout=1200, cwd="/", **user)
             assert result.returncode == 1 and result.stderr.count("\n") == 1, (words, result)
             assert result.stderr.startswith("qgraft: ") and "ermission denied" in result.stderr
         status = subprocess.run([program, "status", study], capture_output=True, text=True, **user)
@@ -457,7 +457,7 @@ def test_a_mapped_file_that_is_cut_off(tmp_path):
     while process.poll() is None and not (rows.exists() and rows.read_text().count("\n") > 3):
         time.sleep(0.05)
     os.truncate(replay, 0)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=1200)
     assert process.returncode == 1 and error.count("\n") == 1, error
     assert error.startswith("qgraft: ") and "replay memory" in error and "--resume" in error
 

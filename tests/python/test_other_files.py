@@ -95,7 +95,7 @@ TEXT = {"text", "bom", "utf16"}
 
 def call(folder, *words, env=None):
     return subprocess.run([QGRAFT, *map(str, words)], cwd=folder, capture_output=True, text=True,
-                          timeout=60, env={**os.environ, **(env or {})})
+                          timeout=1200, env={**os.environ, **(env or {})})
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ RUNS = {
 
 def qgraft(folder, *words, code=0):
     result = subprocess.run([QGRAFT, *map(str, words)], cwd=folder, capture_output=True, text=True,
-                            timeout=60)
+                            timeout=1200)
     assert result.returncode == code, result.stderr
     return result.stderr
 

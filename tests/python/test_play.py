@@ -35,8 +35,8 @@ def on_terminal(*arguments, until=None, rows=24, columns=80, **environment):
         os.environ.update({"TERM": "xterm-256color", **environment})
         os.execv(QGRAFT, [QGRAFT, *map(str, arguments)])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    output, end = b"", time.monotonic() + 20
-    while time.monotonic() < end and select.select([terminal], [], [], 20)[0]:
+    output, end = b"", time.monotonic() + 1200
+    while time.monotonic() < end and select.select([terminal], [], [], 1200)[0]:
         try:
             output += os.read(terminal, 65536)
         except OSError:  # the other side is closed

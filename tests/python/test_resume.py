@@ -47,12 +47,12 @@ def test_killed(name, cases, whole, tmp_path):
 def stop(case, folder, rows, number):
     """Sends a signal when training.csv has some rows; the exit code and stderr."""
     process = subprocess.Popen([QGRAFT, *command(case, folder)], stderr=subprocess.PIPE, text=True)
-    table, deadline = folder / "training.csv", time.monotonic() + 60
+    table, deadline = folder / "training.csv", time.monotonic() + 1200
     while not table.exists() or len(table.read_text().splitlines()) < rows:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(number)
-    stderr = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=1200)[1]
     return process.returncode, stderr
 
 

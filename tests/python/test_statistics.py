@@ -33,7 +33,7 @@ def ask(question, **arguments):
 
 def ask_list(question, values):
     result = subprocess.run([TOOL], input=json.dumps({question: values}), capture_output=True,
-                            text=True, timeout=60)
+                            text=True, timeout=1200)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -72,7 +73,7 @@ def command(*words):
     return [QGRAFT, *map(str, words)]
 
 
-def qgraft(folder, *words, code=0, timeout=100, **options):
+def qgraft(folder, *words, code=0, timeout=1200, **options):
     """A command that is typed in `folder`, so that paths in results are the same for all."""
     result = subprocess.run(command(*words), cwd=folder, capture_output=True, text=True,
                             timeout=timeout, **options)
@@ -100,7 +101,7 @@ def states(folder):
     return {name: task["state"] for name, task in look(folder).items()}
 
 
-def wait_until(what, seconds=60):
+def wait_until(what, seconds=1200):
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it never came"
@@ -114,6 +115,20 @@ def is_begun(folder, counts=("finished", "running")):
     now = look(folder).values()
     return all(any(t["state"] == state and (state == "finished" or 0 < t["step"] < t["steps"])
                    for t in now) for state in counts)
+
+
+def interrupt(folder, how):
+    """Ends a study in the middle of a run; a busy machine may be too late for that: then again."""
+    for _ in range(20):
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        process = start(folder, "--jobs", 2, "--quiet")
+        wait_until(lambda: is_begun(folder) or process.poll() is not None)
+        process.send_signal(how)
+        process.communicate(timeout=1200)
+        wait_until(lambda: how != signal.SIGKILL or not processes(folder))
+        if "stopped" in states(folder).values():
+            return process
+    raise AssertionError("it was never in time")
 
 
 def processes(folder):
@@ -167,7 +182,9 @@ def bad_game(tmp_path_factory):
          '    const char *bad = getenv("BAD");\n'
          "    if (bad && *bad == 'a') abort();\n"
          "    if (bad && *bad == 'e') exit(0);\n"
-         "    while (bad && *bad == 'h' && clock() > CLOCKS_PER_SEC) {\n    }\n"
+         "    if (bad && *bad == 'h' && clock() > CLOCKS_PER_SEC) {\n"
+         '        if (getenv("HUNG")) fclose(fopen(getenv("HUNG"), "w"));\n'
+         "        for (;;) {\n        }\n    }\n"
          "    move(game, action, step);\n    observe(game, observation);"))
 
 
@@ -221,10 +238,7 @@ def test_two_at_once_give_the_same_bits(undisturbed, tmp_path):
 
 def test_a_folder_may_move(undisturbed_middle, tmp_path):
     folder = write(tmp_path, MIDDLE)
-    process = start(folder, "--jobs", 2, "--quiet")
-    wait_until(lambda: is_begun(folder))
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    interrupt(folder, signal.SIGINT)
     moved = tmp_path / "elsewhere"
     moved.mkdir()
     (folder / "out").rename(moved / "out")
@@ -235,15 +249,9 @@ def test_a_folder_may_move(undisturbed_middle, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_goes_on_where_it_was_ended(undisturbed_middle, tmp_path, how):
     folder = write(tmp_path.resolve(), MIDDLE)
-    process = start(folder, "--jobs", 2, "--quiet")
-    wait_until(lambda: is_begun(folder))
-    process.send_signal(how)
-    process.communicate(timeout=60)
-    if how == signal.SIGKILL:
-        wait_until(lambda: not processes(folder), 20)
-    else:
-        assert process.returncode == 130
-        assert not processes(folder)
+    process = interrupt(folder, how)
+    assert process.returncode == (-how if how == signal.SIGKILL else 130)
+    assert not processes(folder)
     found = set(states(folder).values())
     assert {"finished", "stopped"} <= found <= {"finished", "stopped", "waiting"}
     before = {p: t for p, t in times(folder / "out").items()
@@ -258,14 +266,13 @@ def test_second_ctrl_c_kills(tmp_path, bad_game):
     text = LONG.replace("minatar/breakout", "catch")
     folder = write(tmp_path.resolve(), text)
     process = start(folder, "--quiet", "--domain-plugin", bad_game,
-                    env={**os.environ, "BAD": "h"})
-    progress = folder / "out/runs/long/s1/progress.json"
-    wait_until(lambda: progress.exists() and time.time() - progress.stat().st_mtime > 2)
+                    env={**os.environ, "BAD": "h", "HUNG": str(tmp_path / "hung")})
+    wait_until((tmp_path / "hung").exists)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    time.sleep(0.5)  # it does not end, however long
     assert process.poll() is None and processes(folder)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=1200)
     assert process.returncode != 0 and not processes(folder)
 
 
@@ -372,8 +379,8 @@ def test_exit_inside_a_run(tmp_path, bad_game):
 def test_stalled_run_is_ended(tmp_path, bad_game):
     folder = write(tmp_path.resolve(), FAILING.replace("game: catch", "game: catch, steps: 300000"))
     plugin = {**os.environ, "QGRAFT_PLUGINS": str(bad_game), "BAD": "hang"}
-    result = run(folder, "--stall", "2s", code=1, env=plugin)
-    assert "c:1 failed: ended: no progress for 2 s" in result.stderr
+    result = run(folder, "--stall", "8s", code=1, env=plugin)
+    assert "c:1 failed: ended: no progress for 8 s" in result.stderr
     assert "base:1 finished" in result.stderr and "1 blocked" in result.stderr
     assert not processes(folder)
 
@@ -437,13 +444,13 @@ def test_cut_off_files(undisturbed, tmp_path):
 def test_only(undisturbed, tmp_path):
     folder = write(tmp_path)
     subprocess.run(command("run", "study.yaml", "--out", "out"), cwd=folder, check=False,
-                   capture_output=True, timeout=60, preexec_fn=limit_files)  # only made
+                   capture_output=True, timeout=1200, preexec_fn=limit_files)  # only made
     only = lambda task, **o: qgraft(folder, "run", "out", "--only", task, **o)
     assert "first:2 begins from br:2, which is not finished" in only("first:2", code=2).stderr
     # Two at the same task: one waits for the other.
     twins = [subprocess.Popen(command("run", "out", "--only", "br:2", "--quiet"), cwd=folder)
              for _ in range(2)]
-    assert [t.wait(timeout=60) for t in twins] == [0, 0]
+    assert [t.wait(timeout=1200) for t in twins] == [0, 0]
     only("first:2")
     made = [name for name, state in states(folder).items() if state == "finished"]
     assert made == ["br:2", "first:2", *MEASURED]
@@ -463,7 +470,7 @@ def test_second_executor_is_refused(tmp_path):
     assert f"in use by process {first.pid}" in result.stderr
     assert look(folder)["long:1"]["state"] == "running"
     first.send_signal(signal.SIGINT)
-    assert first.wait(timeout=30) == 130
+    assert first.wait(timeout=1200) == 130
     first.stderr.close()
     assert look(folder)["long:1"]["state"] == "stopped"
 
@@ -477,9 +484,9 @@ def test_waits_for_a_run_of_another(tmp_path):
         for name in ("study.yaml", "study.json"):
             (folder / "new" / name).rename(folder / "out" / name)
         process = start(folder, "--quiet")
-        time.sleep(2)
+        time.sleep(2)  # it waits, however long
         assert process.poll() is None and not processes(folder)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=1200) == 0
     process.stderr.close()
     assert states(folder) == {"long:1": "finished", "random-score-minatar-breakout:1": "finished"}
 
@@ -578,7 +585,7 @@ def test_status_of_many_runs(tmp_path):
                                cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_until((folder / "out/runs/long/s1/checkpoint-A").exists)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(1200) == 130
     lines = qgraft(folder, "status", "out").stdout.splitlines()
     assert re.match(r"long:1 +stopped +\d", lines[1])
     assert lines[2:] == ["41 more wait or are finished: --all lists them",
@@ -604,7 +611,7 @@ def test_live_table(tmp_path):
             break
         output += piece
     os.close(master)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=1200) == 0
     text = output.decode()
     frames = text.split("\033[J")
     assert len(frames) > 8

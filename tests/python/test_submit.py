@@ -86,7 +86,7 @@ class Cluster:
         (folder / "study.yaml").write_text(STUDY)
 
     def qgraft(self, *words, code=0, **environment):
-        result = subprocess.run([QGRAFT, *map(str, words)], capture_output=True, text=True, timeout=60,
+        result = subprocess.run([QGRAFT, *map(str, words)], capture_output=True, text=True, timeout=1200,
                                 cwd=self.folder, env=self.environment(environment))
         assert result.returncode == code, result.stdout + result.stderr
         return result
@@ -238,7 +238,7 @@ def test_a_task_is_requeued_among_chatter(cluster):
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(1200)
         assert bool([c for c in cluster.calls("scontrol") if c[1:] == ["requeue", f"{job}_0"]]) \
             == requeued
         progress.unlink()

@@ -202,7 +202,7 @@ class Files:
         command = [QGRAFT, "update", "--out", self.folder / out, *options]
         for name, path in names.items():
             command += [f"--{name}", path]
-        return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60)
+        return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=1200)
 
     def update(self, *options, out="out"):
         result = self.run(*options, out=out)

@@ -16,7 +16,7 @@ QGRAFT = os.environ["QGRAFT"]
 def plan(folder, text, code=0):
     """Each run with its tasks, of which a hash tells all; or the refusal."""
     (folder / "study.yaml").write_text(text)
-    result = subprocess.run([QGRAFT, "run", "study.yaml", "--plan", "--json"], cwd=folder, timeout=60,
+    result = subprocess.run([QGRAFT, "run", "study.yaml", "--plan", "--json"], cwd=folder, timeout=1200,
                             capture_output=True, text=True)
     assert result.returncode == code, result.stderr
     if code:
@@ -27,7 +27,7 @@ def plan(folder, text, code=0):
 def settings(folder, text):
     (folder / "settings.yaml").write_text(text)
     result = subprocess.run([QGRAFT, "train", "minatar/breakout", "--settings", "--config",
-                             folder / "settings.yaml"], capture_output=True, text=True, timeout=60)
+                             folder / "settings.yaml"], capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr
     lines = [line.split("#")[0].split(":", 1) for line in result.stdout.splitlines()]
     return {key: value.strip() for key, value in lines}

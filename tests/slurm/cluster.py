@@ -134,7 +134,7 @@ class Cluster:
         return "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-4000:]}"
                          for p in sorted(self.folder.glob("*.log")))
 
-    def wait(self, condition, failure, seconds=30):
+    def wait(self, condition, failure, seconds=300):
         """Until the condition holds; a daemon that ends meanwhile is a failure."""
         end = time.monotonic() + seconds
         while not condition():
@@ -145,7 +145,7 @@ class Cluster:
 
     def command(self, *words, check=True, **options):
         return subprocess.run(list(map(str, words)), env=self.environment, capture_output=True,
-                              text=True, timeout=60, check=check, **options)
+                              text=True, timeout=1200, check=check, **options)
 
     def output(self, *words, **options):
         return self.command(*words, **options).stdout.strip()
