@@ -42,8 +42,9 @@ typedef struct qg_run_file {
 
     /* What the run begins from: of a graft one network, or "random" for fresh layers; of a
      * distillation its teachers. */
-    char *parents[QG_MAX_TEACHERS];          /* files, [parent_count] */
-    char parent_sha256[QG_MAX_TEACHERS][65]; /* "": any network of that name */
+    char *parents[QG_MAX_TEACHERS];                  /* files, [parent_count] */
+    char parent_sha256[QG_MAX_TEACHERS][65];         /* of the file; "": any network of that name */
+    char parent_network_sha256[QG_MAX_TEACHERS][65]; /* of the network in it; "": not known */
     int parent_count;
 
     /* All but distillations. */
@@ -77,8 +78,8 @@ qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *err
 
 void qg_run_file_free(qg_run_file *file);
 
-/* Whether every parent with a SHA-256 is still the network that it was; QG_ERROR_USAGE names the
- * one that is not. QG_ERROR_IO. */
+/* Whether every parent with a SHA-256 is still the file that it was, or another one of the same
+ * network; QG_ERROR_USAGE names the one that is not. QG_ERROR_IO. */
 qg_status qg_run_file_check(const qg_run_file *file, qg_error *error);
 
 /* The options that do the run; they borrow from the file. What a file does not say (the folder,

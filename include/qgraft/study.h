@@ -74,7 +74,8 @@ typedef struct qg_study_task {
     int parents[QG_MAX_TEACHERS]; /* tasks */
     int parent_count;
     char hash[65]; /* SHA-256 of all that determines the result, that of the parents included */
-    char *folder;  /* "runs/ID/sSEED", within the study's folder */
+    char network_hash[65]; /* the same, but that it knows a given file by the network in it */
+    char *folder;          /* "runs/ID/sSEED", within the study's folder */
 } qg_study_task;
 
 /* A score that a learner of the game should reach (time to threshold), and the two scores between

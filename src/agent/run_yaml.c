@@ -118,19 +118,34 @@ static const char *find_line(const char *text, const char *line, size_t length, 
     return NULL;
 }
 
-static bool is_compared(const char *line)
+/* "parent_2_sha256: ...", "    sha256: ...": of a file; not "parent_network_sha256: ...". */
+static bool is_file_sum(const char *line)
+{
+    static const char sum[] = "sha256", network[] = "network_sha256";
+    const size_t length = strcspn(line, ":\n"), end = sizeof sum - 1;
+    if (length < end || strncmp(line + length - end, sum, end) != 0) return false;
+    const size_t more = sizeof network - 1;
+    return length < more || strncmp(line + length - more, network, more) != 0;
+}
+
+/* `by_network`: both tell of each parent which network it is, in whatever file. */
+static bool is_compared(const char *line, bool by_network)
 {
     static const char *const others[] = {"#", "kind:", "snapshots:", "frozen_unchanged:"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strncmp(line, others[i], strlen(others[i])) == 0) return false;
-    return *line != '\n';
+    return *line != '\n' && !(by_network && is_file_sum(line));
 }
 
 /* The first line of `a` that `b` lacks; *other: the one with the same key there, or NULL. */
 static const char *find_difference(const char *a, const char *b, const char **other)
 {
+    static const char sum[] = "parent_network_sha256:";
+    const bool by_network =
+        find_line(a, sum, sizeof sum - 1, false) && find_line(b, sum, sizeof sum - 1, false);
     for (const char *line = a; *line; line = next_line(line)) {
-        if (!is_compared(line) || find_line(b, line, strcspn(line, "\n"), true)) continue;
+        if (!is_compared(line, by_network) || find_line(b, line, strcspn(line, "\n"), true))
+            continue;
         *other = find_line(b, line, strcspn(line, ":\n") + 1, false);
         return line;
     }

@@ -13,10 +13,16 @@
 
 enum { MOST_TASKS = 100000 }; /* a file of a few bytes can ask for 10^12 */
 
+/* What a network's file is known by. */
+typedef struct file_sums {
+    char file[65];    /* SHA-256 of its bytes */
+    char network[65]; /* of its tensors and architecture, the same for every file that holds them */
+} file_sums;
+
 typedef struct planner {
     const study_reader *reader;
-    int *first_task;          /* [runs]: tasks of a run stand together, in the order of its seeds */
-    char (**file_hashes)[65]; /* [sources][files] */
+    int *first_task;  /* [runs]: tasks of a run stand together, in the order of its seeds */
+    file_sums **sums; /* [sources][files] */
 } planner;
 
 static int seed_index(const uint64_t *seeds, int count, uint64_t seed)
@@ -51,20 +57,23 @@ static qg_status find_parent(const planner *p, const qg_study_run *run, uint64_t
     return QG_OK;
 }
 
-/* What a network's file is made of: the hash of the task that makes it, or of the file itself. */
+/* What a network's file is made of: the hash of the task that makes it, or of the file itself, or
+ * (`by_network`) of the network in it. */
 static void describe_source(FILE *out, const planner *p, const qg_study_task *task, int source,
-                            int *parent)
+                            bool by_network, int *parent)
 {
     const qg_study *const study = p->reader->study;
     const qg_study_source *const s = &study->sources[source];
     if (s->run >= 0) {
+        const qg_study_task *const maker = &study->tasks[task->parents[(*parent)++]];
         fprintf(out, "network %s take %d at %" PRId64 "\n",
-                study->tasks[task->parents[(*parent)++]].hash, (int)s->take, s->at);
+                by_network ? maker->network_hash : maker->hash, (int)s->take, s->at);
         return;
     }
     const int file =
         s->file_count == 1 ? 0 : seed_index(study->seeds, study->seed_count, task->seed);
-    fprintf(out, "file %s\n", p->file_hashes[source][file]);
+    const file_sums *const sums = &p->sums[source][file];
+    fprintf(out, "file %s\n", by_network ? sums->network : sums->file);
 }
 
 /* The preset is a name only: what it set is all here. A setting that is newer than studies is
@@ -80,7 +89,7 @@ static bool is_hashed(const char *setting, const char *value)
 }
 
 static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
-                         const qg_study_task *task)
+                         const qg_study_task *task, bool by_network)
 {
     size_t count;
     const qg_setting *const table = qg_settings_table(&count);
@@ -95,23 +104,24 @@ static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
     const qg_study_kind *const kind = qg_study_kind_of(run);
     const int source_count = kind->sources(run, sources);
     for (int i = 0; i < source_count; i++)
-        describe_source(out, p, task, sources[i], &parent);
+        describe_source(out, p, task, sources[i], by_network, &parent);
     kind->describe(run, out);
 }
 
-static qg_status hash_task(const planner *p, const qg_study_run *run, qg_study_task *task)
+static qg_status hash_task(const planner *p, const qg_study_run *run, const qg_study_task *task,
+                           bool by_network, char hash[65])
 {
     char *text = NULL;
     size_t size = 0;
     FILE *const out = qg_text_stream(&text, &size);
     if (!out) return qg_fail_memory(p->reader->error, "a plan", 0);
-    describe_run(out, p, run, task);
+    describe_run(out, p, run, task, by_network);
     const bool failed = ferror(out);
     if (fclose(out) != 0 || failed) {
         free(text);
         return qg_fail_memory(p->reader->error, "a plan", size);
     }
-    SHA256Data((const uint8_t *)text, size, task->hash);
+    SHA256Data((const uint8_t *)text, size, hash);
     free(text);
     return QG_OK;
 }
@@ -137,7 +147,20 @@ static qg_status add_task(const planner *p, int run_index, uint64_t seed)
     qg_status status = QG_OK;
     for (int i = 0; i < source_count && !status; i++)
         status = find_parent(p, run, seed, sources[i], task);
-    return status ? status : hash_task(p, run, task);
+    if (!status) status = hash_task(p, run, task, false, task->hash);
+    return status ? status : hash_task(p, run, task, true, task->network_hash);
+}
+
+static qg_status hash_file(const char *path, file_sums *sums, qg_error *error)
+{
+    qg_network network;
+    qg_network_info info;
+    qg_status status = qg_sha256_file(path, sums->file, error);
+    if (!status) status = qg_network_load(path, &network, &info, error);
+    if (status) return status;
+    qg_network_sha256(&network, sums->network);
+    qg_network_free(&network);
+    return QG_OK;
 }
 
 static qg_status hash_files(planner *p)
@@ -146,10 +169,10 @@ static qg_status hash_files(planner *p)
     for (int i = 0; i < study->source_count; i++) {
         const qg_study_source *const source = &study->sources[i];
         if (!source->file_count) continue;
-        p->file_hashes[i] = calloc((size_t)source->file_count, sizeof *p->file_hashes[i]);
-        if (!p->file_hashes[i]) return qg_fail_memory(p->reader->error, "a plan", 0);
+        p->sums[i] = calloc((size_t)source->file_count, sizeof *p->sums[i]);
+        if (!p->sums[i]) return qg_fail_memory(p->reader->error, "a plan", 0);
         for (int f = 0; f < source->file_count; f++)
-            if (qg_sha256_file(source->files[f], p->file_hashes[i][f], p->reader->error))
+            if (hash_file(source->files[f], &p->sums[i][f], p->reader->error))
                 return qg_study_locate(p->reader, source->line);
     }
     return QG_OK;
@@ -171,12 +194,12 @@ qg_status qg_study_plan(const study_reader *reader)
 {
     const qg_study *const study = reader->study;
     planner p = {reader, calloc((size_t)study->run_count + 1, sizeof *p.first_task),
-                 calloc((size_t)study->source_count + 1, sizeof *p.file_hashes)};
+                 calloc((size_t)study->source_count + 1, sizeof *p.sums)};
     const qg_status status =
-        p.first_task && p.file_hashes ? add_tasks(&p) : qg_fail_memory(reader->error, "a plan", 0);
-    for (int i = 0; p.file_hashes && i < study->source_count; i++)
-        free(p.file_hashes[i]);
-    free(p.file_hashes);
+        p.first_task && p.sums ? add_tasks(&p) : qg_fail_memory(reader->error, "a plan", 0);
+    for (int i = 0; p.sums && i < study->source_count; i++)
+        free(p.sums[i]);
+    free(p.sums);
     free(p.first_task);
     return status;
 }

@@ -66,11 +66,18 @@ static int64_t count_of(const json_t *object, const char *key)
 
 /* ------------------------------------------------------------------------------- states */
 
-static qg_task_state state_of_note(const json_t *note, bool locked, const char *hash)
+/* Whether the note is of the task. A given network may have been saved again since. */
+static bool is_of(const json_t *note, const qg_study_task *task)
+{
+    return strcmp(text_of(note, "hash"), task->hash) == 0 ||
+           strcmp(text_of(note, "network_hash"), task->network_hash) == 0;
+}
+
+static qg_task_state state_of_note(const json_t *note, bool locked, const qg_study_task *task)
 {
     if (locked) return QG_TASK_RUNNING;
     if (!note) return QG_TASK_WAITING;
-    if (strcmp(text_of(note, "hash"), hash) != 0) return QG_TASK_STALE;
+    if (!is_of(note, task)) return QG_TASK_STALE;
     const char *const state = text_of(note, "state");
     if (strcmp(state, "finished") == 0) return QG_TASK_FINISHED;
     return strcmp(state, "failed") == 0 ? QG_TASK_FAILED : QG_TASK_STOPPED;
@@ -98,7 +105,7 @@ static qg_status look_at_task(const qg_study *study, int task, const char *run_f
     *status = (qg_task_status){.steps = study->runs[study->tasks[task].run].steps, .score = NAN};
     qg_status read = read_object(run_folder, "task.json", &note, error);
     if (read) return read;
-    status->state = state_of_note(note, qg_folder_is_locked(run_folder), study->tasks[task].hash);
+    status->state = state_of_note(note, qg_folder_is_locked(run_folder), &study->tasks[task]);
     if (status->state != QG_TASK_STALE && status->state != QG_TASK_WAITING) {
         read = look_at_progress(run_folder, status, error);
         status->seconds = real_of(note, "seconds", 0);
@@ -242,7 +249,7 @@ static qg_status prepare(const qg_study *study, int task, const char *folder,
     const bool there = stat(run_folder, &information) == 0;
     qg_status status = there ? read_object(run_folder, "task.json", &note, error) : QG_OK;
     const char *const hash = text_of(note, "hash");
-    const bool ours = there && (note ? strcmp(hash, study->tasks[task].hash) == 0
+    const bool ours = there && (note ? is_of(note, &study->tasks[task])
                                      : !has_run(run_folder)); /* killed before its note */
     if (!status && there && qg_folder_is_locked(run_folder))
         status = qg_fail(error, QG_ERROR_BUSY, "%s: another process works in it", run_folder);
@@ -268,10 +275,12 @@ qg_status qg_task_note(const qg_study *study, int task, const char *folder,
                        const qg_task_status *status, qg_error *error)
 {
     char *const path = qg_task_path(study, task, folder, "task.json");
+    const qg_study_task *const t = &study->tasks[task];
+    const bool given = strcmp(t->network_hash, t->hash) != 0; /* networks from files */
     json_t *const note =
-        json_pack("{s:s, s:s, s:f, s:s, s:s}", "hash", study->tasks[task].hash, "state",
-                  qg_task_state_name(status->state), "seconds", status->seconds, "host",
-                  status->host, "message", status->message);
+        json_pack("{s:s, s:s*, s:s, s:f, s:s, s:s}", "hash", t->hash, "network_hash",
+                  given ? t->network_hash : NULL, "state", qg_task_state_name(status->state),
+                  "seconds", status->seconds, "host", status->host, "message", status->message);
     char *const text = note ? qg_json_text(note, JSON_INDENT(2)) : NULL;
     json_decref(note);
     const qg_status result = path && text

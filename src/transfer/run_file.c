@@ -294,6 +294,20 @@ static bool tells_of_parent(const qg_run_file *file, const char *name)
     return ((GRAFT | DISTILL) & 1U << file->kind) && strncmp(name, "parent_", 7) == 0;
 }
 
+/* "parent_network_sha256", "parent_2_network_sha256", ...; all else that tells of a parent is a
+ * fact. */
+static qg_status read_parent_fact(const run_reader *r, const qg_yaml *node)
+{
+    static const char sum[] = "network_sha256";
+    const char *rest = node->key + strlen("parent_");
+    char *end;
+    const unsigned long number = strtoul(rest, &end, 10);
+    const bool numbered = end > rest && *end == '_';
+    if (strcmp(numbered ? end + 1 : rest, sum) != 0) return QG_OK;
+    if (numbered && (number < 2 || number > QG_MAX_TEACHERS)) return QG_OK;
+    return read_sha256(r, node, r->file->parent_network_sha256[numbered ? number - 1 : 0]);
+}
+
 static qg_status read_item(const run_reader *r, const qg_yaml *item, const run_key *keys)
 {
     size_t count = 0;
@@ -304,7 +318,7 @@ static qg_status read_item(const run_reader *r, const qg_yaml *item, const run_k
         if (keys[count].kinds & kind) return keys[count].read ? keys[count].read(r, item) : QG_OK;
         other = &keys[count];
     }
-    if (tells_of_parent(r->file, item->key)) return QG_OK;
+    if (tells_of_parent(r->file, item->key)) return read_parent_fact(r, item);
     const char *const near = other ? NULL : qg_text_nearest(item->key, keys, count, sizeof *keys);
     return qg_fail(r->error, QG_ERROR_USAGE, "%s:%d: %s: %s '%s'%s%s%s", r->name, item->key_line,
                    item->key, other ? "means nothing in a run of the kind" : "there is no key",
@@ -405,6 +419,8 @@ static void write_graft(FILE *out, const qg_run_file *file)
     fprintf(out, "choice: %s\nparent_file: ", choice);
     qg_yaml_string(out, file->parents[0]);
     if (*file->parent_sha256[0]) fprintf(out, "\nparent_sha256: %s", file->parent_sha256[0]);
+    if (*file->parent_network_sha256[0])
+        fprintf(out, "\nparent_network_sha256: %s", file->parent_network_sha256[0]);
     if (file->reinit_seed >= 0) fprintf(out, "\nreinit_seed: %" PRId64, file->reinit_seed);
     fputc('\n', out);
 }
@@ -420,6 +436,12 @@ static void write_distillation(FILE *out, const qg_run_file *file)
         qg_yaml_string(out, file->parents[i]);
         if (*file->parent_sha256[i]) fprintf(out, "\n    sha256: %s", file->parent_sha256[i]);
         fputc('\n', out);
+    }
+    for (int i = 0; i < file->parent_count; i++) {
+        if (!*file->parent_network_sha256[i]) continue;
+        fputs("parent_", out);
+        if (i > 0) fprintf(out, "%d_", i + 1);
+        fprintf(out, "network_sha256: %s\n", file->parent_network_sha256[i]);
     }
 }
 
@@ -451,14 +473,33 @@ qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *err
 
 /* ------------------------------------------------------------------------------------ doing */
 
+/* Whether the file holds the network of that sum, "": that is not known. */
+static qg_status holds_network(const char *path, const char *sha256, bool *holds, qg_error *error)
+{
+    qg_network network;
+    qg_network_info info;
+    char sum[65];
+    *holds = false;
+    if (!*sha256) return QG_OK;
+    const qg_status status = qg_network_load(path, &network, &info, error);
+    if (status) return status;
+    qg_network_sha256(&network, sum);
+    *holds = strcmp(sum, sha256) == 0;
+    qg_network_free(&network);
+    return QG_OK;
+}
+
 qg_status qg_run_file_check(const qg_run_file *file, qg_error *error)
 {
     for (int i = 0; i < file->parent_count; i++) {
         char sha256[65];
         if (!*file->parent_sha256[i]) continue;
-        const qg_status status = qg_sha256_file(file->parents[i], sha256, error);
+        bool same = true;
+        qg_status status = qg_sha256_file(file->parents[i], sha256, error);
+        if (!status && strcmp(sha256, file->parent_sha256[i]) != 0)
+            status = holds_network(file->parents[i], file->parent_network_sha256[i], &same, error);
         if (status) return status;
-        if (strcmp(sha256, file->parent_sha256[i]) != 0)
+        if (!same)
             return qg_fail(error, QG_ERROR_USAGE,
                            "%s: is not the network that the run began from: its SHA-256 is %s, "
                            "not %s",

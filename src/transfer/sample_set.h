@@ -18,7 +18,7 @@
 /* What determines a set, byte for byte; it stands in the file and is compared before a set is used
  * again. Unused bytes of the strings are zeros. */
 typedef struct qg_sample_source {
-    char teacher[72]; /* SHA-256 of its file, in hex */
+    char teacher[72]; /* qg_network_sha256 of it: the same for every file that holds it */
     char domain[96];
     char precision[16]; /* decides the last bits of the Q-values */
     uint64_t seed;

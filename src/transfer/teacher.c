@@ -47,7 +47,7 @@ static void describe_source(qg_teacher *t, const qg_distillation_options *option
                            .width = t->shape.width,
                            .channels = t->shape.channels,
                            .max = t->shape.max};
-    snprintf(t->source.teacher, sizeof t->source.teacher, "%s", t->sha256);
+    qg_network_sha256(&t->network, t->source.teacher);
     snprintf(t->source.domain, sizeof t->source.domain, "%s", t->domain);
     snprintf(t->source.precision, sizeof t->source.precision, "%s", t->engine->methods->name);
 }

@@ -1,10 +1,15 @@
 """Run files: what a run.yaml describes is done again, of every kind, to the same bits."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 
+import numpy
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 QGRAFT = os.environ.get("QGRAFT")
 pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
@@ -93,3 +98,78 @@ def test_no_run_file(made):
     (made / "odd.yaml").write_text((made / "train/run.yaml").read_text().replace("steps", "stepps"))
     assert "did you mean 'steps'?" in qgraft(made, "perform", "odd.yaml", code=2)
     assert "name a run file" in qgraft(made, "perform", code=2)
+
+
+# ---- A network that was saved again ----
+
+
+def save_again(path, change=0):
+    """The same tensors and metadata by Python's safetensors, whose order is another each time."""
+    with safe_open(path, "np") as file:
+        tensors = {name: file.get_tensor(name).copy() for name in file.keys()}
+        metadata = file.metadata()
+    tensors["fc1.bias"][0] += numpy.float32(change)
+    before = path.read_bytes()
+    while path.read_bytes() == before:
+        save_file(tensors, path, {**metadata, "note": os.urandom(4).hex()})
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    for name in RUNS:
+        shutil.copytree(made / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name, parent", [("graft", "train/best.safetensors"),
+                                          ("distill", "train/best.safetensors"),
+                                          ("distill", "graft/last.safetensors")])
+def test_a_parent_that_was_saved_again_is_the_same_network(copy, name, parent):
+    save_again(copy / parent)
+    qgraft(copy, "perform", f"{name}/run.yaml", "--quiet", "--out", "again")
+    tables = [p.name for p in (copy / name).glob("*.csv") if p.name != "teachers.csv"]
+    assert len(tables) >= 2
+    for table in tables:
+        assert (copy / "again" / table).read_bytes() == (copy / name / table).read_bytes()
+    qgraft(copy, *RUNS[name], *SETS, "--quiet", "--out", name, "--resume")  # complete
+    save_again(copy / parent, change=1)
+    said = qgraft(copy, "perform", f"{name}/run.yaml", "--quiet", "--out", "other", code=2)
+    assert "is not the network that the run began from" in said
+    assert "holds another run" in qgraft(copy, *RUNS[name], *SETS, "--quiet", "--out", name, "--resume",
+                                         code=2)
+
+
+def test_samples_of_a_teacher_that_was_saved_again(copy):
+    words = ["distill", "train/best.safetensors", "--samples", 500, *SETS, "--set-file", "set", "--quiet"]
+    qgraft(copy, *words, "--out", "one")
+    content = (copy / "set").read_bytes()
+    save_again(copy / "train/best.safetensors")
+    qgraft(copy, *words, "--out", "two")
+    assert (copy / "set").read_bytes() == content
+    assert (copy / "one/held_out.csv").read_bytes() == (copy / "two/held_out.csv").read_bytes()
+    save_again(copy / "train/best.safetensors", change=1)
+    assert "of another teacher" in qgraft(copy, *words, "--out", "three", code=2)
+
+
+def test_a_study_of_a_file_that_was_saved_again(copy):
+    study = {"steps": 600, "seeds": 1, "settings": SETTINGS, "sources": {
+                 "t": {"file": "train/best.safetensors"}, "d": {"distill": "t", "samples": 300}},
+             "runs": [{"game": "minatar/breakout"},
+                      {"game": "minatar/breakout", "from": ["t", "d"], "first": 2}],
+             "games": {"minatar/breakout": {"random": 0.5}}}
+    (copy / "study.yaml").write_text(json.dumps(study))
+
+    def states():
+        text = subprocess.run([QGRAFT, "status", "out", "--json"], cwd=copy, check=True,
+                              capture_output=True, text=True).stdout
+        return [task["state"] for task in json.loads(text)["tasks"]]
+    qgraft(copy, "run", "study.yaml", "--out", "out", "--quiet")
+    assert states() == ["finished"] * 4
+    files = {p: p.read_bytes() for p in (copy / "out/runs").rglob("*.csv")}
+    save_again(copy / "train/best.safetensors")
+    assert states() == ["finished"] * 4
+    qgraft(copy, "run", "study.yaml", "--out", "out", "--quiet")
+    assert files == {p: p.read_bytes() for p in (copy / "out/runs").rglob("*.csv")}
+    assert not (copy / "out/runs/stale").exists()
+    save_again(copy / "train/best.safetensors", change=1)
+    assert sorted(states()) == ["finished", "stale", "stale", "stale"]
