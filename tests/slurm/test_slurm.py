@@ -227,8 +227,7 @@ def crashing_plugin(tmp_path):
     measured) removes it and dies."""
     marker = tmp_path / "marker"
     source = (ROOT / "examples" / "my_game.c").read_text()
-    head = ("static qg_status step(void *self, int action, qg_step *step, uint8_t *observation, "
-            "qg_error *error)\n{\n")
+    head = "static qg_status play(void *self, int action, qg_step *frame, qg_error *error)\n{\n"
     assert head in source
     source = source.replace(head, head + "    static int steps;\n"
                             f'    if (++steps > 3000 && unlink("{marker}") == 0) abort();\n')
