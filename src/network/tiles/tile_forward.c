@@ -218,18 +218,6 @@ static void convert_floats(const tile_pass *job, int member, int members)
     }
 }
 
-static void convert_screens(const tile_pass *job, int member, int members)
-{
-    const int rows = job->tiles->layers[0].conv ? job->tiles->architecture.height : 1;
-    int begin, end;
-    qg_team_share(job->columns * rows, member, members, &begin, &end);
-    for (int i = begin; i < end; i++)
-        convert_row(job, i / rows, i % rows, member);
-    TILE_FENCE();
-}
-
-/* ------------------------------------------------------------------------- other forms */
-
 /* P of two lines of K: of both column tiles. */
 ALWAYS void store_lines(char *p, __m512i pairs0, __m512i pairs1, bool both)
 {
@@ -239,25 +227,37 @@ ALWAYS void store_lines(char *p, __m512i pairs0, __m512i pairs1, bool both)
     if (both) line_store(p + LINE, odd);
 }
 
-/* P of the screens, from their K. */
-static void keep_screens(const tile_pass *job, int member, int members)
+/* P of a row of screens, from their K. */
+static void keep_row(const tile_pass *job, int block, int y)
 {
     const qg_tiles *tiles = job->tiles;
     const qg_tile_layer *layer = &tiles->layers[0];
-    const int rows = (int)(layer->in_k / (size_t)layer->in_row);
-    int begin, end;
-    qg_team_share(job->columns / 2 * rows, member, members, &begin, &end);
-    for (int i = begin; i < end; i++) {
-        const int block = i / rows, row = i % rows;
-        const char *k0 =
-            pairs_of(tiles, tiles->k[0], 0, 2 * block) + (size_t)(row * layer->in_lines) * LINE;
-        const char *k1 = k0 + layer->in_pairs * LINE;
-        char *p = lines_of(tiles, 0, block) + (size_t)(row * layer->in_row) * LINE;
-        for (int line = 0; line < layer->in_lines; line++)
-            store_lines(p + 2 * line * LINE, line_load(k0 + line * LINE),
-                        line_load(k1 + line * LINE), 2 * line + 1 < layer->in_row);
-    }
+    const int row = y + tiles->plans[0].padding;
+    const char *k0 =
+        pairs_of(tiles, tiles->k[0], 0, 2 * block) + (size_t)(row * layer->in_lines) * LINE;
+    const char *k1 = k0 + layer->in_pairs * LINE;
+    char *p = lines_of(tiles, 0, block) + (size_t)(row * layer->in_row) * LINE;
+    for (int line = 0; line < layer->in_lines; line++)
+        store_lines(p + 2 * line * LINE, line_load(k0 + line * LINE), line_load(k1 + line * LINE),
+                    2 * line + 1 < layer->in_row);
 }
+
+static void convert_screens(const tile_pass *job, int member, int members)
+{
+    const bool conv = job->tiles->layers[0].conv, both = job->kept && conv;
+    const int rows = conv ? job->tiles->architecture.height : 1, tiles = both ? 2 : 1;
+    int begin, end;
+    qg_team_share(job->columns / tiles * rows, member, members, &begin, &end);
+    for (int i = begin; i < end; i++) {
+        const int first = i / rows * tiles, y = i % rows;
+        for (int t = first; t < first + tiles; t++)
+            convert_row(job, t, y, member);
+        if (both) keep_row(job, first / 2, y);
+    }
+    TILE_FENCE();
+}
+
+/* ------------------------------------------------------------------------- other forms */
 
 /* P of a linear layer's inputs, from N. */
 static void keep_rows(const tile_pass *job, int l, int member, int members)
@@ -650,7 +650,6 @@ static void forward_layer(const tile_pass *job, int l, int member, int members)
         turn_rows(job, l, member, members);
         wait(job, members);
     }
-    if (job->kept && l == 0 && layer->conv) keep_screens(job, member, members);
     if (job->kept && !layer->conv && (l == 0 || !tiles->layers[l - 1].conv))
         keep_rows(job, l, member, members);
     int begin, end;
