@@ -11,7 +11,7 @@ typedef struct tile_chunk {
     ptrdiff_t right[2];
 } tile_chunk;
 
-enum { MOST_CHUNKS = 4096 + 1, STEPS = 16 }; /* steps of finishing a product */
+enum { STEPS = 16 }; /* steps of finishing a product */
 
 typedef struct tile_sums {
     float sums[1024] __attribute__((aligned(64))); /* [left][right][16][16] */
