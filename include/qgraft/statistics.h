@@ -238,8 +238,10 @@ typedef enum qg_adjust { QG_ADJUST_BH, QG_ADJUST_DUNNETT, QG_ADJUST_NONE } qg_ad
 /* Fixed before looking. */
 typedef struct qg_rule {
     qg_compare compare;
-    qg_adjust adjust; /* what verdicts rest on */
-    double margin;    /* above 0 */
+    qg_adjust adjust;  /* what verdicts rest on */
+    double margin;     /* above 0 */
+    bool effects_only; /* no verdicts: nothing is permuted or adjusted, which takes most of the time
+                        */
 } qg_rule;
 
 typedef enum qg_decision {

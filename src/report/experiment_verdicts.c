@@ -74,11 +74,11 @@ static void fill(const qg_results *r, qg_measure m, arms *a)
 static qg_status judge_measure(qg_results *r, qg_measure m, arms *a, qg_verdict *verdicts,
                                qg_error *error)
 {
-    const qg_rule alone = {r->study->rule.compare, QG_ADJUST_NONE, r->study->rule.margin};
+    const qg_rule effects = {.compare = r->study->rule.compare, .effects_only = true};
     fill(r, m, a);
     const qg_status status =
         qg_verdicts_of(a->baselines, a->baseline_count, a->arms, r->experiment_count,
-                       m == QG_AREA ? &r->study->rule : &alone, QG_REPORT_SEED, verdicts, error);
+                       m == QG_AREA ? &r->study->rule : &effects, QG_REPORT_SEED, verdicts, error);
     for (size_t i = 0; i < r->experiment_count && !status; i++) {
         r->experiments[i].effects[m] = verdicts[i].raw;
         if (m == QG_AREA) r->experiments[i].verdict = verdicts[i];

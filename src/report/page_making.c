@@ -94,15 +94,35 @@ static void put_teachers(FILE *out, const qg_study *study, const qg_study_run *r
         qg_html_print(out, "%s%s", i ? ", " : "", study->sources[run->teachers[i]].name);
 }
 
-static void put_source(FILE *out, const qg_study *study, const qg_study_source *source)
+/* What a source's network scores; of students how well they learned, too. */
+static void put_source_score(FILE *out, const qg_source_score *score)
 {
+    static const char none[] = "<td class=\"number\">&ndash;</td>";
+    if (score->seeds > 0)
+        qg_html_element(out, "td class=\"number\"", "%.4g", score->score);
+    else
+        fputs(none, out);
+    if (score->students == 0) {
+        fprintf(out, "%s%s%s", none, none, none);
+        return;
+    }
+    qg_html_element(out, "td class=\"number\"", "%.4g", score->teacher);
+    qg_html_element(out, "td class=\"number\"", "%.3g", score->kl);
+    qg_html_element(out, "td class=\"number\"", "%.3f", score->agreement);
+}
+
+static void put_source(FILE *out, const qg_results *r, const qg_study_source *source)
+{
+    const qg_study *study = r->study;
     fputs("<tr>", out);
     qg_html_element(out, "td", "%s", source->name);
     fputs("<td>", out);
     if (source->run < 0) {
         qg_html_print(out, "%d file%s: %s", source->file_count, source->file_count > 1 ? "s" : "",
                       source->file_count > 0 ? source->files[0] : "");
-        fputs("</td><td></td></tr>\n", out);
+        fputs("</td><td></td>", out);
+        put_source_score(out, &r->source_scores[source - study->sources]);
+        fputs("</tr>\n", out);
         return;
     }
     const qg_study_run *run = &study->runs[source->run];
@@ -118,16 +138,23 @@ static void put_source(FILE *out, const qg_study *study, const qg_study_source *
     else
         qg_html_element(out, "td",
                         source->take == QG_TAKE_BEST ? "of its best evaluation" : "last");
+    put_source_score(out, &r->source_scores[source - study->sources]);
     fputs("</tr>\n", out);
 }
 
-static void put_sources(FILE *out, const qg_study *study)
+static void put_sources(FILE *out, const qg_results *r)
 {
+    const qg_study *study = r->study;
     if (study->source_count == 0) return;
     fputs("<h3>Sources</h3>\n", out);
-    qg_page_table(out, NULL, "source|made by|network");
+    qg_page_table(
+        out,
+        "Means over seeds: the score of the evaluation whose network is taken; of students "
+        "their teacher's, and Kullback-Leibler divergence (nats) and agreement on what "
+        "they have not learned from.",
+        "source|made by|network|#score|#teacher|#KL|#agreement");
     for (int i = 0; i < study->source_count; i++)
-        put_source(out, study, &study->sources[i]);
+        put_source(out, r, &study->sources[i]);
     qg_page_end_table(out);
 }
 
@@ -232,7 +259,9 @@ static void put_task(FILE *out, const qg_results *r, int t)
     char time[32];
     format_time(status->seconds, time);
     fputs("<tr>", out);
-    qg_html_element(out, "td", "%s", r->study->runs[task->run].id);
+    fprintf(out, "<td><a href=\"%s/\">", task->folder); /* of plain letters */
+    qg_html_text(out, r->study->runs[task->run].id);
+    fputs("</a></td>", out);
     qg_html_element(out, "td class=\"number\"", "%" PRIu64, task->seed);
     qg_html_element(out, "td", "%s", qg_task_state_name(status->state));
     put_count(out, status->step);
@@ -293,7 +322,7 @@ void qg_page_making(FILE *out, const qg_results *results)
     fputs("<section id=\"making\"><h2>How this was made</h2>\n", out);
     put_scales(out, results);
     put_human_normalised(out, results);
-    put_sources(out, results->study);
+    put_sources(out, results);
     put_settings(out, results->study);
     put_tasks(out, results);
     put_commands(out, results);

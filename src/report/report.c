@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/yaml_tree.h"
 #include "report/metrics.h"
 #include "report/page.h"
 #include "report/stages.h"
@@ -119,16 +120,40 @@ static void take_line(void *context, const char *line)
     if (!l->status) l->status = qg_warn(&l->results->warnings, l->error, "%s", line);
 }
 
+/* The file that the study came from may have been edited since: the report is of the folder's copy.
+ */
+static qg_status warn_of_edits(qg_results *r, qg_error *error)
+{
+    char *path;
+    uint8_t *text = NULL;
+    size_t size = 0;
+    qg_error ignored;
+    if (asprintf(&path, "%s/%s.yaml", r->study->base, r->study->name) < 0)
+        return qg_fail_memory(error, "a path", strlen(r->study->base));
+    qg_status status = QG_OK;
+    const bool read = qg_file_read(path, QG_YAML_LARGEST, &text, &size, &ignored) == QG_OK;
+    if (read && (size != r->study->text_size || memcmp(text, r->study->text, size) != 0))
+        status = qg_warn(&r->warnings, error,
+                         "%s differs from %s/study.yaml, the copy that this report is of: running "
+                         "the study from the file again takes it",
+                         path, r->folder);
+    free(text);
+    free(path);
+    return status;
+}
+
 static qg_status find_results(qg_results *r, qg_error *error)
 {
     listener l = {r, QG_OK, error};
     qg_study_adequacy(r->study, take_line, &l);
-    qg_status status = l.status ? l.status : qg_results_read(r, error);
+    qg_status status = l.status ? l.status : warn_of_edits(r, error);
+    if (!status) status = qg_results_read(r, error);
     if (!status) status = qg_results_find_scales(r, error);
     if (!status) status = qg_results_compare(r, error);
     if (!status) status = qg_results_find_verdicts(r, error);
     if (!status) status = qg_results_judge(r, error);
-    return status ? status : qg_results_find_similarities(r, error);
+    if (!status) status = qg_results_find_similarities(r, error);
+    return status ? status : qg_results_find_source_scores(r, error);
 }
 
 qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,

@@ -134,5 +134,6 @@ void qg_results_free(qg_results *r)
     free(r->games);
     free(r->experiments);
     free(r->claims);
+    free(r->source_scores);
     qg_warnings_free(&r->warnings);
 }

@@ -63,6 +63,13 @@ typedef struct qg_experiment {
     qg_similarity similarity; /* of the source's game and the target's */
 } qg_experiment;
 
+/* Means over the seeds of a source. */
+typedef struct qg_source_score {
+    size_t seeds, students;        /* of how many the following are known */
+    double score;                  /* of the evaluation whose network is taken */
+    double teacher, kl, agreement; /* students of one teacher, at the last temperature */
+} qg_source_score;
+
 /* What was found of a claim. */
 typedef enum qg_finding { QG_OPEN, QG_HOLDS, QG_FAILS } qg_finding;
 
@@ -108,6 +115,7 @@ typedef struct qg_results {
     qg_estimate iqm;                   /* of their differences of the area; NaN: none */
     qg_pairing pairing;                /* of the areas, seed by seed */
     qg_claim_result *claims;           /* [claim_count] */
+    qg_source_score *source_scores;    /* [source_count] */
     qg_warnings warnings;
 } qg_results;
 

@@ -102,7 +102,7 @@ static qg_status compare_paired(work *w, const qg_group *baseline, const qg_grou
     v->effect = qg_effect_of_pairs(differences, count);
     v->seeds = v->baseline_seeds = count;
     qg_status status = QG_OK;
-    if (count >= QG_ENOUGH_SEEDS)
+    if (count >= QG_ENOUGH_SEEDS && !w->rule->effects_only)
         status = qg_sign_flip_p(differences, count, w->seed, &v->permutation_p, error);
     free(differences);
     return status;
@@ -129,7 +129,8 @@ static qg_status compare(work *w, size_t i, qg_error *error)
     } else {
         v->effect = qg_effect_of_groups(baseline, &w->variances[arm->baseline], &arm->runs,
                                         &w->variances[w->baseline_count + i]);
-        if (arm->runs.count >= QG_ENOUGH_SEEDS && baseline->count >= QG_ENOUGH_SEEDS)
+        if (!w->rule->effects_only && arm->runs.count >= QG_ENOUGH_SEEDS &&
+            baseline->count >= QG_ENOUGH_SEEDS)
             status = qg_permutation_p(arm->runs.values, arm->runs.count, baseline->values,
                                       baseline->count, w->seed, &v->permutation_p, error);
     }
@@ -281,7 +282,8 @@ static qg_status judge(work *w, qg_error *error)
     if (!status) status = find_variances(w, error);
     for (size_t i = 0; i < w->arm_count && !status; i++)
         status = compare(w, i, error);
-    if (!status && w->rule->adjust == QG_ADJUST_NONE) adjust_nothing(w);
+    if (status || w->rule->effects_only) return status;
+    if (w->rule->adjust == QG_ADJUST_NONE) adjust_nothing(w);
     for (int controls = 0; controls < 2 && !status; controls++) {
         status = adjust_families(w, controls, error);
         if (!status) status = adjust_rates(w, controls, error);

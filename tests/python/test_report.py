@@ -373,7 +373,7 @@ def test_nothing_from_a_file_is_markup(reported):
     _, _, page = reported
     assert "<script" not in page and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
     assert "The first &lt;b&gt;layer&lt;/b&gt; helps" in page
-    assert not re.search(r'(src|href)="(?!data:|#|figures/|(metrics|claims)\.csv)', page)
+    assert not re.search(r'(src|href)="(?!data:|#|figures/|runs/[-.\w]+/s\d+/"|(metrics|claims)\.csv)', page)
 
 
 def test_figures(reported):
@@ -574,6 +574,35 @@ def test_versions_that_are_mixed(study):
     path.write_text(re.sub("qgraft: .*", "qgraft: 0.0.9", path.read_text(), count=1))
     qgraft("report", study)
     assert re.search(r"runs of qgraft [\d.]+ and 0.0.9 are mixed", (study / "report.html").read_text())
+
+
+def test_scores_of_sources(study):
+    """The best evaluation's, whose network is taken; one near random play is named."""
+    for seed in (1, 2, 3):
+        write_curve(study / f"runs/minatar-breakout/s{seed}", [0.5] * 5 + [1 + seed] + [6] * 5)
+    qgraft("report", study)
+    page = (study / "report.html").read_text()
+    table = page[page.index("<h3>Sources</h3>"):]
+    assert re.search(r"<td>b</td><td>minatar-breakout</td><td>of its best evaluation</td><td[^>]*>6</td>", table)
+    assert "near random play" not in page
+    for seed in (1, 2, 3):
+        write_curve(study / f"runs/minatar-freeway/s{seed}", [0] * 5 + [1 + seed] + [0] * 5)
+    qgraft("report", study)
+    assert "the source f scores 3 on minatar/freeway, near random play (0)" in (
+        study / "report.html").read_text()
+
+
+def test_a_study_file_that_was_edited(study):
+    """The report is of the folder's copy, and says so."""
+    head = json.loads((study / "study.json").read_text())
+    (study.parent / "known-effects.yaml").write_text(STUDY + "\n# edited\n")
+    (study / "study.json").write_text(json.dumps({**head, "base": str(study.parent)}))
+    answer = json.loads(qgraft("report", study, "--json").stdout)
+    page = (study / "report.html").read_text()
+    assert answer["warnings"] == TOO_SMALL + 1
+    assert "known-effects.yaml differs from" in page and "from the file again takes it" in page
+    (study.parent / "known-effects.yaml").write_text(STUDY)
+    assert json.loads(qgraft("report", study, "--json").stdout)["warnings"] == TOO_SMALL
 
 
 def test_no_study_and_no_gnuplot(study, tmp_path):

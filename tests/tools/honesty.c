@@ -259,7 +259,7 @@ static void print_permutation(int studies)
         if (kind > 0) s.baseline_noise = kind == 1 ? draw_failing : draw_steady;
         printf("%-24s", titles[kind]);
         for (size_t n = 6; n <= 10; n += 2) {
-            const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, 1e-9};
+            const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, 1e-9, false};
             const study now = with_seeds(s, n, n);
             const tally t = simulate(&now, &rule, studies);
             printf(" %zu seeds: %5.1f %5.1f |", n, t.raw, t.positive_or_negative);
@@ -280,7 +280,7 @@ static void print_multiplicity(int studies)
     for (int adjust = QG_ADJUST_NONE; adjust >= QG_ADJUST_BH; adjust--) {
         printf("%-10s", adjust_names[adjust]);
         for (size_t i = 0; i < FEW; i++) {
-            const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 1e-9};
+            const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 1e-9, false};
             study s = with_seeds(usual, seed_counts[i], seed_counts[i]);
             s.arms = 24;
             s.baselines = 3;
@@ -305,7 +305,7 @@ static void print_equivalence(int studies)
         for (int effect = 0; effect <= 2; effect += 2) {
             printf("%-10s %-24d", adjust_names[adjust], effect);
             for (size_t i = 0; i < FEW; i++) {
-                const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 2};
+                const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 2, false};
                 study s = with_seeds(usual, seed_counts[i], seed_counts[i]);
                 s.frozen_deviation = 1;
                 s.effect = effect;

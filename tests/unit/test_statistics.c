@@ -346,7 +346,7 @@ static qg_verdict judge(const double *baseline, size_t baseline_count, const dou
 {
     const qg_group b = group_of(baseline, baseline_count, QG_BASELINES);
     const qg_arm a = {.runs = group_of(arm, count, QG_FREE)};
-    const qg_rule rule = {compare, QG_ADJUST_BH, QG_MARGIN};
+    const qg_rule rule = {compare, QG_ADJUST_BH, QG_MARGIN, false};
     qg_verdict verdict;
     assert_int_equal(qg_verdicts_of(&b, 1, &a, 1, &rule, 1, &verdict, &error), 0);
     return verdict;
@@ -390,7 +390,7 @@ static void test_verdicts_together(void **state)
     qg_verdict verdicts[20];
     for (int i = 0; i < 20; i++)
         arms[i] = (qg_arm){.runs = group_of(i ? same : up, 4, QG_FREE)};
-    qg_rule rule = {QG_COMPARE_WELCH, QG_ADJUST_NONE, QG_MARGIN};
+    qg_rule rule = {QG_COMPARE_WELCH, QG_ADJUST_NONE, QG_MARGIN, false};
     assert_int_equal(qg_verdicts_of(&baseline, 1, arms, 20, &rule, 1, verdicts, &error), 0);
     assert_int_equal(verdicts[0].decision, QG_POSITIVE);
     for (int adjust = QG_ADJUST_BH; adjust <= QG_ADJUST_DUNNETT; adjust++) {
@@ -415,7 +415,7 @@ static void test_honesty(void **state)
     for (int c = 0; c < 3; c++)
         for (int compare = 0; compare <= QG_COMPARE_PAIRED; compare++) {
             qg_random random = qg_random_stream(1, "honesty");
-            const qg_rule rule = {(qg_compare)compare, QG_ADJUST_BH, QG_MARGIN};
+            const qg_rule rule = {(qg_compare)compare, QG_ADJUST_BH, QG_MARGIN, false};
             int raw = 0, studies = 0;
             for (int study = 0; study < 500; study++) {
                 double values[5][5];
@@ -449,7 +449,7 @@ static void test_power(void **state)
     (void)state;
     const qg_design design = {1, 1, 5, 5, 4, 1};
     const double effect = qg_visible_effect(&design, QG_ALPHA);
-    const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, QG_MARGIN};
+    const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, QG_MARGIN, false};
     qg_random random = qg_random_stream(1, "power");
     int seen = 0;
     for (int study = 0; study < 500; study++) {

@@ -1,0 +1,100 @@
+/* What the networks that layers are copied from score, and how well students agree with their
+ * teachers: a source that has learned nothing makes every experiment one of random layers. */
+#include "report/stages.h"
+
+#include "base/file.h"
+#include "transfer/distillation_tables.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The score of the evaluation whose network is taken. */
+static double taken_score(const qg_study_source *source, const qg_curve *curve)
+{
+    double score = curve->count > 0 ? curve->scores[0] : (double)NAN;
+    for (size_t i = 1; i < curve->count; i++) {
+        const bool later = source->take == QG_TAKE_LAST ||
+                           (source->take == QG_TAKE_STEP && curve->steps[i] <= source->at);
+        if (later || (source->take == QG_TAKE_BEST && (i == 1 || curve->scores[i] > score)))
+            score = curve->scores[i];
+    }
+    return score;
+}
+
+/* Adds what a student of one teacher says of itself; of several each has a table of its own. */
+static void add_student(const qg_study_run *run, const char *folder, qg_source_score *sum)
+{
+    qg_temperatures temperatures;
+    qg_error ignored;
+    qg_distillation_result result = {0};
+    if (run->teacher_count != 1 ||
+        qg_temperatures_parse(run->temperature, &temperatures, &ignored) ||
+        qg_distillation_tables_read(folder, &temperatures, 1, &result, &ignored))
+        return;
+    const qg_agreement *last = &result.taught[0].held_out[temperatures.count - 1];
+    sum->students++;
+    sum->teacher += result.taught[0].teacher_score;
+    sum->kl += last->kl;
+    sum->agreement += last->agreement;
+}
+
+static qg_status add_task(qg_results *r, const qg_study_source *source, int t, qg_error *error)
+{
+    const qg_study_run *run = &r->study->runs[source->run];
+    qg_source_score *sum = &r->source_scores[source - r->study->sources];
+    char *folder = qg_path_join(r->folder, r->study->tasks[t].folder);
+    if (!folder) return qg_fail_memory(error, "a path", strlen(r->folder));
+    qg_curve curve = {0};
+    qg_warnings unused = {0}; /* the run's own reader has warned */
+    qg_error ignored;
+    if (run->teacher_count <= 1 && qg_curve_read(folder, &curve, &unused, &ignored) == QG_OK &&
+        curve.count > 0) {
+        sum->score += taken_score(source, &curve);
+        sum->seeds++;
+    }
+    if (run->kind == QG_RUN_DISTILL) add_student(run, folder, sum);
+    qg_curve_free(&curve);
+    qg_warnings_free(&unused);
+    free(folder);
+    return QG_OK;
+}
+
+static qg_status warn_of_source(qg_results *r, const qg_study_source *source, double score,
+                                qg_error *error)
+{
+    const char *game = r->study->runs[source->run].game;
+    for (int g = 0; g < r->study->game_count; g++) {
+        const qg_game_scale *it = &r->games[g];
+        if (strcmp(r->study->games[g].name, game) != 0 || it->problem[0]) continue;
+        if (qg_normalised(&it->scale, score) < QG_LEARNED)
+            return qg_warn(&r->warnings, error,
+                           "the source %s scores %.4g on %s, near random play (%.4g): what is "
+                           "copied from it may be no more than random layers",
+                           source->name, score, game, it->scale.random);
+    }
+    return QG_OK;
+}
+
+qg_status qg_results_find_source_scores(qg_results *r, qg_error *error)
+{
+    const qg_study *study = r->study;
+    r->source_scores =
+        qg_results_memory((size_t)study->source_count, sizeof *r->source_scores, error);
+    if (!r->source_scores) return error->code;
+    for (int i = 0; i < study->source_count; i++) {
+        const qg_study_source *source = &study->sources[i];
+        qg_source_score *sum = &r->source_scores[i];
+        for (int t = 0; t < study->task_count && source->run >= 0; t++)
+            if (study->tasks[t].run == source->run && r->statuses[t].state == QG_TASK_FINISHED &&
+                add_task(r, source, t, error))
+                return error->code;
+        const double students = (double)sum->students;
+        sum->score /= (double)sum->seeds; /* NaN where there are none */
+        sum->teacher /= students;
+        sum->kl /= students;
+        sum->agreement /= students;
+        if (sum->seeds > 0 && warn_of_source(r, source, sum->score, error)) return error->code;
+    }
+    return QG_OK;
+}
