@@ -71,6 +71,10 @@ FAMILIES_OF_OUR_OWN = {
 
 LEVELS = {"qbert": 2}
 
+# Of the library of multi-agent-ale-py 0.1.12, which was qgraft's emulator before.
+MODES_MOVED = """backgammon basic_math boxing entombed fishing_derby lost_luggage mario_bros othello pong
+    space_invaders surround tennis""".split()
+
 
 def families():
     table = {}
@@ -158,6 +162,7 @@ def write_games(path):
                 f".difficulties = {array('numbers', answer['difficulties'])}",
                 f".difficulty_count = {len(answer['difficulties'])}",
                 f".levels = {LEVELS.get(game, 1)}",
+                *[".modes_moved = true"] * (game in MODES_MOVED),
                 "QG_ATARI_COMMON",
             ]
         )

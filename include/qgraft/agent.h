@@ -151,6 +151,13 @@ qg_domain_options qg_domain_options_of(const qg_settings *settings);
 qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
                               qg_architecture *architecture, qg_error *error);
 
+/* The emulator of a domain's game (qg_game); "" for none, and for a name that nobody knows. */
+const char *qg_game_emulator(const char *domain);
+
+/* Whether something is to be said before a network is used: that it was trained in a mode whose
+ * number means another one by now. `text` gets it in one line. */
+bool qg_network_caution(const qg_network_info *info, char text[256]);
+
 /* Whether a network fits a domain with `history` screens per state: screen and number of actions;
  * QG_ERROR_USAGE names both sides. */
 qg_status qg_network_fits(const qg_architecture *architecture, const qg_domain *domain, int history,

@@ -51,6 +51,8 @@ typedef struct qg_game {
     const int *difficulties; /* as modes */
     int difficulty_count;
     int levels;                 /* start levels: 1 (the usual start) ... levels */
+    const char *emulator;       /* that plays it, and its version: "ale 0.12.1"; NULL: none */
+    bool modes_moved;           /* its modes had other numbers in qgraft's emulator before ALE */
     qg_observation_shape shape; /* of its screens */
     const qg_game_defaults *defaults;
 } qg_game;

@@ -103,6 +103,7 @@ typedef struct qg_network_info {
     char actions[512];  /* names in the order of the outputs, separated by commas */
     int history;        /* screens per state; 0: unknown */
     char precision[16]; /* it was trained in (settings.h); files say nothing of float32 */
+    char emulator[32];  /* that it was trained on (qg_game); empty: none, or that before ALE */
     uint64_t seed;
     int64_t step;         /* agent steps it was trained for */
     double score;         /* of its evaluation; NaN: not evaluated */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 qg_status qg_architecture_for(const qg_settings *settings, const qg_domain *domain,
@@ -31,6 +32,34 @@ qg_action_set qg_network_action_set(const qg_network_info *info,
         if (info && strcmp(names, info->actions) == 0) return set;
     }
     return by_count;
+}
+
+/* NULL: there is none. The name may have settings behind it that the game does not have. */
+static const qg_game *find_game(const char *domain)
+{
+    const qg_game *game;
+    qg_error ignored;
+    char name[QG_DOMAIN_NAME], normalised[QG_DOMAIN_NAME];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(domain, ":"), domain);
+    return qg_domain_resolve(name, &game, normalised, &ignored) == QG_OK ? game : NULL;
+}
+
+const char *qg_game_emulator(const char *domain)
+{
+    const qg_game *game = find_game(domain);
+    return game && game->emulator ? game->emulator : "";
+}
+
+bool qg_network_caution(const qg_network_info *info, char text[256])
+{
+    const qg_game *game = find_game(info->domain);
+    if (!game || !game->modes_moved || *info->emulator || !strstr(info->domain, "mode="))
+        return false;
+    snprintf(text, 256,
+             "the network was trained on '%s' by the numbers of the emulator before ALE, where the "
+             "modes of %s had others: see docs/fidelity.md",
+             info->domain, game->name);
+    return true;
 }
 
 int qg_network_history(const qg_network_info *info, const qg_architecture *architecture,

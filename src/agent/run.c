@@ -68,6 +68,7 @@ qg_status qg_run_save(qg_run *run, const char *name, const qg_run_network *what,
                             .note_count = run->note_count};
     snprintf(info.domain, sizeof info.domain, "%s", what->domain);
     snprintf(info.precision, sizeof info.precision, "%s", run->settings->precision);
+    snprintf(info.emulator, sizeof info.emulator, "%s", qg_game_emulator(what->domain));
     qg_text_join(what->actions, what->network->architecture.actions, info.actions,
                  sizeof info.actions);
     return qg_run_folder_network(&run->folder, name, what->network, &info, error);

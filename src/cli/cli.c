@@ -56,6 +56,12 @@ const char *cli_message(qg_error *error)
     return error->message;
 }
 
+void cli_warn_of_network(const qg_network_info *info)
+{
+    char text[256];
+    if (qg_network_caution(info, text)) fprintf(stderr, "qgraft: warning: %s\n", text);
+}
+
 qg_status cli_set(qg_settings *settings, const char *key, const char *option, const char *value,
                   qg_error *error)
 {

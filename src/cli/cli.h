@@ -6,6 +6,7 @@
 #ifndef QG_CLI_H
 #define QG_CLI_H
 
+#include <qgraft/agent.h>
 #include <qgraft/settings.h>
 
 #include <argp.h>
@@ -38,6 +39,9 @@ int cmd_update(int argc, char **argv);
 /* The message of an error of the library, with what it names in backquotes as it is said on the
  * command line: `overwrite` is --overwrite. */
 const char *cli_message(qg_error *error);
+
+/* Warns on stderr of a network whose game means another one by now. */
+void cli_warn_of_network(const qg_network_info *info);
 
 /* qg_settings_set_value for an option that stands for a setting: a message names --OPTION. */
 qg_status cli_set(qg_settings *settings, const char *key, const char *option, const char *value,

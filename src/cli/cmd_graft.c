@@ -237,6 +237,7 @@ static qg_status resolve_settings(const graft_arguments *a, qg_settings *setting
     qg_network_info info;
     qg_status status = QG_OK;
     if (!a->random) status = qg_network_look(a->source, &source, &info, error);
+    if (!status && !a->random) cli_warn_of_network(&info);
     if (!status)
         status = train_resolve_settings(&a->train, a->random ? NULL : source.text, settings, error);
     if (!status && a->epsilon_start)

@@ -78,6 +78,9 @@ static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_n
         (status = info->precision[0] && strcmp(info->precision, "float32") != 0
                       ? qg_tensors_set_metadata(file, "precision", info->precision, error)
                       : QG_OK) ||
+        (status = info->emulator[0]
+                      ? qg_tensors_set_metadata(file, "emulator", info->emulator, error)
+                      : QG_OK) ||
         (status = qg_tensors_set_metadata(file, "domain", info->domain, error)) ||
         (status = qg_tensors_set_metadata(file, "actions", info->actions, error)) ||
         (status = qg_tensors_set_metadata(file, "seed", seed, error)) ||
@@ -143,7 +146,8 @@ static qg_status read_info(const qg_tensors *file, const char *path, qg_network_
     if ((status = read_text(file, path, "domain", info->domain, sizeof info->domain, error)) ||
         (status = read_text(file, path, "actions", info->actions, sizeof info->actions, error)) ||
         (status =
-             read_text(file, path, "precision", info->precision, sizeof info->precision, error)))
+             read_text(file, path, "precision", info->precision, sizeof info->precision, error)) ||
+        (status = read_text(file, path, "emulator", info->emulator, sizeof info->emulator, error)))
         return status;
     if (!info->precision[0]) strcpy(info->precision, "float32");
     const char *seed = qg_tensors_metadata(file, "seed"), *step = qg_tensors_metadata(file, "step");

@@ -16,7 +16,7 @@ extern const uint8_t qg_atari_pal[256][3];
 /* What all games have in common: initialisers of a qg_game. */
 #define QG_ATARI_COMMON                                                                            \
     .shape = {QG_SCREEN_SIDE, QG_SCREEN_SIDE, .channels = 1, .max = 255},                          \
-    .defaults = &qg_screen_defaults
+    .defaults = &qg_screen_defaults, .emulator = "ale 0.12.1"
 
 extern const qg_game qg_atari_games[QG_ATARI_GAMES]; /* in alphabetical order */
 
