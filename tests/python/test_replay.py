@@ -58,7 +58,7 @@ def games(tmp_path_factory):
 
 def qgraft(*arguments, code=0, **options):
     result = subprocess.run([QGRAFT, *map(str, arguments)], capture_output=True, text=True,
-                            timeout=120, **options)
+                            timeout=1200, **options)
     assert result.returncode == code, result.stderr
     return result
 
