@@ -19,10 +19,11 @@
  *
  * Weights are float32 [panel][k][16 outputs], the k of every row of the kernel filled up to 32s. A
  * panel of a linear layer has the even or the odd ones of 32 outputs. Products take them as
- *   forward   convolution [panel][k / 32][16 outputs][32 k], linear [panel][k / 32][16 k
- * pairs][16][2] backward  [c / 16][tap][outputs / 32][16 c][32 outputs]; a linear layer's are
- * turned when needed. Acting: as forward, but convolutions' like linear ones; see tile_act.c. The
- * last layer is float32's, in that engine's layout. */
+ *   forward   a convolution's [panel][k / 32][16 outputs][32 k],
+ *             a linear layer's [panel][k / 32][16 pairs of k][16 outputs][2]
+ *   backward  [c / 16][tap][outputs / 32][16 c][32 outputs]; a linear layer's are turned on the way
+ *   acting    all like a linear layer's, see tile_act.c
+ * The last layer is float32's, in that engine's layout. */
 #ifndef QG_TILES_H
 #define QG_TILES_H
 
