@@ -9,14 +9,15 @@ ALE      := $(SOURCE)/src/ale
 PROFILED := breakout space_invaders qbert beam_rider pong seaquest ms_pacman enduro asteroids \
             demon_attack montezuma_revenge riverraid
 
-hot := $(addprefix $(ALE)/emucore/,M6502.cxx M6502Low.cxx M6532.cxx System.cxx TIA.cxx Event.cxx \
-         Control.cxx Joystick.cxx Paddles.cxx Switches.cxx Random.cxx Cart.cxx) \
+hot := $(WORK)/TIA.cxx \
+       $(addprefix $(ALE)/emucore/,M6502.cxx M6502Low.cxx M6532.cxx System.cxx Event.cxx Control.cxx \
+         Joystick.cxx Paddles.cxx Switches.cxx Random.cxx Cart.cxx) \
        $(wildcard $(ALE)/emucore/Cart?*.cxx) \
        $(filter-out %/phosphor_blend.cpp,$(wildcard $(ALE)/environment/*.cpp)) \
        $(ALE)/common/SoundNull.cxx $(ALE)/ale_interface.cpp $(SHIM)ale_shim.cpp
 # Of NullDev.hxx an #endif stands too early for a unit with other files.
 own  := $(ALE)/emucore/NullDev.cxx
-cold := $(filter-out $(hot) $(own) %SDL.cxx %SDL.cpp %SDL2.cpp %DynamicLoad.cpp, \
+cold := $(filter-out $(hot) $(own) %/TIA.cxx %SDL.cxx %SDL.cpp %SDL2.cpp %DynamicLoad.cpp, \
           $(wildcard $(addprefix $(ALE)/,emucore/*.cxx common/*.c* games/*.cpp games/supported/*.cpp)))
 
 CXX   := g++
@@ -53,8 +54,33 @@ $(WORK)/watched/hot.o: $(WORK)/hot.cpp
 $(WORK)/cold.o $(WORK)/own.o: $(WORK)/%.o: $(WORK)/%.cpp
 	@$(CXX) $(flags) -O2 -c -o $@ $<
 
+$(WORK)/hot.cpp: $(WORK)/TIA.cxx
 $(WORK)/hot.cpp $(WORK)/cold.cpp $(WORK)/own.cpp: $(WORK)/%.cpp: $(WORK)/version.hpp
 	@printf '#include "%s"\n' $(abspath $($*)) > $@
+
+# A pixel is a byte, so that after each that it stores the compiler would read all members again that
+# the next one is made of: the loops over a scan line get copies of them.
+define local
+  uint8_t* myFramePointer = this->myFramePointer;\
+  uint16_t myCollision = this->myCollision;\
+  const uint32_t myPF = this->myPF, myCOLUBK = this->myCOLUBK, myCOLUPF = this->myCOLUPF;\
+  const uint32_t myCOLUP0 = this->myCOLUP0, myCOLUP1 = this->myCOLUP1;\
+  const uint8_t myEnabledObjects = this->myEnabledObjects;\
+  const uint8_t myCurrentGRP0 = this->myCurrentGRP0, myCurrentGRP1 = this->myCurrentGRP1;\
+  const uint32_t* const myCurrentPFMask = this->myCurrentPFMask;\
+  const uint8_t *const myCurrentBLMask = this->myCurrentBLMask;\
+  const uint8_t *const myCurrentM0Mask = this->myCurrentM0Mask;\
+  const uint8_t *const myCurrentM1Mask = this->myCurrentM1Mask;\
+  const uint8_t *const myCurrentP0Mask = this->myCurrentP0Mask;\
+  const uint8_t *const myCurrentP1Mask = this->myCurrentP1Mask;
+endef
+export local
+$(WORK)/TIA.cxx: $(ALE)/emucore/TIA.cxx
+	@mkdir -p $(@D)
+	@sed -e '/^inline void TIA::updateFrameScanline(/,/^}/{' -e "s/^{/{ $$local/" \
+		-e 's/^  myFramePointer = ending;/  this->myFramePointer = ending; this->myCollision = myCollision;/' \
+		-e '}' $< > $@
+	@test $$(grep -c 'this->myCollision' $@) -eq 2
 
 $(WORK)/version.hpp: $(SOURCE)/version.txt
 	@mkdir -p $(@D)
