@@ -35,8 +35,8 @@ typedef struct qg_run_options {
     qg_machine machine;
     const char *folder; /* created; one that holds a run is refused unless: */
     bool overwrite;     /* ... it is replaced */
-    bool resume; /* ... it is this run, which goes on from its last checkpoint; without one it
-                    begins anew */
+    bool resume;       /* ... it is this run, which goes on from its last checkpoint; without one it
+                          begins anew */
     bool plain_replay; /* screens are kept as they are, not compressed; changes no result */
     bool keep_replay;  /* of a training: the replay memory stays, as FOLDER/replay.data */
     double checkpoint_minutes; /* between two checkpoints at most, beside those after evaluations;

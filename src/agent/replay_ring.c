@@ -166,6 +166,7 @@ static qg_status read_header(const char *path, ring_header *h, uint64_t *size, q
     ssize_t got;
     struct stat status = {0};
     memset(h, 0, sizeof *h);
+    *size = 0;
     do
         got = pread(file, h, sizeof *h, 0);
     while (got < 0 && errno == EINTR);

@@ -281,7 +281,7 @@ static qg_status set_max_episode_frames(qg_settings *settings, const char *value
 {
     int64_t frames = 0;
     const bool number = qg_text_to_count(value, &frames);
-    if (strcmp(value, "xitari") != 0 && (!number || frames < 0 || frames > STEPS))
+    if (strcmp(value, "xitari") != 0 && (!number || frames < 0 || frames > (int64_t)STEPS))
         return qg_fail(error, QG_ERROR_USAGE,
                        "max_episode_frames: '%.60s' is neither a whole number from 0 to 1e15 nor "
                        "xitari",

@@ -26,12 +26,10 @@ static void print_failure(const char *message)
 /* What a command calls a thing that the library calls `word`: mostly an option of that name. */
 static void name_word(const char *word, size_t length, char *name, size_t size)
 {
-    static const char *const others[][2] = {{"folder", "--out"},
-                                            {"games", "'qgraft games'"},
-                                            {"import", "'qgraft import'"},
-                                            {"replay", "'qgraft replay'"},
-                                            {"run", "'qgraft run'"},
-                                            {"settings", "'qgraft train --settings'"}};
+    static const char *const others[][2] = {
+        {"folder", "--out"},           {"games", "'qgraft games'"},
+        {"import", "'qgraft import'"}, {"replay", "'qgraft replay'"},
+        {"run", "'qgraft run'"},       {"settings", "'qgraft train --settings'"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strlen(others[i][0]) == length && memcmp(others[i][0], word, length) == 0) {
             snprintf(name, size, "%s", others[i][1]);

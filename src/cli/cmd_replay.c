@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "network/safetensors.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -177,6 +178,7 @@ static qg_status map_room(const char *out, export_columns *e, qg_error *error)
 
 static qg_status fill(const replay_part *p, export_columns *e, qg_error *error)
 {
+    assert(e->observations); /* mapped before */
     uint8_t *room = malloc(qg_screen_store_room(p->ring->store));
     qg_status status = room ? QG_OK : qg_fail_memory(error, "a screen", p->screen);
     for (size_t i = 0; i < p->count && !status; i++) {

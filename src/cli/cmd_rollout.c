@@ -10,6 +10,7 @@
 #include "cli/actions.h"
 #include "network/safetensors.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,7 @@ static void recording_free(record *r)
 static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, bool limited,
                                     qg_error *error)
 {
+    assert(r->steps > 0);
     r->observation_size = qg_observation_size(&domain->shape);
     if (raw) {
         qg_picture picture;

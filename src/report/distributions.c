@@ -104,8 +104,10 @@ double qg_chi_density(double s, double degrees)
 double qg_digamma(double x)
 {
     double sum = 0;
-    for (; x < 10; x++)
+    while (x < 10) {
         sum -= 1 / x;
+        x += 1;
+    }
     const double y = 1 / (x * x);
     return sum + log(x) - 0.5 / x -
            y * (1. / 12 - y * (1. / 120 - y * (1. / 252 - y * (1. / 240 - y * (1. / 132)))));
@@ -114,8 +116,10 @@ double qg_digamma(double x)
 double qg_trigamma(double x)
 {
     double sum = 0;
-    for (; x < 10; x++)
+    while (x < 10) {
         sum += 1 / (x * x);
+        x += 1;
+    }
     const double y = 1 / (x * x);
     return sum + 1 / x + y / 2 +
            y / x * (1. / 6 - y * (1. / 30 - y * (1. / 42 - y * (1. / 30 - y * (5. / 66)))));

@@ -1,6 +1,7 @@
 /* The verdicts on all experiments, which are judged together. */
 #include "report/stages.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -58,6 +59,7 @@ static size_t find_baseline(arms *a, const qg_experiment *e, qg_measure m)
 
 static void fill(const qg_results *r, qg_measure m, arms *a)
 {
+    assert(a->arms); /* arms_create */
     a->baseline_count = a->used = 0;
     for (size_t i = 0; i < r->experiment_count; i++) {
         const qg_experiment *e = &r->experiments[i];

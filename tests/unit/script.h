@@ -134,6 +134,15 @@ const char *const *qg_game_actions(const qg_game *game, qg_action_set set, int *
     return game->actions;
 }
 
+qg_status qg_domain_resolve(const char *name, const qg_game **game, char normalised[QG_DOMAIN_NAME],
+                            qg_error *e)
+{
+    if (strcmp(name, "script") != 0) return qg_fail(e, QG_ERROR_USAGE, "no game '%s'", name);
+    *game = &script_game;
+    strcpy(normalised, name);
+    return QG_OK;
+}
+
 qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_domain **domain,
                          qg_error *e)
 {

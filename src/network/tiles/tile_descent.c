@@ -332,12 +332,12 @@ static void propagate_conv(const tile_descent_job *job, int l, int member, int m
     below_place place[2];
     const float *before = NULL;
     const qg_gather *listed = NULL;
-    int begin, end, flip = 0, listed_group = -1, count = 0;
+    int begin, end, flip = 0, listed_group = 0, count = 0;
     qg_team_share(groups * pixels, member, members, &begin, &end);
     for (int item = begin; item < end; item++) {
         const int group = item / pixels;
         const qg_gather *g = &plan->gathers[item - group * pixels];
-        if (group != listed_group || !same_taps(g, listed))
+        if (!listed || group != listed_group || !same_taps(g, listed))
             count = list_taps(tiles, l, group, g, list);
         listed = g;
         listed_group = group;

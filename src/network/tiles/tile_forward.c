@@ -170,7 +170,7 @@ static void convert_row(const tile_pass *job, int t, int y, int member)
         return;
     }
     const size_t at = (size_t)((y + tiles->plans[0].padding) * layer->in_lines) * LINE;
-    for (int odd = 0; odd <= layer->phases; odd++) {
+    for (int odd = 0; odd < (layer->phases ? 2 : 1); odd++) {
         char *to = pairs_of(tiles, odd ? tiles->k_odd : tiles->k[0], 0, t) + at;
         for (int line = 0; line < layer->in_lines; line += 16, to += TILE) {
             __m512i r[16];
@@ -570,6 +570,7 @@ static void forward_linear_block(const tile_pass *job, int l, int block, int beg
     for (int group = begin; group < end; group++) {
         const char *w = tiles->operands[job->set] + layer->forward_at + (size_t)(2 * group) * panel;
         const char *rows = rows_of(tiles, l, 2 * block);
+        /* cppcheck-suppress [uninitvar, legacyUninitvar] only its address is taken */
         float *s = sums[group & 1].sums;
         int step = 0;
         ZERO_TILES();
