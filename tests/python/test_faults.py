@@ -175,7 +175,8 @@ def find_problem(command, result, folder, whole):
     """What is wrong with how a command met its fault; None: nothing."""
     if result.returncode not in (0, 1):
         return "its end"
-    lines = result.stderr.splitlines()
+    lines = [line for line in result.stderr.splitlines()
+             if not line.startswith("qgraft: warning: ")]
     if result.returncode == 1 and command.meets == command.words[0] and (
             len(lines) != 1 or not lines[0].startswith("qgraft: ")):
         return "its words"
