@@ -171,7 +171,11 @@ static qg_status read_header(const char *path, ring_header *h, uint64_t *size, q
         got = pread(file, h, sizeof *h, 0);
     while (got < 0 && errno == EINTR);
     if (got < 0 || fstat(file, &status) != 0) {
-        qg_fail_errno(error, "%s: cannot read", path);
+        if (errno == EISDIR)
+            qg_fail(error, QG_ERROR_USAGE,
+                    "%.200s: a folder; a run's replay memory is its replay.data", path);
+        else
+            qg_fail_errno(error, "%s: cannot read", path);
         close(file);
         return error->code;
     }

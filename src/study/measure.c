@@ -100,8 +100,8 @@ static qg_status measure_steps(qg_domain *domain, double budget, double *seconds
     return status;
 }
 
-/* Screens of random play at the beginning of a game; later ones, and those of a trained player,
- * were up to 1.7 times as large (docs/performance.md): twice as much is taken. */
+/* Screens of random play at the beginning of a game; later ones were up to 1.4 times as large
+ * (docs/performance.md), those of a trained player may be larger still: twice as much is taken. */
 static qg_status measure_frame(qg_domain *domain, double *frame, qg_error *error)
 {
     const size_t pixels = qg_observation_size(&domain->shape);
