@@ -172,7 +172,7 @@ static qg_status read_header(const char *path, ring_header *h, uint64_t *size, q
     while (got < 0 && errno == EINTR);
     if (got < 0 || fstat(file, &status) != 0) {
         if (errno == EISDIR)
-            qg_fail(error, QG_ERROR_USAGE,
+            qg_fail(error, QG_ERROR_DATA,
                     "%.200s: a folder; a run's replay memory is its replay.data", path);
         else
             qg_fail_errno(error, "%s: cannot read", path);

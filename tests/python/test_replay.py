@@ -237,7 +237,7 @@ def test_other_files(kept, tmp_path):
     network = kept / "empty-zstd/last.safetensors"
     assert "not a replay memory, but a safetensors file" in refusal("replay", network)
     assert "No such file" in refusal("replay", tmp_path / "none")
-    refusal("replay", tmp_path)
+    assert "replay.data" in refusal("replay", tmp_path)
     line = refusal("inspect", kept / "empty-zstd/replay.data")
     assert "a replay memory of qgraft: 'qgraft replay' reads it" in line
     assert "--last" in refusal("replay", kept / "empty-zstd/replay.data", "--last", "0", code=2)
