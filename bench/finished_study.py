@@ -1,7 +1,7 @@
 """Makes the folder of a finished study of 1,050 runs without running any, to time its report:
 
-    python3 bench/finished_study.py build/release/src/cli/qgraft /tmp/big
-    /usr/bin/time -v build/release/src/cli/qgraft report /tmp/big/study
+    python3 bench/finished_study.py build/release/src/cli/qgraft build/big
+    /usr/bin/time -v build/release/src/cli/qgraft report build/big/study
 """
 
 import json

@@ -57,36 +57,25 @@ static const qg_setting table[] = {
 };
 #define ROWS (sizeof table / sizeof *table)
 
+/* What the paper's DQN 3.0 and the preset machado have in common. */
+#define DQN3_LEARNER                                                                               \
+    .network = "nature", .history = 4, .precision = "float32", .discount = 0.99,                   \
+    .learning_rate = 0.00025, .rms_decay = 0.95, .rms_epsilon = 0.01, .clip_error = 1,             \
+    .minibatch = 32, .replay = 1000000, .learn_start = 50000, .update_every = 4,                   \
+    .target_every = 10000, .epsilon_start = 1, .epsilon_steps = 1000000, .eval_every = 250000,     \
+    .eval_steps = 125000, .validation_size = 500, .log_every = 10000, .frame_skip = 4,             \
+    .clip_reward = true
+
 /* The paper's DQN 3.0. */
 static const qg_settings dqn3 = {
     .preset = "dqn3",
-    .network = "nature",
-    .history = 4,
-    .precision = "float32",
-    .discount = 0.99,
-    .learning_rate = 0.00025,
-    .rms_decay = 0.95,
-    .rms_epsilon = 0.01,
-    .clip_error = 1,
-    .minibatch = 32,
-    .replay = 1000000,
-    .learn_start = 50000,
-    .update_every = 4,
-    .target_every = 10000,
-    .epsilon_start = 1,
+    DQN3_LEARNER,
     .epsilon_end = 0.1,
-    .epsilon_steps = 1000000,
-    .eval_every = 250000,
-    .eval_steps = 125000,
     .eval_epsilon = 0.05,
-    .validation_size = 500,
-    .log_every = 10000,
     .noop_max = 30,
-    .frame_skip = 4,
     .sticky = 0,
     .actions = "minimal",
     .max_episode_frames = "xitari",
-    .clip_reward = true,
     .life_loss_terminal = true,
 };
 
@@ -94,33 +83,13 @@ static const qg_settings dqn3 = {
  * actions, the end of a game as the only end, 30 minutes), evaluated as Dopamine does. */
 static const qg_settings machado = {
     .preset = "machado",
-    .network = "nature",
-    .history = 4,
-    .precision = "float32",
-    .discount = 0.99,
-    .learning_rate = 0.00025,
-    .rms_decay = 0.95,
-    .rms_epsilon = 0.01,
-    .clip_error = 1,
-    .minibatch = 32,
-    .replay = 1000000,
-    .learn_start = 50000,
-    .update_every = 4,
-    .target_every = 10000,
-    .epsilon_start = 1,
+    DQN3_LEARNER,
     .epsilon_end = 0.01,
-    .epsilon_steps = 1000000,
-    .eval_every = 250000,
-    .eval_steps = 125000,
     .eval_epsilon = 0.001,
-    .validation_size = 500,
-    .log_every = 10000,
     .noop_max = 0,
-    .frame_skip = 4,
     .sticky = 0.25,
     .actions = "full",
     .max_episode_frames = "108000",
-    .clip_reward = true,
     .life_loss_terminal = false,
 };
 

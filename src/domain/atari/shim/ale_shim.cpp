@@ -12,7 +12,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -253,43 +252,11 @@ qg_status poke(qg_emulator *self, size_t index, uint8_t value, qg_error *error)
     return guarded(error, self->rom, [&] { self->ale->setRAM(index, value); });
 }
 
-// TIA's two frame buffers, which ALE leaves out of its states: some games draw parts of the screen
-// in some frames only.
-constexpr std::size_t frame_buffer = 160 * 300;
-
-qg_status save(const qg_emulator *self, uint8_t **bytes, size_t *size, qg_error *error)
-{
-    return guarded(error, self->rom, [&] {
-        const text state = self->ale->cloneSystemState().serialize();
-        const auto &frames = self->ale->theOSystem->console().mediaSource();
-        *size = 2 * frame_buffer + state.size();
-        *bytes = (uint8_t *)std::malloc(*size);
-        if (!*bytes) throw std::bad_alloc();
-        std::memcpy(*bytes, frames.currentFrameBuffer(), frame_buffer);
-        std::memcpy(*bytes + frame_buffer, frames.previousFrameBuffer(), frame_buffer);
-        std::memcpy(*bytes + 2 * frame_buffer, state.data(), state.size());
-    });
-}
-
-qg_status restore(qg_emulator *self, const uint8_t *bytes, size_t size, qg_error *error)
-{
-    return guarded(error, self->rom, [&] {
-        if (size < 2 * frame_buffer) throw std::runtime_error("the state is cut off");
-        const ale::ALEState state(
-            text((const char *)bytes + 2 * frame_buffer, size - 2 * frame_buffer));
-        self->ale->restoreSystemState(state);
-        const auto &frames = self->ale->theOSystem->console().mediaSource();
-        std::memcpy(frames.currentFrameBuffer(), bytes, frame_buffer);
-        std::memcpy(frames.previousFrameBuffer(), bytes + frame_buffer, frame_buffer);
-    });
-}
-
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) const qg_ale *qg_ale_table(void)
 {
-    static const qg_ale table = {
-        QG_ALE_INTERFACE, ALE_VERSION, create, destroy, facts,  restart, reset, act, look,
-        screen,           ram,         poke,   save,    restore};
+    static const qg_ale table = {QG_ALE_INTERFACE, ALE_VERSION, create, destroy, facts, restart,
+                                 reset, act, look, screen, ram, poke};
     return &table;
 }

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define QG_ALE_INTERFACE 1 /* goes up with every change of what stands in this file */
+#define QG_ALE_INTERFACE 2 /* goes up with every change of what stands in this file */
 #define QG_ALE_RAM_SIZE  128
 #define QG_ALE_DEFAULT   (-1) /* the game's own mode or difficulty */
 
@@ -82,16 +82,10 @@ typedef struct qg_ale {
     void (*look)(const qg_emulator *emulator, qg_emulator_frame *frame);
 
     /* The last frame, u8 [height][width] of palette indices, and the RAM, u8 [128]: the machine's,
-     * valid until its next call. After `restore` the screen is stale until the next frame. */
+     * valid until its next call. */
     const uint8_t *(*screen)(const qg_emulator *emulator);
     const uint8_t *(*ram)(const qg_emulator *emulator);
     qg_status (*poke)(qg_emulator *emulator, size_t index, uint8_t value, qg_error *error);
-
-    /* ALE's state with its random numbers (cloneSystemState) and the frame buffers as bytes, which
-     * the caller frees, and back. Of some games the state lacks fields. Bytes that `save` did not
-     * write, of the same game, are the caller's to keep away. */
-    qg_status (*save)(const qg_emulator *emulator, uint8_t **bytes, size_t *size, qg_error *error);
-    qg_status (*restore)(qg_emulator *emulator, const uint8_t *bytes, size_t size, qg_error *error);
 } qg_ale;
 
 /* The one symbol of libqgraft_ale.so. */
