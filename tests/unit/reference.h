@@ -202,6 +202,7 @@ static const shape shapes[] = {
     {"[{\"conv\":17,\"kernel\":1,\"stride\":2},{\"conv\":9,\"kernel\":2,\"padding\":1},"
      "{\"conv\":16,\"kernel\":3,\"stride\":2},{\"linear\":16},{\"linear\":17}]",
      16, 8, 7, 1, 7, 2, 8},
+    {"[{\"conv\":16,\"kernel\":6,\"stride\":2}]", 4, 22, 6, 255, 5, 4, 1},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -220,9 +221,11 @@ typedef struct problem {
 static inline void fill_pixels(const shape *s, problem *p, size_t count, qg_random *random)
 {
     p->pixels = zeros(count, 1);
+    const size_t channels = (size_t)s->part_channels, width = (size_t)s->width;
     for (size_t i = 0; i < count; i++) {
         const uint64_t draw = qg_random_u64(random);
-        p->pixels[i] = draw & 1 ? (uint8_t)(s->max == 1 ? 1 : draw >> 8 & 255) : 0;
+        const bool empty = i / channels % width / 2 % 3 == 1; /* columns that are in all states */
+        p->pixels[i] = !empty && draw & 1 ? (uint8_t)(s->max == 1 ? 1 : draw >> 8 & 255) : 0;
     }
 }
 

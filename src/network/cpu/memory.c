@@ -118,7 +118,10 @@ static void set_formats(qg_cpu *cpu)
         plan->in_scale = plan->bytes && cpu->architecture.input_max > 1 ? 1 / 255.0f : 1;
         plan->round_out = i + 1 < layers && is_bf16(&cpu->architecture, i + 1);
         plan->round_below = i > 0 && is_bf16(&cpu->architecture, i - 1);
-        if (is_bf16(&cpu->architecture, i) && plan->cell % 2) plan->cells = 0;
+        /* Full cells of one chunk must have no empty one between them: a chunk is one sum. */
+        if (is_bf16(&cpu->architecture, i) && plan->cell % QG_PANEL &&
+            (plan->cells > 2 || plan->cell % 2))
+            plan->cells = 0;
     }
 }
 
