@@ -223,13 +223,16 @@ static qg_status restore(void *object, const uint8_t *state, size_t size, qg_err
     self->seeds = header.seeds;
     if (!header.started) {
         self->started = false;
-        return self->ale->restart(self->emulator, self->seed = header.seed, error);
+        self->frames = 0;
+        self->seed = header.seed;
+        return self->ale->restart(self->emulator, self->seed, error);
     }
     if (self->frames != header.frames || self->lives != header.lives ||
         hash_machine(self) != header.hash)
         return qg_fail(error, QG_ERROR_DATA,
                        "%s: the saved game of %zu frames, played again, leads to another screen: "
-                       "it was saved by another build of the emulator",
+                       "it was saved by another build of the emulator: go on with that one, or begin "
+                       "the run anew (`overwrite`)",
                        self->name, (size_t)header.frames);
     return QG_OK;
 }

@@ -1,5 +1,5 @@
-/* The emulator's two palettes: written by scripts/make-atari-table.py from the emulator
- * itself; not edited by hand. Odd entries are greys: a PAL screen with an odd number of lines
+/* The emulator's two palettes, as it gave them; scripts/make-atari-table.py finds each game's among
+ * them. Odd entries are greys: a PAL screen with an odd number of lines
  * loses its colours. */
 #include "domain/atari/catalogue.h"
 

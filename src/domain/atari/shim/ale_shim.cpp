@@ -9,7 +9,6 @@
 #include "ale/environment/phosphor_blend.hpp"
 
 #include <algorithm>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -41,8 +40,8 @@ void operator delete(void *memory, std::size_t) noexcept
 }
 
 // ALE ends the process on a file that it cannot load or an action that it does not know. None gets
-// there, but should one: the library is linked with --wrap=exit.
-extern "C" [[noreturn]] void __wrap_exit(int)
+// there, but should one: its exit is this (ale_exit.h).
+void qg_ale_exit(int)
 {
     throw std::runtime_error("the emulator gave up");
 }

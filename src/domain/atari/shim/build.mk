@@ -1,8 +1,8 @@
 # Builds libqgraft_ale.so from ALE's sources and the shim, led by a profile of random play:
 #   make -f build.mk SOURCE=ale_py-0.12.1 WORK=FOLDER
 # What runs in every frame is one translation unit, compiled twice: for an instrumented program that
-# plays, and by what that program has seen. (The shim stands in for phosphor_blend.cpp.) No -march: a home folder may be shared by unequal
-# machines. The profile changes the speed alone, no result.
+# plays, and by what that program has seen. (The shim stands in for phosphor_blend.cpp.) No -march: a
+# home folder may be shared by unequal machines. The profile changes the speed alone, no result.
 SHIM     := $(dir $(lastword $(MAKEFILE_LIST)))
 INCLUDE  := $(SHIM)../../../../include
 ALE      := $(SOURCE)/src/ale
@@ -21,8 +21,8 @@ cold := $(filter-out $(hot) $(own) %/TIA.cxx %SDL.cxx %SDL.cpp %SDL2.cpp %Dynami
           $(wildcard $(addprefix $(ALE)/,emucore/*.cxx common/*.c* games/*.cpp games/supported/*.cpp)))
 
 CXX   := g++
-flags := -std=c++17 -DNDEBUG -fPIC -fvisibility=hidden -w -I$(SOURCE)/src -I$(WORK) -I$(INCLUDE)
-link  := -static-libstdc++ -static-libgcc -Wl,--wrap=exit
+flags := -std=c++17 -DNDEBUG -fPIC -fvisibility=hidden -w -include $(SHIM)ale_exit.h -I$(SOURCE)/src -I$(WORK) -I$(INCLUDE)
+link  := -static-libstdc++ -static-libgcc
 parts := $(WORK)/cold.o $(WORK)/own.o
 say    = @echo "build.mk: $1"
 
