@@ -20,7 +20,7 @@ qg_status qg_replay_create(const char *path, const qg_replay_plan *plan, qg_repl
                            qg_error *error);
 
 /* The ring in a file that an earlier process left, made by the same plan; empty until
- * qg_replay_pass restores it. QG_ERROR_DATA when the file has another size. */
+ * qg_replay_pass restores it. QG_ERROR_DATA: it is another file. */
 qg_status qg_replay_open(const char *path, const qg_replay_plan *plan, qg_replay **replay,
                          qg_error *error);
 

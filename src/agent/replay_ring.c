@@ -422,7 +422,7 @@ static qg_status check_header(const char *path, const ring_header *h, uint64_t s
         h->first == (h->count > h->capacity ? h->count - h->capacity : 0) &&
         memchr(h->about, 0, sizeof h->about) && strspn(h->about, "\n") == 0;
     /* What is there must lie in the file: an entry has six bytes at least. */
-    if (possible && (uint64_t)h->capacity <= size / 6) return QG_OK;
+    if (possible && (uint64_t)(h->capacity + h->slack) <= size / 6) return QG_OK;
     return qg_fail(error, QG_ERROR_DATA, "%s: damaged: its header cannot be", path);
 }
 

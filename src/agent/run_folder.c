@@ -245,20 +245,22 @@ qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)
 }
 
 /* Under its final name; one that cannot be renamed stays where it is, and can be read there. */
-static bool keep_replay_memory(const qg_run_folder *folder)
+static void keep_replay_memory(const qg_run_folder *folder)
 {
     char *from = qg_path_join(folder->path, "replay.bin");
     char *to = qg_path_join(folder->path, "replay.data");
-    const bool kept = from && to && (access(from, F_OK) != 0 || rename(from, to) == 0);
+    if (from && to) rename(from, to);
     free(from);
     free(to);
-    return kept;
 }
 
 void qg_run_folder_remove_state(const qg_run_folder *folder, bool keep_replay)
 {
     remove_files(folder->path, "checkpoint-[AB]");
-    if (!keep_replay || !keep_replay_memory(folder)) remove_files(folder->path, "replay.bin");
+    if (keep_replay)
+        keep_replay_memory(folder);
+    else
+        remove_files(folder->path, "replay.bin");
     remove_files(folder->path, "samples-[0-9]*");
 }
 

@@ -37,11 +37,10 @@ static void describe(const qg_trainer *t, char about[QG_REPLAY_ABOUT])
                                        "noop_max",    "discount",           "history",
                                        "clip_reward", "life_loss_terminal", "max_episode_frames",
                                        "actions"};
-    const qg_game *game = t->domain->game;
     size_t count;
     const qg_setting *table = qg_settings_table(&count);
     char names[512];
-    qg_text_join(game->actions, game->action_count, names, sizeof names);
+    qg_text_join(t->domain->actions, t->domain->action_count, names, sizeof names);
     snprintf(about, QG_REPLAY_ABOUT, "domain: %s\naction_names: %s\nseed: %llu\nstep: %lld\n",
              t->domain->name, names, (unsigned long long)t->options->run.seed,
              (long long)t->run.step);
@@ -59,9 +58,9 @@ qg_status qg_trainer_close_replay(qg_trainer *t, qg_error *error)
     char about[QG_REPLAY_ABOUT], bytes[32];
     if (!t->replay) return QG_OK;
     const size_t growth = qg_screen_store_growth(qg_replay_file(t->replay)->store);
-    if (growth > 0 && !*t->run.result.warning)
-        snprintf(
-            t->run.result.warning, sizeof t->run.result.warning,
+    if (growth > 0)
+        qg_run_warn(
+            &t->run,
             "the screens of %s shrink less than others do: the replay memory took %s more than "
             "was reserved for it",
             t->domain->name, qg_text_from_bytes((double)growth, bytes));
