@@ -129,15 +129,6 @@ static qg_status fail_room(const qg_screen_store *s, int problem, size_t bytes, 
                          s->plan.what, qg_text_from_bytes((double)bytes, text), s->plan.mend);
 }
 
-static int reserve(int file, size_t begin, size_t bytes)
-{
-    int problem;
-    do
-        problem = posix_fallocate(file, (off_t)begin, (off_t)bytes);
-    while (problem == EINTR);
-    return problem;
-}
-
 static qg_status map_part(const qg_screen_store *s, size_t begin, size_t bytes, uint8_t **part,
                           qg_error *error)
 {
@@ -168,7 +159,7 @@ static qg_status create_file(qg_screen_store *s, qg_error *error)
     s->file = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (s->file < 0) return qg_fail_errno(error, "%s: cannot create %s", s->path, s->plan.what);
     const size_t bytes = qg_screen_store_bytes(&s->plan);
-    const int problem = reserve(s->file, 0, bytes);
+    const int problem = qg_file_reserve(s->file, 0, bytes);
     s->room = bytes - s->screens_at;
     qg_status status = problem ? fail_room(s, problem, bytes, error) : use_file(s, error);
     if (status) unlink(s->path);
@@ -200,7 +191,7 @@ static qg_status grow(qg_screen_store *s, qg_error *error)
     if (!last) return qg_fail_memory(error, s->plan.what, room / s->segment * sizeof *last);
     s->last = last;
     if (room >> (64 - SIZE_BITS)) return fail_room(s, EFBIG, room, error);
-    const int problem = reserve(s->file, s->screens_at + s->room, more);
+    const int problem = qg_file_reserve(s->file, s->screens_at + s->room, more);
     if (problem) return fail_room(s, problem, s->screens_at + room, error);
     qg_screen_store_finish_reading(s);
     uint8_t *screens = NULL;

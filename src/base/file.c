@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -268,6 +269,19 @@ qg_status qg_file_replace(const char *path, const qg_piece *pieces, size_t count
 }
 
 /* ---- Folders ---- */
+
+int qg_file_reserve(int descriptor, size_t begin, size_t bytes)
+{
+    struct statvfs disk;
+    if (fstatvfs(descriptor, &disk) == 0 &&
+        (double)bytes > (double)disk.f_bavail * (double)disk.f_frsize)
+        return ENOSPC;
+    int problem;
+    do
+        problem = posix_fallocate(descriptor, (off_t)begin, (off_t)bytes);
+    while (problem == EINTR);
+    return problem;
+}
 
 /* Creates `path` (changed while it works, but given back as it was), parents first where the
  * system asks for them: an existing parent that we may not even look at is no obstacle. */

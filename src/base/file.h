@@ -49,6 +49,11 @@ int qg_file_sync(int descriptor, bool all);
 qg_status qg_file_append(int descriptor, const void *data, size_t size, const char *path,
                          qg_error *error);
 
+/* Gives the bytes from `begin` on their places on the disk (posix_fallocate), so that no later
+ * write into them lacks room: 0 or an errno. What the disk has no room for is refused before it is
+ * begun: the call would fill the disk first, for everybody who writes at that moment. */
+int qg_file_reserve(int descriptor, size_t begin, size_t bytes);
+
 /* Creates the folder and its parents where they do not exist. */
 qg_status qg_folder_create(const char *path, qg_error *error);
 

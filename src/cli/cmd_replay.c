@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +160,7 @@ static qg_status map_room(const char *out, export_columns *e, qg_error *error)
     }
     unlink(name);
     free(name);
-    const int problem = posix_fallocate(file, 0, (off_t)e->bytes);
+    const int problem = qg_file_reserve(file, 0, e->bytes);
     void *map =
         problem ? MAP_FAILED : mmap(NULL, e->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (problem) errno = problem;

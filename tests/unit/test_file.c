@@ -9,6 +9,7 @@
 #include "scratch.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -174,6 +175,22 @@ static void test_replace_refuses(void **state)
     assert_message(scratch, "No such file");
     assert_int_equal(replace("", "x"), QG_ERROR_IO);
     assert_int_equal(files_in_scratch(), 2);
+}
+
+/* What is more than the disk takes nothing of it away from others, not for a moment. */
+static void test_reserve(void **state)
+{
+    (void)state;
+    const int file = open(scratch_path("reserved"), O_RDWR | O_CREAT, 0644);
+    assert_true(file >= 0);
+    struct stat status;
+    assert_int_equal(qg_file_reserve(file, 0, (size_t)1 << 60), ENOSPC);
+    assert_int_equal(fstat(file, &status), 0);
+    assert_true(status.st_size == 0 && status.st_blocks == 0);
+    assert_int_equal(qg_file_reserve(file, 4096, 8192), 0);
+    assert_int_equal(fstat(file, &status), 0);
+    assert_true(status.st_size == 12288 && status.st_blocks * 512 >= 8192);
+    close(file);
 }
 
 static void test_replace_on_a_full_disk(void **state)
@@ -366,6 +383,7 @@ int main(void)
         TEST(test_replace_passes_a_left_temporary),
         TEST(test_replace_follows_links),
         TEST(test_replace_refuses),
+        TEST(test_reserve),
         TEST(test_replace_on_a_full_disk),
         TEST(test_write_to_a_full_device),
         TEST(test_append_takes_back),
