@@ -9,6 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Compiled without AMX's arguments, as it runs on every machine; what follows the question has
+ * them. */
+#define TILED __attribute__((target("amx-tile")))
+
 enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* arch_prctl(2): ARCH_REQ_XCOMP_PERM */
 
 static bool here;
@@ -22,6 +26,7 @@ static void ask(void)
     const bool bf16 = a >> 5 & 1; /* AVX512_BF16 */
     here = bf16 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 
@@ -32,7 +37,7 @@ bool qg_tiles_here(void)
     return here;
 }
 
-void qg_tiles_begin(void)
+TILED void qg_tiles_begin(void)
 {
     struct {
         uint8_t palette, start_row, reserved[14];
@@ -49,7 +54,7 @@ void qg_tiles_begin(void)
     _tile_loadconfig(&config);
 }
 
-void qg_tiles_end(void)
+TILED void qg_tiles_end(void)
 {
     _tile_release();
 }

@@ -8,7 +8,7 @@
  * all of its threads and children. */
 bool qg_tiles_here(void);
 
-#ifdef __x86_64__
+#ifdef QG_TILES
 /* Every thread, before the first product of a call and behind the last. The calling thread may be
  * anyone's: what is configured outlives no call, and none has to be there when one begins. */
 void qg_tiles_begin(void);
