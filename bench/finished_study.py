@@ -12,7 +12,7 @@ import sys
 
 program, out = sys.argv[1:]
 out = pathlib.Path(out)
-out.mkdir(parents=True)
+out.mkdir(parents=True, exist_ok=True)
 games = ["asterix", "breakout", "freeway", "seaquest", "space_invaders"]
 (out / "big.yaml").write_text(f"""
 study: big
@@ -29,7 +29,7 @@ plan = json.loads(subprocess.run(
     [program, "run", out / "big.yaml", "--out", out / "study", "--plan", "--json"],
     capture_output=True, text=True, check=True).stdout)
 folder = out / "study"
-folder.mkdir()
+folder.mkdir(exist_ok=True)
 (folder / "study.yaml").write_bytes((out / "big.yaml").read_bytes())
 (folder / "study.json").write_text(json.dumps(
     {"format": 1, "study": "big", "scale": 1.0, "base": str(out.resolve())}))
@@ -40,7 +40,7 @@ for run in plan["runs"]:
         run_folder = folder / task["folder"]
         if "similarity" in run["run"] or "random-score" in run["run"]:
             continue
-        run_folder.mkdir(parents=True)
+        run_folder.mkdir(parents=True, exist_ok=True)
         count += 1
         (run_folder / "task.json").write_text(json.dumps(
             {"hash": task["hash"], "state": "finished", "seconds": 1.0, "host": "x", "message": ""}))

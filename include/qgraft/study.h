@@ -125,6 +125,7 @@ typedef struct qg_study {
     char *question;  /* what it asks, one line; may be NULL */
     char *path;      /* of the file */
     char *base;      /* absolute: the folder that file names in it start from */
+    char *file;      /* in `base`: the file that was run; NULL: not known */
     double scale;    /* 1: as in the file */
     uint64_t *seeds; /* of the runs that name none, rising */
     int seed_count;

@@ -54,7 +54,8 @@ qg_status bench_fma_peak(const char *isa, int threads, double *flops, qg_error *
     fma_loop loop = {multiply_add_8, 8, {0}};
     *flops = 0;
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return QG_OK;
-    if (strcmp(isa, "avx512") == 0) loop = (fma_loop){multiply_add_16, 16, {0}};
+    if (strcmp(isa, "avx512") == 0 || strcmp(isa, "amx") == 0)
+        loop = (fma_loop){multiply_add_16, 16, {0}};
     qg_team *team;
     const qg_status status = qg_team_create(threads, &team, error);
     if (status) return status;

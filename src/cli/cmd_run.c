@@ -137,7 +137,8 @@ static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
     if (a->only && !study_is_folder(a->study))
         return qg_fail(error, QG_ERROR_USAGE, "--only goes with the folder of a study, not with %s",
                        a->study);
-    if (a->pilot && !a->plan) return qg_fail(error, QG_ERROR_USAGE, "--pilot goes with --plan");
+    if (a->pilot && (!a->plan || a->json))
+        return qg_fail(error, QG_ERROR_USAGE, "--pilot goes with --plan, without --json");
     int64_t threads = w->study->threads, jobs = 0;
     qg_status status = parse_stall(a->stall, &w->options.stall_seconds, error);
     if (!status && a->threads)

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the study compares: how many arms of a kind, and with how many seeds at least. */
+/* What the study compares: how many arms of a kind, and with how many seeds at least; arms of a
+ * single seed, which decide nothing, are left out. */
 typedef struct counts {
     size_t arms[QG_STRATA], baselines, comparisons;
     size_t seeds, baseline_seeds;
@@ -28,6 +29,7 @@ static counts count(const qg_study *study)
         const size_t seeds = (size_t)run->seed_count;
         const size_t baseline = (size_t)study->runs[run->baseline].seed_count;
         bool first = true;
+        if (seeds < 2 || baseline < 2) continue;
         for (int j = 0; j < i && first; j++)
             first = study->runs[j].kind != QG_RUN_GRAFT || study->runs[j].baseline != run->baseline;
         c.arms[run->choice.frozen ? QG_FROZEN : QG_FREE]++;
@@ -39,11 +41,12 @@ static counts count(const qg_study *study)
     return c;
 }
 
+static const char *const kinds[] = {[QG_FREE] = "free", [QG_FROZEN] = "frozen"};
+
 static void print_kind(const counts *c, qg_stratum kind, const double deviations[QG_STRATA],
                        bool known)
 {
     static const double effects[] = {0.05, 0.1, 0.2};
-    static const char *const names[] = {[QG_FREE] = "free", [QG_FROZEN] = "frozen"};
     const qg_design design = {deviations[kind], deviations[QG_BASELINES],
                               c->seeds,         c->baseline_seeds,
                               c->arms[kind],    c->baselines};
@@ -51,7 +54,7 @@ static void print_kind(const counts *c, qg_stratum kind, const double deviations
     const size_t comparisons = c->comparisons > 0 ? c->comparisons : 1;
     printf("%s arms: %zu seeds beside %zu of the baseline see effects of %.2f%s alone, %.2f as one "
            "of %zu\n",
-           names[kind], c->seeds, c->baseline_seeds, qg_visible_effect(&design, QG_ALPHA),
+           kinds[kind], c->seeds, c->baseline_seeds, qg_visible_effect(&design, QG_ALPHA),
            known ? "" : " deviations of a run",
            qg_visible_effect(&design, QG_ALPHA / (double)comparisons), comparisons);
     for (size_t i = 0; i < 3 && known; i++)
@@ -59,6 +62,14 @@ static void print_kind(const counts *c, qg_stratum kind, const double deviations
                qg_seeds_for(design, effects[i], QG_ALPHA),
                qg_seeds_for(design, effects[i], QG_ALPHA / (double)comparisons), comparisons);
     if (known) putchar('\n');
+}
+
+static void print_deviations(const double deviations[QG_STRATA])
+{
+    printf("with deviations of a run of %.3f (baselines)", deviations[QG_BASELINES]);
+    for (qg_stratum kind = QG_FREE; kind <= QG_FROZEN; kind++)
+        if (!isnan(deviations[kind])) printf(", %.3f (%s)", deviations[kind], kinds[kind]);
+    puts(":");
 }
 
 qg_status study_power_print(const qg_study *study, const char *folder, const char *pilot,
@@ -72,6 +83,10 @@ qg_status study_power_print(const qg_study *study, const char *folder, const cha
     if (pilot) {
         const qg_status status = qg_report_spread(pilot, deviations, error);
         if (status) return status;
+        if (isnan(deviations[QG_BASELINES]))
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "--pilot: %s has no baseline with two seeds: name a study that has",
+                           pilot);
         known = true;
     } else if (!known) {
         known = qg_report_spread(folder, deviations, &ignored) == QG_OK &&
@@ -81,15 +96,14 @@ qg_status study_power_print(const qg_study *study, const char *folder, const cha
     }
     printf("power of 80 %%, ");
     if (known)
-        printf("with deviations of a run of %.3f (baselines), %.3f (free), %.3f (frozen):\n",
-               deviations[QG_BASELINES], deviations[QG_FREE], deviations[QG_FROZEN]);
+        print_deviations(deviations);
     else
         printf("in deviations of a run, which --pilot takes from the folder of a study, or "
                "`verdicts: {deviation: D}` states:\n");
     print_kind(&c, QG_FREE, deviations, known);
     print_kind(&c, QG_FROZEN, deviations, known);
     const double each = (double)(c.arms[QG_FREE] + c.arms[QG_FROZEN]) / (double)c.baselines;
-    printf("%.3g arms share a baseline: `baseline_seeds: %.0f` would be the best split\n", each,
-           fmax((double)c.seeds, round((double)c.seeds * sqrt(each))));
+    printf("%.3g arm%s to a baseline: `baseline_seeds: %.0f` would be the best split\n", each,
+           each > 1 ? "s" : "", fmax((double)c.seeds, round((double)c.seeds * sqrt(each))));
     return QG_OK;
 }

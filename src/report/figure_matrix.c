@@ -43,10 +43,11 @@ static void add_effect(matrix *m, const char *row_name, const char *column_name,
         m->left_out++;
         return;
     }
+    const bool decided = e->verdict.decision == QG_POSITIVE || e->verdict.decision == QG_NEGATIVE;
+    m->decided[row][column] =
+        decided && (m->count[row][column] == 0 || m->decided[row][column]); /* all of them */
     m->sum[row][column] += e->verdict.effect.value;
     m->count[row][column]++;
-    m->decided[row][column] =
-        e->verdict.decision == QG_POSITIVE || e->verdict.decision == QG_NEGATIVE;
 }
 
 /* The bytes of "minatar/" where the names of all games begin with it; 0: they do not. */

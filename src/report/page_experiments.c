@@ -139,8 +139,9 @@ static void put_verdict(FILE *out, const qg_experiment *e)
           v->q);
     put_p(out, "; by permutation", v->permutation_p);
     put_p(out, "; that it is within the margin", v->margin_p);
-    qg_html_print(out, ". Learned at all: %zu of %zu runs, %zu of %zu of the baseline.",
-                  e->transfer.learned, e->transfer.count, e->baseline.learned, e->baseline.count);
+    qg_html_print(out, "%sLearned at all: %zu of %zu runs, %zu of %zu of the baseline.",
+                  isnan(v->p) ? "" : ". ", e->transfer.learned, e->transfer.count,
+                  e->baseline.learned, e->baseline.count);
     fputs("</p>\n", out);
 }
 

@@ -37,6 +37,9 @@ static void put_scales(FILE *out, const qg_results *r)
         fputs("</tr>\n", out);
     }
     qg_page_end_table(out);
+    const qg_rule *rule = &r->study->rule;
+    qg_html_element(out, "p", "Verdicts: compare %s, adjust %s, margin %.4g.",
+                    qg_compare_name(rule->compare), qg_adjust_name(rule->adjust), rule->margin);
 }
 
 /* The mean over seeds of a run's best evaluation. */

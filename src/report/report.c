@@ -128,7 +128,8 @@ static qg_status warn_of_edits(qg_results *r, qg_error *error)
     uint8_t *text = NULL;
     size_t size = 0;
     qg_error ignored;
-    if (asprintf(&path, "%s/%s.yaml", r->study->base, r->study->name) < 0)
+    if (!r->study->file) return QG_OK;
+    if (!(path = qg_path_join(r->study->base, r->study->file)))
         return qg_fail_memory(error, "a path", strlen(r->study->base));
     qg_status status = QG_OK;
     const bool read = qg_file_read(path, QG_YAML_LARGEST, &text, &size, &ignored) == QG_OK;

@@ -34,7 +34,7 @@ static bool is_rarely_evaluated(const qg_study_run *run)
     return evaluations(run) < FEW_EVALUATIONS;
 }
 
-/* The window of the asymptote is the last tenth, that of the jumpstart the first. */
+/* The window of the jumpstart is the first tenth. */
 static bool has_short_windows(const qg_study_run *run)
 {
     return !is_rarely_evaluated(run) && evaluations(run) < 2 * FEW_EVALUATIONS;
@@ -53,8 +53,7 @@ static const struct {
     {explores_to_the_end, "end before epsilon has fallen: learn_start + epsilon_steps is more than "
                           "`steps`"},
     {is_rarely_evaluated, "are evaluated fewer than 10 times: set a smaller eval_every"},
-    {has_short_windows, "have jumpstart and asymptote of a single evaluation: set a smaller "
-                        "eval_every"},
+    {has_short_windows, "have a jumpstart of a single evaluation: set a smaller eval_every"},
     {has_few_seeds, "have fewer than six seeds: only large effects can be seen, and nothing tells "
                     "lopsided noise from an effect"},
 };

@@ -81,6 +81,7 @@ void qg_study_free(qg_study *study)
     free(study->question);
     free(study->path);
     free(study->base);
+    free(study->file);
     free(study->text);
     free(study);
 }

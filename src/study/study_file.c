@@ -175,6 +175,8 @@ qg_status qg_study_load_from(const char *path, const char *base, double scale, q
                                : qg_fail_memory(error, "a path", strlen(path));
     if (!status && !(s->base = base ? strdup(base) : folder_of_file(path)))
         status = qg_fail_errno(error, "%s", path);
+    if (!status && !base && !(s->file = strdup(basename(path))))
+        status = qg_fail_memory(error, "a path", strlen(path));
     if (!status) status = parse(s, error);
     if (status)
         qg_study_free(s);

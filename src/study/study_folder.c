@@ -61,9 +61,16 @@ static qg_status open_with_head(const char *folder, const json_t *head, qg_study
     if (!path) return qg_fail_memory(error, "a path", strlen(folder));
     qg_status status = qg_study_load_from(path, base, json_number_value(scale), study, error);
     free(path);
-    if (!status) /* a file that does not name its study had its name from its file */
-        snprintf((*study)->name, sizeof(*study)->name, "%s", name);
-    return status;
+    if (status) return status;
+    /* A file that does not name its study had its name from its file. */
+    snprintf((*study)->name, sizeof(*study)->name, "%s", name);
+    const char *const file = json_string_value(json_object_get(head, "file"));
+    if (file && !strchr(file, '/') && !((*study)->file = strdup(file))) {
+        qg_study_free(*study);
+        *study = NULL;
+        return qg_fail_memory(error, "a path", strlen(file));
+    }
+    return QG_OK;
 }
 
 qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error)
@@ -144,8 +151,9 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
     if (!status) status = refuse_links(folder, error);
     if (!status) status = qg_folder_create(folder, error);
     if (status) return status;
-    json_t *const head = json_pack("{s:i, s:s, s:f, s:s}", "format", 1, "study", study->name,
-                                   "scale", study->scale, "base", study->base);
+    const char *const file = study->file && is_text(study->file) ? study->file : NULL;
+    json_t *const head = json_pack("{s:i, s:s, s:f, s:s, s:s*}", "format", 1, "study", study->name,
+                                   "scale", study->scale, "base", study->base, "file", file);
     char *const text = head ? qg_json_text(head, JSON_INDENT(2)) : NULL;
     json_decref(head);
     if (!text && !is_text(study->base)) /* which JSON cannot hold */

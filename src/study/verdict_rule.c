@@ -50,9 +50,9 @@ qg_status qg_study_read_rule(const study_reader *reader)
     if (!status) status = qg_study_real(reader, node, "margin", &rule->margin);
     if (!status && !(rule->margin > 0 && rule->margin <= 1000))
         status = qg_study_fail(reader, qg_yaml_get(node, "margin")->line,
-                               "margin: is more than 0, of normalised scores");
+                               "margin: is more than 0, at most 1000, of normalised scores");
     if (!status) status = qg_study_real(reader, node, "deviation", &reader->study->deviation);
-    if (!status && !(reader->study->deviation >= 0))
+    if (!status && qg_yaml_get(node, "deviation") && !(reader->study->deviation > 0))
         status = qg_study_fail(reader, qg_yaml_get(node, "deviation")->line,
                                "deviation: is more than 0, of normalised scores");
     rule->compare = (qg_compare)compare;

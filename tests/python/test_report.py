@@ -595,13 +595,15 @@ def test_scores_of_sources(study):
 def test_a_study_file_that_was_edited(study):
     """The report is of the folder's copy, and says so."""
     head = json.loads((study / "study.json").read_text())
-    (study.parent / "known-effects.yaml").write_text(STUDY + "\n# edited\n")
+    assert head["file"] == "study.yaml"
+    (study.parent / "study.yaml").write_text(STUDY + "\n# edited\n")
     (study / "study.json").write_text(json.dumps({**head, "base": str(study.parent)}))
     answer = json.loads(qgraft("report", study, "--json").stdout)
     page = (study / "report.html").read_text()
     assert answer["warnings"] == TOO_SMALL + 1
-    assert "known-effects.yaml differs from" in page and "from the file again takes it" in page
-    (study.parent / "known-effects.yaml").write_text(STUDY)
+    assert "Verdicts: compare moderated, adjust bh, margin 0.1." in page
+    assert "study.yaml differs from" in page and "from the file again takes it" in page
+    (study.parent / "study.yaml").write_text(STUDY)
     assert json.loads(qgraft("report", study, "--json").stdout)["warnings"] == TOO_SMALL
 
 
@@ -621,6 +623,7 @@ def test_plan_says_what_the_study_can_see(reported, tmp_path):
     plain = qgraft("run", file, "--plan", "--out", tmp_path / "out").stdout
     assert "too small: " in plain and "fewer than six seeds" in plain
     assert "in deviations of a run" in plain and " deviations of a run alone" in plain
+    assert "3 seeds beside 3 of the baseline" in plain and "inf" not in plain
     pilot = qgraft("run", file, "--plan", "--out", tmp_path / "out", "--pilot", folder).stdout
     own = qgraft("run", folder, "--plan").stdout
     power = pilot[pilot.index("power of 80 %"):]
@@ -635,6 +638,7 @@ def test_plan_says_what_the_study_can_see(reported, tmp_path):
     stated = qgraft("run", file, "--plan", "--out", tmp_path / "out").stdout
     assert "0.250 (baselines), 0.250 (free), 0.250 (frozen)" in stated
     assert "--pilot goes with --plan" in refusal("run", file, "--pilot", folder)
+    assert "--pilot goes with" in refusal("run", file, "--plan", "--json", "--pilot", folder)
     assert "holds no study" in refusal("run", file, "--plan", "--pilot", tmp_path)
 
 

@@ -355,7 +355,7 @@ static void test_adequacy(void **state)
               "epsilon_steps is more than `steps`\n"
               "1 of 3 runs (minatar-breakout) are evaluated fewer than 10 times: set a smaller "
               "eval_every\n"
-              "1 of 3 runs (minatar-asterix) have jumpstart and asymptote of a single evaluation: "
+              "1 of 3 runs (minatar-asterix) have a jumpstart of a single evaluation: "
               "set a smaller eval_every\n"
               "1 of 3 runs (minatar-breakout) have fewer than six seeds: only large effects can be "
               "seen, and nothing tells lopsided noise from an effect\n");

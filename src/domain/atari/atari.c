@@ -229,11 +229,12 @@ static qg_status restore(void *object, const uint8_t *state, size_t size, qg_err
     }
     if (self->frames != header.frames || self->lives != header.lives ||
         hash_machine(self) != header.hash)
-        return qg_fail(error, QG_ERROR_DATA,
-                       "%s: the saved game of %zu frames, played again, leads to another screen: "
-                       "it was saved by another build of the emulator: go on with that one, or begin "
-                       "the run anew (`overwrite`)",
-                       self->name, (size_t)header.frames);
+        return qg_fail(
+            error, QG_ERROR_DATA,
+            "%s: the saved game of %zu frames, played again, leads to another screen: "
+            "it was saved by another build of the emulator: go on with that one, or begin "
+            "the run anew (`overwrite`)",
+            self->name, (size_t)header.frames);
     return QG_OK;
 }
 

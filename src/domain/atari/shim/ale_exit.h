@@ -1,5 +1,6 @@
-/* For the compiler to see before ALE's sources: what calls exit there throws. (Calls of the library's
- * own exit are compiled as if nothing could be thrown, which would end the process all the same.) */
+/* For the compiler to see before ALE's sources: what calls exit there throws. (Calls of the
+ * library's own exit are compiled as if nothing could be thrown, which would end the process all
+ * the same.) */
 #ifndef QG_ATARI_ALE_EXIT_H
 #define QG_ATARI_ALE_EXIT_H
 
