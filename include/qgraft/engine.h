@@ -48,6 +48,7 @@ typedef struct qg_learning {
     float dropout_conv, dropout_linear; /* probability that an output of a hidden layer is dropped
                                            from the online network while it learns (inverted: the
                                            others are scaled by 1 / (1 - p)) */
+    const float *layer_rates;           /* [layers] factors of the learning rate; NULL: all 1 */
 } qg_learning;
 
 typedef struct qg_engine_options {
@@ -56,6 +57,7 @@ typedef struct qg_engine_options {
     int max_batch;         /* states that it takes at once */
     qg_machine machine;
     bool target;                 /* whether it holds a target network */
+    bool anchored;               /* whether it holds an anchor and its pull */
     qg_optimiser_kind optimiser; /* that it learns by */
 } qg_engine_options;
 
@@ -66,6 +68,11 @@ typedef enum qg_parameter_set {
     QG_TARGET,
     QG_MOMENT1, /* the optimiser's */
     QG_MOMENT2,
+    /* Where learning is pulled back to, and how strongly, parameter by parameter: d - pull * (w -
+     * anchor), in front of the weight decay. With a pull of alpha that is L2-SP (Li et al. 2018,
+     * eq. 1), with lambda * F elastic weight consolidation (Kirkpatrick et al. 2017, eq. 3). */
+    QG_ANCHOR,
+    QG_PULL,
     QG_GRADIENT, /* of the last step that kept it; no part of the state */
     QG_PARAMETER_SETS,
 } qg_parameter_set;
@@ -150,8 +157,8 @@ typedef struct qg_descent {
     qg_loss *loss;               /* called once, on the caller's thread */
     void *context;
     uint64_t draw;      /* which outputs are dropped: another number for every step */
-    bool keep_gradient; /* d = sum over the minibatch of -dL/dq * dq/dw, behind the weight decay,
-                           can be read as QG_GRADIENT (zeros for frozen layers) */
+    bool keep_gradient; /* d = sum over the minibatch of -dL/dq * dq/dw, behind pull and weight
+                           decay, can be read as QG_GRADIENT (zeros for frozen layers) */
 } qg_descent;
 
 qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_error *error);

@@ -38,12 +38,15 @@ typedef struct qg_td_learner {
 
 /* Memory of a learner in bytes, without making it; fails as qg_td_learner_create. */
 qg_status qg_td_learner_bytes(const qg_architecture *architecture, const qg_settings *settings,
-                              const qg_machine *machine, size_t *bytes, qg_error *error);
+                              bool anchored, const qg_machine *machine, size_t *bytes,
+                              qg_error *error);
 
 /* A learner by `settings`, with an engine of their precision that takes minibatches of their size;
- * its parameters are zero. The caller frees it. Fails as qg_engine_create. */
+ * its parameters are zero. `anchored`: as in qg_engine_options. The caller frees it. Fails as
+ * qg_engine_create. */
 qg_status qg_td_learner_create(const qg_architecture *architecture, const qg_settings *settings,
-                               const qg_machine *machine, qg_td_learner *learner, qg_error *error);
+                               bool anchored, const qg_machine *machine, qg_td_learner *learner,
+                               qg_error *error);
 void qg_td_learner_free(qg_td_learner *learner); /* one of zero bytes is allowed */
 
 /* What an update was made of; the arrays are the caller's, NULL: not wanted. */

@@ -23,13 +23,14 @@ qg_learning qg_learning_of(const qg_settings *settings)
 }
 
 static qg_engine_options engine_of(const qg_architecture *architecture, const qg_settings *settings,
-                                   const qg_machine *machine)
+                                   bool anchored, const qg_machine *machine)
 {
     return (qg_engine_options){.architecture = architecture,
                                .precision = settings->precision,
                                .max_batch = settings->minibatch,
                                .machine = *machine,
                                .target = true,
+                               .anchored = anchored,
                                .optimiser = qg_learning_of(settings).optimiser.kind};
 }
 
@@ -40,19 +41,21 @@ static size_t room_of(const qg_architecture *architecture, const qg_settings *se
 }
 
 qg_status qg_td_learner_bytes(const qg_architecture *architecture, const qg_settings *settings,
-                              const qg_machine *machine, size_t *bytes, qg_error *error)
+                              bool anchored, const qg_machine *machine, size_t *bytes,
+                              qg_error *error)
 {
-    const qg_engine_options options = engine_of(architecture, settings, machine);
+    const qg_engine_options options = engine_of(architecture, settings, anchored, machine);
     const qg_status status = qg_engine_bytes(&options, bytes, error);
     if (!status) *bytes += room_of(architecture, settings) * sizeof(float);
     return status;
 }
 
 qg_status qg_td_learner_create(const qg_architecture *architecture, const qg_settings *settings,
-                               const qg_machine *machine, qg_td_learner *learner, qg_error *error)
+                               bool anchored, const qg_machine *machine, qg_td_learner *learner,
+                               qg_error *error)
 {
     const size_t count = room_of(architecture, settings);
-    const qg_engine_options options = engine_of(architecture, settings, machine);
+    const qg_engine_options options = engine_of(architecture, settings, anchored, machine);
     *learner = (qg_td_learner){.learning = qg_learning_of(settings),
                                .discount = (float)settings->discount,
                                .clip_error = (float)settings->clip_error,

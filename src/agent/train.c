@@ -41,7 +41,7 @@ static qg_status open_learner(qg_trainer *t, qg_error *error)
 {
     const qg_architecture *a = &t->network.architecture;
     qg_status status =
-        qg_td_learner_create(a, t->settings, &t->options->run.machine, &t->learner, error);
+        qg_td_learner_create(a, t->settings, false, &t->options->run.machine, &t->learner, error);
     if (!status) t->run.isa = qg_engine_isa(t->learner.engine);
     for (int l = 0; l < a->layer_count && !status; l++)
         status = qg_engine_freeze(t->learner.engine, l, t->options->frozen[l], error);

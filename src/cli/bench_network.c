@@ -119,7 +119,8 @@ static qg_status open_network(const bench_session *b, const char *preset, int th
     fill_batch(n, parts, screen);
     settings.minibatch = BATCH;
     snprintf(settings.precision, sizeof settings.precision, "%s", b->precision);
-    status = qg_td_learner_create(a, &settings, &(qg_machine){threads, b->isa}, &n->learner, error);
+    status = qg_td_learner_create(a, &settings, false, &(qg_machine){threads, b->isa}, &n->learner,
+                                  error);
     qg_network network = {0};
     if (!status) status = qg_network_create(a, &network, error);
     if (status) return status;

@@ -313,8 +313,8 @@ static qg_status open_learner(const update_arguments *a, update_work *w, qg_erro
     settings.minibatch = w->batch.states.size;
     const qg_machine machine = {(int)threads, a->isa};
     if (!status)
-        status =
-            qg_td_learner_create(&w->online.architecture, &settings, &machine, &w->learner, error);
+        status = qg_td_learner_create(&w->online.architecture, &settings, false, &machine,
+                                      &w->learner, error);
     if (!status) status = freeze(a, w, error);
     if (!status) status = qg_engine_write(w->learner.engine, QG_ONLINE, &w->online, error);
     return status ? status : qg_engine_write(w->learner.engine, QG_TARGET, &w->target, error);

@@ -8,6 +8,13 @@
 /* Whether an engine of these options holds the set. */
 bool qg_engine_holds(const qg_engine_options *options, qg_parameter_set set);
 
+/* The optimiser as it steps a layer. */
+qg_optimiser qg_optimiser_of_layer(const qg_learning *learning, int layer);
+
+/* gradient - pull * (weights - anchor), of `count` parameters. */
+void qg_pull_back(const float *weights, const float *anchor, const float *pull, float *gradient,
+                  size_t count);
+
 /* Lists the state of such an engine, whose number of steps is *steps. */
 size_t qg_list_slots(const qg_engine_options *options, uint64_t *steps,
                      qg_slot slots[QG_MAX_SLOTS]);

@@ -151,7 +151,8 @@ static qg_status measure_engine(const qg_study_run *run, int threads, double bud
     if (!status) status = qg_network_create(&t->architecture, &network, error);
     const qg_machine machine = {.threads = threads};
     if (!status)
-        status = qg_td_learner_create(&t->architecture, &run->settings, &machine, &learner, error);
+        status = qg_td_learner_create(&t->architecture, &run->settings, false, &machine, &learner,
+                                      error);
     if (!status) {
         qg_network_initialise(&network, 1);
         status = qg_engine_write(learner.engine, QG_ONLINE, &network, error);
@@ -176,7 +177,7 @@ static qg_status examine(const qg_study_run *run, int threads, bool measure, qg_
     t->shape = domain->shape;
     status = qg_architecture_for(&run->settings, domain, &t->architecture, error);
     if (!status)
-        status = qg_td_learner_bytes(&t->architecture, &run->settings,
+        status = qg_td_learner_bytes(&t->architecture, &run->settings, false,
                                      &(qg_machine){.threads = threads}, &t->learner, error);
     t->frame = (double)qg_observation_size(&t->shape) / SHARE;
     if (!status && measure) status = measure_steps(domain, 0.1, &t->step, error);

@@ -254,6 +254,7 @@ static inline problem problem_create(const shape *s, int size, uint64_t seed)
         const float m1 = p.sets[QG_MOMENT1].parameters[k];
         float *m2 = &p.sets[QG_MOMENT2].parameters[k];
         *m2 = m1 * m1 + *m2 * *m2;
+        p.sets[QG_PULL].parameters[k] *= 100; /* beside gradients of a minibatch */
     }
     return p;
 }
@@ -270,8 +271,10 @@ static inline void problem_free(problem *p)
 /* Parameters of an engine that learns. */
 static inline void write_sets(qg_engine *engine, const problem *p)
 {
-    for (qg_parameter_set set = QG_ONLINE; set < QG_GRADIENT; set++)
-        must(qg_engine_write(engine, set, &p->sets[set], &error));
+    for (size_t i = 0; i < engine->slot_count; i++)
+        if (!engine->slots[i].counter)
+            must(qg_engine_write(engine, engine->slots[i].set, &p->sets[engine->slots[i].set],
+                                 &error));
 }
 
 static inline void to_doubles(const qg_network *network, double *out)

@@ -210,7 +210,7 @@ static inline qg_td_learner learner_of(const qg_settings *s, uint64_t seed)
     qg_td_learner learner;
     must(qg_architecture_make(s->network, s->history, SIDE, SIDE, 255, ACTIONS, &a, &error));
     must(qg_network_create(&a, &n, &error));
-    must(qg_td_learner_create(&a, s, &(qg_machine){.threads = 1}, &learner, &error));
+    must(qg_td_learner_create(&a, s, false, &(qg_machine){.threads = 1}, &learner, &error));
     qg_network_initialise(&n, seed);
     must(qg_engine_write(learner.engine, QG_ONLINE, &n, &error));
     must(qg_engine_copy_to_target(learner.engine, &error));

@@ -29,6 +29,7 @@ enum { QUICK = 0 };
 #endif
 
 static const qg_engine_class *tested;
+static bool anchored; /* are engines made with an anchor? */
 
 /* Rounds what its products take? Then it is compared with a reference that rounds, too. */
 static bool rounds(void)
@@ -51,10 +52,16 @@ static qg_engine *engine_for(const problem *p, int max_batch, int threads, const
                                                .max_batch = max_batch,
                                                .machine = {threads, isa},
                                                .target = true,
+                                               .anchored = anchored,
                                                .optimiser = QG_RMSPROP_CENTRED},
                           &engine, &error));
     write_sets(engine, p);
     return engine;
+}
+
+static bool is_held(int set)
+{
+    return anchored || (set != QG_ANCHOR && set != QG_PULL);
 }
 
 static const qg_learning dqn3 = {
@@ -107,16 +114,33 @@ static void reference_descend(reference *online, const problem *p, double *q)
     }
 }
 
+static size_t layer_end(const problem *p, int l)
+{
+    const float *next = l + 1 < p->a.layer_count
+                            ? p->sets[0].weights[l + 1]
+                            : p->sets[0].parameters + qg_architecture_parameters(&p->a);
+    return (size_t)(next - p->sets[0].parameters);
+}
+
 /* What every set is to hold after the step. */
-static void reference_step(const problem *p, const reference *online, const qg_optimiser *optimiser,
+static void reference_step(const problem *p, const reference *online, const qg_learning *learning,
                            double *expected[QG_PARAMETER_SETS])
 {
+    const qg_optimiser *optimiser = &learning->optimiser;
     for (int set = 0; set < QG_PARAMETER_SETS; set++) {
         expected[set] = zeros(online->count, sizeof(double));
         to_doubles(&p->sets[set], expected[set]);
     }
-    const double rate = (double)optimiser->learning_rate, decay = (double)optimiser->rmsprop.decay;
+    const double decay = (double)optimiser->rmsprop.decay;
     for (size_t k = 0; k < online->count; k++) { /* Graves 2013, eq. 38-45, without momentum */
+        int l = 0;
+        while (k >= layer_end(p, l))
+            l++;
+        const double rate = (double)optimiser->learning_rate *
+                            (learning->layer_rates ? (double)learning->layer_rates[l] : 1);
+        if (anchored)
+            online->gradient[k] -=
+                expected[QG_PULL][k] * (expected[QG_ONLINE][k] - expected[QG_ANCHOR][k]);
         const double d = expected[QG_GRADIENT][k] = online->gradient[k];
         double *m1 = &expected[QG_MOMENT1][k], *m2 = &expected[QG_MOMENT2][k];
         *m1 = decay * *m1 + (1 - decay) * d;
@@ -143,9 +167,11 @@ static void check_steps(const problem *p, const float *after, const double *expe
 static void check_sets(const problem *p, const qg_engine *engine,
                        double *const expected[QG_PARAMETER_SETS])
 {
-    static const char *const names[] = {"parameters", "target", "moment 1", "moment 2", "gradient"};
+    static const char *const names[] = {"parameters", "target", "moment 1", "moment 2",
+                                        "anchor",     "pull",   "gradient"};
     for (int set = 0; set < QG_PARAMETER_SETS; set++) {
         qg_network read;
+        if (!is_held(set)) continue;
         must(qg_network_create(&p->a, &read, &error));
         must(qg_engine_read(engine, (qg_parameter_set)set, &read, &error));
         assert_tensors_close(names[set], p, tested->exactness.error, read.parameters,
@@ -163,7 +189,7 @@ static void check_descent(const shape *s, int size, const qg_learning *learning)
     const size_t q_count = (size_t)(size * s->actions);
     double *q = zeros(q_count, sizeof *q), *expected[QG_PARAMETER_SETS];
     reference_descend(&online, &p, q);
-    reference_step(&p, &online, &learning->optimiser, expected);
+    reference_step(&p, &online, learning, expected);
 
     qg_engine *engine = engine_for(&p, size, 2, NULL);
     float *our_q = zeros(q_count, sizeof *our_q);
@@ -265,6 +291,7 @@ static void assert_same(const problem *p, const qg_engine *a, const qg_engine *b
     must(qg_network_create(&p->a, &x, &error));
     must(qg_network_create(&p->a, &y, &error));
     for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
+        if (!is_held((int)set)) continue;
         must(qg_engine_read(a, set, &x, &error));
         must(qg_engine_read(b, set, &y, &error));
         if (memcmp(x.parameters, y.parameters, qg_architecture_parameters(&p->a) * sizeof(float)))
@@ -285,30 +312,28 @@ static bool is_here(const qg_architecture *a, const char *isa)
 }
 
 /* Several numbers of threads with every instruction set that this machine has. */
-static void test_threads_and_instruction_sets(void **state)
+static void check_same_bits(int shape_count, int size, const qg_learning *learning)
 {
-    (void)state;
-    enum { SIZE = QUICK ? 11 : 33 };
     static const struct {
         int threads;
         const char *isa;
     } kinds[] = {{2, NULL},       {3, NULL},   {5, NULL},   {1, "portable"},
                  {3, "portable"}, {1, "avx2"}, {3, "avx2"}, {1, "avx512"},
                  {3, "avx512"},   {1, "amx"},  {3, "amx"}};
-    for (int i = 0; i < SHAPES && tested->exactness.same_bits; i++) {
-        problem p = problem_create(&shapes[i], SIZE, 3);
-        const size_t q_count = SIZE * (size_t)p.a.actions;
+    for (int i = 0; i < shape_count && tested->exactness.same_bits; i++) {
+        problem p = problem_create(&shapes[i], size, 3);
+        const size_t q_count = (size_t)size * (size_t)p.a.actions;
         float *q = zeros(q_count, sizeof *q), *other = zeros(q_count, sizeof *q);
-        qg_engine *engine = engine_for(&p, SIZE, 1, NULL);
+        qg_engine *engine = engine_for(&p, size, 1, NULL);
         for (int k = 0; k < 3; k++)
-            descend(engine, &p, &dqn3, 0, q);
+            descend(engine, &p, learning, 0, q);
         for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
             const char *isa = kinds[kind].isa;
             if (isa && (strcmp(isa, qg_engine_isa(engine)) == 0 || !is_here(&p.a, isa))) continue;
-            qg_engine *b = engine_for(&p, SIZE, kinds[kind].threads, isa);
+            qg_engine *b = engine_for(&p, size, kinds[kind].threads, isa);
             if (isa) assert_string_equal(qg_engine_isa(b), isa);
             for (int k = 0; k < 3; k++)
-                descend(b, &p, &dqn3, 0, other);
+                descend(b, &p, learning, 0, other);
             assert_memory_equal(q, other, q_count * sizeof *q);
             assert_same(&p, engine, b, isa ? isa : "threads");
             qg_engine_destroy(b);
@@ -318,6 +343,29 @@ static void test_threads_and_instruction_sets(void **state)
         free(other);
         problem_free(&p);
     }
+}
+
+static void test_threads_and_instruction_sets(void **state)
+{
+    (void)state;
+    check_same_bits(SHAPES, QUICK ? 11 : 33, &dqn3);
+}
+
+/* Pulled back to an anchor, with a learning rate for each layer. */
+static void test_anchored(void **state)
+{
+    (void)state;
+    float rates[QG_MAX_LAYERS];
+    qg_learning learning = dqn3;
+    for (int l = 0; l < QG_MAX_LAYERS; l++)
+        rates[l] = 0.1f * (float)(1 + l * 7 % 13);
+    learning.layer_rates = rates;
+    anchored = true;
+    for (int i = 0; i < SHAPES; i++)
+        check_descent(&shapes[i], 7, &learning);
+    learning.l2 = 0.3f;
+    check_same_bits(QUICK ? 2 : SHAPES, 7, &learning);
+    anchored = false;
 }
 
 /* One state alone, in a batch, in a batch larger than the engine's: the same bits. */
@@ -414,14 +462,6 @@ static void test_missing_screens(void **state)
 
 /* ---- Frozen layers ---- */
 
-static size_t layer_end(const problem *p, int l)
-{
-    const float *next = l + 1 < p->a.layer_count
-                            ? p->sets[0].weights[l + 1]
-                            : p->sets[0].parameters + qg_architecture_parameters(&p->a);
-    return (size_t)(next - p->sets[0].parameters);
-}
-
 /* Every choice of frozen layers: those stay as they are, the others learn the bits that they learn
  * when nothing is frozen. */
 static void test_frozen(void **state)
@@ -439,6 +479,7 @@ static void test_frozen(void **state)
             must(qg_engine_freeze(engine, l, mask >> l & 1, &error));
         descend(engine, &p, &dqn3, 0, NULL);
         for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
+            if (!is_held((int)set)) continue;
             qg_network got, learned;
             must(qg_network_create(&p.a, &got, &error));
             must(qg_network_create(&p.a, &learned, &error));
@@ -657,6 +698,7 @@ static void test_parameters(void **state)
         qg_network read;
         must(qg_network_create(&p.a, &read, &error));
         for (qg_parameter_set set = QG_ONLINE; set < QG_GRADIENT; set++) {
+            if (!is_held((int)set)) continue;
             must(qg_engine_read(engine, set, &read, &error));
             assert_memory_equal(read.parameters, p.sets[set].parameters, bytes);
         }
@@ -733,6 +775,7 @@ int main(void)
         cmocka_unit_test(test_optimisers),
         cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_threads_and_instruction_sets),
+        cmocka_unit_test(test_anchored),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_missing_screens),

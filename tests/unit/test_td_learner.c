@@ -55,7 +55,8 @@ static qg_settings settings_for(int minibatch)
 static qg_td_learner learner_for(const transitions *t, const qg_settings *settings)
 {
     qg_td_learner learner;
-    must(qg_td_learner_create(&t->p.a, settings, &(qg_machine){.threads = 2}, &learner, &error));
+    must(qg_td_learner_create(&t->p.a, settings, false, &(qg_machine){.threads = 2}, &learner,
+                              &error));
     assert_int_equal(learner.engine->max_batch, settings->minibatch);
     write_sets(learner.engine, &t->p);
     return learner;
@@ -249,9 +250,9 @@ static void test_create(void **state)
     transitions t = transitions_create(&shapes[0], 1, 1);
     const qg_settings settings = settings_for(1);
     qg_td_learner learner;
-    assert_int_equal(
-        qg_td_learner_create(&t.p.a, &settings, &(qg_machine){.isa = "sse9"}, &learner, &error),
-        QG_ERROR_USAGE);
+    assert_int_equal(qg_td_learner_create(&t.p.a, &settings, false, &(qg_machine){.isa = "sse9"},
+                                          &learner, &error),
+                     QG_ERROR_USAGE);
     qg_td_learner_free(&learner);
     transitions_free(&t);
 }

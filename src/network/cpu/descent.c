@@ -1,6 +1,7 @@
 #include "network/cpu/descent.h"
 
 #include "network/cpu/forward.h"
+#include "network/optimiser.h"
 
 #include <assert.h>
 #include <math.h>
@@ -25,19 +26,22 @@ static void rmsprop(const qg_cpu *cpu, const qg_optimiser *optimiser, size_t at,
                              gradient, count);
 }
 
-/* The step of `count` parameters from `at` on; l2: their weight decay. */
-static void step(const descent_job *job, size_t at, float *gradient, size_t count, float l2)
+/* The step of `count` parameters of layer `l` from `at` on; l2: their weight decay. */
+static void step(const descent_job *job, int l, size_t at, float *gradient, size_t count, float l2)
 {
     const qg_cpu *cpu = job->cpu;
-    const qg_optimiser *optimiser = &job->descent->learning->optimiser;
+    const qg_optimiser optimiser = qg_optimiser_of_layer(job->descent->learning, l);
     const float *online = cpu->parameters[QG_ONLINE] + at;
+    if (cpu->parameters[QG_PULL])
+        qg_pull_back(online, cpu->parameters[QG_ANCHOR] + at, cpu->parameters[QG_PULL] + at,
+                     gradient, count);
     for (size_t i = 0; i < count && l2 > 0; i++)
         gradient[i] = fmaf(-l2, online[i], gradient[i]);
     if (job->descent->keep_gradient)
         memcpy(cpu->parameters[QG_GRADIENT] + at, gradient, count * sizeof(float));
-    switch (optimiser->kind) {
+    switch (optimiser.kind) {
     case QG_RMSPROP_CENTRED:
-        rmsprop(cpu, optimiser, at, gradient, count);
+        rmsprop(cpu, &optimiser, at, gradient, count);
         break;
     case QG_NO_OPTIMISER:
         assert(false);
@@ -47,16 +51,16 @@ static void step(const descent_job *job, size_t at, float *gradient, size_t coun
 static void step_weights(const descent_job *job, int l, size_t at, float *gradient, size_t count)
 {
     const qg_cpu *cpu = job->cpu;
-    step(job, at, gradient, count, job->descent->learning->l2);
+    step(job, l, at, gradient, count, job->descent->learning->l2);
     if (cpu->bf16)
         cpu->kernels[l]->round(cpu->parameters[QG_ONLINE] + at, cpu->operands[QG_ONLINE] + at,
                                count);
 }
 
-static void step_biases(const descent_job *job, size_t at, float *gradient, size_t count)
+static void step_biases(const descent_job *job, int l, size_t at, float *gradient, size_t count)
 {
     const qg_cpu *cpu = job->cpu;
-    step(job, at, gradient, count, 0);
+    step(job, l, at, gradient, count, 0);
     if (cpu->bf16)
         memcpy(cpu->operands[QG_ONLINE] + at, cpu->parameters[QG_ONLINE] + at,
                count * sizeof *gradient);
@@ -119,7 +123,7 @@ static void learn_biases(const descent_job *job, int l, int member, int members)
     float *gradient = qg_cpu_scratch(cpu, member);
     cpu->kernels[l]->bias_gradient(plan, cpu->gradients[l], gradient, job->descent->states.size,
                                    begin, end);
-    step_biases(job, cpu->biases_at[l] + (size_t)begin * QG_PANEL,
+    step_biases(job, l, cpu->biases_at[l] + (size_t)begin * QG_PANEL,
                 gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL);
     qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
 }

@@ -1,5 +1,6 @@
 #include "network/tiles/tile_descent.h"
 
+#include "network/optimiser.h"
 #include "network/tiles/tile_forward.h"
 #include "network/tiles/tile_permission.h"
 #include "network/tiles/tile_product.h"
@@ -63,15 +64,29 @@ ALWAYS __m512 step(const optimiser *o, float *w, float *m1, float *m2, __m512 d)
 /* Where `count` parameters and what belongs to them lie. */
 typedef struct piece {
     float *w, *m1, *m2, *kept;
+    const float *anchor, *pull; /* NULL: none */
+    qg_optimiser optimiser;
     float l2;
 } piece;
 
-static piece piece_at(const tile_descent_job *job, size_t at, float l2)
+/* Parameters of layer `l`. */
+static piece piece_at(const tile_descent_job *job, int l, size_t at, float l2)
 {
-    const qg_tiles *tiles = job->tiles;
-    return (piece){tiles->parameters[QG_ONLINE] + at, tiles->parameters[QG_MOMENT1] + at,
-                   tiles->parameters[QG_MOMENT2] + at,
-                   job->descent->keep_gradient ? tiles->parameters[QG_GRADIENT] + at : NULL, l2};
+    float *const *parameters = job->tiles->parameters;
+    const bool anchored = parameters[QG_PULL];
+    return (piece){parameters[QG_ONLINE] + at,
+                   parameters[QG_MOMENT1] + at,
+                   parameters[QG_MOMENT2] + at,
+                   job->descent->keep_gradient ? parameters[QG_GRADIENT] + at : NULL,
+                   anchored ? parameters[QG_ANCHOR] + at : NULL,
+                   anchored ? parameters[QG_PULL] + at : NULL,
+                   qg_optimiser_of_layer(job->descent->learning, l),
+                   l2};
+}
+
+static void pull_back(const piece *p, float *gradient, size_t count)
+{
+    if (p->pull) qg_pull_back(p->w, p->anchor, p->pull, gradient, count);
 }
 
 /* The gradient behind the weight decay, kept if it is to be; no zero keeps a sign. */
@@ -84,9 +99,10 @@ ALWAYS __m512 settle(const piece *p, size_t i, __m512 d)
 }
 
 /* The step of the last layer, whose zeros keep their sign. */
-static void step_plain(const tile_descent_job *job, const piece *p, float *gradient, size_t count)
+static void step_plain(const piece *p, float *gradient, size_t count)
 {
-    const optimiser o = optimiser_of(&job->descent->learning->optimiser);
+    const optimiser o = optimiser_of(&p->optimiser);
+    pull_back(p, gradient, count);
     for (size_t i = 0; i < count; i += 16) {
         __m512 d = _mm512_loadu_ps(gradient + i);
         if (p->l2 > 0) d = _mm512_fmadd_ps(_mm512_set1_ps(-p->l2), _mm512_loadu_ps(p->w + i), d);
@@ -95,20 +111,21 @@ static void step_plain(const tile_descent_job *job, const piece *p, float *gradi
     }
 }
 
-static void step_piece(const tile_descent_job *job, const piece *p, const float *gradient,
-                       size_t count)
+static void step_piece(const piece *p, float *gradient, size_t count)
 {
-    const optimiser o = optimiser_of(&job->descent->learning->optimiser);
+    const optimiser o = optimiser_of(&p->optimiser);
+    pull_back(p, gradient, count);
     for (size_t i = 0; i < count; i += 16)
         step(&o, p->w + i, p->m1 + i, p->m2 + i, settle(p, i, _mm512_loadu_ps(gradient + i)));
 }
 
 /* ... of a linear layer, whose weights are rounded while they are in registers; `next`: how far the
  * piece after this one begins behind it. */
-static void step_linear(const tile_descent_job *job, const piece *p, const float *gradient,
-                        size_t count, char *forward, ptrdiff_t next)
+static void step_linear(const piece *p, float *gradient, size_t count, char *forward,
+                        ptrdiff_t next)
 {
-    const optimiser o = optimiser_of(&job->descent->learning->optimiser);
+    const optimiser o = optimiser_of(&p->optimiser);
+    pull_back(p, gradient, count);
     enum { AHEAD = 768 }; /* floats */
     for (size_t i = 0; i < count; i += 32, forward += LINE) {
         const ptrdiff_t ahead = (ptrdiff_t)i + AHEAD < (ptrdiff_t)count
@@ -473,8 +490,8 @@ static void learn_conv(const tile_descent_job *job, int l, int member, int membe
         for (int panel = 0; panel < 2; panel++) {
             const size_t at = layer->weights_at +
                               ((size_t)((2 * group + panel) * layer->chunks) + (size_t)chunk) * 512;
-            const piece p = piece_at(job, at, l2);
-            step_piece(job, &p, sums + panel * 512, 512);
+            const piece p = piece_at(job, l, at, l2);
+            step_piece(&p, sums + panel * 512, 512);
         }
         qg_tiles_turn_weights(tiles, QG_ONLINE, l, chunk, group);
         qg_tiles_lap(tiles, member, QG_WORK_OPTIMISER, l);
@@ -530,11 +547,11 @@ static void learn_linear(const tile_descent_job *job, int l, int member, int mem
             if (scale != 1) scale_flushed(sums, 2 * count, scale);
             for (int i = 0; i < 2; i++) {
                 const size_t at = (size_t)(2 * group + i) * panel + (size_t)from * 512;
-                const piece p = piece_at(job, layer->weights_at + at, l2);
+                const piece p = piece_at(job, l, layer->weights_at + at, l2);
                 const ptrdiff_t next = group + 1 < layer->groups || i == 0
                                            ? (ptrdiff_t)panel
                                            : (ptrdiff_t)count - (ptrdiff_t)at + from * 512;
-                step_linear(job, &p, sums + (size_t)i * count, count,
+                step_linear(&p, sums + (size_t)i * count, count,
                             tiles->operands[QG_ONLINE] + layer->forward_at + 2 * at, next);
             }
             qg_tiles_lap(tiles, member, QG_WORK_OPTIMISER, l);
@@ -574,8 +591,8 @@ static void learn_biases(const tile_descent_job *job, int l, int member, int mem
         _tile_stored(1, sums + 256, LINE);
         TILE_FENCE();
         memcpy(sums + 16, sums + 256, 16 * sizeof *sums);
-        const piece p = piece_at(job, layer->biases_at + (size_t)group * 32, 0);
-        step_piece(job, &p, sums, 32);
+        const piece p = piece_at(job, l, layer->biases_at + (size_t)group * 32, 0);
+        step_piece(&p, sums, 32);
     }
     qg_tiles_lap(tiles, member, QG_WORK_WEIGHT_GRADIENT, l);
 }
@@ -597,17 +614,17 @@ static void learn_last(const tile_descent_job *job, int member, int members)
                                         size, begin, end, 0, plan->panels);
         for (int i = 0; i < plan->panels; i++) {
             const piece p =
-                piece_at(job,
+                piece_at(job, last,
                          tiles->last_weights_at +
                              ((size_t)(i * plan->k_count) + (size_t)first->k) * QG_PANEL,
                          job->descent->learning->l2);
-            step_plain(job, &p, gradient + (size_t)i * count, count);
+            step_plain(&p, gradient + (size_t)i * count, count);
         }
     }
     if (member == members - 1) {
         tiles->float32->bias_gradient(plan, tiles->last_gradient, gradient, size, 0, plan->panels);
-        const piece p = piece_at(job, tiles->last_biases_at, 0);
-        step_plain(job, &p, gradient, (size_t)plan->panels * QG_PANEL);
+        const piece p = piece_at(job, last, tiles->last_biases_at, 0);
+        step_plain(&p, gradient, (size_t)plan->panels * QG_PANEL);
     }
     qg_tiles_lap(tiles, member, QG_WORK_WEIGHT_GRADIENT, last);
 }
