@@ -27,6 +27,7 @@ typedef struct qg_machine {
 typedef enum qg_optimiser_kind {
     QG_NO_OPTIMISER,    /* the engine acts and does not learn */
     QG_RMSPROP_CENTRED, /* Graves 2013, eq. 38-45, without momentum; two moments */
+    QG_ADAM,            /* Kingma & Ba 2015, algorithm 1; two moments and the number of steps */
 } qg_optimiser_kind;
 
 /* The step w += ... along d, the direction of ascent (a sum over the minibatch). */
@@ -37,6 +38,9 @@ typedef struct qg_optimiser {
         struct {
             float decay, epsilon;
         } rmsprop; /* w += learning_rate * d / sqrt(m2 - m1^2 + epsilon) */
+        struct {
+            double beta1, beta2, epsilon;
+        } adam; /* w += learning_rate * m1^ / (sqrt(m2^) + epsilon), ^ without their bias */
     };
 } qg_optimiser;
 
@@ -131,6 +135,9 @@ qg_status qg_engine_read(const qg_engine *engine, qg_parameter_set set, qg_netwo
 
 qg_status qg_engine_copy_to_target(qg_engine *engine, qg_error *error); /* target = online */
 
+/* target += tau * (online - target), tau from 0 to 1 (Lillicrap et al. 2016). */
+qg_status qg_engine_mix_into_target(qg_engine *engine, float tau, qg_error *error);
+
 /* A frozen layer's parameters and moments are never written by a step, and nothing is computed for
  * it or below the lowest free layer in the backward pass. `layer` counts from 0. */
 qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *error);
@@ -188,6 +195,7 @@ struct qg_engine_class {
                        qg_error *error);
     qg_status (*read)(const void *self, qg_parameter_set set, qg_network *network, qg_error *error);
     qg_status (*copy_to_target)(void *self, qg_error *error);
+    qg_status (*mix_into_target)(void *self, float tau, qg_error *error);
     qg_status (*freeze)(void *self, int layer, bool frozen, qg_error *error);
     /* At most max_batch states. */
     qg_status (*forward)(void *self, qg_parameter_set set, const qg_states *states, float *q_values,

@@ -26,18 +26,24 @@ typedef struct qg_settings {
     char precision[16]; /* name of the engine (engine.h) */
 
     double discount;
+    char optimiser[8]; /* "rmsprop", "adam" */
     double learning_rate;
-    double rms_decay, rms_epsilon;       /* centred RMSProp */
+    double rms_decay, rms_epsilon;               /* centred RMSProp */
+    double adam_beta1, adam_beta2, adam_epsilon; /* Adam */
+    char loss[8];                                /* "clipped", "huber", "mse": see td_learner.h */
     double clip_error;                   /* TD errors are clipped to +-clip_error; 0: not clipped */
+    char reduction[8];                   /* of the gradients of a minibatch: "sum", "mean" */
     double l2;                           /* weight decay; 0: none */
     double dropout_conv, dropout_linear; /* of hidden outputs while learning; 0: none */
     int minibatch;                       /* transitions per update */
 
     /* Counts of agent steps. */
-    int64_t replay;       /* capacity */
-    int64_t learn_start;  /* no update before */
-    int64_t update_every; /* steps per update */
-    int64_t target_every; /* steps per copy to the target network */
+    int64_t replay;        /* capacity */
+    int64_t learn_start;   /* no update before */
+    int64_t update_every;  /* steps per update */
+    int64_t target_every;  /* steps per update of the target network */
+    char target_update[8]; /* "copy", "soft": target += tau (online - target) */
+    double tau;
     double epsilon_start, epsilon_end;
     int64_t epsilon_steps; /* from learn_start on, linear from start to end */
     int64_t eval_every, eval_steps;
@@ -52,6 +58,7 @@ typedef struct qg_settings {
     char max_episode_frames[24]; /* after which a game is truncated, "0": none; or "xitari" */
     bool clip_reward;            /* to [-1, 1], in training only */
     bool life_loss_terminal;     /* a lost life ends the episode, in training only */
+    bool double_q;               /* double DQN */
 
     bool eval_steps_set; /* not a setting: eval_steps was set, it is not the preset's */
 } qg_settings;
@@ -70,7 +77,10 @@ typedef struct qg_setting {
     qg_setting_type type;
     size_t offset, size;
     double minimum, maximum; /* both allowed; numbers only */
-    const char *help;        /* one line */
+    const char *before;  /* of a setting that is newer than studies: the value that all had before
+                            there was one, at which nothing tells of it; NULL: an old one */
+    const char *choices; /* the words that it may be, "a, b, c"; NULL: others */
+    const char *help;    /* one line */
 } qg_setting;
 
 /* All settings in the order of the struct, `preset` first; static storage. */
@@ -79,6 +89,9 @@ const qg_setting *qg_settings_table(size_t *count);
 /* The value of one setting as text that qg_settings_set_value reads back to the same bits. */
 void qg_setting_format(const qg_settings *settings, const qg_setting *setting, char *text,
                        size_t size);
+
+/* Whether `value` is what all runs had before there was the setting, so that it tells nothing. */
+bool qg_setting_is_old(const qg_setting *setting, const char *value);
 
 /* Whether all values are the same; the preset's name is none. */
 bool qg_settings_equal(const qg_settings *a, const qg_settings *b);

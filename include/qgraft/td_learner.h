@@ -1,9 +1,15 @@
 /* The TD learner: DQN (Mnih et al. 2015, algorithm 1) in DQN 3.0's form, on any engine.
  *
- *   target   = r + discount * max_a Q_target(s', a), or r alone where s' is terminal
- *   td_error = target - Q(s, a), clipped to [-clip_error, clip_error]
+ *   target   = r + discount * Q_target(s', a*), or r alone where s' is terminal
+ *   a*       = argmax_a Q_target(s', a), or with `double_q` argmax_a Q_online(s', a) (van Hasselt,
+ *              Guez & Silver 2016, eq. 4); of equal ones the first
+ *   td_error = target - Q(s, a), clipped to [-clip_error, clip_error] unless `loss` is mse
  *
- * Q(s, a) moves along td_error: the engine descends a loss whose gradient there is -td_error. */
+ * Q(s, a) moves along -dL/dQ, where L is a sum or a mean over the minibatch of
+ *   clipped   what has the clipped td_error as its slope
+ *   huber     td_error^2 / 2 within +-clip_error, clip_error (|td_error| - clip_error / 2) outside:
+ *             the same slope, and so the same bits (torch.nn.HuberLoss of delta = clip_error)
+ *   mse       td_error^2 (torch.nn.MSELoss): the slope is 2 td_error */
 #ifndef QGRAFT_TD_LEARNER_H
 #define QGRAFT_TD_LEARNER_H
 
@@ -32,8 +38,11 @@ typedef struct qg_td_learner {
     qg_engine *engine;
     qg_learning learning;
     float discount, clip_error; /* clip_error 0: not clipped */
-    float *values;              /* room: [2][max_batch][actions] */
-    float *targets;             /* room: [max_batch] */
+    bool double_q;
+    float slope;    /* of the loss at a td_error of 1 */
+    bool mean;      /* over the minibatch; else a sum */
+    float *values;  /* room: [2][max_batch][actions] */
+    float *targets; /* room: [max_batch] */
 } qg_td_learner;
 
 /* Memory of a learner in bytes, without making it; fails as qg_td_learner_create. */
@@ -61,7 +70,7 @@ typedef struct qg_td_trace {
 qg_status qg_td_learner_update(qg_td_learner *learner, const qg_batch *batch, uint64_t draw,
                                const qg_td_trace *trace, qg_error *error);
 
-/* Learns nothing: the mean of max_a Q_target(s', a) and of |td_error| on any number of transitions
+/* Learns nothing: the mean of Q_target(s', a*) and of |td_error| on any number of transitions
  * (DQN 3.0's v_avg and tderr_avg). */
 qg_status qg_td_learner_validate(const qg_td_learner *learner, const qg_batch *batch, double *value,
                                  double *td_error, qg_error *error);

@@ -137,6 +137,24 @@ static bool is_compared(const char *line, bool by_network)
     return *line != '\n' && !(by_network && is_file_sum(line));
 }
 
+/* "  double_q: false" of a setting that the other text is too old to name. */
+static bool is_old(const char *line)
+{
+    size_t count;
+    const qg_setting *const table = qg_settings_table(&count);
+    char value[1100];
+    for (size_t i = 0; i < count; i++) {
+        const size_t length = strlen(table[i].name);
+        if (strncmp(line, "  ", 2) != 0 || strncmp(line + 2, table[i].name, length) != 0 ||
+            strncmp(line + 2 + length, ": ", 2) != 0)
+            continue;
+        const char *text = line + 2 + length + 2;
+        snprintf(value, sizeof value, "%.*s", (int)strcspn(text, "\n"), text);
+        return qg_setting_is_old(&table[i], value);
+    }
+    return false;
+}
+
 /* The first line of `a` that `b` lacks; *other: the one with the same key there, or NULL. */
 static const char *find_difference(const char *a, const char *b, const char **other)
 {
@@ -147,7 +165,7 @@ static const char *find_difference(const char *a, const char *b, const char **ot
         if (!is_compared(line, by_network) || find_line(b, line, strcspn(line, "\n"), true))
             continue;
         *other = find_line(b, line, strcspn(line, ":\n") + 1, false);
-        return line;
+        if (*other || !is_old(line)) return line;
     }
     return NULL;
 }

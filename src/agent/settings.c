@@ -12,23 +12,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW(type, field, minimum, maximum, help)                                                   \
+#define SETTING(name, type, field, minimum, maximum, before, choices, help)                        \
     {                                                                                              \
-#field, QG_SETTING_##type, offsetof(qg_settings, field), sizeof((qg_settings *)0)->field,  \
-            minimum, maximum, help                                                                 \
+        name, QG_SETTING_##type, offsetof(qg_settings, field), sizeof((qg_settings *)0)->field,    \
+            minimum, maximum, before, choices, help                                                \
     }
+#define ROW(type, field, minimum, maximum, help)                                                   \
+    SETTING(#field, type, field, minimum, maximum, NULL, NULL, help)
+/* One that is newer than studies; and one of a few words. */
+#define NEW(type, field, minimum, maximum, before, help)                                           \
+    SETTING(#field, type, field, minimum, maximum, before, NULL, help)
+#define CHOICE(field, before, choices, help)                                                       \
+    SETTING(#field, TEXT, field, 0, 0, before, choices, help)
 #define STEPS 1e15 /* more steps than any run makes, and exact in a double */
 
 static const qg_setting table[] = {
     ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3, machado or grid"),
     ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, NAME-split:WIDTH, or a list of layers"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
-    ROW(TEXT, precision, 0, 0, "what the network is computed in: float32 or bf16"),
+    NEW(TEXT, precision, 0, 0, "float32", "what the network is computed in: float32 or bf16"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
-    ROW(REAL, learning_rate, 0, 10, "step size of RMSProp; gradients are sums over the minibatch"),
+    CHOICE(optimiser, "rmsprop", "rmsprop, adam",
+           "rmsprop (centred, Graves 2013) or adam (Kingma & Ba 2015, as PyTorch has it)"),
+    ROW(REAL, learning_rate, 0, 10, "step size of the optimiser"),
     ROW(REAL, rms_decay, 0, 1, "decay of RMSProp's two moments"),
     ROW(REAL, rms_epsilon, 1e-12, 1e6, "added to RMSProp's variance under the root"),
-    ROW(REAL, clip_error, 0, 1e6, "TD errors are clipped to +- this; 0: not clipped"),
+    NEW(REAL, adam_beta1, 0, 0.999999, "0.9", "decay of Adam's mean of gradients"),
+    NEW(REAL, adam_beta2, 0, 0.999999, "0.999", "decay of Adam's mean of their squares"),
+    NEW(REAL, adam_epsilon, 1e-12, 1e6, "1e-08", "added to the root of Adam's mean of squares"),
+    CHOICE(loss, "clipped", "clipped, huber, mse",
+           "clipped (TD errors), huber (the same slope: docs/learners.md) or mse"),
+    ROW(REAL, clip_error, 0, 1e6, "TD errors are clipped to +- this; 0, or mse: not clipped"),
+    CHOICE(reduction, "sum", "sum, mean", "of a minibatch's gradient: sum, or mean as in PyTorch"),
+    SETTING("double", BOOLEAN, double_q, 0, 0, "false", NULL,
+            "double DQN (van Hasselt 2016): the online network chooses the target's action"),
     ROW(REAL, l2, 0, 1e6, "weight decay, beside a gradient that is a sum; 0: none"),
     ROW(REAL, dropout_conv, 0, 0.99, "share of a hidden conv's outputs dropped while learning"),
     ROW(REAL, dropout_linear, 0, 0.99, "share of a hidden linear layer's outputs dropped"),
@@ -36,7 +53,10 @@ static const qg_setting table[] = {
     ROW(COUNT, replay, 1, 1e9, "steps that the replay holds"),
     ROW(COUNT, learn_start, 1, STEPS, "steps before the first update"),
     ROW(COUNT, update_every, 1, STEPS, "steps per update"),
-    ROW(COUNT, target_every, 1, STEPS, "steps per copy to the target network"),
+    ROW(COUNT, target_every, 1, STEPS, "steps per update of the target network"),
+    CHOICE(target_update, "copy", "copy, soft",
+           "copy, or soft: a step of tau towards the online network (Lillicrap 2016)"),
+    NEW(REAL, tau, 0, 1, "0.005", "of a soft target update"),
     ROW(REAL, epsilon_start, 0, 1, "exploration until learn_start"),
     ROW(REAL, epsilon_end, 0, 1, "exploration at the end of its decay"),
     ROW(COUNT, epsilon_steps, 0, STEPS, "steps of the linear decay, from learn_start on"),
@@ -49,22 +69,28 @@ static const qg_setting table[] = {
     ROW(INT, noop_max, 0, 10000, "episodes begin with 1 to this many no-op frames; 0: none"),
     ROW(INT, frame_skip, 1, 100, "frames per step"),
     ROW(REAL, sticky, 0, 1, "probability that a step repeats the last action instead"),
-    ROW(TEXT, actions, 0, 0, "minimal, full (Atari 18, grids 6) or xitari (minimal; Pong 3)"),
-    ROW(TEXT, max_episode_frames, 0, 0,
+    NEW(TEXT, actions, 0, 0, "minimal",
+        "minimal, full (Atari 18, grids 6) or xitari (minimal; Pong 3)"),
+    NEW(TEXT, max_episode_frames, 0, 0, "0",
         "frames after which a game is truncated; 0: none; xitari: 8 hours, Pong 65000"),
     ROW(BOOLEAN, clip_reward, 0, 0, "clip rewards to [-1, 1] in training"),
     ROW(BOOLEAN, life_loss_terminal, 0, 0, "a lost life ends an episode in training"),
 };
 #define ROWS (sizeof table / sizeof *table)
 
+/* What learners younger than DQN 3.0 need, where nothing asks for them. */
+#define LEARNERS                                                                                   \
+    .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8, .target_update = "copy",         \
+    .tau = 0.005
+
 /* What the paper's DQN 3.0 and the preset machado have in common. */
 #define DQN3_LEARNER                                                                               \
     .network = "nature", .history = 4, .precision = "float32", .discount = 0.99,                   \
-    .learning_rate = 0.00025, .rms_decay = 0.95, .rms_epsilon = 0.01, .clip_error = 1,             \
-    .minibatch = 32, .replay = 1000000, .learn_start = 50000, .update_every = 4,                   \
-    .target_every = 10000, .epsilon_start = 1, .epsilon_steps = 1000000, .eval_every = 250000,     \
-    .eval_steps = 125000, .validation_size = 500, .log_every = 10000, .frame_skip = 4,             \
-    .clip_reward = true
+    .optimiser = "rmsprop", .learning_rate = 0.00025, .rms_decay = 0.95, .rms_epsilon = 0.01,      \
+    .loss = "clipped", .clip_error = 1, .reduction = "sum", LEARNERS, .minibatch = 32,             \
+    .replay = 1000000, .learn_start = 50000, .update_every = 4, .target_every = 10000,             \
+    .epsilon_start = 1, .epsilon_steps = 1000000, .eval_every = 250000, .eval_steps = 125000,      \
+    .validation_size = 500, .log_every = 10000, .frame_skip = 4, .clip_reward = true
 
 /* The paper's DQN 3.0. */
 static const qg_settings dqn3 = {
@@ -100,10 +126,14 @@ static const qg_settings grid = {
     .history = 1,
     .precision = "float32",
     .discount = 0.99,
+    .optimiser = "rmsprop",
     .learning_rate = 0.002,
     .rms_decay = 0.95,
     .rms_epsilon = 0.01,
+    .loss = "clipped",
     .clip_error = 1,
+    .reduction = "sum",
+    LEARNERS,
     .minibatch = 32,
     .replay = 100000,
     .learn_start = 5000,
@@ -263,9 +293,29 @@ static qg_status set_max_episode_frames(qg_settings *settings, const char *value
     return QG_OK;
 }
 
+/* One of the words that a setting allows. */
+static qg_status set_choice(char *field, const qg_setting *setting, const char *value,
+                            qg_error *error)
+{
+    const size_t length = strlen(value);
+    for (const char *word = setting->choices; *word; word += strspn(word, ", ")) {
+        const size_t size = strcspn(word, ",");
+        if (size == length && strncmp(word, value, size) == 0) {
+            memset(field, 0, setting->size);
+            memcpy(field, word, size);
+            return QG_OK;
+        }
+        word += size;
+    }
+    return qg_fail(error, QG_ERROR_USAGE, "%s: there is no '%.60s'; allowed: %s", setting->name,
+                   value, setting->choices);
+}
+
 static qg_status set_text(qg_settings *settings, const qg_setting *setting, const char *value,
                           qg_error *error)
 {
+    if (setting->choices)
+        return set_choice((char *)settings + setting->offset, setting, value, error);
     if (strcmp(setting->name, "network") == 0) return set_network(settings, value, error);
     if (strcmp(setting->name, "precision") == 0) return set_precision(settings, value, error);
     if (strcmp(setting->name, "actions") == 0) return set_actions(settings, value, error);
@@ -362,6 +412,11 @@ void qg_setting_format(const qg_settings *settings, const qg_setting *setting, c
     }
 }
 
+bool qg_setting_is_old(const qg_setting *setting, const char *value)
+{
+    return setting->before && strcmp(value, setting->before) == 0;
+}
+
 bool qg_settings_equal(const qg_settings *a, const qg_settings *b)
 {
     for (size_t i = 0; i < ROWS; i++) {
@@ -394,6 +449,10 @@ qg_status qg_settings_check(const qg_settings *s, qg_error *error)
         if (rules[i].wrong)
             return qg_fail(error, QG_ERROR_USAGE, "%s: %lld is more than %s (%lld)", rules[i].small,
                            (long long)rules[i].low, rules[i].large, (long long)rules[i].high);
+    if (s->clip_error == 0 && strcmp(s->loss, "huber") == 0)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "loss: huber needs a clip_error above 0, where its slope stops rising; "
+                       "without one it is mse");
     if (s->epsilon_end > s->epsilon_start)
         return qg_fail(error, QG_ERROR_USAGE, "epsilon_end: %g is more than epsilon_start (%g)",
                        s->epsilon_end, s->epsilon_start);

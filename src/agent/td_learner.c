@@ -13,13 +13,20 @@ float qg_learned_reward(const qg_settings *settings, float reward)
 
 qg_learning qg_learning_of(const qg_settings *settings)
 {
-    return (qg_learning){
-        .optimiser = {.kind = QG_RMSPROP_CENTRED,
-                      .learning_rate = (float)settings->learning_rate,
-                      .rmsprop = {(float)settings->rms_decay, (float)settings->rms_epsilon}},
-        .l2 = (float)settings->l2,
-        .dropout_conv = (float)settings->dropout_conv,
-        .dropout_linear = (float)settings->dropout_linear};
+    qg_optimiser optimiser = {
+        .kind = QG_RMSPROP_CENTRED,
+        .learning_rate = (float)settings->learning_rate,
+        .rmsprop = {(float)settings->rms_decay, (float)settings->rms_epsilon}};
+    if (strcmp(settings->optimiser, "adam") == 0) {
+        optimiser.kind = QG_ADAM;
+        optimiser.adam.beta1 = settings->adam_beta1;
+        optimiser.adam.beta2 = settings->adam_beta2;
+        optimiser.adam.epsilon = settings->adam_epsilon;
+    }
+    return (qg_learning){.optimiser = optimiser,
+                         .l2 = (float)settings->l2,
+                         .dropout_conv = (float)settings->dropout_conv,
+                         .dropout_linear = (float)settings->dropout_linear};
 }
 
 static qg_engine_options engine_of(const qg_architecture *architecture, const qg_settings *settings,
@@ -56,9 +63,13 @@ qg_status qg_td_learner_create(const qg_architecture *architecture, const qg_set
 {
     const size_t count = room_of(architecture, settings);
     const qg_engine_options options = engine_of(architecture, settings, anchored, machine);
+    const bool mse = strcmp(settings->loss, "mse") == 0;
     *learner = (qg_td_learner){.learning = qg_learning_of(settings),
                                .discount = (float)settings->discount,
-                               .clip_error = (float)settings->clip_error,
+                               .clip_error = mse ? 0 : (float)settings->clip_error,
+                               .double_q = settings->double_q,
+                               .slope = mse ? 2 : 1,
+                               .mean = strcmp(settings->reduction, "mean") == 0,
                                .targets = malloc(count * sizeof *learner->targets)};
     if (!learner->targets)
         return qg_fail_memory(error, "a learner", count * sizeof *learner->targets);
@@ -77,11 +88,12 @@ void qg_td_learner_free(qg_td_learner *learner)
 
 /* ------------------------------------------------------------------------- the equation */
 
-static float largest(const float *values, int count)
+/* Index of the largest; of equal ones the first. */
+static int largest(const float *values, int count)
 {
-    float best = values[0];
+    int best = 0;
     for (int i = 1; i < count; i++)
-        if (values[i] > best) best = values[i];
+        if (values[i] > values[best]) best = i;
     return best;
 }
 
@@ -89,14 +101,21 @@ static float largest(const float *values, int count)
  */
 static qg_status find_targets(const qg_td_learner *learner, const qg_batch *batch, qg_error *error)
 {
-    const int actions = learner->engine->architecture.actions;
-    const qg_status status =
-        qg_engine_forward(learner->engine, QG_TARGET, &batch->next_states, learner->values, error);
-    for (int i = 0; i < batch->next_states.size && !status; i++) {
-        const float value = largest(learner->values + (size_t)i * (size_t)actions, actions);
-        learner->values[i] = value;
+    const int actions = learner->engine->architecture.actions, size = batch->next_states.size;
+    float *values = learner->values, *choosing = values;
+    qg_status status =
+        qg_engine_forward(learner->engine, QG_TARGET, &batch->next_states, values, error);
+    if (learner->double_q && !status) {
+        choosing = values + (size_t)size * (size_t)actions;
+        status =
+            qg_engine_forward(learner->engine, QG_ONLINE, &batch->next_states, choosing, error);
+    }
+    for (int i = 0; i < size && !status; i++) {
+        const size_t row = (size_t)i * (size_t)actions;
+        const float value = values[row + (size_t)largest(choosing + row, actions)];
         learner->targets[i] = batch->rewards[i];
         if (!batch->terminals[i]) learner->targets[i] += learner->discount * value;
+        values[i] = value; /* of a row that has been looked at */
     }
     return status;
 }
@@ -122,10 +141,11 @@ static void take_loss(void *context, int size, const float *q_values, float *gra
 {
     const lesson *l = context;
     const size_t actions = (size_t)l->learner->engine->architecture.actions;
+    const float scale = l->learner->mean ? l->learner->slope / (float)size : l->learner->slope;
     for (int i = 0; i < size; i++) {
         const size_t row = (size_t)i * actions;
         const float error = td_error_of(l->learner, l->batch, i, q_values + row);
-        gradient[row + (size_t)l->batch->actions[i]] = error;
+        gradient[row + (size_t)l->batch->actions[i]] = scale * error;
         if (l->trace->td_errors) l->trace->td_errors[i] = error;
     }
     if (l->trace->q_values)

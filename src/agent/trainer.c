@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 /* ------------------------------------------------------------------------------ progress */
 
@@ -145,6 +146,14 @@ static qg_status play_action(qg_trainer *t, qg_error *error)
     return QG_OK;
 }
 
+static qg_status update_target(qg_trainer *t, qg_error *error)
+{
+    const qg_settings *s = t->settings;
+    return strcmp(s->target_update, "soft") == 0
+               ? qg_engine_mix_into_target(t->learner.engine, (float)s->tau, error)
+               : qg_engine_copy_to_target(t->learner.engine, error);
+}
+
 qg_status qg_trainer_step(void *self, qg_error *error)
 {
     qg_trainer *t = self;
@@ -158,7 +167,7 @@ qg_status qg_trainer_step(void *self, qg_error *error)
     if (!status) status = learn(t, error);
     if (status) return status;
     const int64_t step = ++t->run.step;
-    if (step % s->target_every == 0) status = qg_engine_copy_to_target(t->learner.engine, error);
+    if (step % s->target_every == 0) status = update_target(t, error);
     if (!status)
         status = end ? qg_episode_begin(&t->episode, t->screen, error) : play_action(t, error);
     if (!status && step % s->log_every == 0) status = log_interval(t, error);

@@ -13,15 +13,16 @@
 enum { OPTION_ONLINE = 256, OPTION_TARGET, OPTION_BATCH, OPTION_FIRST, OPTION_LAST, OPTION_ISA };
 
 #define USED                                                                                       \
-    "discount, learning_rate, rms_decay, rms_epsilon, clip_error, clip_reward, l2, precision"
+    "discount, optimiser, learning_rate, rms_decay, rms_epsilon, adam_beta1, adam_beta2, "         \
+    "adam_epsilon, loss, clip_error, reduction, double, clip_reward, l2, precision"
 
 static const char documentation[] =
     "Does one DQN update of the network ONLINE against TARGET and writes what it made: the new "
     "parameters (conv1.weight, ...), grad.NAME (sum over the minibatch of td_error * dQ/dw, the "
     "direction of ascent), moment1.NAME, moment2.NAME, q F32 [B, actions] before the update, "
-    "td_error F32 [B] after clipping.\v"
+    "td_error F32 [B] after clipping; with Adam steps I64 [1], how many it has made.\v"
     "The batch: states U8 [B, C, H, W], actions I64 [B], rewards F32 [B], next_states like "
-    "states, terminals U8 [B]; optional moment1.NAME and moment2.NAME (otherwise zero).\n"
+    "states, terminals U8 [B]; optional moment1.NAME and moment2.NAME, with Adam steps too (otherwise zero).\n"
     "Settings used (--set refuses others): " USED ".\n"
     "Examples:\n"
     "  qgraft update --online a.safetensors --target b.safetensors --batch batch.safetensors \\\n"
@@ -255,8 +256,13 @@ static qg_status load_slot(const update_arguments *a, update_work *w, const qg_s
         const size_t one = 1;
         const qg_status status =
             qg_tensors_require(w->file, a->batch, slot->name, QG_I64, 1, &one, &number, error);
-        if (!status) memcpy(slot->counter, number->data, sizeof *slot->counter);
-        return status;
+        if (status) return status;
+        const int64_t steps = *(const int64_t *)number->data;
+        if (steps < 0 || steps > INT64_C(1000000000000000))
+            return qg_fail(error, QG_ERROR_DATA, "%s: %s is %lld, must be 0 to 1e15", a->batch,
+                           slot->name, (long long)steps);
+        *slot->counter = (uint64_t)steps;
+        return QG_OK;
     }
     char prefix[32];
     snprintf(prefix, sizeof prefix, "%s.", slot->name);

@@ -117,6 +117,12 @@ qg_status qg_engine_copy_to_target(qg_engine *engine, qg_error *error)
     return engine->methods->copy_to_target(engine->self, error);
 }
 
+qg_status qg_engine_mix_into_target(qg_engine *engine, float tau, qg_error *error)
+{
+    assert(holds(engine, QG_TARGET) && tau >= 0 && tau <= 1);
+    return engine->methods->mix_into_target(engine->self, tau, error);
+}
+
 qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *error)
 {
     assert(layer >= 0 && layer < engine->architecture.layer_count);

@@ -1,13 +1,15 @@
 #include "network/optimiser.h"
 
 #include <assert.h>
+#include <math.h>
 
 /* What an optimiser keeps beside the parameters: moments in sets of their own, and whether a step
  * depends on its number. */
 static const struct {
     int moments;
     bool counts;
-} kept[] = {[QG_NO_OPTIMISER] = {0, false}, [QG_RMSPROP_CENTRED] = {2, false}};
+} kept[] = {
+    [QG_NO_OPTIMISER] = {0, false}, [QG_RMSPROP_CENTRED] = {2, false}, [QG_ADAM] = {2, true}};
 
 bool qg_engine_holds(const qg_engine_options *options, qg_parameter_set set)
 {
@@ -23,6 +25,38 @@ bool qg_engine_holds(const qg_engine_options *options, qg_parameter_set set)
         return options->optimiser != QG_NO_OPTIMISER;
     default:
         return (int)set < QG_MOMENT1 + kept[options->optimiser].moments;
+    }
+}
+
+void qg_mix(float *target, const float *online, float tau, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        target[i] += tau * (online[i] - target[i]);
+}
+
+/* By products alone: pow's last bit is the C library's. */
+static double power(double base, uint64_t exponent)
+{
+    double result = 1;
+    for (; exponent; exponent /= 2, base *= base)
+        if (exponent % 2) result *= base;
+    return result;
+}
+
+void qg_list_adam(const qg_learning *learning, int layers, uint64_t step,
+                  qg_adam adam[QG_MAX_LAYERS])
+{
+    const double beta1 = learning->optimiser.adam.beta1, beta2 = learning->optimiser.adam.beta2;
+    const double bias1 = 1 - power(beta1, step), bias2 = 1 - power(beta2, step);
+    for (int l = 0; l < layers; l++) {
+        const qg_optimiser optimiser = qg_optimiser_of_layer(learning, l);
+        adam[l] = (qg_adam){.rate = (float)((double)optimiser.learning_rate / bias1),
+                            .beta1 = (float)beta1,
+                            .rest1 = (float)(1 - beta1),
+                            .beta2 = (float)beta2,
+                            .rest2 = (float)(1 - beta2),
+                            .scale = (float)(1 / sqrt(bias2)),
+                            .epsilon = (float)optimiser.adam.epsilon};
     }
 }
 

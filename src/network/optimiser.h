@@ -5,6 +5,8 @@
 
 #include <qgraft/engine.h>
 
+#include "network/cpu/kernels/kernels.h"
+
 /* Whether an engine of these options holds the set. */
 bool qg_engine_holds(const qg_engine_options *options, qg_parameter_set set);
 
@@ -18,5 +20,12 @@ void qg_pull_back(const float *weights, const float *anchor, const float *pull, 
 /* Lists the state of such an engine, whose number of steps is *steps. */
 size_t qg_list_slots(const qg_engine_options *options, uint64_t *steps,
                      qg_slot slots[QG_MAX_SLOTS]);
+
+/* A step of Adam, numbered from 1, of every layer, as the kernels take it. */
+void qg_list_adam(const qg_learning *learning, int layers, uint64_t step,
+                  qg_adam adam[QG_MAX_LAYERS]);
+
+/* target += tau * (online - target) */
+void qg_mix(float *target, const float *online, float tau, size_t count);
 
 #endif

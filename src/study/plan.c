@@ -79,13 +79,9 @@ static void describe_source(FILE *out, const planner *p, const qg_study_task *ta
 /* The preset is a name only: what it set is all here. A setting that is newer than studies is
  * passed over where it has the value that all had before, so that what they have made stays theirs.
  */
-static bool is_hashed(const char *setting, const char *value)
+static bool is_hashed(const qg_setting *setting, const char *value)
 {
-    static const char *const before[][2] = {
-        {"precision", "float32"}, {"actions", "minimal"}, {"max_episode_frames", "0"}};
-    for (size_t i = 0; i < sizeof before / sizeof *before; i++)
-        if (strcmp(setting, before[i][0]) == 0 && strcmp(value, before[i][1]) == 0) return false;
-    return strcmp(setting, "preset") != 0;
+    return !qg_setting_is_old(setting, value) && strcmp(setting->name, "preset") != 0;
 }
 
 static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
@@ -98,7 +94,7 @@ static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
     for (size_t i = 0; i < count; i++) {
         char value[sizeof run->settings.network];
         qg_setting_format(&run->settings, &table[i], value, sizeof value);
-        if (is_hashed(table[i].name, value)) fprintf(out, "%s: %s\n", table[i].name, value);
+        if (is_hashed(&table[i], value)) fprintf(out, "%s: %s\n", table[i].name, value);
     }
     int sources[QG_MAX_TEACHERS], parent = 0;
     const qg_study_kind *const kind = qg_study_kind_of(run);

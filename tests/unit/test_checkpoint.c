@@ -16,8 +16,6 @@ static qg_engine *engine_for(const problem *p, bool target, qg_optimiser_kind op
         &(qg_engine_options){
             .architecture = &p->a, .max_batch = 1, .target = target, .optimiser = optimiser},
         &engine, &error));
-    /* A counter, as optimisers may have that correct their first steps. */
-    engine->slots[engine->slot_count++] = (qg_slot){.name = "steps", .counter = &engine->steps};
     return engine;
 }
 
@@ -40,11 +38,12 @@ static void check_engine(bool target, qg_optimiser_kind optimiser)
             must(qg_engine_write(from, from->slots[i].set, &p.sets[from->slots[i].set], &error));
     qg_tape tape = qg_tape_to_write();
     pass(&tape, from);
-    assert_true(tape.size >= (from->slot_count - 1) * bytes + sizeof from->steps);
+    const bool counts = optimiser == QG_ADAM;
+    assert_true(tape.size >= (from->slot_count - counts) * bytes);
     tape = qg_tape_to_read(tape.bytes, tape.size);
     pass(&tape, to);
     assert_true(qg_tape_complete(&tape));
-    assert_int_equal(to->steps, from->steps);
+    assert_int_equal(to->steps, counts ? from->steps : 0);
     for (size_t i = 0; i < to->slot_count; i++)
         if (!to->slots[i].counter) {
             must(qg_engine_read(to, to->slots[i].set, &p.sets[QG_GRADIENT], &error));
@@ -102,6 +101,7 @@ static void test_engine(void **state)
     (void)state;
     check_engine(true, QG_RMSPROP_CENTRED);
     check_engine(false, QG_RMSPROP_CENTRED);
+    check_engine(true, QG_ADAM);
     check_engine(false, QG_NO_OPTIMISER);
 }
 

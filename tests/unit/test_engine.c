@@ -30,6 +30,7 @@ enum { QUICK = 0 };
 
 static const qg_engine_class *tested;
 static bool anchored; /* are engines made with an anchor? */
+static qg_optimiser_kind learns_by = QG_RMSPROP_CENTRED;
 
 /* Rounds what its products take? Then it is compared with a reference that rounds, too. */
 static bool rounds(void)
@@ -53,7 +54,7 @@ static qg_engine *engine_for(const problem *p, int max_batch, int threads, const
                                                .machine = {threads, isa},
                                                .target = true,
                                                .anchored = anchored,
-                                               .optimiser = QG_RMSPROP_CENTRED},
+                                               .optimiser = learns_by},
                           &engine, &error));
     write_sets(engine, p);
     return engine;
@@ -66,6 +67,9 @@ static bool is_held(int set)
 
 static const qg_learning dqn3 = {
     .optimiser = {QG_RMSPROP_CENTRED, .learning_rate = 0.00025f, .rmsprop = {0.95f, 0.01f}}};
+
+static const qg_learning adam = {
+    .optimiser = {QG_ADAM, .learning_rate = 0.001f, .adam = {0.9, 0.999, 1e-8}}};
 
 /* A loss that pulls every output towards its goal: sum (goal - q)^2 / 2. Keeps what it saw. */
 typedef struct pull {
@@ -122,9 +126,19 @@ static size_t layer_end(const problem *p, int l)
     return (size_t)(next - p->sets[0].parameters);
 }
 
+/* What torch.optim.Adam multiplies the learning rate with, `step` counted from 1. */
+static double reference_adam(const qg_optimiser *o, uint64_t step, double d, double *m1, double *m2)
+{
+    const double beta1 = o->adam.beta1, beta2 = o->adam.beta2, t = (double)step;
+    *m1 = beta1 * *m1 + (1 - beta1) * d;
+    *m2 = beta2 * *m2 + (1 - beta2) * d * d;
+    const double first = 1 - pow(beta1, t), second = 1 - pow(beta2, t);
+    return 1 / first * *m1 / (sqrt(*m2) / sqrt(second) + o->adam.epsilon);
+}
+
 /* What every set is to hold after the step. */
 static void reference_step(const problem *p, const reference *online, const qg_learning *learning,
-                           double *expected[QG_PARAMETER_SETS])
+                           uint64_t step, double *expected[QG_PARAMETER_SETS])
 {
     const qg_optimiser *optimiser = &learning->optimiser;
     for (int set = 0; set < QG_PARAMETER_SETS; set++) {
@@ -143,6 +157,10 @@ static void reference_step(const problem *p, const reference *online, const qg_l
                 expected[QG_PULL][k] * (expected[QG_ONLINE][k] - expected[QG_ANCHOR][k]);
         const double d = expected[QG_GRADIENT][k] = online->gradient[k];
         double *m1 = &expected[QG_MOMENT1][k], *m2 = &expected[QG_MOMENT2][k];
+        if (optimiser->kind == QG_ADAM) {
+            expected[QG_ONLINE][k] += rate * reference_adam(optimiser, step, d, m1, m2);
+            continue;
+        }
         *m1 = decay * *m1 + (1 - decay) * d;
         *m2 = decay * *m2 + (1 - decay) * d * d;
         expected[QG_ONLINE][k] +=
@@ -181,17 +199,20 @@ static void check_sets(const problem *p, const qg_engine *engine,
     }
 }
 
-static void check_descent(const shape *s, int size, const qg_learning *learning)
+/* `taken`: steps before. */
+static void check_descent(const shape *s, int size, const qg_learning *learning, uint64_t taken)
 {
+    learns_by = learning->optimiser.kind;
     problem p = problem_create(s, size, (uint64_t)size);
     reference online = reference_for(&p.a);
     to_doubles(&p.sets[QG_ONLINE], online.parameters);
     const size_t q_count = (size_t)(size * s->actions);
     double *q = zeros(q_count, sizeof *q), *expected[QG_PARAMETER_SETS];
     reference_descend(&online, &p, q);
-    reference_step(&p, &online, learning, expected);
+    reference_step(&p, &online, learning, taken + 1, expected);
 
     qg_engine *engine = engine_for(&p, size, 2, NULL);
+    engine->steps = taken;
     float *our_q = zeros(q_count, sizeof *our_q);
     must(qg_engine_forward(engine, QG_ONLINE, &p.states, our_q, &error));
     assert_close("forward", s->layers, tested->exactness.error, our_q, q, q_count);
@@ -205,6 +226,7 @@ static void check_descent(const shape *s, int size, const qg_learning *learning)
     free(our_q);
     reference_free(&online);
     problem_free(&p);
+    learns_by = QG_RMSPROP_CENTRED;
 }
 
 static void test_reference(void **state)
@@ -213,7 +235,7 @@ static void test_reference(void **state)
     static const int sizes[] = {5, 1, 32, 33};
     for (int i = 0; i < SHAPES; i++)
         for (size_t k = 0; k < (QUICK ? 1 : 4); k++)
-            check_descent(&shapes[i], sizes[k], &dqn3);
+            check_descent(&shapes[i], sizes[k], &dqn3, 0);
 }
 
 static void test_optimisers(void **state)
@@ -224,7 +246,13 @@ static void test_optimisers(void **state)
         {.optimiser = {QG_RMSPROP_CENTRED, .learning_rate = 0.5f, .rmsprop = {0.999f, 1e-3f}}},
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        check_descent(&shapes[4], 7, &others[i]);
+        check_descent(&shapes[4], 7, &others[i], 0);
+    for (uint64_t taken = 0; taken < 1000000; taken = 10 * taken + 9) {
+        check_descent(&shapes[4], 7, &adam, taken);
+        check_descent(&shapes[9], 33, &adam, taken);
+    }
+    const qg_learning other = {.optimiser = {QG_ADAM, 0.5f, .adam = {0, 0.25, 1}}};
+    check_descent(&shapes[4], 7, &other, 2);
 }
 
 /* ---- Finite differences ---- */
@@ -320,6 +348,7 @@ static void check_same_bits(int shape_count, int size, const qg_learning *learni
     } kinds[] = {{2, NULL},       {3, NULL},   {5, NULL},   {1, "portable"},
                  {3, "portable"}, {1, "avx2"}, {3, "avx2"}, {1, "avx512"},
                  {3, "avx512"},   {1, "amx"},  {3, "amx"}};
+    learns_by = learning->optimiser.kind;
     for (int i = 0; i < shape_count && tested->exactness.same_bits; i++) {
         problem p = problem_create(&shapes[i], size, 3);
         const size_t q_count = (size_t)size * (size_t)p.a.actions;
@@ -327,6 +356,7 @@ static void check_same_bits(int shape_count, int size, const qg_learning *learni
         qg_engine *engine = engine_for(&p, size, 1, NULL);
         for (int k = 0; k < 3; k++)
             descend(engine, &p, learning, 0, q);
+        must(qg_engine_mix_into_target(engine, 0.125f, &error));
         for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
             const char *isa = kinds[kind].isa;
             if (isa && (strcmp(isa, qg_engine_isa(engine)) == 0 || !is_here(&p.a, isa))) continue;
@@ -334,6 +364,7 @@ static void check_same_bits(int shape_count, int size, const qg_learning *learni
             if (isa) assert_string_equal(qg_engine_isa(b), isa);
             for (int k = 0; k < 3; k++)
                 descend(b, &p, learning, 0, other);
+            must(qg_engine_mix_into_target(b, 0.125f, &error));
             assert_memory_equal(q, other, q_count * sizeof *q);
             assert_same(&p, engine, b, isa ? isa : "threads");
             qg_engine_destroy(b);
@@ -343,12 +374,43 @@ static void check_same_bits(int shape_count, int size, const qg_learning *learni
         free(other);
         problem_free(&p);
     }
+    learns_by = QG_RMSPROP_CENTRED;
+}
+
+/* A share of the way, to the bit; what the target network computes with follows. */
+static void test_mix_into_target(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++) {
+        problem p = problem_create(&shapes[i], 5, 10);
+        const size_t count = qg_architecture_parameters(&p.a), actions = (size_t)p.a.actions;
+        qg_engine *mixed = engine_for(&p, 5, 1, NULL), *written = engine_for(&p, 5, 1, NULL);
+        const float *online = p.sets[QG_ONLINE].parameters;
+        float *target = p.sets[QG_TARGET].parameters;
+        must(qg_engine_mix_into_target(mixed, 0.3f, &error));
+        for (size_t k = 0; k < count; k++) {
+            const float way = 0.3f * (online[k] - target[k]);
+            target[k] += way;
+        }
+        must(qg_engine_write(written, QG_TARGET, &p.sets[QG_TARGET], &error));
+        assert_same(&p, mixed, written, "a soft target");
+        float *q = zeros(5 * actions, sizeof *q), *other = zeros(5 * actions, sizeof *q);
+        must(qg_engine_forward(mixed, QG_TARGET, &p.states, q, &error));
+        must(qg_engine_forward(written, QG_TARGET, &p.states, other, &error));
+        assert_memory_equal(q, other, 5 * actions * sizeof *q);
+        free(q);
+        free(other);
+        qg_engine_destroy(mixed);
+        qg_engine_destroy(written);
+        problem_free(&p);
+    }
 }
 
 static void test_threads_and_instruction_sets(void **state)
 {
     (void)state;
     check_same_bits(SHAPES, QUICK ? 11 : 33, &dqn3);
+    check_same_bits(QUICK ? 2 : 5, 7, &adam);
 }
 
 /* Pulled back to an anchor, with a learning rate for each layer. */
@@ -362,7 +424,10 @@ static void test_anchored(void **state)
     learning.layer_rates = rates;
     anchored = true;
     for (int i = 0; i < SHAPES; i++)
-        check_descent(&shapes[i], 7, &learning);
+        check_descent(&shapes[i], 7, &learning, 0);
+    learning.optimiser = adam.optimiser;
+    check_descent(&shapes[4], 7, &learning, 3);
+    learning.optimiser = dqn3.optimiser;
     learning.l2 = 0.3f;
     check_same_bits(QUICK ? 2 : SHAPES, 7, &learning);
     anchored = false;
@@ -716,26 +781,33 @@ static void test_parameters(void **state)
 static void test_create(void **state)
 {
     (void)state;
-    static const char *const names[] = {"online", "target", "moment1", "moment2"};
+    static const char *const names[] = {"online", "target", "moment1", "moment2", "steps"};
     problem p = problem_create(&shapes[4], 1, 1);
     size_t before = 0;
-    for (int kind = 0; kind < 3; kind++) { /* it acts; and has a target; and learns */
+    static const qg_optimiser_kind learners[] = {QG_NO_OPTIMISER, QG_NO_OPTIMISER,
+                                                 QG_RMSPROP_CENTRED, QG_ADAM};
+    for (int kind = 0; kind < 4; kind++) { /* it acts; and has a target; and learns */
         const qg_engine_options options = {.architecture = &p.a,
                                            .precision = tested->name,
                                            .max_batch = 4,
                                            .target = kind >= 1,
-                                           .optimiser =
-                                               kind >= 2 ? QG_RMSPROP_CENTRED : QG_NO_OPTIMISER};
+                                           .optimiser = learners[kind]};
         qg_engine *engine;
         size_t bytes = 0;
         must(qg_engine_bytes(&options, &bytes, &error));
-        assert_true(bytes > before + qg_architecture_parameters(&p.a) * 2);
+        if (kind < 3)
+            assert_true(bytes > before + qg_architecture_parameters(&p.a) * 2);
+        else
+            assert_int_equal(bytes, before); /* both have two moments */
         before = bytes;
         must(qg_engine_create(&options, &engine, &error));
         assert_true(qg_architecture_equal(&engine->architecture, &p.a));
-        assert_int_equal(engine->slot_count, kind == 2 ? 4 : kind + 1);
+        static const size_t slots[] = {1, 2, 4, 5};
+        assert_int_equal(engine->slot_count, slots[kind]);
         for (size_t i = 0; i < engine->slot_count; i++) {
             assert_string_equal(engine->slots[i].name, names[i]);
+            if (i == 4) assert_ptr_equal(engine->slots[i].counter, &engine->steps);
+            if (i == 4) continue;
             assert_null(engine->slots[i].counter);
             qg_network_initialise(&p.sets[0], 1);
             must(qg_engine_read(engine, engine->slots[i].set, &p.sets[0], &error));
@@ -776,6 +848,7 @@ int main(void)
         cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_threads_and_instruction_sets),
         cmocka_unit_test(test_anchored),
+        cmocka_unit_test(test_mix_into_target),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_missing_screens),

@@ -247,6 +247,30 @@ static void check_rmsprop(layer_case *c, const qg_kernels *kernels)
     free(d);
 }
 
+static void check_adam(layer_case *c, const qg_kernels *kernels)
+{
+    enum { COUNT = 16 * 9 };
+    const qg_adam s = {0.002f, 0.9f, 0.1f, 0.999f, 0.001f, 3.5f, 1e-8f};
+    float *sets[3], *want[3], *d = draw(c, COUNT, c->magnitude);
+    for (int i = 0; i < 3; i++) {
+        sets[i] = draw(c, COUNT, i == 2 ? c->magnitude * c->magnitude : c->magnitude);
+        want[i] = allocate(COUNT);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        sets[2][i] = fabsf(sets[2][i]); /* a mean of squares */
+        const float m1 = want[1][i] = normal(fmaf(s.beta1, sets[1][i], s.rest1 * d[i]));
+        const float m2 = want[2][i] = normal(fmaf(s.beta2, sets[2][i], s.rest2 * d[i] * d[i]));
+        want[0][i] = sets[0][i] + s.rate * m1 / fmaf(sqrtf(m2), s.scale, s.epsilon);
+    }
+    kernels->adam(&s, sets[0], sets[1], sets[2], d, COUNT);
+    for (int i = 0; i < 3; i++) {
+        assert_same("Adam", kernels, sets[i], want[i], COUNT);
+        free(sets[i]);
+        free(want[i]);
+    }
+    free(d);
+}
+
 /* Two thirds of the input's cells become zeros. */
 static void empty_cells(layer_case *c)
 {
@@ -295,6 +319,7 @@ static void check_layer(const qg_plan *plan, bool first, int images, float magni
     }
     check_bias_gradient(&c, kernels);
     check_rmsprop(&c, kernels);
+    check_adam(&c, kernels);
     free(c.in);
     free(c.weights);
     free(c.bias);

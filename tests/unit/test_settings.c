@@ -157,6 +157,15 @@ static void test_set(void **state)
     assert_int_equal(qg_settings_set(&s, "network=[{\"conv\":8,\"kernel\":3}]", &error), QG_OK);
     assert_string_equal(s.network, "[{\"conv\": 8, \"kernel\": 3}]");
 
+    assert_int_equal(qg_settings_set(&s, "loss=mse", &error), QG_OK);
+    assert_string_equal(s.loss, "mse");
+    assert_int_equal(qg_settings_set(&s, "double=true", &error), QG_OK);
+    assert_true(s.double_q);
+    expect_refusal("loss=l1", "loss: there is no 'l1'; allowed: clipped, huber, mse");
+    expect_refusal("optimiser=ada", "optimiser: there is no 'ada'; allowed: rmsprop, adam");
+    expect_refusal("target_update=", "target_update: there is no ''; allowed: copy, soft");
+    expect_refusal("reduction=sum, mean", "reduction: there is no 'sum, mean'; allowed: sum, mean");
+    expect_refusal("tau=1.5", "tau: '1.5' is not a number from 0 to 1");
     expect_refusal("discout=0.9", "there is no setting 'discout'; did you mean 'discount'?");
     expect_refusal("qwertzuiop=0.9", "there is no setting 'qwertzuiop' (`settings` lists all)");
     expect_refusal("discount=1.5", "discount: '1.5' is not a number from 0 to 1");
@@ -181,6 +190,23 @@ static void test_set(void **state)
     assert_int_equal(qg_settings_set(&s, deep, &refused), QG_ERROR_USAGE);
 }
 
+/* What a setting was before there was one is what presets of that time have. */
+static void test_old_values(void **state)
+{
+    (void)state;
+    size_t rows, new = 0;
+    const qg_setting *table = qg_settings_table(&rows);
+    const qg_settings s = preset("grid");
+    for (size_t i = 0; i < rows; i++) {
+        char value[1024];
+        qg_setting_format(&s, &table[i], value, sizeof value);
+        assert_int_equal(qg_setting_is_old(&table[i], value), table[i].before != NULL);
+        assert_false(qg_setting_is_old(&table[i], "other"));
+        new += table[i].before != NULL;
+    }
+    assert_true(new > 3 && new < rows);
+}
+
 static void test_check(void **state)
 {
     (void)state;
@@ -197,6 +223,13 @@ static void test_check(void **state)
         assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
         assert_string_equal(error.message, wrong[i][1]);
     }
+    qg_error error;
+    qg_settings s = preset("dqn3");
+    s.clip_error = 0;
+    assert_int_equal(qg_settings_check(&s, &error), QG_OK);
+    strcpy(s.loss, "huber");
+    assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "huber needs a clip_error above 0"));
 }
 
 static qg_status parse(qg_settings *settings, const char *yaml, qg_error *error)
@@ -341,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_every_game_has_a_preset),
         cmocka_unit_test(test_presets_lie_within_the_table),
         cmocka_unit_test(test_set),
+        cmocka_unit_test(test_old_values),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_yaml),
         cmocka_unit_test(test_yaml_round_trip),

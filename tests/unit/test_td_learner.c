@@ -65,7 +65,7 @@ static qg_td_learner learner_for(const transitions *t, const qg_settings *settin
 /* What a learner should find. */
 typedef struct findings {
     double *q, *td_errors;    /* [size][actions], [size] */
-    double value, mean_error; /* means of max_a Q_target(s', a) and of |td_error| */
+    double value, mean_error; /* means of the next states' values and of |td_error| */
     reference online;         /* with the gradient */
 } findings;
 
@@ -83,16 +83,22 @@ static findings find(const transitions *t, const qg_settings *s)
     reference target = reference_create(&t->p.a);
     to_doubles(&t->p.sets[QG_ONLINE], f.online.parameters);
     to_doubles(&t->p.sets[QG_TARGET], target.parameters);
+    const bool mse = strcmp(s->loss, "mse") == 0, mean = strcmp(s->reduction, "mean") == 0;
     for (int i = 0; i < size; i++) {
         const double *next = reference_forward(&target, &t->batch.next_states, i);
-        double best = next[0], direction[32] = {0};
+        const double *choosing =
+            s->double_q ? reference_forward(&f.online, &t->batch.next_states, i) : next;
+        int chosen = 0;
         for (int a = 1; a < actions; a++)
-            best = fmax(best, next[a]);
+            if (choosing[a] > choosing[chosen]) chosen = a;
+        const double best = next[chosen];
+        double direction[32] = {0};
         const double *q = reference_forward(&f.online, &t->batch.states, i);
         memcpy(f.q + i * actions, q, (size_t)actions * sizeof *q);
         const int action = t->actions[i];
         const double goal = (double)t->rewards[i] + (t->terminals[i] ? 0 : s->discount * best);
-        f.td_errors[i] = direction[action] = clip(goal - q[action], s->clip_error);
+        f.td_errors[i] = clip(goal - q[action], mse ? 0 : s->clip_error);
+        direction[action] = f.td_errors[i] * (mse ? 2 : 1) / (mean ? size : 1);
         reference_backward(&f.online, direction);
         f.value += best / size;
         f.mean_error += fabs(f.td_errors[i]) / size;
@@ -155,6 +161,98 @@ static void test_settings(void **state)
     }
 }
 
+/* double, loss and reduction, alone and together. */
+static void test_learners(void **state)
+{
+    (void)state;
+    static const struct {
+        bool double_q;
+        const char *loss, *reduction;
+        double clip_error;
+    } others[] = {{true, "clipped", "sum", 1}, {false, "huber", "sum", 0.25},
+                  {false, "mse", "sum", 0.01}, {false, "clipped", "mean", 0.5},
+                  {true, "mse", "mean", 0},    {true, "huber", "mean", 1}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        for (int s = 0; s < SHAPES; s++) {
+            qg_settings settings = settings_for(9);
+            settings.double_q = others[i].double_q;
+            settings.clip_error = others[i].clip_error;
+            strcpy(settings.loss, others[i].loss);
+            strcpy(settings.reduction, others[i].reduction);
+            check_update(&shapes[s], 9, &settings);
+        }
+}
+
+/* The loss of a batch, in doubles: its slope by an output is what the learner descends. */
+static double loss_of(const char *loss, double limit, double td_error)
+{
+    const double size = fabs(td_error);
+    if (strcmp(loss, "mse") == 0) return td_error * td_error;
+    return size <= limit ? td_error * td_error / 2 : limit * (size - limit / 2);
+}
+
+static void test_slopes(void **state)
+{
+    (void)state;
+    static const char *const losses[] = {"clipped", "huber", "mse"};
+    enum { SIZE = 12 };
+    const double h = 1e-6, limit = 0.375;
+    for (int k = 0; k < 3; k++) {
+        transitions t = transitions_create(&shapes[0], SIZE, 21);
+        qg_settings s = settings_for(SIZE), whole = s;
+        strcpy(s.loss, losses[k]);
+        strcpy(s.reduction, "mean");
+        s.clip_error = limit;
+        whole.clip_error = 0;
+        findings f = find(&t, &s), unclipped = find(&t, &whole);
+        qg_td_learner learner = learner_for(&t, &s);
+        qg_network gradient;
+        must(qg_network_create(&t.p.a, &gradient, &error));
+        must(qg_td_learner_update(&learner, &t.batch, 0, &(qg_td_trace){.keep_gradient = true},
+                                  &error));
+        must(qg_engine_read(learner.engine, QG_GRADIENT, &gradient, &error));
+        for (int a = 0; a < t.p.a.actions; a++) { /* an output's bias moves it one to one */
+            double slope = 0;
+            for (int i = 0; i < SIZE; i++)
+                if (t.actions[i] == a)
+                    slope += (loss_of(losses[k], limit, unclipped.td_errors[i] + h) -
+                              loss_of(losses[k], limit, unclipped.td_errors[i] - h)) /
+                             (2 * h) / SIZE;
+            assert_true(fabs((double)gradient.biases[0][a] - slope) < 1e-5);
+        }
+        qg_network_free(&gradient);
+        qg_td_learner_free(&learner);
+        findings_free(&f);
+        findings_free(&unclipped);
+        transitions_free(&t);
+    }
+}
+
+/* Of equal values the first counts, and what the target network thinks best does not. */
+static void test_double(void **state)
+{
+    (void)state;
+    transitions t = transitions_create(&shapes[0], 3, 2);
+    memset(t.terminals, 0, 3);
+    for (qg_parameter_set set = QG_ONLINE; set <= QG_TARGET; set++)
+        memset(t.p.sets[set].parameters, 0, qg_architecture_parameters(&t.p.a) * sizeof(float));
+    t.p.sets[QG_TARGET].biases[0][0] = 5;
+    t.p.sets[QG_TARGET].biases[0][1] = 7;
+    static const float expected[] = {7, 5};
+    for (int double_q = 0; double_q < 2; double_q++) {
+        qg_settings s = settings_for(3);
+        s.double_q = double_q;
+        s.discount = 1;
+        s.clip_error = 0;
+        qg_td_learner learner = learner_for(&t, &s);
+        double value, td_error;
+        must(qg_td_learner_validate(&learner, &t.batch, &value, &td_error, &error));
+        assert_true(value == (double)expected[double_q]);
+        qg_td_learner_free(&learner);
+    }
+    transitions_free(&t);
+}
+
 /* The settings of the step reach the engine. */
 static void test_learning(void **state)
 {
@@ -170,6 +268,12 @@ static void test_learning(void **state)
                 learning.optimiser.rmsprop.epsilon == (float)s.rms_epsilon);
     assert_true(learning.l2 == 0.5f && learning.dropout_conv == 0.25f &&
                 learning.dropout_linear == 0.125f);
+    strcpy(s.optimiser, "adam");
+    s.adam_beta2 = 0.99;
+    const qg_optimiser adam = qg_learning_of(&s).optimiser;
+    assert_int_equal(adam.kind, QG_ADAM);
+    assert_true(adam.adam.beta1 == 0.9 && adam.adam.beta2 == 0.99 && adam.adam.epsilon == 1e-8 &&
+                adam.learning_rate == (float)s.learning_rate);
     transitions t = transitions_create(&shapes[4], 4, 1);
     float q[3][4 * 6];
     for (int i = 0; i < 3; i++) { /* the same draw drops the same outputs */
@@ -261,9 +365,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_update),   cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_learning), cmocka_unit_test(test_terminal),
-        cmocka_unit_test(test_validate), cmocka_unit_test(test_reward),
-        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_learners), cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_double),   cmocka_unit_test(test_learning),
+        cmocka_unit_test(test_terminal), cmocka_unit_test(test_validate),
+        cmocka_unit_test(test_reward),   cmocka_unit_test(test_create),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,7 +102,10 @@ static void second_train(second *t, uint64_t seed, int64_t steps)
         if (!end) action = second_choose(t, &policy, step);
         if (step > s->learn_start && step % s->update_every == 0) second_update(t, &replay);
         step++;
-        if (step % s->target_every == 0) must(qg_engine_copy_to_target(t->learner.engine, &error));
+        if (step % s->target_every == 0 && strcmp(s->target_update, "copy") == 0)
+            must(qg_engine_copy_to_target(t->learner.engine, &error));
+        else if (step % s->target_every == 0)
+            must(qg_engine_mix_into_target(t->learner.engine, (float)s->tau, &error));
         if (end) {
             qg_domain_reset(domain, random_noops(t, &noops), screen, &error);
             end = 0;
@@ -185,6 +188,13 @@ static void test_order(void **state)
     s.clip_reward = s.life_loss_terminal = false;
     s.epsilon_start = s.epsilon_end = 0;
     s.history = 1;
+    check_order(&s, 300, true);
+    strcpy(s.optimiser, "adam");
+    strcpy(s.loss, "mse");
+    strcpy(s.target_update, "soft");
+    s.target_every = 1;
+    s.tau = 0.125;
+    s.double_q = true;
     check_order(&s, 300, true);
 }
 

@@ -11,7 +11,8 @@ typedef struct descent_job {
     qg_cpu *cpu;
     const qg_descent *descent;
     qg_dropout dropout;
-    int lowest; /* the lowest layer that learns; layer_count: none does */
+    qg_adam adam[QG_MAX_LAYERS]; /* the step, of that optimiser */
+    int lowest;                  /* the lowest layer that learns; layer_count: none does */
 } descent_job;
 
 /* ------------------------------------------------------------------------- the optimiser */
@@ -24,6 +25,14 @@ static void rmsprop(const qg_cpu *cpu, const qg_optimiser *optimiser, size_t at,
     cpu->kernels[0]->rmsprop(&settings, cpu->parameters[QG_ONLINE] + at,
                              cpu->parameters[QG_MOMENT1] + at, cpu->parameters[QG_MOMENT2] + at,
                              gradient, count);
+}
+
+static void adam(const descent_job *job, int l, size_t at, const float *gradient, size_t count)
+{
+    const qg_cpu *cpu = job->cpu;
+    cpu->kernels[0]->adam(&job->adam[l], cpu->parameters[QG_ONLINE] + at,
+                          cpu->parameters[QG_MOMENT1] + at, cpu->parameters[QG_MOMENT2] + at,
+                          gradient, count);
 }
 
 /* The step of `count` parameters of layer `l` from `at` on; l2: their weight decay. */
@@ -42,6 +51,9 @@ static void step(const descent_job *job, int l, size_t at, float *gradient, size
     switch (optimiser.kind) {
     case QG_RMSPROP_CENTRED:
         rmsprop(cpu, &optimiser, at, gradient, count);
+        break;
+    case QG_ADAM:
+        adam(job, l, at, gradient, count);
         break;
     case QG_NO_OPTIMISER:
         assert(false);
@@ -192,13 +204,15 @@ static void run_descent(void *context, int member)
     backward_team(job, member);
 }
 
-void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent)
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, uint64_t number)
 {
     const qg_learning *learning = descent->learning;
     descent_job job = {
         .cpu = cpu,
         .descent = descent,
         .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw}};
+    if (learning->optimiser.kind == QG_ADAM)
+        qg_list_adam(learning, cpu->architecture.layer_count, number, job.adam);
     while (job.lowest < cpu->architecture.layer_count && cpu->frozen[job.lowest])
         job.lowest++;
     if (descent->keep_gradient)

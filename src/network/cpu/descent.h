@@ -5,6 +5,7 @@
 
 #include "network/cpu/cpu.h"
 
-void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent);
+/* `number`: of the optimiser's step, from 1. */
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, uint64_t number);
 
 #endif

@@ -51,6 +51,13 @@ static qg_status copy_to_target(void *self, qg_error *error)
     return QG_OK;
 }
 
+static qg_status mix_into_target(void *self, float tau, qg_error *error)
+{
+    (void)error;
+    qg_cpu_mix_into_target(self, tau);
+    return QG_OK;
+}
+
 static qg_status freeze(void *self, int layer, bool frozen, qg_error *error)
 {
     (void)error;
@@ -77,8 +84,8 @@ static qg_status activations(void *self, qg_parameter_set set, const qg_states *
 
 static qg_status descend(void *self, const qg_descent *descent, uint64_t step, qg_error *error)
 {
-    (void)step, (void)error;
-    qg_cpu_descend(self, descent);
+    (void)error;
+    qg_cpu_descend(self, descent, step);
     return QG_OK;
 }
 
@@ -121,8 +128,8 @@ static const qg_engine_class *choose_bf16(const qg_machine *machine)
 
 #define SHARED                                                                                     \
     .destroy = destroy, .isa = isa, .write = write_set, .read = read_set,                          \
-    .copy_to_target = copy_to_target, .freeze = freeze, .forward = forward,                        \
-    .activations = activations, .descend = descend, .time = take_times
+    .copy_to_target = copy_to_target, .mix_into_target = mix_into_target, .freeze = freeze,        \
+    .forward = forward, .activations = activations, .descend = descend, .time = take_times
 
 const qg_engine_class qg_float32 = {.name = "float32",
                                     .exactness = {.same_bits = true, .error = 1e-5},

@@ -1,6 +1,7 @@
 #include "network/cpu/exchange.h"
 
 #include "network/cpu/geometry.h"
+#include "network/optimiser.h"
 
 #include <string.h>
 
@@ -47,6 +48,12 @@ void qg_cpu_copy_to_target(qg_cpu *cpu)
     const size_t size = cpu->parameter_count * sizeof(float);
     memcpy(cpu->parameters[QG_TARGET], cpu->parameters[QG_ONLINE], size);
     if (cpu->bf16) memcpy(cpu->operands[QG_TARGET], cpu->operands[QG_ONLINE], size);
+}
+
+void qg_cpu_mix_into_target(qg_cpu *cpu, float tau)
+{
+    qg_mix(cpu->parameters[QG_TARGET], cpu->parameters[QG_ONLINE], tau, cpu->parameter_count);
+    find_operands(cpu, QG_TARGET);
 }
 
 void qg_cpu_read(const qg_cpu *cpu, qg_parameter_set set, qg_network *network)

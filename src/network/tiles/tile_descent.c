@@ -13,8 +13,9 @@ typedef struct tile_descent_job {
     qg_tiles *tiles;
     const qg_descent *descent;
     qg_dropout dropout;
-    int lowest; /* the lowest layer that learns; layer_count: none does */
-    int blocks; /* of the minibatch */
+    qg_adam adam[QG_MAX_LAYERS]; /* the step, of that optimiser */
+    int lowest;                  /* the lowest layer that learns; layer_count: none does */
+    int blocks;                  /* of the minibatch */
 } tile_descent_job;
 
 /* Where the gradient of an image tile's outputs begins: bytes of a block's forms. */
@@ -25,16 +26,31 @@ static size_t gradient_block(const qg_tiles *tiles, int l)
 
 /* ------------------------------------------------------------------------- the optimiser */
 
-/* Centred RMSProp (kernels.h) of 16 weights, to the bit that of kernels.c. */
+/* Centred RMSProp or Adam (kernels.h) of 16 weights, to the bit those of kernels.c. */
 typedef struct optimiser {
-    __m512 decay, rest, epsilon, rate;
+    bool adam;
+    __m512 decay, rest; /* of both moments, Adam's of the first one */
+    __m512 epsilon, rate;
+    __m512 decay2, rest2, scale; /* Adam's */
 } optimiser;
 
-static optimiser optimiser_of(const qg_optimiser *o)
+/* `a`: NULL: the optimiser is RMSProp. */
+static optimiser optimiser_of(const qg_optimiser *o, const qg_adam *a)
 {
+    if (a)
+        return (optimiser){true,
+                           _mm512_set1_ps(a->beta1),
+                           _mm512_set1_ps(a->rest1),
+                           _mm512_set1_ps(a->epsilon),
+                           _mm512_set1_ps(a->rate),
+                           _mm512_set1_ps(a->beta2),
+                           _mm512_set1_ps(a->rest2),
+                           _mm512_set1_ps(a->scale)};
     assert(o->kind == QG_RMSPROP_CENTRED);
-    return (optimiser){_mm512_set1_ps(o->rmsprop.decay), _mm512_set1_ps(1 - o->rmsprop.decay),
-                       _mm512_set1_ps(o->rmsprop.epsilon), _mm512_set1_ps(o->learning_rate)};
+    return (optimiser){.decay = _mm512_set1_ps(o->rmsprop.decay),
+                       .rest = _mm512_set1_ps(1 - o->rmsprop.decay),
+                       .epsilon = _mm512_set1_ps(o->rmsprop.epsilon),
+                       .rate = _mm512_set1_ps(o->learning_rate)};
 }
 
 ALWAYS __m512 normal(__m512 a)
@@ -44,7 +60,8 @@ ALWAYS __m512 normal(__m512 a)
     return _mm512_mask_mov_ps(a, denormal, _mm512_setzero_ps());
 }
 
-ALWAYS __m512 step(const optimiser *o, float *w, float *m1, float *m2, __m512 d)
+/* What 16 weights change by. */
+ALWAYS __m512 rmsprop(const optimiser *o, float *m1, float *m2, __m512 d)
 {
     const __m512 part = _mm512_mul_ps(o->rest, d);
     const __m512 mean = normal(_mm512_fmadd_ps(o->decay, _mm512_loadu_ps(m1), part));
@@ -54,8 +71,25 @@ ALWAYS __m512 step(const optimiser *o, float *w, float *m1, float *m2, __m512 d)
     _mm512_storeu_ps(m2, square);
     const __m512 variance =
         _mm512_max_ps(_mm512_fnmadd_ps(mean, mean, square), _mm512_setzero_ps());
-    const __m512 change = _mm512_div_ps(_mm512_mul_ps(o->rate, d),
-                                        _mm512_sqrt_ps(_mm512_add_ps(variance, o->epsilon)));
+    return _mm512_div_ps(_mm512_mul_ps(o->rate, d),
+                         _mm512_sqrt_ps(_mm512_add_ps(variance, o->epsilon)));
+}
+
+ALWAYS __m512 adam(const optimiser *o, float *m1, float *m2, __m512 d)
+{
+    const __m512 mean =
+        normal(_mm512_fmadd_ps(o->decay, _mm512_loadu_ps(m1), _mm512_mul_ps(o->rest, d)));
+    const __m512 part = _mm512_mul_ps(_mm512_mul_ps(o->rest2, d), d);
+    const __m512 square = normal(_mm512_fmadd_ps(o->decay2, _mm512_loadu_ps(m2), part));
+    _mm512_storeu_ps(m1, mean);
+    _mm512_storeu_ps(m2, square);
+    return _mm512_div_ps(_mm512_mul_ps(o->rate, mean),
+                         _mm512_fmadd_ps(_mm512_sqrt_ps(square), o->scale, o->epsilon));
+}
+
+ALWAYS __m512 step(const optimiser *o, float *w, float *m1, float *m2, __m512 d)
+{
+    const __m512 change = o->adam ? adam(o, m1, m2, d) : rmsprop(o, m1, m2, d);
     const __m512 after = _mm512_add_ps(_mm512_loadu_ps(w), change);
     _mm512_storeu_ps(w, after);
     return after;
@@ -66,6 +100,7 @@ typedef struct piece {
     float *w, *m1, *m2, *kept;
     const float *anchor, *pull; /* NULL: none */
     qg_optimiser optimiser;
+    const qg_adam *adam; /* NULL: it is another */
     float l2;
 } piece;
 
@@ -74,13 +109,15 @@ static piece piece_at(const tile_descent_job *job, int l, size_t at, float l2)
 {
     float *const *parameters = job->tiles->parameters;
     const bool anchored = parameters[QG_PULL];
+    const qg_learning *learning = job->descent->learning;
     return (piece){parameters[QG_ONLINE] + at,
                    parameters[QG_MOMENT1] + at,
                    parameters[QG_MOMENT2] + at,
                    job->descent->keep_gradient ? parameters[QG_GRADIENT] + at : NULL,
                    anchored ? parameters[QG_ANCHOR] + at : NULL,
                    anchored ? parameters[QG_PULL] + at : NULL,
-                   qg_optimiser_of_layer(job->descent->learning, l),
+                   qg_optimiser_of_layer(learning, l),
+                   learning->optimiser.kind == QG_ADAM ? &job->adam[l] : NULL,
                    l2};
 }
 
@@ -101,7 +138,7 @@ ALWAYS __m512 settle(const piece *p, size_t i, __m512 d)
 /* The step of the last layer, whose zeros keep their sign. */
 static void step_plain(const piece *p, float *gradient, size_t count)
 {
-    const optimiser o = optimiser_of(&p->optimiser);
+    const optimiser o = optimiser_of(&p->optimiser, p->adam);
     pull_back(p, gradient, count);
     for (size_t i = 0; i < count; i += 16) {
         __m512 d = _mm512_loadu_ps(gradient + i);
@@ -113,7 +150,7 @@ static void step_plain(const piece *p, float *gradient, size_t count)
 
 static void step_piece(const piece *p, float *gradient, size_t count)
 {
-    const optimiser o = optimiser_of(&p->optimiser);
+    const optimiser o = optimiser_of(&p->optimiser, p->adam);
     pull_back(p, gradient, count);
     for (size_t i = 0; i < count; i += 16)
         step(&o, p->w + i, p->m1 + i, p->m2 + i, settle(p, i, _mm512_loadu_ps(gradient + i)));
@@ -124,7 +161,7 @@ static void step_piece(const piece *p, float *gradient, size_t count)
 static void step_linear(const piece *p, float *gradient, size_t count, char *forward,
                         ptrdiff_t next)
 {
-    const optimiser o = optimiser_of(&p->optimiser);
+    const optimiser o = optimiser_of(&p->optimiser, p->adam);
     pull_back(p, gradient, count);
     enum { AHEAD = 768 }; /* floats */
     for (size_t i = 0; i < count; i += 32, forward += LINE) {
@@ -723,7 +760,7 @@ static void run_descent(void *context, int member)
     backward_team(job, member);
 }
 
-void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent)
+void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, uint64_t number)
 {
     const qg_learning *learning = descent->learning;
     tile_descent_job job = {
@@ -731,6 +768,8 @@ void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent)
         .descent = descent,
         .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw},
         .blocks = qg_tiles_blocks(descent->states.size)};
+    if (learning->optimiser.kind == QG_ADAM)
+        qg_list_adam(learning, tiles->architecture.layer_count, number, job.adam);
     while (job.lowest < tiles->architecture.layer_count && tiles->frozen[job.lowest])
         job.lowest++;
     if (descent->keep_gradient)

@@ -46,6 +46,13 @@ static qg_status copy_to_target(void *self, qg_error *error)
     return QG_OK;
 }
 
+static qg_status mix_into_target(void *self, float tau, qg_error *error)
+{
+    (void)error;
+    qg_tiles_mix_into_target(self, tau);
+    return QG_OK;
+}
+
 static qg_status freeze(void *self, int layer, bool frozen, qg_error *error)
 {
     (void)error;
@@ -72,8 +79,8 @@ static qg_status activations(void *self, qg_parameter_set set, const qg_states *
 
 static qg_status descend(void *self, const qg_descent *descent, uint64_t step, qg_error *error)
 {
-    (void)step, (void)error;
-    qg_tiles_descend(self, descent);
+    (void)error;
+    qg_tiles_descend(self, descent, step);
     return QG_OK;
 }
 
@@ -92,6 +99,7 @@ const qg_engine_class qg_bf16_tiles = {.name = "bf16",
                                        .write = write_set,
                                        .read = read_set,
                                        .copy_to_target = copy_to_target,
+                                       .mix_into_target = mix_into_target,
                                        .freeze = freeze,
                                        .forward = forward,
                                        .activations = activations,

@@ -336,3 +336,9 @@ void qg_tiles_copy_to_target(qg_tiles *tiles)
            tiles->parameter_count * sizeof(float));
     memcpy(tiles->operands[QG_TARGET], tiles->operands[QG_ONLINE], tiles->operand_size);
 }
+
+void qg_tiles_mix_into_target(qg_tiles *tiles, float tau)
+{
+    qg_mix(tiles->parameters[QG_TARGET], tiles->parameters[QG_ONLINE], tau, tiles->parameter_count);
+    turn_all(tiles, QG_TARGET);
+}

@@ -951,6 +951,24 @@ static void rmsprop(const qg_rmsprop *settings, float *weights, float *moment1, 
     }
 }
 
+static void adam(const qg_adam *step, float *weights, float *moment1, float *moment2,
+                 const float *gradient, size_t count)
+{
+    const vec beta1 = vec_set(step->beta1), rest1 = vec_set(step->rest1);
+    const vec beta2 = vec_set(step->beta2), rest2 = vec_set(step->rest2);
+    const vec rate = vec_set(step->rate), scale = vec_set(step->scale);
+    const vec epsilon = vec_set(step->epsilon);
+    for (size_t i = 0; i < count; i += LANES) {
+        const vec d = vec_load(gradient + i);
+        const vec m1 = vec_normal(vec_fma(beta1, vec_load(moment1 + i), rest1 * d));
+        const vec m2 = vec_normal(vec_fma(beta2, vec_load(moment2 + i), rest2 * d * d));
+        vec_store(moment1 + i, m1);
+        vec_store(moment2 + i, m2);
+        const vec change = rate * m1 / vec_fma(vec_sqrt(m2), scale, epsilon);
+        vec_store(weights + i, vec_load(weights + i) + change);
+    }
+}
+
 static void round_numbers(const float *numbers, float *rounded, size_t count)
 {
 #ifdef QG_BF16
@@ -1057,6 +1075,7 @@ const qg_kernels TABLE(QG_ISA) = {
     .weight_gradient = PRODUCT(weight_gradient),
     .bias_gradient = PRODUCT(bias_gradient),
     .rmsprop = rmsprop,
+    .adam = adam,
     .round = round_numbers,
     .convert = convert,
 };

@@ -101,6 +101,12 @@ typedef struct qg_rmsprop {
     float learning_rate, decay, epsilon;
 } qg_rmsprop;
 
+/* What a step of Adam multiplies with: learning_rate / (1 - beta1^t), beta and 1 - beta, and
+ * 1 / sqrt(1 - beta2^t). */
+typedef struct qg_adam {
+    float rate, beta1, rest1, beta2, rest2, scale, epsilon;
+} qg_adam;
+
 typedef struct qg_kernels {
     const char *name;
     int rows;   /* of a tile, at most */
@@ -139,6 +145,11 @@ typedef struct qg_kernels {
      * m2 = decay m2 + (1-decay) d^2, w += learning_rate * d / sqrt(max(m2 - m1^2, 0) + epsilon). */
     void (*rmsprop)(const qg_rmsprop *settings, float *weights, float *moment1, float *moment2,
                     const float *gradient, size_t count);
+
+    /* Adam (Kingma & Ba 2015) in the order of PyTorch's: m1 = beta1 m1 + rest1 d,
+     * m2 = beta2 m2 + rest2 d^2, w += rate * m1 / (sqrt(m2) * scale + epsilon). */
+    void (*adam)(const qg_adam *step, float *weights, float *moment1, float *moment2,
+                 const float *gradient, size_t count);
 
     /* What products take of `count` numbers (a multiple of 16): themselves, or bf16; in place, too.
      */
