@@ -26,6 +26,7 @@ typedef struct qg_settings {
     char precision[16]; /* name of the engine (engine.h) */
 
     double discount;
+    int n_step;        /* steps of a transition */
     char optimiser[8]; /* "rmsprop", "adam" */
     double learning_rate;
     double rms_decay, rms_epsilon;               /* centred RMSProp */
@@ -38,11 +39,13 @@ typedef struct qg_settings {
     int minibatch;                       /* transitions per update */
 
     /* Counts of agent steps. */
-    int64_t replay;        /* capacity */
-    int64_t learn_start;   /* no update before */
-    int64_t update_every;  /* steps per update */
-    int64_t target_every;  /* steps per update of the target network */
-    char target_update[8]; /* "copy", "soft": target += tau (online - target) */
+    int64_t replay;                                         /* capacity */
+    double priority_alpha, priority_beta, priority_epsilon; /* of prioritised replay */
+    int64_t priority_beta_steps; /* from learn_start on, until priority_beta is 1; 0: to the end */
+    int64_t learn_start;         /* no update before */
+    int64_t update_every;        /* steps per update */
+    int64_t target_every;        /* steps per update of the target network */
+    char target_update[8];       /* "copy", "soft": target += tau (online - target) */
     double tau;
     double epsilon_start, epsilon_end;
     int64_t epsilon_steps; /* from learn_start on, linear from start to end */
@@ -59,6 +62,7 @@ typedef struct qg_settings {
     bool clip_reward;            /* to [-1, 1], in training only */
     bool life_loss_terminal;     /* a lost life ends the episode, in training only */
     bool double_q;               /* double DQN */
+    bool prioritised;            /* transitions are drawn by priority */
 
     bool eval_steps_set; /* not a setting: eval_steps was set, it is not the preset's */
 } qg_settings;

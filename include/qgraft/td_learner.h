@@ -1,6 +1,8 @@
 /* The TD learner: DQN (Mnih et al. 2015, algorithm 1) in DQN 3.0's form, on any engine.
  *
- *   target   = r + discount * Q_target(s', a*), or r alone where s' is terminal
+ *   target   = r + discount * Q_target(s', a*), or r alone where s' is terminal; of n steps
+ *              (`n_step`, Sutton & Barto 2018, section 7.1) r is their discounted sum, s' the state
+ *              behind them and the discount that of as many steps
  *   a*       = argmax_a Q_target(s', a), or with `double_q` argmax_a Q_online(s', a) (van Hasselt,
  *              Guez & Silver 2016, eq. 4); of equal ones the first
  *   td_error = target - Q(s, a), clipped to [-clip_error, clip_error] unless `loss` is mse
@@ -26,6 +28,8 @@ typedef struct qg_batch {
     const int32_t *actions;   /* [size] */
     const float *rewards;     /* [size], as they are to be learned: see qg_learned_reward */
     const uint8_t *terminals; /* [size] 1: no value behind next_states */
+    const float *discounts;   /* [size] of the next states' values; NULL: the learner's for all */
+    const float *weights;     /* [size] of the slopes of the loss; NULL: all are 1 */
 } qg_batch;
 
 /* A reward as it is learned: clipped to [-1, 1] where the settings say so. */

@@ -1,6 +1,9 @@
 #include "agent/replay.h"
 
+#include "agent/priorities.h"
+
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,11 +20,14 @@ struct qg_replay {
     qg_replay_ring *ring;
     qg_screen_store *store; /* the ring's */
     int history, channels;
+    int span;        /* steps of a transition */
+    int row;         /* screens that are read for one */
     size_t pixels;   /* values of a screen */
     bool is_mapped;  /* screens are used where they lie in the file */
     uint8_t *recent; /* [history][qg_screen_store_room]: the newest screens */
     const uint8_t *newest[QG_MAX_HISTORY];
     expected next;
+    qg_priorities priorities; /* of the entries i at i % capacity; none: nodes are NULL */
 };
 
 /* ------------------------------------------------------------------------- open and close */
@@ -38,10 +44,22 @@ static qg_status make(qg_replay_ring *ring, qg_replay **result, qg_error *error)
         qg_replay_ring_close(ring);
         return qg_fail_memory(error, "the replay memory", recent);
     }
+    if (plan->prioritised) {
+        const qg_status status = qg_priorities_create((size_t)plan->capacity, plan->alpha,
+                                                      plan->epsilon, &replay->priorities, error);
+        if (status) {
+            free(replay->recent);
+            free(replay);
+            qg_replay_ring_close(ring);
+            return status;
+        }
+    }
     replay->ring = ring;
     replay->store = ring->store;
     replay->history = plan->history;
     replay->channels = plan->shape.channels;
+    replay->span = plan->n_step > 1 ? plan->n_step : 1;
+    replay->row = replay->span > 1 ? 2 * plan->history : plan->history + 1;
     replay->pixels = qg_observation_size(&plan->shape);
     replay->is_mapped = !qg_observation_is_grid(&plan->shape) && !plan->compressed;
     *result = replay;
@@ -75,6 +93,7 @@ void qg_replay_close(qg_replay *replay)
     qg_screen_store_finish_reading(replay->store);
     qg_minibatch_destroy(&replay->next.minibatch);
     qg_replay_ring_close(replay->ring);
+    qg_priorities_free(&replay->priorities);
     free(replay->recent);
     free(replay);
 }
@@ -108,22 +127,53 @@ static uint8_t *recent(const qg_replay *replay, int64_t entry)
     return replay->recent + (size_t)(entry % replay->history) * qg_screen_store_room(replay->store);
 }
 
-qg_status qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end,
-                               qg_error *error)
+/* Of `count` entries the first one whose whole history is known: before the run's first screen
+ * there is none to know, behind the ring's seam it has been overwritten. */
+static int64_t first_state(const qg_replay *replay, int64_t count)
 {
-    const qg_status status = qg_replay_ring_add(replay->ring, screen, end, error);
-    if (!status) memcpy(recent(replay, replay->ring->count - 1), screen, replay->pixels);
-    return status;
-}
-
-void qg_replay_set_action(qg_replay *replay, int action, float reward)
-{
-    qg_replay_ring_set_action(replay->ring, action, reward);
+    return count > replay->ring->plan.capacity
+               ? count - replay->ring->plan.capacity + replay->history - 1
+               : 0;
 }
 
 static uint8_t end_of(const qg_replay *replay, int64_t entry)
 {
     return replay->ring->ends[qg_replay_ring_slot(replay->ring, entry)];
+}
+
+static size_t leaf_of(const qg_replay *replay, int64_t entry)
+{
+    return (size_t)(entry % replay->ring->plan.capacity);
+}
+
+/* Behind a new screen: the transition that is complete now can be drawn, and what has lost screens
+ * of its history can no longer. */
+static void admit(qg_replay *replay)
+{
+    const int64_t count = replay->ring->count, complete = count - 1 - replay->span;
+    const int64_t first = first_state(replay, count);
+    for (int64_t lost = first_state(replay, count - 1); lost < first; lost++)
+        qg_priorities_remove(&replay->priorities, leaf_of(replay, lost));
+    if (complete < 0) return;
+    if (end_of(replay, complete))
+        qg_priorities_remove(&replay->priorities, leaf_of(replay, complete));
+    else
+        qg_priorities_admit(&replay->priorities, leaf_of(replay, complete));
+}
+
+qg_status qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_replay_end end,
+                               qg_error *error)
+{
+    const qg_status status = qg_replay_ring_add(replay->ring, screen, end, error);
+    if (status) return status;
+    memcpy(recent(replay, replay->ring->count - 1), screen, replay->pixels);
+    if (replay->priorities.nodes) admit(replay);
+    return QG_OK;
+}
+
+void qg_replay_set_action(qg_replay *replay, int action, float reward)
+{
+    qg_replay_ring_set_action(replay->ring, action, reward);
 }
 
 /* The newest screens, as they were added. */
@@ -141,6 +191,7 @@ qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int ac
                          const volatile sig_atomic_t *stop, qg_error *error)
 {
     const qg_status status = qg_replay_ring_pass(replay->ring, tape, count, actions, stop, error);
+    if (!status && replay->priorities.nodes) qg_priorities_pass(&replay->priorities, tape);
     if (status || !tape->reading || !tape->good) return status;
     replay->next.drawn = false;
     read_recent(replay);
@@ -174,23 +225,30 @@ qg_status qg_minibatch_create(const qg_replay *replay, int size, qg_minibatch *m
                               qg_error *error)
 {
     const size_t n = (size_t)size, pointers = 2 * n * (size_t)replay->history;
-    const size_t screens = n * (size_t)(replay->history + 1);
+    const size_t screens = n * (size_t)replay->row;
     const size_t bytes = replay->is_mapped ? 1 : screens * qg_screen_store_room(replay->store);
     *minibatch = (qg_minibatch){.screens = calloc(pointers, sizeof *minibatch->screens),
                                 .actions = calloc(n, sizeof *minibatch->actions),
                                 .rewards = calloc(n, sizeof *minibatch->rewards),
                                 .terminals = calloc(n, 1),
+                                .discounts = calloc(n, sizeof *minibatch->discounts),
+                                .weights = calloc(n, sizeof *minibatch->weights),
                                 .drawn = calloc(n, sizeof *minibatch->drawn),
                                 .wanted = calloc(screens, sizeof *minibatch->wanted),
                                 .room = malloc(bytes)};
     if (!minibatch->screens || !minibatch->actions || !minibatch->rewards ||
-        !minibatch->terminals || !minibatch->drawn || !minibatch->wanted || !minibatch->room) {
+        !minibatch->terminals || !minibatch->discounts || !minibatch->weights ||
+        !minibatch->drawn || !minibatch->wanted || !minibatch->room) {
         qg_minibatch_destroy(minibatch);
         return qg_fail_memory(error, "a minibatch", bytes);
     }
     const qg_states half = {size, replay->history, replay->channels, minibatch->screens};
-    minibatch->batch =
-        (qg_batch){half, half, minibatch->actions, minibatch->rewards, minibatch->terminals};
+    minibatch->batch = (qg_batch){.states = half,
+                                  .next_states = half,
+                                  .actions = minibatch->actions,
+                                  .rewards = minibatch->rewards,
+                                  .terminals = minibatch->terminals,
+                                  .discounts = replay->span > 1 ? minibatch->discounts : NULL};
     minibatch->batch.next_states.screens += pointers / 2;
     return QG_OK;
 }
@@ -201,26 +259,19 @@ void qg_minibatch_destroy(qg_minibatch *minibatch)
     free(minibatch->actions);
     free(minibatch->rewards);
     free(minibatch->terminals);
+    free(minibatch->discounts);
+    free(minibatch->weights);
     free(minibatch->drawn);
     free(minibatch->wanted);
     free(minibatch->room);
     *minibatch = (qg_minibatch){0};
 }
 
-/* Of `count` entries the first one whose whole history is known: before the run's first screen
- * there is none to know, behind the ring's seam it has been overwritten. */
-static int64_t first_state(const qg_replay *replay, int64_t count)
-{
-    return count > replay->ring->plan.capacity
-               ? count - replay->ring->plan.capacity + replay->history - 1
-               : 0;
-}
-
 bool qg_replay_can_sample(const qg_replay *replay)
 {
     /* Two ends never follow each other, so this looks at one or two entries. */
-    for (int64_t entry = first_state(replay, replay->ring->count); entry < replay->ring->count - 1;
-         entry++)
+    for (int64_t entry = first_state(replay, replay->ring->count);
+         entry < replay->ring->count - replay->span; entry++)
         if (!end_of(replay, entry)) return true;
     return false;
 }
@@ -229,50 +280,83 @@ bool qg_replay_can_sample(const qg_replay *replay)
 static bool draw(const qg_replay *replay, int64_t count, qg_random *random, qg_minibatch *minibatch)
 {
     const int64_t first = first_state(replay, count);
-    const uint64_t choices = (uint64_t)(count - 1 - first);
+    const uint64_t choices = (uint64_t)(count - replay->span - first);
     for (int i = 0; i < minibatch->batch.states.size; i++) {
         int64_t entry;
         do {
             entry = first + (int64_t)qg_random_below(random, choices);
-            if (entry >= replay->ring->count - 1) return false;
+            if (entry >= replay->ring->count - replay->span) return false;
         } while (end_of(replay, entry));
         minibatch->drawn[i] = entry;
     }
     return true;
 }
 
-/* The screens of state and next state: those of the state, and one more. */
+/* Where a transition goes: to the entry behind its steps, or to the end before. */
+static int64_t next_entry(const qg_replay *replay, int64_t entry)
+{
+    int64_t next = entry + 1;
+    while (next < entry + replay->span && !end_of(replay, next))
+        next++;
+    return next;
+}
+
+/* The screens of state and next state: those of the state and, a step later, one more. */
 static void begin_reading(const qg_replay *replay, qg_minibatch *minibatch)
 {
-    const int size = minibatch->batch.states.size, screens = replay->history + 1;
+    const int size = minibatch->batch.states.size, screens = replay->row;
     for (int i = 0; i < size; i++) {
         int64_t *wanted = minibatch->wanted + (size_t)i * (size_t)screens;
+        const int64_t next = next_entry(replay, minibatch->drawn[i]);
         list_state(replay, minibatch->drawn[i], wanted);
-        wanted[replay->history] = minibatch->drawn[i] + 1;
+        if (replay->span > 1)
+            list_state(replay, next, wanted + replay->history);
+        else
+            wanted[replay->history] = next;
     }
     if (!replay->is_mapped)
         qg_screen_store_begin_reading(replay->store, minibatch->wanted, size * screens,
                                       minibatch->room);
 }
 
+/* The discounted sum of the rewards on the way from `entry` to `next`, and the discount there. */
+static void sum_rewards(const qg_replay *replay, int64_t entry, int64_t next, float *sum,
+                        float *discount)
+{
+    double rewards = 0, power = 1;
+    for (; entry < next; entry++) {
+        const size_t at = qg_replay_ring_slot(replay->ring, entry);
+        rewards += power * (double)replay->ring->rewards[at];
+        power *= replay->ring->plan.discount;
+    }
+    *sum = (float)rewards;
+    *discount = (float)power;
+}
+
+/* The screen of place k in the list of those wanted; NULL: zeros. */
+static const uint8_t *screen_at(const qg_replay *replay, const qg_minibatch *minibatch, size_t k)
+{
+    const int64_t entry = minibatch->wanted[k];
+    if (entry < 0) return NULL;
+    return replay->is_mapped ? qg_screen_store_get(replay->store, entry, NULL)
+                             : minibatch->room + k * qg_screen_store_room(replay->store);
+}
+
 /* What the learner takes, of a minibatch whose screens have been read. */
 static void fill(const qg_replay *replay, qg_minibatch *minibatch)
 {
     const size_t size = (size_t)minibatch->batch.states.size, history = (size_t)replay->history;
-    const size_t room = qg_screen_store_room(replay->store);
+    const size_t row = (size_t)replay->row,
+                 behind = row - history; /* where the next state begins */
     for (size_t i = 0; i < size; i++) {
-        const size_t at = qg_replay_ring_slot(replay->ring, minibatch->drawn[i]);
-        minibatch->actions[i] = replay->ring->actions[at];
-        minibatch->rewards[i] = replay->ring->rewards[at];
-        minibatch->terminals[i] = end_of(replay, minibatch->drawn[i] + 1) == QG_REPLAY_TERMINAL;
-        for (size_t h = 0; h <= history; h++) {
-            const size_t k = i * (history + 1) + h;
-            const int64_t entry = minibatch->wanted[k];
-            const uint8_t *screen = entry < 0 ? NULL : minibatch->room + k * room;
-            if (screen && replay->is_mapped)
-                screen = qg_screen_store_get(replay->store, entry, NULL);
-            if (h < history) minibatch->screens[i * history + h] = screen;
-            if (h > 0) minibatch->screens[(size + i) * history + h - 1] = screen;
+        const int64_t entry = minibatch->drawn[i], next = next_entry(replay, entry);
+        minibatch->actions[i] = replay->ring->actions[qg_replay_ring_slot(replay->ring, entry)];
+        sum_rewards(replay, entry, next, &minibatch->rewards[i], &minibatch->discounts[i]);
+        minibatch->terminals[i] = end_of(replay, next) == QG_REPLAY_TERMINAL;
+        for (size_t k = 0; k < row; k++) {
+            const uint8_t *screen = screen_at(replay, minibatch, i * row + k);
+            if (k < history) minibatch->screens[i * history + k] = screen;
+            if (k >= behind) minibatch->screens[(size + i) * history + k - behind] = screen;
         }
     }
 }
@@ -282,7 +366,8 @@ void qg_replay_expect(qg_replay *replay, const qg_random *random, int64_t steps,
     expected *next = &replay->next;
     const int64_t count = replay->ring->count + steps;
     next->drawn = false;
-    if (!qg_screen_store_reads_ahead(replay->store) || count - 1 <= first_state(replay, count))
+    if (!qg_screen_store_reads_ahead(replay->store) ||
+        count - replay->span <= first_state(replay, count))
         return;
     qg_screen_store_finish_reading(replay->store);
     qg_error ignored; /* without memory nothing is read ahead */
@@ -326,6 +411,40 @@ void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *miniba
     fill(replay, minibatch);
 }
 
+void qg_replay_sample_by_priority(qg_replay *replay, qg_random *random, double beta,
+                                  qg_minibatch *minibatch)
+{
+    const qg_priorities *priorities = &replay->priorities;
+    const int size = minibatch->batch.states.size;
+    const int64_t capacity = replay->ring->plan.capacity, newest = replay->ring->count - 1;
+    double least = INFINITY;
+    assert(priorities->nodes && qg_replay_can_sample(replay));
+    qg_screen_store_finish_reading(replay->store);
+    for (int i = 0; i < size; i++) {
+        const size_t leaf = qg_priorities_find(priorities, (i + qg_random_uniform(random)) / size);
+        const int64_t age = (newest - (int64_t)leaf % capacity + capacity) % capacity;
+        minibatch->drawn[i] = newest - age;
+        least = fmin(least, qg_priorities_weight(priorities, leaf));
+    }
+    for (int i = 0; i < size; i++) {
+        const size_t leaf = leaf_of(replay, minibatch->drawn[i]);
+        minibatch->weights[i] =
+            (float)qg_power(least / qg_priorities_weight(priorities, leaf), beta);
+    }
+    minibatch->batch.weights = minibatch->weights;
+    begin_reading(replay, minibatch);
+    qg_screen_store_finish_reading(replay->store);
+    fill(replay, minibatch);
+}
+
+void qg_replay_set_priorities(qg_replay *replay, const qg_minibatch *minibatch,
+                              const float *td_errors)
+{
+    for (int i = 0; i < minibatch->batch.states.size; i++)
+        qg_priorities_learned(&replay->priorities, leaf_of(replay, minibatch->drawn[i]),
+                              (double)td_errors[i]);
+}
+
 qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, qg_error *error)
 {
     if (!replay->is_mapped) return QG_OK; /* the screens were read into its own memory */
@@ -356,6 +475,8 @@ qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, in
     qg_tape_pass(tape, minibatch->actions, n * sizeof *minibatch->actions);
     qg_tape_pass(tape, minibatch->rewards, n * sizeof *minibatch->rewards);
     qg_tape_pass(tape, minibatch->terminals, n);
+    if (replay->span > 1)
+        qg_tape_pass(tape, minibatch->discounts, n * sizeof *minibatch->discounts);
     for (size_t i = 0; i < n; i++)
         qg_tape_require(tape, minibatch->actions[i] >= 0 && minibatch->actions[i] < actions);
     for (size_t i = 0; i < count; i++) {

@@ -2,7 +2,8 @@
  * drawn from them.
  *
  * A state is the last `history` screens up to one; screens at or before an earlier end are zeros.
- * Transition i goes from state i to state i + 1. */
+ * Transition i goes from state i to state i + 1; with n steps to state i + n or, where one comes
+ * before, to the end, with the discounted sum of the rewards on the way. */
 #ifndef QG_REPLAY_H
 #define QG_REPLAY_H
 
@@ -62,9 +63,11 @@ typedef struct qg_minibatch {
     int32_t *actions;
     float *rewards;
     uint8_t *terminals;
-    int64_t *drawn;  /* [size]: entries; of each a state and the next one */
-    int64_t *wanted; /* [size][history + 1]: their screens; -1: zeros */
-    uint8_t *room;   /* the same as bytes, where the file has them otherwise or it is detached */
+    float *discounts; /* of several steps */
+    float *weights;   /* of what was drawn by priority */
+    int64_t *drawn;   /* [size]: entries; of each a state and the next one */
+    int64_t *wanted;  /* [size][history + 1, of several steps 2 * history]: screens; -1: zeros */
+    uint8_t *room;    /* the same as bytes, where the file has them otherwise or it is detached */
 } qg_minibatch;
 
 qg_status qg_minibatch_create(const qg_replay *replay, int size, qg_minibatch *minibatch,
@@ -75,6 +78,17 @@ void qg_minibatch_destroy(qg_minibatch *minibatch);
  * is in the ring and whose state is not an episode's end (such a draw is repeated). Valid until the
  * next screen is added. */
 void qg_replay_sample(qg_replay *replay, qg_random *random, qg_minibatch *minibatch);
+
+/* Draws one of each of as many equal parts of the sum of all priorities (Schaul et al. 2016,
+ * appendix B.2.1), of the same transitions, and their weights of importance: (least /
+ * priority)^beta where `least` is the least priority in the minibatch, so that none is above 1
+ * (section 3.4). Of a plan that is `prioritised`. */
+void qg_replay_sample_by_priority(qg_replay *replay, qg_random *random, double beta,
+                                  qg_minibatch *minibatch);
+
+/* The TD errors [size] that were found on it, before the next screen is added. */
+void qg_replay_set_priorities(qg_replay *replay, const qg_minibatch *minibatch,
+                              const float *td_errors);
 
 /* Says that the next minibatch of this size will be drawn with `random` when `steps` screens more
  * have been added: with several threads others read its screens meanwhile. What is drawn stays the

@@ -84,6 +84,11 @@ qg_replay_plan qg_replay_plan_for(const qg_settings *settings, int64_t steps,
     return (qg_replay_plan){.capacity = capacity,
                             .slack = slack < needed - capacity ? slack : needed - capacity,
                             .history = settings->history,
+                            .n_step = settings->n_step,
+                            .discount = settings->discount,
+                            .prioritised = settings->prioritised,
+                            .alpha = settings->priority_alpha,
+                            .epsilon = settings->priority_epsilon,
                             .shape = *shape,
                             .compressed = true};
 }

@@ -28,6 +28,10 @@ typedef struct qg_replay_plan {
     int64_t capacity; /* entries that the memory holds */
     int64_t slack;    /* entries that may be added until those before them are overwritten */
     int history;      /* screens per state, less than `capacity` */
+    int n_step;       /* steps of a transition (of what is drawn; in no file); 0: one */
+    double discount;  /* of a step's reward behind the first */
+    bool prioritised; /* can transitions be drawn by priority, of alpha and epsilon? In no file */
+    double alpha, epsilon;
     qg_observation_shape shape;
     bool compressed; /* screens of bytes: no result depends on it */
     int threads;     /* that decompress; 0: one */

@@ -32,6 +32,7 @@ static const qg_setting table[] = {
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     NEW(TEXT, precision, 0, 0, "float32", "what the network is computed in: float32 or bf16"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
+    NEW(INT, n_step, 1, 1000, "1", "steps of a transition: their rewards, then the next value"),
     CHOICE(optimiser, "rmsprop", "rmsprop, adam",
            "rmsprop (centred, Graves 2013) or adam (Kingma & Ba 2015, as PyTorch has it)"),
     ROW(REAL, learning_rate, 0, 10, "step size of the optimiser"),
@@ -51,6 +52,13 @@ static const qg_setting table[] = {
     ROW(REAL, dropout_linear, 0, 0.99, "share of a hidden linear layer's outputs dropped"),
     ROW(INT, minibatch, 1, 4096, "transitions per update"),
     ROW(COUNT, replay, 1, 1e9, "steps that the replay holds"),
+    NEW(BOOLEAN, prioritised, 0, 0, "false",
+        "draw transitions by their TD errors (prioritised replay)"),
+    NEW(REAL, priority_alpha, 0, 2, "0.6", "exponent of priorities; 0: all are the same"),
+    NEW(REAL, priority_beta, 0, 1, "0.4", "exponent of the weights of importance at first"),
+    NEW(COUNT, priority_beta_steps, 0, STEPS, "0",
+        "steps until priority_beta is 1, from learn_start on; 0: until the run's end"),
+    NEW(REAL, priority_epsilon, 1e-12, 1, "1e-06", "added to the TD errors that make priorities"),
     ROW(COUNT, learn_start, 1, STEPS, "steps before the first update"),
     ROW(COUNT, update_every, 1, STEPS, "steps per update"),
     ROW(COUNT, target_every, 1, STEPS, "steps per update of the target network"),
@@ -80,6 +88,7 @@ static const qg_setting table[] = {
 
 /* What learners younger than DQN 3.0 need, where nothing asks for them. */
 #define LEARNERS                                                                                   \
+    .n_step = 1, .priority_alpha = 0.6, .priority_beta = 0.4, .priority_epsilon = 1e-6,            \
     .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8, .target_update = "copy",         \
     .tau = 0.005
 
@@ -444,6 +453,8 @@ qg_status qg_settings_check(const qg_settings *s, qg_error *error)
         {s->validation_size > s->replay, "validation_size", s->validation_size, "replay",
          s->replay},
         {s->history >= s->replay, "history", s->history, "replay - 1", s->replay - 1},
+        {s->n_step + s->history > s->replay, "n_step", s->n_step, "replay - history",
+         s->replay - s->history},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].wrong)

@@ -114,7 +114,8 @@ static qg_status find_targets(const qg_td_learner *learner, const qg_batch *batc
         const size_t row = (size_t)i * (size_t)actions;
         const float value = values[row + (size_t)largest(choosing + row, actions)];
         learner->targets[i] = batch->rewards[i];
-        if (!batch->terminals[i]) learner->targets[i] += learner->discount * value;
+        const float discount = batch->discounts ? batch->discounts[i] : learner->discount;
+        if (!batch->terminals[i]) learner->targets[i] += discount * value;
         values[i] = value; /* of a row that has been looked at */
     }
     return status;
@@ -145,7 +146,8 @@ static void take_loss(void *context, int size, const float *q_values, float *gra
     for (int i = 0; i < size; i++) {
         const size_t row = (size_t)i * actions;
         const float error = td_error_of(l->learner, l->batch, i, q_values + row);
-        gradient[row + (size_t)l->batch->actions[i]] = scale * error;
+        const float weight = l->batch->weights ? l->batch->weights[i] : 1;
+        gradient[row + (size_t)l->batch->actions[i]] = weight * scale * error;
         if (l->trace->td_errors) l->trace->td_errors[i] = error;
     }
     if (l->trace->q_values)
@@ -180,7 +182,8 @@ static qg_batch some(const qg_batch *batch, int begin, int most)
                       .next_states = qg_states_some(&batch->next_states, begin, most),
                       .actions = batch->actions + begin,
                       .rewards = batch->rewards + begin,
-                      .terminals = batch->terminals + begin};
+                      .terminals = batch->terminals + begin,
+                      .discounts = batch->discounts ? batch->discounts + begin : NULL};
 }
 
 qg_status qg_td_learner_validate(const qg_td_learner *learner, const qg_batch *batch, double *value,

@@ -70,6 +70,25 @@ static qg_status start_learning(qg_trainer *t, qg_error *error)
     return qg_minibatch_detach(t->replay, &t->validation, error);
 }
 
+/* Of the weights of importance: rises in a line to 1. */
+static double priority_beta(const qg_trainer *t)
+{
+    const qg_settings *s = t->settings;
+    const int64_t span =
+        s->priority_beta_steps ? s->priority_beta_steps : t->run.steps - s->learn_start;
+    const int64_t since = t->run.step - s->learn_start;
+    if (since >= span) return 1;
+    return s->priority_beta + (1 - s->priority_beta) * (double)since / (double)span;
+}
+
+static void draw(qg_trainer *t)
+{
+    if (t->settings->prioritised)
+        qg_replay_sample_by_priority(t->replay, &t->sampling, priority_beta(t), &t->minibatch);
+    else
+        qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
+}
+
 static qg_status learn(qg_trainer *t, qg_error *error)
 {
     const qg_settings *s = t->settings;
@@ -81,11 +100,14 @@ static qg_status learn(qg_trainer *t, qg_error *error)
         const qg_status status = start_learning(t, error);
         if (status) return status;
     }
-    qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
+    draw(t);
     const qg_td_trace trace = {.td_errors = t->td_errors};
     const qg_status status = qg_td_learner_update(&t->learner, &t->minibatch.batch,
                                                   qg_random_u64(&t->dropout), &trace, error);
-    qg_replay_expect(t->replay, &t->sampling, s->update_every, s->minibatch); /* while it plays */
+    if (s->prioritised) /* what is drawn next depends on what will be added */
+        qg_replay_set_priorities(t->replay, &t->minibatch, t->td_errors);
+    else
+        qg_replay_expect(t->replay, &t->sampling, s->update_every, s->minibatch); /* as it plays */
     if (status) return status;
     double sum = 0;
     for (int i = 0; i < s->minibatch; i++)

@@ -22,7 +22,9 @@ static const char documentation[] =
     "direction of ascent), moment1.NAME, moment2.NAME, q F32 [B, actions] before the update, "
     "td_error F32 [B] after clipping; with Adam steps I64 [1], how many it has made.\v"
     "The batch: states U8 [B, C, H, W], actions I64 [B], rewards F32 [B], next_states like "
-    "states, terminals U8 [B]; optional moment1.NAME and moment2.NAME, with Adam steps too (otherwise zero).\n"
+    "states, terminals U8 [B]; optional discounts F32 [B] (of the next states' values) and "
+    "weights F32 [B] (of importance); optional moment1.NAME and moment2.NAME, with Adam steps too "
+    "(otherwise zero).\n"
     "Settings used (--set refuses others): " USED ".\n"
     "Examples:\n"
     "  qgraft update --online a.safetensors --target b.safetensors --batch batch.safetensors \\\n"
@@ -151,6 +153,7 @@ static qg_status load_networks(const update_arguments *a, update_work *w, qg_err
 /* Tensors of the batch, their shapes checked against each other and the network. */
 typedef struct batch_tensors {
     const qg_tensor *states, *next_states, *actions, *rewards, *terminals;
+    const qg_tensor *discounts, *weights; /* NULL: not in the file */
 } batch_tensors;
 
 static qg_status require_tensors(const update_arguments *a, const update_work *w, batch_tensors *t,
@@ -172,7 +175,13 @@ static qg_status require_tensors(const update_arguments *a, const update_work *w
              qg_tensors_require(f, a->batch, "actions", QG_I64, 1, shape, &t->actions, error)) ||
         (status = qg_tensors_require(f, a->batch, "rewards", QG_F32, 1, shape, &t->rewards, error)))
         return status;
-    return qg_tensors_require(f, a->batch, "terminals", QG_U8, 1, shape, &t->terminals, error);
+    status = qg_tensors_require(f, a->batch, "terminals", QG_U8, 1, shape, &t->terminals, error);
+    if (!status && qg_tensors_find(f, "discounts"))
+        status =
+            qg_tensors_require(f, a->batch, "discounts", QG_F32, 1, shape, &t->discounts, error);
+    if (!status && qg_tensors_find(f, "weights"))
+        status = qg_tensors_require(f, a->batch, "weights", QG_F32, 1, shape, &t->weights, error);
+    return status;
 }
 
 static qg_status check_values(const update_arguments *a, const update_work *w,
@@ -200,7 +209,7 @@ static qg_status check_values(const update_arguments *a, const update_work *w,
 
 static qg_status load_batch(const update_arguments *a, update_work *w, qg_error *error)
 {
-    batch_tensors t;
+    batch_tensors t = {0};
     qg_status status = qg_tensors_load(a->batch, &w->file, error);
     if (!status) status = require_tensors(a, w, &t, error);
     if (!status) status = check_values(a, w, &t, error);
@@ -224,7 +233,13 @@ static qg_status load_batch(const update_arguments *a, update_work *w, qg_error 
         w->rewards[i] = qg_learned_reward(&a->settings, ((const float *)t.rewards->data)[i]);
     }
     const qg_states states = {(int)size, n->channels, 1, w->screens};
-    w->batch = (qg_batch){states, states, w->actions, w->rewards, t.terminals->data};
+    w->batch = (qg_batch){.states = states,
+                          .next_states = states,
+                          .actions = w->actions,
+                          .rewards = w->rewards,
+                          .terminals = t.terminals->data,
+                          .discounts = t.discounts ? t.discounts->data : NULL,
+                          .weights = t.weights ? t.weights->data : NULL};
     w->batch.next_states.screens += planes;
     return QG_OK;
 }

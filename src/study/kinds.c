@@ -1,5 +1,6 @@
 #include "study/kinds.h"
 
+#include "agent/priorities.h"
 #include "agent/replay.h"
 #include "transfer/sample_set.h"
 
@@ -73,8 +74,11 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
     const qg_replay_plan replay = qg_replay_plan_for(s, run->steps, &t->shape);
     const double validation =
         2.0 * (double)s->validation_size * s->history * (double)qg_observation_size(&t->shape);
+    const double priorities =
+        s->prioritised ? (double)qg_priorities_bytes((size_t)replay.capacity) : 0;
     weigh_bytes(run, t, (double)qg_replay_bytes(&replay), qg_replay_used(&replay, t->frame),
-                validation, 2 + run->snapshot_count, load);
+                validation + 2 * priorities, 2 + run->snapshot_count, load); /* and their tape */
+    load->disk += 2 * priorities;                                            /* checkpoints */
     return QG_OK;
 }
 

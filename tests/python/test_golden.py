@@ -66,6 +66,11 @@ CASES = {
     "tiny": "train minatar/breakout --steps 1500 --set 'network=[{\"conv\": 2, \"kernel\": 3}, "
             "{\"linear\": 8}]' --set minibatch=8 --set eval_every=500 --set eval_steps=300",
     "split": "train minatar/breakout --steps 3k --set network=grid-split:16",
+    "learners": "train minatar/breakout --steps 4k --set double=true --set optimiser=adam "
+                "--set learning_rate=0.001 --set loss=mse --set reduction=mean "
+                "--set target_update=soft --set target_every=4 --set tau=0.05 --set n_step=3",
+    "prioritised": "train minatar/space_invaders --steps 4k --set prioritised=true "
+                   "--set loss=huber --set clip_error=0.5 --set n_step=2 --set history=2",
     # ---- Grafts ----
     "first-free": "graft breakout/best.safetensors --to minatar/space_invaders --first 2",
     "first-frozen": "graft breakout/last.safetensors --to minatar/space_invaders --first 3 --freeze",
@@ -277,7 +282,8 @@ def test_another_seed_is_seen(root, name):
 
 @pytest.mark.parametrize("name, words", [
     ("regularised", "--threads 2"), ("first-frozen", "--threads 2"), ("distill-two", "--threads 2"),
-    ("regularised", "--isa avx2"), ("tiny", "--isa portable"), ("distill-tiny", "--isa portable"),
+    ("learners", "--threads 2"), ("prioritised", "--threads 2"), ("learners", "--isa avx2"),
+    ("prioritised", "--isa avx2"), ("regularised", "--isa avx2"), ("tiny", "--isa portable"), ("distill-tiny", "--isa portable"),
 ])
 def test_another_way(root, name, words):
     """More threads and another instruction set give the same bits. (The portable one is slow.)"""
@@ -306,6 +312,8 @@ def stop(root, words, table):
 
 @pytest.mark.parametrize("name, table", [("breakout", "training.csv"),
                                          ("last-frozen", "training.csv"),
+                                         ("learners", "training.csv"),
+                                         ("prioritised", "training.csv"),
                                          ("distill-two", "distillation.csv")])
 def test_stopped_and_resumed(root, name, table):
     """Stopped in the middle, and gone on with, a run ends as if nobody had stopped it."""

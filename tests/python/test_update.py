@@ -137,12 +137,14 @@ def update(kind, online, target, batch, settings, frozen=()):
     best = next_q.argmax(1)
     if s["double"]:  # van Hasselt, Guez & Silver 2016, equation 4
         best = forward(kind, online, batch["next_states"])[1].argmax(1)
-    error = (reward + s["discount"] * next_q[rows, best] * (1 - batch["terminals"])
+    discount = batch.get("discounts", s["discount"])
+    error = (reward + discount * next_q[rows, best] * (1 - batch["terminals"])
              - q[rows, batch["actions"]])
     if s["clip_error"] and s["loss"] != "mse":
         error = np.clip(error, -s["clip_error"], s["clip_error"])
     delta = np.zeros_like(q)
     delta[rows, batch["actions"]] = error * (2 if s["loss"] == "mse" else 1)
+    delta[rows, batch["actions"]] *= batch.get("weights", 1)
     if s["reduction"] == "mean":
         delta /= len(rows)
     gradient = backward(kind, online, inputs, delta)
@@ -322,6 +324,22 @@ def test_learners(files, learner, steps):
     assert_close(f.update(*as_options(settings)), expected, f.online)
     assert f.bytes(*as_options(settings)) == f.bytes(*as_options(settings), "--isa", "portable",
                                                      "--threads", "3")
+
+
+def test_discounts_and_weights(files):
+    """Of several steps, and of importance."""
+    f = files("list", 9, moments=True)
+    random = np.random.default_rng(9)
+    f.batch["discounts"] = random.random(9).astype(np.float32)
+    f.batch["weights"] = random.random(9).astype(np.float32)
+    f.save_batch(f.batch)
+    for settings in ({}, CLEANRL | {"optimiser": "rmsprop", "double": True}):
+        expected = update("list", f.online, f.target, f.batch, settings)
+        assert_close(f.update(*as_options(settings)), expected, f.online)
+    for name in ("discounts", "weights"):
+        spoilt = {**f.batch, name: f.batch[name][:4].copy()}
+        f.save_batch(spoilt)
+        refused(f, text=name)
 
 
 def test_huber_is_clipped(files):

@@ -23,6 +23,11 @@ static const qg_observation_shape empty = {30, 30, 1, 255}; /* few of its values
 static bool compressed;
 static int threads;
 
+/* Steps of a transition, and the discount of their rewards; are there priorities? */
+static int span = 1;
+static double discount = 1;
+static bool prioritised;
+
 /* ---- Entries that say who they are ---- */
 
 enum { LIMIT = 4000 };
@@ -91,6 +96,11 @@ static qg_replay *create(const qg_observation_shape *shape, int64_t capacity, in
                                  .history = history,
                                  .shape = *shape,
                                  .compressed = compressed,
+                                 .n_step = span,
+                                 .discount = discount,
+                                 .prioritised = prioritised,
+                                 .alpha = 1,
+                                 .epsilon = 0.01,
                                  .threads = threads};
     added = 0;
     if (qg_replay_create(scratch_path("replay.bin"), &plan, &replay, &error))
@@ -120,11 +130,19 @@ static int64_t assert_transition(const qg_observation_shape *shape, const qg_min
     const qg_batch *b = &m->batch;
     const int64_t entry = number_of(b->states.screens[(i + 1) * history - 1]);
     assert_state(shape, b->states.screens + i * history, history, entry);
-    assert_state(shape, b->next_states.screens + i * history, history, entry + 1);
     assert_false(ended[entry]);
+    int64_t next = entry; /* the first end, or `span` steps on */
+    double sum = 0, power = 1;
+    do {
+        sum += power * (double)reward_of(next++);
+        power *= discount;
+    } while (!ended[next] && next < entry + span);
+    assert_state(shape, b->next_states.screens + i * history, history, next);
     assert_int_equal(b->actions[i], entry % 18);
-    assert_true(b->rewards[i] == reward_of(entry));
-    assert_int_equal(b->terminals[i], ended[entry + 1] == QG_REPLAY_TERMINAL);
+    assert_true(b->rewards[i] == (float)sum);
+    assert_int_equal(b->terminals[i], ended[next] == QG_REPLAY_TERMINAL);
+    assert_int_equal(b->discounts != NULL, span > 1);
+    if (span > 1) assert_true(b->discounts[i] == (float)power);
     return entry;
 }
 
@@ -150,13 +168,25 @@ static void check_filling(const qg_observation_shape *shape, int64_t capacity, i
         assert_state(shape, newest.screens, history, n);
         const int64_t first = n < capacity ? 0 : n + 1 - capacity + history - 1;
         bool any = false;
-        for (int64_t e = first; e < n; e++)
+        for (int64_t e = first; e < n + 1 - span; e++)
             any |= ended[e] == QG_REPLAY_GOES_ON;
         assert_int_equal(qg_replay_can_sample(replay), any);
         if (!any) continue;
         qg_replay_sample(replay, &random, &m);
         for (int i = 0; i < SIZE; i++)
-            assert_in_range(assert_transition(shape, &m, i, history), first, n - 1);
+            assert_in_range(assert_transition(shape, &m, i, history), first, n - span);
+        if (prioritised) {
+            float td_errors[SIZE];
+            qg_replay_sample_by_priority(replay, &random, 0.5, &m);
+            for (int i = 0; i < SIZE; i++) {
+                td_errors[i] = (float)(assert_transition(shape, &m, i, history) % 5);
+                assert_in_range(number_of(m.batch.states.screens[(i + 1) * history - 1]), first,
+                                n - span);
+                assert_true(m.weights[i] > 0 && m.weights[i] <= 1);
+            }
+            qg_replay_set_priorities(replay, &m, td_errors);
+            m.batch.weights = NULL;
+        }
         qg_replay_expect(replay, &random, 1 + n % 3, SIZE); /* sometimes it comes otherwise */
     }
     qg_minibatch_destroy(&m);
@@ -204,6 +234,84 @@ static void test_uniform(void **state)
     assert_true(fabs(chi_square - choices + 1) < 4 * sqrt(2.0 * (choices - 1)));
     qg_minibatch_destroy(&m);
     qg_replay_destroy(replay);
+}
+
+/* Several steps: their rewards, up to an end, and the state behind them. */
+static void test_steps(void **state)
+{
+    (void)state;
+    discount = 0.75;
+    for (span = 2; span <= 7; span += 5) {
+        check_filling(&grey, 50, 4, 900, 0.2);
+        check_filling(&grey, 16, 8, 300, 0.5);
+        check_filling(&empty, 300, 4, 900, 0.1);
+        check_filling(&bits, 37, 1, 300, 0.1);
+        check_filling(&bits, 12, 4, 200, 0);
+    }
+    span = 1;
+    discount = 1;
+}
+
+/* The same transitions as without priorities, whatever these are. */
+static void test_prioritised(void **state)
+{
+    (void)state;
+    prioritised = true;
+    check_filling(&grey, 50, 4, 900, 0.2);
+    check_filling(&grey, 9, 8, 300, 0.5);
+    check_filling(&grey, 2, 1, 100, 0.5);
+    check_filling(&bits, 37, 1, 200, 1);
+    span = 3;
+    discount = 0.5;
+    check_filling(&grey, 50, 4, 300, 0.2);
+    check_filling(&bits, 12, 4, 200, 0);
+    span = 1;
+    discount = 1;
+    prioritised = false;
+}
+
+/* They come in proportion to their TD errors, and their weights make up for it; all this goes over
+ * a tape. */
+static void test_proportional(void **state)
+{
+    (void)state;
+    enum { CAPACITY = 64, SIZE = 32, DRAWS = 2000, ENTRIES = 100 };
+    prioritised = true;
+    qg_replay *replay = create(&grey, CAPACITY, 1);
+    qg_minibatch m;
+    assert_int_equal(qg_minibatch_create(replay, SIZE, &m, &error), QG_OK);
+    qg_random random = qg_random_stream(3, "replay");
+    for (int n = 0; n < ENTRIES; n++)
+        add(replay, &grey, 0.15);
+    double counts[ENTRIES] = {0}, sums = 0;
+    for (int k = 0; k < DRAWS; k++) {
+        float td_errors[SIZE];
+        double least = INFINITY;
+        qg_replay_sample_by_priority(replay, &random, k < DRAWS / 2 ? 0 : 0.5, &m);
+        for (int i = 0; i < SIZE; i++) {
+            const int64_t entry = number_of(m.batch.states.screens[i]);
+            td_errors[i] = (entry % 2 ? -1.0f : 1.0f) * (float)(entry % 4);
+            least = fmin(least, (double)(entry % 4) + 0.01);
+            if (k >= DRAWS / 2) counts[entry]++;
+        }
+        for (int i = 0; i < SIZE && k >= DRAWS / 2; i++) {
+            const double weight = (double)(number_of(m.batch.states.screens[i]) % 4) + 0.01;
+            assert_true(fabs((double)m.weights[i] - sqrt(least / weight)) < 1e-6);
+        }
+        if (k == 0)
+            for (int i = 0; i < SIZE; i++)
+                assert_true(m.weights[i] == 1);
+        qg_replay_set_priorities(replay, &m, td_errors);
+    }
+    for (int e = ENTRIES - CAPACITY; e < ENTRIES - 1; e++)
+        sums += ended[e] ? 0 : e % 4 + 0.01;
+    for (int e = ENTRIES - CAPACITY; e < ENTRIES - 1; e++) {
+        const double expected = ended[e] ? 0 : SIZE * (DRAWS / 2) * (e % 4 + 0.01) / sums;
+        assert_true(fabs(counts[e] - expected) <= 4 * sqrt(expected));
+    }
+    qg_minibatch_destroy(&m);
+    qg_replay_destroy(replay);
+    prioritised = false;
 }
 
 /* Grids are packed as bits and come back as they were. */
@@ -492,6 +600,9 @@ static int run(bool as_frames, int readers)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_filling, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_uniform, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_steps, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_prioritised, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_proportional, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_packed, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_detach, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_bytes, scratch_setup, scratch_teardown),

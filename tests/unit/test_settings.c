@@ -165,6 +165,7 @@ static void test_set(void **state)
     expect_refusal("optimiser=ada", "optimiser: there is no 'ada'; allowed: rmsprop, adam");
     expect_refusal("target_update=", "target_update: there is no ''; allowed: copy, soft");
     expect_refusal("reduction=sum, mean", "reduction: there is no 'sum, mean'; allowed: sum, mean");
+    expect_refusal("n_step=0", "n_step: '0' is not a whole number from 1 to 1000");
     expect_refusal("tau=1.5", "tau: '1.5' is not a number from 0 to 1");
     expect_refusal("discout=0.9", "there is no setting 'discout'; did you mean 'discount'?");
     expect_refusal("qwertzuiop=0.9", "there is no setting 'qwertzuiop' (`settings` lists all)");
@@ -226,6 +227,12 @@ static void test_check(void **state)
     qg_error error;
     qg_settings s = preset("dqn3");
     s.clip_error = 0;
+    assert_int_equal(qg_settings_check(&s, &error), QG_OK);
+    s.n_step = 997;
+    s.replay = 1000;
+    assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
+    assert_string_equal(error.message, "n_step: 997 is more than replay - history (996)");
+    s.n_step = 996;
     assert_int_equal(qg_settings_check(&s, &error), QG_OK);
     strcpy(s.loss, "huber");
     assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);

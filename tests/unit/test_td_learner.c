@@ -32,7 +32,11 @@ static transitions transitions_create(const shape *s, int size, uint64_t seed)
         t.rewards[i] = (float)(4 * qg_random_uniform(&random) - 2);
         t.terminals[i] = qg_random_below(&random, 4) == 0;
     }
-    t.batch = (qg_batch){t.p.states, t.p.next_states, t.actions, t.rewards, t.terminals};
+    t.batch = (qg_batch){.states = t.p.states,
+                         .next_states = t.p.next_states,
+                         .actions = t.actions,
+                         .rewards = t.rewards,
+                         .terminals = t.terminals};
     return t;
 }
 

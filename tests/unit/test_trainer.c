@@ -44,25 +44,32 @@ static void second_update(second *t, qg_random *replay)
     const qg_settings *s = t->s;
     const uint8_t *states[64], *next_states[64];
     int32_t actions[16];
-    float rewards[16];
+    float rewards[16], discounts[16];
     uint8_t terminals[16];
     const int first = t->count > s->replay ? t->count - (int)s->replay + s->history - 1 : 0;
     for (int i = 0; i < s->minibatch; i++) {
         int e;
         do
-            e = first + (int)qg_random_below(replay, (uint64_t)(t->count - 1 - first));
+            e = first + (int)qg_random_below(replay, (uint64_t)(t->count - s->n_step - first));
         while (t->ends[e]);
         actions[i] = t->actions[e];
-        rewards[i] = t->rewards[e];
-        terminals[i] = t->ends[e + 1] == 1;
         state_of(t, e, states + i * s->history);
-        state_of(t, e + 1, next_states + i * s->history);
+        double sum = 0, power = 1;
+        for (int k = 0; k < s->n_step && !t->ends[e]; k++, e++) {
+            sum += power * (double)t->rewards[e];
+            power *= s->discount;
+        }
+        rewards[i] = (float)sum;
+        discounts[i] = (float)power;
+        terminals[i] = t->ends[e] == 1;
+        state_of(t, e, next_states + i * s->history);
     }
-    const qg_batch batch = {{s->minibatch, s->history, 1, states},
-                            {s->minibatch, s->history, 1, next_states},
-                            actions,
-                            rewards,
-                            terminals};
+    const qg_batch batch = {.states = {s->minibatch, s->history, 1, states},
+                            .next_states = {s->minibatch, s->history, 1, next_states},
+                            .actions = actions,
+                            .rewards = rewards,
+                            .terminals = terminals,
+                            .discounts = discounts};
     must(qg_td_learner_update(&t->learner, &batch, 0, NULL, &error));
 }
 
@@ -196,6 +203,10 @@ static void test_order(void **state)
     s.tau = 0.125;
     s.double_q = true;
     check_order(&s, 300, true);
+    s.n_step = 3;
+    s.history = 3;
+    s.replay = 100;
+    check_order(&s, 500, true);
 }
 
 /* A training or an evaluation in which no episode ends says so. */
