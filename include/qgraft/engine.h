@@ -53,6 +53,8 @@ typedef struct qg_learning {
                                            from the online network while it learns (inverted: the
                                            others are scaled by 1 / (1 - p)) */
     const float *layer_rates;           /* [layers] factors of the learning rate; NULL: all 1 */
+    float max_norm; /* of the gradient of all free layers, in front of pull and decay: a larger one
+                       is scaled down to it (Pascanu et al. 2013, algorithm 1); 0: none is */
 } qg_learning;
 
 typedef struct qg_engine_options {
@@ -62,6 +64,7 @@ typedef struct qg_engine_options {
     qg_machine machine;
     bool target;                 /* whether it holds a target network */
     bool anchored;               /* whether it holds an anchor and its pull */
+    bool clips;                  /* whether steps may have a max_norm */
     qg_optimiser_kind optimiser; /* that it learns by */
 } qg_engine_options;
 
@@ -100,6 +103,7 @@ typedef struct qg_engine {
     qg_architecture architecture;
     int max_batch;
     qg_optimiser_kind optimiser;
+    bool clips;
     uint64_t steps; /* of the optimiser */
     size_t slot_count;
     qg_slot slots[QG_MAX_SLOTS]; /* all of its state, the online network first */
@@ -186,7 +190,7 @@ struct qg_engine_class {
     qg_exactness exactness;
     /* The class that gives the same results on this machine, faster, which is then used, or this
      * one; NULL: there is no other. */
-    const qg_engine_class *(*choose)(const qg_machine *machine);
+    const qg_engine_class *(*choose)(const qg_engine_options *options);
     qg_status (*create)(const qg_engine_options *options, void **self, qg_error *error);
     void (*destroy)(void *self);
     qg_status (*bytes)(const qg_engine_options *options, size_t *bytes, qg_error *error);

@@ -34,6 +34,7 @@ typedef struct qg_settings {
     char loss[8];                                /* "clipped", "huber", "mse": see td_learner.h */
     double clip_error;                   /* TD errors are clipped to +-clip_error; 0: not clipped */
     char reduction[8];                   /* of the gradients of a minibatch: "sum", "mean" */
+    double max_grad_norm;                /* of a minibatch's gradient; 0: any */
     double l2;                           /* weight decay; 0: none */
     double dropout_conv, dropout_linear; /* of hidden outputs while learning; 0: none */
     int minibatch;                       /* transitions per update */
@@ -48,7 +49,8 @@ typedef struct qg_settings {
     char target_update[8];       /* "copy", "soft": target += tau (online - target) */
     double tau;
     double epsilon_start, epsilon_end;
-    int64_t epsilon_steps; /* from learn_start on, linear from start to end */
+    int64_t epsilon_steps; /* linear from start to end */
+    char epsilon_from[12]; /* "learn_start", "start": where they begin */
     int64_t eval_every, eval_steps;
     double eval_epsilon;
     int64_t validation_size; /* transitions kept for the validation Q and TD error */
@@ -101,8 +103,8 @@ bool qg_setting_is_old(const qg_setting *setting, const char *value);
 bool qg_settings_equal(const qg_settings *a, const qg_settings *b);
 
 /* Fills all of `settings`. Presets: "dqn3" (the paper's DQN), "machado" (the same under
- * the rules of Machado et al. 2018) and "grid" (games on small grids); QG_ERROR_USAGE names them
- * for another one. */
+ * the rules of Machado et al. 2018), "grid" (games on small grids), "cleanrl" and "sb3" (those
+ * libraries' DQN on Atari); QG_ERROR_USAGE names them for another one. */
 qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error);
 
 /* Names of the presets, in a static array that ends with NULL. */

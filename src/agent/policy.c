@@ -2,10 +2,13 @@
 
 #include <qgraft/agent.h>
 
+#include <string.h>
+
 double qg_epsilon(const qg_settings *settings, int64_t step)
 {
-    if (step <= settings->learn_start) return settings->epsilon_start;
-    const int64_t since = step - settings->learn_start;
+    const bool at_once = strcmp(settings->epsilon_from, "start") == 0;
+    const int64_t since = at_once ? step : step - settings->learn_start;
+    if (since <= 0) return settings->epsilon_start;
     if (since >= settings->epsilon_steps) return settings->epsilon_end;
     const double share = (double)since / (double)settings->epsilon_steps;
     return settings->epsilon_start + (settings->epsilon_end - settings->epsilon_start) * share;

@@ -27,7 +27,7 @@
 #define STEPS 1e15 /* more steps than any run makes, and exact in a double */
 
 static const qg_setting table[] = {
-    ROW(TEXT, preset, 0, 0, "the settings that all others start from: dqn3, machado or grid"),
+    ROW(TEXT, preset, 0, 0, "what all others start from: dqn3, machado, grid, cleanrl or sb3"),
     ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, NAME-split:WIDTH, or a list of layers"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     NEW(TEXT, precision, 0, 0, "float32", "what the network is computed in: float32 or bf16"),
@@ -47,6 +47,7 @@ static const qg_setting table[] = {
     CHOICE(reduction, "sum", "sum, mean", "of a minibatch's gradient: sum, or mean as in PyTorch"),
     SETTING("double", BOOLEAN, double_q, 0, 0, "false", NULL,
             "double DQN (van Hasselt 2016): the online network chooses the target's action"),
+    NEW(REAL, max_grad_norm, 0, 1e6, "0", "gradients of a larger norm are scaled to it; 0: none"),
     ROW(REAL, l2, 0, 1e6, "weight decay, beside a gradient that is a sum; 0: none"),
     ROW(REAL, dropout_conv, 0, 0.99, "share of a hidden conv's outputs dropped while learning"),
     ROW(REAL, dropout_linear, 0, 0.99, "share of a hidden linear layer's outputs dropped"),
@@ -65,9 +66,11 @@ static const qg_setting table[] = {
     CHOICE(target_update, "copy", "copy, soft",
            "copy, or soft: a step of tau towards the online network (Lillicrap 2016)"),
     NEW(REAL, tau, 0, 1, "0.005", "of a soft target update"),
-    ROW(REAL, epsilon_start, 0, 1, "exploration until learn_start"),
+    ROW(REAL, epsilon_start, 0, 1, "exploration before its decay"),
     ROW(REAL, epsilon_end, 0, 1, "exploration at the end of its decay"),
-    ROW(COUNT, epsilon_steps, 0, STEPS, "steps of the linear decay, from learn_start on"),
+    ROW(COUNT, epsilon_steps, 0, STEPS, "steps of exploration's linear decay"),
+    CHOICE(epsilon_from, "learn_start", "learn_start, start",
+           "where that decay begins: at learn_start, or at the start of the run"),
     ROW(COUNT, eval_every, 1, STEPS, "steps per evaluation"),
     ROW(COUNT, eval_steps, 1, STEPS,
         "steps that an evaluation plays; unless set, a short run's half"),
@@ -90,7 +93,7 @@ static const qg_setting table[] = {
 #define LEARNERS                                                                                   \
     .n_step = 1, .priority_alpha = 0.6, .priority_beta = 0.4, .priority_epsilon = 1e-6,            \
     .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8, .target_update = "copy",         \
-    .tau = 0.005
+    .tau = 0.005, .epsilon_from = "learn_start"
 
 /* What the paper's DQN 3.0 and the preset machado have in common. */
 #define DQN3_LEARNER                                                                               \
@@ -165,8 +168,49 @@ static const qg_settings grid = {
     .life_loss_terminal = false,
 };
 
-static const char *const preset_names[] = {"dqn3", "machado", "grid", NULL};
-static const qg_settings *const presets[] = {&dqn3, &machado, &grid};
+/* What CleanRL's dqn_atari.py and Stable-Baselines3's DQN on its AtariWrapper have in common. */
+#define PYTORCH_LEARNER                                                                            \
+    .network = "nature-pad0", .history = 4, .precision = "float32", .discount = 0.99, .n_step = 1, \
+    .optimiser = "adam", .learning_rate = 0.0001, .rms_decay = 0.95, .rms_epsilon = 0.01,          \
+    .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8, .reduction = "mean",             \
+    .minibatch = 32, .replay = 1000000, .priority_alpha = 0.6, .priority_beta = 0.4,               \
+    .priority_epsilon = 1e-6, .update_every = 4, .target_update = "copy", .tau = 0.005,            \
+    .epsilon_start = 1, .epsilon_steps = 1000000, .epsilon_from = "start", .eval_every = 250000,   \
+    .eval_steps = 125000, .log_every = 10000, .noop_max = 30, .frame_skip = 4, .sticky = 0,        \
+    .actions = "minimal", .max_episode_frames = "108000", .clip_reward = true,                     \
+    .life_loss_terminal = true
+
+/* CleanRL 2.0.0b1, cleanrl/dqn_atari.py at fe8d8a0 (April 2026), at its 10 million steps; evaluated
+ * as cleanrl_utils/evals/dqn_eval.py is called. */
+static const qg_settings cleanrl = {
+    .preset = "cleanrl",
+    PYTORCH_LEARNER,
+    .loss = "mse",
+    .clip_error = 0,
+    .learn_start = 80000,
+    .target_every = 1000,
+    .epsilon_end = 0.01,
+    .eval_epsilon = 0.01,
+    .validation_size = 500,
+};
+
+/* Stable-Baselines3 2.9.2, the defaults of DQN and AtariWrapper, over 10 million steps; evaluated
+ * as evaluate_policy does. */
+static const qg_settings sb3 = {
+    .preset = "sb3",
+    PYTORCH_LEARNER,
+    .loss = "huber",
+    .clip_error = 1,
+    .max_grad_norm = 10,
+    .learn_start = 100,
+    .target_every = 10000,
+    .epsilon_end = 0.05,
+    .eval_epsilon = 0,
+    .validation_size = 100,
+};
+
+static const char *const preset_names[] = {"dqn3", "machado", "grid", "cleanrl", "sb3", NULL};
+static const qg_settings *const presets[] = {&dqn3, &machado, &grid, &cleanrl, &sb3};
 
 static const char *const network_names[] = {"nature", "nature-pad0", "grid"};
 #define NETWORKS (sizeof network_names / sizeof *network_names)
@@ -190,7 +234,8 @@ qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error
             return QG_OK;
         }
     return qg_fail(error, QG_ERROR_USAGE,
-                   "preset: there is no '%.60s'; allowed: dqn3, machado, grid", preset);
+                   "preset: there is no '%.60s'; allowed: dqn3, machado, grid, cleanrl, sb3",
+                   preset);
 }
 
 static const qg_setting *find_setting(const char *key)

@@ -24,6 +24,7 @@ qg_learning qg_learning_of(const qg_settings *settings)
         optimiser.adam.epsilon = settings->adam_epsilon;
     }
     return (qg_learning){.optimiser = optimiser,
+                         .max_norm = (float)settings->max_grad_norm,
                          .l2 = (float)settings->l2,
                          .dropout_conv = (float)settings->dropout_conv,
                          .dropout_linear = (float)settings->dropout_linear};
@@ -38,6 +39,7 @@ static qg_engine_options engine_of(const qg_architecture *architecture, const qg
                                .machine = *machine,
                                .target = true,
                                .anchored = anchored,
+                               .clips = settings->max_grad_norm > 0,
                                .optimiser = qg_learning_of(settings).optimiser.kind};
 }
 

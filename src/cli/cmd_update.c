@@ -14,7 +14,8 @@ enum { OPTION_ONLINE = 256, OPTION_TARGET, OPTION_BATCH, OPTION_FIRST, OPTION_LA
 
 #define USED                                                                                       \
     "discount, optimiser, learning_rate, rms_decay, rms_epsilon, adam_beta1, adam_beta2, "         \
-    "adam_epsilon, loss, clip_error, reduction, double, clip_reward, l2, precision"
+    "adam_epsilon, loss, clip_error, reduction, double, max_grad_norm, clip_reward, "              \
+    "l2, precision"
 
 static const char documentation[] =
     "Does one DQN update of the network ONLINE against TARGET and writes what it made: the new "

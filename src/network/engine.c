@@ -36,7 +36,7 @@ static qg_status find_methods(const qg_engine_options *options, const qg_engine_
                               qg_error *error)
 {
     const qg_status status = qg_engine_find_class(options->precision, methods, error);
-    if (!status && (*methods)->choose) *methods = (*methods)->choose(&options->machine);
+    if (!status && (*methods)->choose) *methods = (*methods)->choose(options);
     return status;
 }
 
@@ -51,7 +51,8 @@ qg_status qg_engine_create(const qg_engine_options *options, qg_engine **result,
     *engine = (qg_engine){.methods = methods,
                           .architecture = *options->architecture,
                           .max_batch = options->max_batch,
-                          .optimiser = options->optimiser};
+                          .optimiser = options->optimiser,
+                          .clips = options->clips};
     engine->slot_count = qg_list_slots(options, &engine->steps, engine->slots);
     status = methods->create(options, &engine->self, error);
     if (status)
@@ -171,6 +172,7 @@ qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_err
 {
     assert(descent->states.size >= 1 && descent->states.size <= engine->max_batch);
     assert(descent->learning->optimiser.kind == engine->optimiser && engine->optimiser);
+    assert(engine->clips || descent->learning->max_norm <= 0);
     const qg_status status =
         engine->methods->descend(engine->self, descent, engine->steps + 1, error);
     engine->steps += !status;

@@ -63,7 +63,8 @@ static bool is_alike(const qg_study_run *a, const qg_study_run *b)
     return qg_study_is_measurement(b) || /* for which nobody learns */
            (strcmp(s->network, o->network) == 0 && strcmp(s->precision, o->precision) == 0 &&
             strcmp(s->actions, o->actions) == 0 && s->history == o->history &&
-            strcmp(s->optimiser, o->optimiser) == 0 && s->double_q == o->double_q && s->prioritised == o->prioritised &&
+            strcmp(s->optimiser, o->optimiser) == 0 && s->double_q == o->double_q &&
+            s->prioritised == o->prioritised && s->max_grad_norm == o->max_grad_norm &&
             s->minibatch == o->minibatch && s->dropout_conv == o->dropout_conv &&
             s->dropout_linear == o->dropout_linear);
 }

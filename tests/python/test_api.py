@@ -245,7 +245,7 @@ def test_defaults_of_its_own(tmp_path):
     assert trained("grid").returncode == 0
     assert "\nsteps: 400\n" in (tmp_path / "grid" / "run.yaml").read_text()
     unknown = trained("tiny")
-    assert unknown.returncode == 2 and "there is no 'tiny'; allowed: dqn3, machado, grid" in unknown.stderr
+    assert unknown.returncode == 2 and "there is no 'tiny'; allowed: dqn3, machado, grid, cleanrl, sb3" in unknown.stderr
 
 
 def test_a_name_that_is_taken(tmp_path):

@@ -30,7 +30,7 @@ NETWORKS = {
 SETTINGS = {"discount": 0.99, "clip_error": 1.0, "learning_rate": 0.00025, "rms_decay": 0.95,
             "rms_epsilon": 0.01, "loss": "clipped", "reduction": "sum", "double": False,
             "optimiser": "rmsprop", "adam_beta1": 0.9, "adam_beta2": 0.999,
-            "adam_epsilon": 1e-8}  # dqn3
+            "adam_epsilon": 1e-8, "max_grad_norm": 0}  # dqn3
 
 
 # ---- The reference ----
@@ -148,6 +148,11 @@ def update(kind, online, target, batch, settings, frozen=()):
     if s["reduction"] == "mean":
         delta /= len(rows)
     gradient = backward(kind, online, inputs, delta)
+    free = [d for name, d in gradient.items() if name.split(".")[0] not in frozen]
+    norm = np.sqrt(sum((d**2).sum() for d in free))
+    if s["max_grad_norm"]:  # torch.nn.utils.clip_grad_norm_
+        factor = min(1, s["max_grad_norm"] / (norm + 1e-6))
+        gradient = {name: d * factor for name, d in gradient.items()}
     result = {"q": q, "td_error": error}
     step = int(batch.get("steps", [0])[0]) + 1
     if s["optimiser"] == "adam":
@@ -281,7 +286,7 @@ def test_settings_and_moments(files, kind):
 
 
 CLEANRL = {"loss": "mse", "reduction": "mean", "optimiser": "adam", "learning_rate": 1e-4}
-SB3 = {**CLEANRL, "loss": "huber"}  # without its limit of the gradient's norm
+SB3 = {**CLEANRL, "loss": "huber", "max_grad_norm": 10}
 LEARNERS = {
     "double": {"double": True},
     "huber": {"loss": "huber", "clip_error": 0.25},
@@ -290,6 +295,8 @@ LEARNERS = {
     "adam": {"optimiser": "adam", "learning_rate": 0.01},
     "adam's own": {"optimiser": "adam", "adam_beta1": 0.5, "adam_beta2": 0.75,
                    "adam_epsilon": 0.125},
+    "norm": {"max_grad_norm": 0.125},
+    "large norm": {"max_grad_norm": 1000},
     "cleanrl": CLEANRL,
     "sb3": SB3,
     "double sb3": {**SB3, "double": True},
@@ -340,6 +347,39 @@ def test_discounts_and_weights(files):
         spoilt = {**f.batch, name: f.batch[name][:4].copy()}
         f.save_batch(spoilt)
         refused(f, text=name)
+
+
+def test_norm_of_free_layers(files):
+    """What is frozen is no part of it; the weight decay comes behind it."""
+    f = files("grid", 9, moments=True)
+    settings = {"max_grad_norm": 0.25, "loss": "mse"}
+    frozen = ["conv1", "conv2"]
+    expected = update("grid", f.online, f.target, f.batch, settings, frozen)
+    free = [d for name, d in expected.items() if name.startswith("grad.")]
+    assert abs(np.sqrt(sum((d**2).sum() for d in free)) - 0.25) < 1e-5
+    options = [*as_options(settings), "--freeze-first", "2"]
+    ours = f.update(*options)
+    for name, value in expected.items():
+        assert np.abs(ours[name] - value).max() <= CLOSE * np.abs(value).max(), name
+    decayed = f.update(*options, "--set", "l2=0.5")
+    assert np.allclose(decayed["grad.fc1.weight"],
+                       expected["grad.fc1.weight"] - 0.5 * f.online["fc1.weight"], atol=1e-6)
+    for threads in ("2", "5"):
+        assert f.bytes(*options) == f.bytes(*options, "--threads", threads)
+
+
+def test_norm_in_bf16(files):
+    """On the same machine, with tiles and without."""
+    f = files("grid", 33, moments=True)
+    options = ["--set", "precision=bf16", "--set", "max_grad_norm=0.25"]
+    first = f.bytes(*options)
+    for isa in ("portable", "avx2", "avx512"):
+        result = f.run(*options, "--isa", isa)
+        assert result.returncode == 2 and "not to be had" in result.stderr or (
+            f.folder / "out").read_bytes() == first
+    result = f.run(*options, "--isa", "amx")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert "norm" in result.stderr or "not to be had" in result.stderr
 
 
 def test_huber_is_clipped(files):

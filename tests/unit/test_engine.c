@@ -30,6 +30,7 @@ enum { QUICK = 0 };
 
 static const qg_engine_class *tested;
 static bool anchored; /* are engines made with an anchor? */
+static bool clips;    /* ... for gradients of a limited norm? */
 static qg_optimiser_kind learns_by = QG_RMSPROP_CENTRED;
 
 /* Rounds what its products take? Then it is compared with a reference that rounds, too. */
@@ -54,6 +55,7 @@ static qg_engine *engine_for(const problem *p, int max_batch, int threads, const
                                                .machine = {threads, isa},
                                                .target = true,
                                                .anchored = anchored,
+                                               .clips = clips,
                                                .optimiser = learns_by},
                           &engine, &error));
     write_sets(engine, p);
@@ -332,8 +334,11 @@ static void assert_same(const problem *p, const qg_engine *a, const qg_engine *b
 static bool is_here(const qg_architecture *a, const char *isa)
 {
     qg_engine *engine;
-    const qg_engine_options options = {
-        .architecture = a, .precision = tested->name, .max_batch = 1, .machine = {.isa = isa}};
+    const qg_engine_options options = {.architecture = a,
+                                       .precision = tested->name,
+                                       .max_batch = 1,
+                                       .machine = {.isa = isa},
+                                       .clips = clips};
     if (qg_engine_create(&options, &engine, &error)) return false;
     qg_engine_destroy(engine);
     return true;
@@ -375,6 +380,46 @@ static void check_same_bits(int shape_count, int size, const qg_learning *learni
         problem_free(&p);
     }
     learns_by = QG_RMSPROP_CENTRED;
+}
+
+/* The norm of a step's gradient is at most max_norm, and it points where it pointed; the same bits
+ * whatever the machine. */
+static void test_max_norm(void **state)
+{
+    (void)state;
+    qg_learning learning = adam;
+    for (int i = 0; i < SHAPES; i++) {
+        problem p = problem_create(&shapes[i], 5, 14);
+        const size_t count = qg_architecture_parameters(&p.a);
+        double norm = 0;
+        float factor = 0;
+        learns_by = QG_ADAM;
+        clips = true;
+        for (int k = 0; k < 3; k++) { /* as it is, half of it, twice of it */
+            learning.max_norm = k == 0 ? 0 : (float)(k == 1 ? norm / 2 : 2 * norm);
+            qg_engine *engine = engine_for(&p, 5, 2, NULL);
+            descend(engine, &p, &learning, 0, NULL);
+            qg_network *gradient = &p.sets[k == 0 ? QG_GRADIENT : QG_MOMENT1];
+            must(qg_engine_read(engine, QG_GRADIENT, gradient, &error));
+            for (size_t n = 0; n < count && k == 0; n++)
+                norm += (double)gradient->parameters[n] * (double)gradient->parameters[n];
+            if (k == 0) norm = sqrt(norm);
+            factor = k == 1 ? 0.5f : 1;
+            for (size_t n = 0; n < count && k > 0; n++)
+                assert_true(
+                    fabsf(gradient->parameters[n] - factor * p.sets[QG_GRADIENT].parameters[n]) <=
+                    1e-5f * (float)norm);
+            qg_engine_destroy(engine);
+        }
+        learns_by = QG_RMSPROP_CENTRED;
+        problem_free(&p);
+    }
+    learning.max_norm = 0.01f;
+    check_same_bits(QUICK ? 2 : 5, 7, &learning);
+    anchored = true;
+    learning.l2 = 0.1f;
+    check_same_bits(QUICK ? 1 : 3, 7, &learning);
+    anchored = clips = false;
 }
 
 /* A share of the way, to the bit; what the target network computes with follows. */
@@ -849,6 +894,7 @@ int main(void)
         cmocka_unit_test(test_threads_and_instruction_sets),
         cmocka_unit_test(test_anchored),
         cmocka_unit_test(test_mix_into_target),
+        cmocka_unit_test(test_max_norm),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_missing_screens),

@@ -10,6 +10,7 @@
 #include "agent/policy.h"
 
 #include <math.h>
+#include <string.h>
 
 static qg_error error;
 
@@ -25,6 +26,11 @@ static void test_epsilon(void **state)
     assert_true(qg_epsilon(&s, 1049999) > 0.1);
     assert_true(qg_epsilon(&s, 1050000) == 0.1);
     assert_true(qg_epsilon(&s, INT64_C(1000000000000)) == 0.1);
+    strcpy(s.epsilon_from, "start");
+    assert_true(qg_epsilon(&s, 0) == 1);
+    assert_true(fabs(qg_epsilon(&s, 500000) - 0.55) < 1e-12);
+    assert_true(qg_epsilon(&s, 1000000) == 0.1);
+    strcpy(s.epsilon_from, "learn_start");
     s.epsilon_steps = 0;
     assert_true(qg_epsilon(&s, 50000) == 1);
     assert_true(qg_epsilon(&s, 50001) == 0.1);

@@ -57,6 +57,32 @@ static void test_preset_dqn3(void **state)
     assert_true(s.clip_reward && s.life_loss_terminal);
 }
 
+/* Those of the libraries' sources: see settings.c for the versions. */
+static void test_presets_of_libraries(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const qg_settings s = preset(k ? "sb3" : "cleanrl");
+        assert_string_equal(s.network, "nature-pad0");
+        assert_string_equal(s.optimiser, "adam");
+        assert_true(s.learning_rate == 1e-4 && s.adam_beta1 == 0.9 && s.adam_beta2 == 0.999);
+        assert_true(s.adam_epsilon == 1e-8 && s.discount == 0.99 && s.minibatch == 32);
+        assert_string_equal(s.reduction, "mean");
+        assert_string_equal(s.loss, k ? "huber" : "mse");
+        assert_true(s.clip_error == (k ? 1 : 0) && s.max_grad_norm == (k ? 10 : 0));
+        assert_int_equal(s.replay, 1000000);
+        assert_int_equal(s.learn_start, k ? 100 : 80000);
+        assert_int_equal(s.update_every, 4);
+        assert_int_equal(s.target_every, k ? 10000 : 1000);
+        assert_string_equal(s.target_update, "copy");
+        assert_true(s.epsilon_start == 1 && s.epsilon_end == (k ? 0.05 : 0.01));
+        assert_true(s.epsilon_steps == 1000000 && !s.double_q && !s.prioritised && s.n_step == 1);
+        assert_string_equal(s.epsilon_from, "start");
+        assert_true(s.noop_max == 30 && s.frame_skip == 4 && s.sticky == 0 && s.clip_reward);
+        assert_true(s.life_loss_terminal && strcmp(s.max_episode_frames, "108000") == 0);
+    }
+}
+
 static void test_short_runs_evaluate_in_proportion(void **state)
 {
     (void)state;
@@ -309,7 +335,8 @@ static void test_yaml_refusals(void **state)
         {"actions: all\n", "f.yaml:1: actions: there is no 'all'; allowed: minimal, full, xitari"},
         {"max_episode_frames: -1\n", "f.yaml:1: max_episode_frames: '-1' is neither a whole "
                                      "number from 0 to 1e15 nor xitari"},
-        {"preset: x\n", "f.yaml:1: preset: there is no 'x'; allowed: dqn3, machado, grid"},
+        {"preset: x\n",
+         "f.yaml:1: preset: there is no 'x'; allowed: dqn3, machado, grid, cleanrl, sb3"},
         {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
                            "{\"conv\": 32, \"kernel\": 8}"},
         {"network:\n  - {conv: 1,\n     conv: 2}\n",
@@ -376,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_count_names_the_range),
         cmocka_unit_test(test_preset_dqn3),
+        cmocka_unit_test(test_presets_of_libraries),
         cmocka_unit_test(test_short_runs_evaluate_in_proportion),
         cmocka_unit_test(test_names_of_other_packages),
         cmocka_unit_test(test_every_game_has_a_preset),

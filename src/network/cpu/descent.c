@@ -1,6 +1,7 @@
 #include "network/cpu/descent.h"
 
 #include "network/cpu/forward.h"
+#include "network/cpu/gradient_norm.h"
 #include "network/optimiser.h"
 
 #include <assert.h>
@@ -35,6 +36,18 @@ static void adam(const descent_job *job, int l, size_t at, const float *gradient
                           gradient, count);
 }
 
+/* Where the norm of the gradient counts, it is needed before the first step: gradients are gathered
+ * and steps are made behind them all. */
+static bool gathers(const descent_job *job)
+{
+    return job->descent->learning->max_norm > 0;
+}
+
+static void gather(const descent_job *job, size_t at, const float *gradient, size_t count)
+{
+    memcpy(job->cpu->parameters[QG_GRADIENT] + at, gradient, count * sizeof *gradient);
+}
+
 /* The step of `count` parameters of layer `l` from `at` on; l2: their weight decay. */
 static void step(const descent_job *job, int l, size_t at, float *gradient, size_t count, float l2)
 {
@@ -46,8 +59,7 @@ static void step(const descent_job *job, int l, size_t at, float *gradient, size
                      gradient, count);
     for (size_t i = 0; i < count && l2 > 0; i++)
         gradient[i] = fmaf(-l2, online[i], gradient[i]);
-    if (job->descent->keep_gradient)
-        memcpy(cpu->parameters[QG_GRADIENT] + at, gradient, count * sizeof(float));
+    if (job->descent->keep_gradient && !gathers(job)) gather(job, at, gradient, count);
     switch (optimiser.kind) {
     case QG_RMSPROP_CENTRED:
         rmsprop(cpu, &optimiser, at, gradient, count);
@@ -78,6 +90,17 @@ static void step_biases(const descent_job *job, int l, size_t at, float *gradien
                count * sizeof *gradient);
 }
 
+static void learn_from(const descent_job *job, int l, size_t at, float *gradient, size_t count,
+                       bool biases)
+{
+    if (gathers(job))
+        gather(job, at, gradient, count);
+    else if (biases)
+        step_biases(job, l, at, gradient, count);
+    else
+        step_weights(job, l, at, gradient, count);
+}
+
 /* ------------------------------------------------------------------------- backward */
 
 /* Where weight k of a panel of layer `l` lies in a parameter block. */
@@ -103,7 +126,7 @@ static void learn_block(const descent_job *job, int l, int member, int tile0, in
                                      panel1);
     qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
     for (int p = panel0; p < panel1; p++, gradient += count)
-        step_weights(job, l, weights_from(cpu, l, p, first->k), gradient, count);
+        learn_from(job, l, weights_from(cpu, l, p, first->k), gradient, count, false);
     qg_cpu_lap(cpu, member, QG_WORK_OPTIMISER, l);
 }
 
@@ -135,8 +158,8 @@ static void learn_biases(const descent_job *job, int l, int member, int members)
     float *gradient = qg_cpu_scratch(cpu, member);
     cpu->kernels[l]->bias_gradient(plan, cpu->gradients[l], gradient, job->descent->states.size,
                                    begin, end);
-    step_biases(job, l, cpu->biases_at[l] + (size_t)begin * QG_PANEL,
-                gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL);
+    learn_from(job, l, cpu->biases_at[l] + (size_t)begin * QG_PANEL,
+               gradient + (size_t)begin * QG_PANEL, (size_t)(end - begin) * QG_PANEL, true);
     qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
 }
 
@@ -173,6 +196,75 @@ static void backward_team(const descent_job *job, int member)
     }
 }
 
+/* ------------------------------------------------------------------------- the norm */
+
+/* What a member finds of its share of the gradient, in its scratch. */
+typedef struct norm_part {
+    float largest;
+    int64_t squares;
+} norm_part;
+
+static norm_part *part_of(const qg_cpu *cpu, int member)
+{
+    return (norm_part *)(void *)qg_cpu_scratch(cpu, member);
+}
+
+/* Parameters begin ... end - 1 of `count`, a multiple of 16. */
+static void share(size_t count, int member, int members, size_t *begin, size_t *end)
+{
+    int first, last;
+    qg_team_share((int)(count / QG_PANEL), member, members, &first, &last);
+    *begin = (size_t)first * QG_PANEL;
+    *end = (size_t)last * QG_PANEL;
+}
+
+/* What the gathered gradient is to be multiplied with: the same for every member. */
+static float find_factor(const descent_job *job, int member)
+{
+    const qg_cpu *cpu = job->cpu;
+    const int members = qg_team_size(cpu->team);
+    const float *gradient = cpu->parameters[QG_GRADIENT];
+    size_t begin, end;
+    float largest = 0;
+    int64_t squares = 0;
+    share(cpu->parameter_count, member, members, &begin, &end);
+    part_of(cpu, member)->largest = qg_gradient_largest(gradient + begin, end - begin);
+    qg_team_barrier(cpu->team);
+    for (int m = 0; m < members; m++)
+        largest = fmaxf(largest, part_of(cpu, m)->largest);
+    if (largest == 0 || isinf(largest)) return 1; /* of no size, or past help */
+    const float scale = qg_gradient_scale(largest);
+    part_of(cpu, member)->squares = qg_gradient_squares(gradient + begin, end - begin, scale);
+    qg_team_barrier(cpu->team);
+    for (int m = 0; m < members; m++)
+        squares += part_of(cpu, m)->squares;
+    return qg_gradient_factor(squares, scale, job->descent->learning->max_norm);
+}
+
+static void step_gathered(const descent_job *job, int member)
+{
+    const qg_cpu *cpu = job->cpu;
+    const int members = qg_team_size(cpu->team);
+    const float factor = find_factor(job, member);
+    for (int l = job->lowest; l < cpu->architecture.layer_count; l++) {
+        if (cpu->frozen[l]) continue;
+        const size_t counts[] = {cpu->biases_at[l] - cpu->weights_at[l],
+                                 (size_t)cpu->plans[l].panels * QG_PANEL};
+        for (int part = 0; part < 2; part++) {
+            size_t begin, end;
+            share(counts[part], member, members, &begin, &end);
+            const size_t at = (part ? cpu->biases_at[l] : cpu->weights_at[l]) + begin;
+            float *gradient = cpu->parameters[QG_GRADIENT] + at;
+            for (size_t i = 0; i < end - begin && factor < 1; i++)
+                gradient[i] *= factor;
+            if (part)
+                step_biases(job, l, at, gradient, end - begin);
+            else
+                step_weights(job, l, at, gradient, end - begin);
+        }
+    }
+}
+
 /* ------------------------------------------------------------------------- the step */
 
 /* The gradient at the q-values, from the caller's loss, into the last layer's padded rows. */
@@ -202,6 +294,9 @@ static void run_descent(void *context, int member)
     qg_team_barrier(cpu->team);
     qg_cpu_lap(cpu, member, QG_WORK_LOSS, 0);
     backward_team(job, member);
+    if (!gathers(job)) return;
+    qg_team_barrier(cpu->team);
+    step_gathered(job, member);
 }
 
 void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, uint64_t number)
@@ -215,7 +310,7 @@ void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, uint64_t number)
         qg_list_adam(learning, cpu->architecture.layer_count, number, job.adam);
     while (job.lowest < cpu->architecture.layer_count && cpu->frozen[job.lowest])
         job.lowest++;
-    if (descent->keep_gradient)
+    if (descent->keep_gradient || gathers(&job))
         memset(cpu->parameters[QG_GRADIENT], 0, cpu->parameter_count * sizeof(float));
     qg_cpu_start_laps(cpu);
     qg_team_run(cpu->team, run_descent, &job);

@@ -115,14 +115,15 @@ static qg_status bytes_bf16(const qg_engine_options *options, size_t *bytes, qg_
     return qg_cpu_bytes(options, true, bytes, error);
 }
 
-/* On tiles, where there are any and nothing else is asked for. */
-static const qg_engine_class *choose_bf16(const qg_machine *machine)
+/* On tiles, where there are any and nothing else is asked for that they do not do. */
+static const qg_engine_class *choose_bf16(const qg_engine_options *options)
 {
 #ifdef QG_TILES
-    if (qg_tiles_here() && (!machine->isa || strcmp(machine->isa, "amx") == 0))
+    const char *isa = options->machine.isa;
+    if (qg_tiles_here() && !options->clips && (!isa || strcmp(isa, "amx") == 0))
         return &qg_bf16_tiles;
 #endif
-    (void)machine;
+    (void)options;
     return &qg_bf16;
 }
 
