@@ -1,9 +1,12 @@
 /* Networks: an architecture as data, and its parameters in PyTorch's layout.
  *
  * A deep Q-network is a list of convolutions and linear layers with a ReLU behind each but the
- * last; the last linear layer has one output per action. Its "weighted layers" are counted from
- * the input, 1 ... layer_count: what a graft copies. A qg_network is the form that files hold and
- * that layers are copied in; an engine (engine.h) computes with a layout of its own. */
+ * last; the last linear layer has one output per action. That of a dueling network (Wang et al.
+ * 2016) has two heads instead: its first output is the state's value and sees the first half of the
+ * layer below (the value stream), the others are the actions' advantages and see the second; the
+ * q-values are value + advantage - mean advantage (equation 9). Its "weighted layers" are counted
+ * from the input, 1 ... layer_count: what a graft copies. A qg_network is the form that files hold
+ * and that layers are copied in; an engine (engine.h) computes with a layout of its own. */
 #ifndef QGRAFT_NETWORK_H
 #define QGRAFT_NETWORK_H
 
@@ -30,6 +33,7 @@ typedef struct qg_layer {
     char name[12];           /* conv1, conv2, ..., fc1, fc2, ... */
     char part[QG_PART_NAME]; /* of a split network: "perception", "decision"; empty: none */
     int in_channels, in_height, in_width;
+    bool heads;                  /* of a dueling network, the last layer: value, then advantages */
     int outputs;                 /* channels (conv) or units (linear) */
     int out_height, out_width;   /* 1, 1 for a linear layer */
     int kernel, stride, padding; /* of a conv; 0 for a linear layer */
@@ -49,15 +53,20 @@ typedef struct qg_architecture {
  *   nature-pad0  the same without padding, as PyTorch ports have it
  *   grid         conv 16 3x3 three times, linear 128; the input has 10 channels, so that first
  *                layers fit between the built-in games (fewer are filled up with zeros)
+ *   nature-dueling, nature-pad0-dueling, grid-dueling   dueling networks: two streams of as many
+ *                units as the preset's linear layer, a value and an advantage head
  *   nature-split:W, grid-split:W   split networks: the convolutions and a linear layer of W units
  *                (the bottleneck) are the part "perception", the linear layers behind it the part
  *                "decision"
  * or JSON: [{"conv": 32, "kernel": 8, "stride": 4, "padding": 1}, ..., {"linear": 512}]; the last
- * linear layer, one unit per action, is added. A layer may have a "part": a name of at most 15
+ * linear layer, one unit per action, is added. {"dueling": 512} as the last of the list makes two
+ * streams of 512 units, and heads behind them. A layer may have a "part": a name of at most 15
  * letters; the last layer belongs to the part of the one before it. QG_ERROR_USAGE names the layer
  * that does not fit. */
 qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
                                int actions, qg_architecture *architecture, qg_error *error);
+
+bool qg_architecture_is_dueling(const qg_architecture *architecture);
 
 /* Number of inputs of one unit of the layer. */
 size_t qg_layer_fan_in(const qg_layer *layer);
@@ -88,8 +97,8 @@ void qg_network_initialise(qg_network *network, uint64_t seed);
 /* SHA-256 of what the network is, in 64 lower-case hexadecimal digits: of its input, its layers and
  * its parameters, whatever they are called and whatever else the file says. The bytes: a line
  * "input CHANNELS HEIGHT WIDTH MAX", for each layer a line "conv OUTPUTS KERNEL STRIDE PADDING" or
- * "linear OUTPUTS" (each with a newline behind it), then layer after layer the weights and the
- * biases as they lie in files. */
+ * "linear OUTPUTS", of the last layer of a dueling network "heads OUTPUTS" (each with a newline
+ * behind it), then layer after layer the weights and the biases as they lie in files. */
 void qg_network_sha256(const qg_network *network, char hex[65]);
 
 /* One more line of metadata; both strings are borrowed. */

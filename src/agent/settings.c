@@ -28,7 +28,8 @@
 
 static const qg_setting table[] = {
     ROW(TEXT, preset, 0, 0, "what all others start from: dqn3, machado, grid, cleanrl or sb3"),
-    ROW(TEXT, network, 0, 0, "nature, nature-pad0, grid, NAME-split:WIDTH, or a list of layers"),
+    ROW(TEXT, network, 0, 0,
+        "nature, nature-pad0, grid, NAME-dueling, NAME-split:WIDTH, or a list of layers"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     NEW(TEXT, precision, 0, 0, "float32", "what the network is computed in: float32 or bf16"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
@@ -293,8 +294,11 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
         if (status != QG_OK) return status;
     } else {
         /* A split network is a preset with the width of its bottleneck: grid-split:32. */
-        const char *split = strstr(value, "-split:");
-        const size_t length = split ? (size_t)(split - value) : strlen(value);
+        const char *split = strstr(value, "-split:"), *dueling = strstr(value, "-dueling");
+        if (dueling && dueling[strlen("-dueling")]) dueling = NULL;
+        const size_t length = split     ? (size_t)(split - value)
+                              : dueling ? (size_t)(dueling - value)
+                                        : strlen(value);
         int64_t width = 1;
         size_t i = 0;
         while (i < NETWORKS &&
@@ -304,7 +308,8 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
             (split && (!qg_text_to_count(split + 7, &width) || width < 1 || width > 8192)))
             return qg_fail(error, QG_ERROR_USAGE,
                            "network: there is no '%.60s'; allowed: nature, nature-pad0, grid, each "
-                           "also as NAME-split:WIDTH (1 to 8192), or a list of layers",
+                           "also as NAME-dueling or NAME-split:WIDTH (1 to 8192), or a list of "
+                           "layers",
                            value);
         strcpy(text, value);
     }
@@ -508,7 +513,7 @@ qg_status qg_settings_check(const qg_settings *s, qg_error *error)
     if (s->clip_error == 0 && strcmp(s->loss, "huber") == 0)
         return qg_fail(error, QG_ERROR_USAGE,
                        "loss: huber needs a clip_error above 0, where its slope stops rising; "
-                       "without one it is mse");
+                       "without one take mse");
     if (s->epsilon_end > s->epsilon_start)
         return qg_fail(error, QG_ERROR_USAGE, "epsilon_end: %g is more than epsilon_start (%g)",
                        s->epsilon_end, s->epsilon_start);

@@ -34,7 +34,13 @@ size_t qg_layer_fan_in(const qg_layer *layer)
 {
     const size_t channels = (size_t)layer->in_channels;
     return layer->kind == QG_CONV ? channels * (size_t)layer->kernel * (size_t)layer->kernel
-                                  : channels * (size_t)layer->in_height * (size_t)layer->in_width;
+                                  : channels * (size_t)layer->in_height * (size_t)layer->in_width /
+                                        (layer->heads ? 2 : 1);
+}
+
+bool qg_architecture_is_dueling(const qg_architecture *architecture)
+{
+    return architecture->layers[architecture->layer_count - 1].heads;
 }
 
 size_t qg_layer_weights(const qg_layer *layer)
@@ -58,7 +64,7 @@ bool qg_architecture_equal(const qg_architecture *a, const qg_architecture *b)
     for (int i = 0; i < a->layer_count; i++) {
         const qg_layer *x = &a->layers[i], *y = &b->layers[i];
         if (x->kind != y->kind || x->outputs != y->outputs || x->kernel != y->kernel ||
-            x->stride != y->stride || x->padding != y->padding)
+            x->stride != y->stride || x->padding != y->padding || x->heads != y->heads)
             return false;
     }
     return true;
@@ -103,15 +109,16 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
     json_t *value;
     json_object_foreach((json_t *)object, key, value)
     {
-        static const char *const known[] = {"conv",    "kernel", "stride",
-                                            "padding", "linear", "part"};
+        static const char *const known[] = {"conv",   "kernel",  "stride", "padding",
+                                            "linear", "dueling", "part"};
+        enum { KNOWN = sizeof known / sizeof *known };
         size_t k = 0;
-        while (k < 6 && strcmp(key, known[k]) != 0)
+        while (k < KNOWN && strcmp(key, known[k]) != 0)
             k++;
-        if (k == 6)
+        if (k == KNOWN)
             return qg_fail(error, QG_ERROR_USAGE,
                            "network: layer %d has the unknown key '%.40s' (conv, kernel, stride, "
-                           "padding, linear or part)",
+                           "padding, linear, dueling or part)",
                            position, key);
     }
     qg_status status = read_part(object, position, layer->part, error);
@@ -135,8 +142,14 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
     if (json_object_size(object) != (json_object_get(object, "part") ? 2 : 1))
         return qg_fail(error, QG_ERROR_USAGE,
                        "network: layer %d must be {conv: CHANNELS, kernel: K, stride: S, padding: "
-                       "P} or {linear: UNITS}",
+                       "P}, {linear: UNITS} or, the last one, {dueling: UNITS}",
                        position);
+    if (json_object_get(object, "dueling")) {
+        status = read_field(object, position, "dueling", -1, 1, MAX_CHANNELS / 2, &layer->outputs,
+                            error);
+        layer->outputs *= 2; /* two streams */
+        return status;
+    }
     return read_field(object, position, "linear", -1, 1, MAX_CHANNELS, &layer->outputs, error);
 }
 
@@ -181,8 +194,14 @@ static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
         qg_layer *layer = &a->layers[i];
         const int position = (int)i + 1;
         qg_status status = QG_OK;
+        const bool dueling = i > 0 && json_object_get(json_array_get(list, i - 1), "dueling");
+        if (dueling && i < hidden)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "network: layer %d is dueling, which only the last of the list can be",
+                           position - 1);
         if (i == hidden)
-            *layer = (qg_layer){.kind = QG_LINEAR, .outputs = a->actions};
+            *layer = (qg_layer){
+                .kind = QG_LINEAR, .heads = dueling, .outputs = a->actions + (dueling ? 1 : 0)};
         else
             status = read_layer(json_array_get(list, i), position, layer, error);
         if (status) return status;
@@ -192,8 +211,11 @@ static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
                            "network: layer %d is a conv behind a linear layer", position);
         if ((status = place_layer(layer, position, &channels, &height, &width, error)))
             return status;
-        snprintf(layer->name, sizeof layer->name, layer->kind == QG_CONV ? "conv%d" : "fc%d",
-                 layer->kind == QG_CONV ? ++convs : ++linears);
+        if (layer->heads)
+            strcpy(layer->name, "heads");
+        else
+            snprintf(layer->name, sizeof layer->name, layer->kind == QG_CONV ? "conv%d" : "fc%d",
+                     layer->kind == QG_CONV ? ++convs : ++linears);
         a->layer_count++;
         if (qg_architecture_parameters(a) > MAX_PARAMETERS)
             return qg_fail(error, QG_ERROR_USAGE, "network: more than %d parameters",
@@ -224,11 +246,25 @@ static bool split_layers(json_t *list, int width)
     return good;
 }
 
-/* The list of layers that `text` stands for: PRESET, PRESET-split:WIDTH or JSON; NULL: `error`. */
+/* Makes a dueling network of a preset: its last linear layer becomes two streams. */
+static bool divide_last(json_t *list)
+{
+    json_t *last = json_array_get(list, json_array_size(list) - 1);
+    return json_object_set(last, "dueling", json_object_get(last, "linear")) == 0 &&
+           json_object_del(last, "linear") == 0;
+}
+
+/* The list of layers that `text` stands for: PRESET, PRESET-dueling, PRESET-split:WIDTH or JSON;
+ * NULL: `error`. */
 static json_t *read_list(const char *text, qg_error *error)
 {
+    static const char dueling[] = "-dueling";
     const char *split = strstr(text, "-split:");
-    const char *layers = preset_layers(text, split ? (size_t)(split - text) : strlen(text));
+    const size_t length = strlen(text), suffix = sizeof dueling - 1;
+    const bool is_dueling = length > suffix && strcmp(text + length - suffix, dueling) == 0;
+    const char *layers = preset_layers(text, split        ? (size_t)(split - text)
+                                             : is_dueling ? length - suffix
+                                                          : length);
     const char *json = layers ? layers : text;
     qg_error inner;
     json_t *list = qg_json_parse("the list", json, strlen(json), &inner);
@@ -236,9 +272,14 @@ static json_t *read_list(const char *text, qg_error *error)
         *error = inner;
     else if (!list)
         qg_fail(error, QG_ERROR_USAGE,
-                "network: '%.80s' is not nature, nature-pad0, grid (each also PRESET-split:WIDTH) "
-                "or a list of layers: %s",
+                "network: '%.80s' is not nature, nature-pad0, grid (each also PRESET-dueling or "
+                "PRESET-split:WIDTH) or a list of layers: %s",
                 text, inner.message);
+    if (list && layers && is_dueling && !divide_last(list)) {
+        json_decref(list);
+        qg_fail_memory(error, "a network", strlen(json));
+        return NULL;
+    }
     if (!list || !layers || !split) return list;
     char *end;
     const long width = strtol(split + 7, &end, 10);

@@ -47,10 +47,24 @@ void qg_network_initialise(qg_network *network, uint64_t seed)
     }
 }
 
-/* Shape of a layer's weights in the file; the number of dimensions is returned. */
-static int weight_shape(const qg_layer *layer, size_t shape[4])
+/* Rows of a layer that are a pair of tensors in files: all, or those of a head. */
+typedef struct rows {
+    const char *name;
+    int first, count;
+} rows;
+
+static int list_rows(const qg_layer *layer, rows list[2])
 {
-    shape[0] = (size_t)layer->outputs;
+    list[0] = layer->heads ? (rows){"value", 0, 1} : (rows){layer->name, 0, layer->outputs};
+    list[1] = (rows){"advantage", 1, layer->outputs - 1};
+    return layer->heads ? 2 : 1;
+}
+
+/* Shape of the weights of some rows of a layer in the file; the number of dimensions is returned.
+ */
+static int weight_shape(const qg_layer *layer, const rows *r, size_t shape[4])
+{
+    shape[0] = (size_t)r->count;
     if (layer->kind == QG_LINEAR) {
         shape[1] = qg_layer_fan_in(layer);
         return 2;
@@ -94,20 +108,32 @@ static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_n
     return qg_tensors_set_metadata(file, "score", score, error);
 }
 
+static qg_status add_rows(const qg_network *network, int i, const rows *r, const char *prefix,
+                          qg_tensors *file, qg_error *error)
+{
+    const qg_layer *layer = &network->architecture.layers[i];
+    char name[64];
+    size_t shape[4];
+    const int rank = weight_shape(layer, r, shape);
+    const size_t first = (size_t)r->first;
+    snprintf(name, sizeof name, "%s%s.weight", prefix, r->name);
+    const qg_status status =
+        qg_tensors_add(file, name, QG_F32, rank, shape,
+                       network->weights[i] + first * qg_layer_fan_in(layer), error);
+    snprintf(name, sizeof name, "%s%s.bias", prefix, r->name);
+    return status ? status
+                  : qg_tensors_add(file, name, QG_F32, 1, shape, network->biases[i] + first, error);
+}
+
 qg_status qg_network_to_tensors(const qg_network *network, const char *prefix, qg_tensors *file,
                                 qg_error *error)
 {
     qg_status status = QG_OK;
-    for (int i = 0; i < network->architecture.layer_count && !status; i++) {
-        const qg_layer *layer = &network->architecture.layers[i];
-        char name[64];
-        size_t shape[4];
-        const int rank = weight_shape(layer, shape);
-        snprintf(name, sizeof name, "%s%s.weight", prefix, layer->name);
-        status = qg_tensors_add(file, name, QG_F32, rank, shape, network->weights[i], error);
-        snprintf(name, sizeof name, "%s%s.bias", prefix, layer->name);
-        if (!status)
-            status = qg_tensors_add(file, name, QG_F32, 1, shape, network->biases[i], error);
+    for (int i = 0; i < network->architecture.layer_count; i++) {
+        rows list[2];
+        const int count = list_rows(&network->architecture.layers[i], list);
+        for (int k = 0; k < count && !status; k++)
+            status = add_rows(network, i, &list[k], prefix, file, error);
     }
     return status;
 }
@@ -174,14 +200,14 @@ static bool read_input(const char *text, int input[4])
     return true;
 }
 
-/* Actions of the network: the size of the biases of its last layer, the fcN.bias with the highest
- * N, wherever it stands (some writers sort by name). 0: there is none. */
+/* Actions of the network: the size of the biases of its last layer, of advantages or the fcN.bias
+ * with the highest N, wherever it stands (some writers sort by name). 0: there is none. */
 static int count_actions(const qg_tensors *file)
 {
     int actions = 0;
-    for (int n = 1; n <= QG_MAX_LAYERS; n++) {
+    for (int n = 1; n <= QG_MAX_LAYERS + 1; n++) {
         char name[32];
-        snprintf(name, sizeof name, "fc%d.bias", n);
+        snprintf(name, sizeof name, n > QG_MAX_LAYERS ? "advantage.bias" : "fc%d.bias", n);
         const qg_tensor *biases = qg_tensors_find(file, name);
         if (biases)
             actions =
@@ -212,33 +238,47 @@ static qg_status read_architecture(const qg_tensors *file, const char *path, qg_
         return qg_fail(error, inner.code == QG_ERROR_MEMORY ? inner.code : QG_ERROR_DATA, "%s: %s",
                        path, inner.message);
     const size_t tensors = qg_tensors_count(file);
-    if (tensors != 2 * (size_t)a->layer_count)
-        return qg_fail(error, QG_ERROR_DATA, "%s: has %zu tensors, its architecture needs %d", path,
-                       tensors, 2 * a->layer_count);
+    const size_t needed = 2 * (size_t)a->layer_count + (qg_architecture_is_dueling(a) ? 2 : 0);
+    if (tensors != needed)
+        return qg_fail(error, QG_ERROR_DATA, "%s: has %zu tensors, its architecture needs %zu",
+                       path, tensors, needed);
     return QG_OK;
+}
+
+static qg_status read_rows(const qg_tensors *file, const char *path, const char *prefix,
+                           const qg_layer *layer, const rows *r, qg_network *network, int i,
+                           qg_error *error)
+{
+    char name[64];
+    size_t shape[4];
+    const int rank = weight_shape(layer, r, shape);
+    const size_t first = (size_t)r->first;
+    const qg_tensor *tensor;
+    snprintf(name, sizeof name, "%s%s.weight", prefix, r->name);
+    qg_status status = qg_tensors_require(file, path, name, QG_F32, rank, shape, &tensor, error);
+    if (status) return status;
+    if (network)
+        memcpy(network->weights[i] + first * qg_layer_fan_in(layer), tensor->data,
+               tensor->elements * sizeof(float));
+    snprintf(name, sizeof name, "%s%s.bias", prefix, r->name);
+    status = qg_tensors_require(file, path, name, QG_F32, 1, shape, &tensor, error);
+    if (!status && network)
+        memcpy(network->biases[i] + first, tensor->data, tensor->elements * sizeof(float));
+    return status;
 }
 
 /* Checks the tensors of all layers; copies them, unless `network` is NULL. */
 static qg_status read_layers(const qg_tensors *file, const char *path, const char *prefix,
                              const qg_architecture *a, qg_network *network, qg_error *error)
 {
+    qg_status status = QG_OK;
     for (int i = 0; i < a->layer_count; i++) {
-        const qg_layer *layer = &a->layers[i];
-        char name[64];
-        size_t shape[4];
-        const int rank = weight_shape(layer, shape);
-        const qg_tensor *tensor;
-        snprintf(name, sizeof name, "%s%s.weight", prefix, layer->name);
-        qg_status status =
-            qg_tensors_require(file, path, name, QG_F32, rank, shape, &tensor, error);
-        if (status) return status;
-        if (network) memcpy(network->weights[i], tensor->data, tensor->elements * sizeof(float));
-        snprintf(name, sizeof name, "%s%s.bias", prefix, layer->name);
-        status = qg_tensors_require(file, path, name, QG_F32, 1, shape, &tensor, error);
-        if (status) return status;
-        if (network) memcpy(network->biases[i], tensor->data, tensor->elements * sizeof(float));
+        rows list[2];
+        const int count = list_rows(&a->layers[i], list);
+        for (int k = 0; k < count && !status; k++)
+            status = read_rows(file, path, prefix, &a->layers[i], &list[k], network, i, error);
     }
-    return QG_OK;
+    return status;
 }
 
 qg_status qg_tensors_to_network(const qg_tensors *file, const char *path, const char *prefix,

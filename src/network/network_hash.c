@@ -23,7 +23,8 @@ void qg_network_sha256(const qg_network *network, char hex[65])
         const int length = layer->kind == QG_CONV
                                ? snprintf(line, sizeof line, "conv %d %d %d %d\n", layer->outputs,
                                           layer->kernel, layer->stride, layer->padding)
-                               : snprintf(line, sizeof line, "linear %d\n", layer->outputs);
+                               : snprintf(line, sizeof line, "%s %d\n",
+                                          layer->heads ? "heads" : "linear", layer->outputs);
         add_text(&context, line, length);
     }
     SHA256_Update(&context, (const uint8_t *)network->parameters, /* one block, in this order */

@@ -119,23 +119,28 @@ static int find_action(const char *list, const char *name, size_t length)
     return -1;
 }
 
-/* The last layer, row by row. */
+/* The last layer, row by row; behind a value head, which is one whatever the actions are. */
 static qg_status copy_by_meaning(const qg_network *source, int s, const char *source_actions,
                                  qg_network *target, int t, const char *target_actions,
                                  qg_grafted_layer *grafted, qg_error *error)
 {
     const int outputs = source->architecture.layers[s].outputs;
+    const int heads = source->architecture.layers[s].heads;
     const char *name = target_actions;
     for (int to = 0; to < target->architecture.actions && *name; to++) {
         const size_t length = strcspn(name, ",");
         const int from = find_action(source_actions, name, length);
-        if (from >= 0 && from < outputs) {
-            copy_row(source, s, from, target, t, to);
+        if (from >= 0 && from + heads < outputs) {
+            copy_row(source, s, from + heads, target, t, to + heads);
             grafted->rows++;
         }
         name += length + (name[length] == ',');
     }
-    if (grafted->rows) return QG_OK;
+    if (grafted->rows) {
+        if (heads) copy_row(source, s, 0, target, t, 0);
+        grafted->rows += heads;
+        return QG_OK;
+    }
     return qg_fail(error, QG_ERROR_USAGE,
                    "last layer: no action of the target (%s) is one of the source (%s); "
                    "`match` index copies by position",
@@ -155,6 +160,12 @@ static qg_status copy_layer(const qg_network *source, const char *source_actions
     const bool by_meaning = last && choice->match == QG_MATCH_MEANING;
     const bool fits = from->kind == to->kind && qg_layer_fan_in(from) == qg_layer_fan_in(to) &&
                       from->in_channels == to->in_channels && from->kernel == to->kernel;
+    if (from->heads != to->heads)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s of the source %s and %s of the target %s: a value and advantages are no "
+                       "q-values; copy the layers below, or set the same network for both",
+                       from->name, from->heads ? "has a value and an advantage head" : "has none",
+                       to->name, to->heads ? "has a value and an advantage head" : "has none");
     if (!fits || (!by_meaning && from->outputs != to->outputs)) {
         char from_shape[64], to_shape[64];
         shape_text(from, from_shape, sizeof from_shape);

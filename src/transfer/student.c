@@ -113,7 +113,8 @@ void qg_student_close(qg_student *s)
     *s = (qg_student){0};
 }
 
-/* The hidden layers, and of the last one the rows `outputs`. */
+/* The hidden layers, and of the last one the rows `outputs`. (Of advantages that leaves another
+ * mean, which moves all of them alike.) */
 static qg_status cut_out(const qg_network *whole, const int *outputs, qg_cut_out *player,
                          qg_error *error)
 {
@@ -122,11 +123,12 @@ static qg_status cut_out(const qg_network *whole, const int *outputs, qg_cut_out
     const size_t fan_in = qg_layer_fan_in(&whole->architecture.layers[last]);
     memcpy(part->parameters, whole->parameters,
            (size_t)(whole->weights[last] - whole->parameters) * sizeof(float));
-    for (int n = 0; n < part->architecture.actions; n++) {
-        const size_t from = (size_t)outputs[n];
-        memcpy(part->weights[last] + (size_t)n * fan_in, whole->weights[last] + from * fan_in,
+    const int heads = qg_architecture_is_dueling(&whole->architecture); /* a value in front */
+    for (int n = -heads; n < part->architecture.actions; n++) {
+        const size_t to = (size_t)(n + heads), from = n < 0 ? 0 : (size_t)(outputs[n] + heads);
+        memcpy(part->weights[last] + to * fan_in, whole->weights[last] + from * fan_in,
                fan_in * sizeof(float));
-        part->biases[last][n] = whole->biases[last][from];
+        part->biases[last][to] = whole->biases[last][from];
     }
     return qg_engine_write(player->engine, QG_ONLINE, part, error);
 }

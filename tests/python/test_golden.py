@@ -71,6 +71,7 @@ CASES = {
                 "--set target_update=soft --set target_every=4 --set tau=0.05 --set n_step=3",
     "prioritised": "train minatar/space_invaders --steps 4k --set prioritised=true "
                    "--set loss=huber --set clip_error=0.5 --set n_step=2 --set history=2",
+    "dueling": "train minatar/breakout --steps 4k --set network=grid-dueling --set double=true",
     # ---- Grafts ----
     "first-free": "graft breakout/best.safetensors --to minatar/space_invaders --first 2",
     "first-frozen": "graft breakout/last.safetensors --to minatar/space_invaders --first 3 --freeze",
@@ -83,6 +84,8 @@ CASES = {
               "--set eval_steps=2600",
     "index": "graft breakout/best.safetensors --to minatar/freeway --last 1 --match index "
              "--set eval_steps=2600",
+    "heads": "graft dueling/last.safetensors --to minatar/asterix --last 2 --freeze "
+             "--set network=grid-dueling --set precision=bf16",
     "perception": "graft split/last.safetensors --to minatar/asterix --part perception --freeze",
     "decision": "graft split/last.safetensors --to minatar/space_invaders --part decision",
     "random": "graft random --to minatar/space_invaders --first 3 --freeze --seed 4",
@@ -100,6 +103,8 @@ CASES = {
                      "--set dropout_linear=0.1",
     "distill-tiny": "distill tiny/last.safetensors --samples 1k --set minibatch=8 "
                     "--set eval_every=500 --set eval_steps=200",
+    "distill-dueling": "distill breakout/best.safetensors asterix/last.safetensors --samples 2k "
+                       "--network grid-dueling --set optimiser=adam --set learning_rate=0.001",
     "from-distilled": "graft distill-two/last.safetensors --to minatar/seaquest --last 2 --freeze",
     # ---- Studies ----
     "study": "run small.yaml",

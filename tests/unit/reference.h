@@ -35,7 +35,8 @@ typedef struct reference {
     double *parameters, *gradient;
     double *values[QG_MAX_LAYERS + 1]; /* [channel][y][x] of the inputs, then of every layer */
     double *deltas[QG_MAX_LAYERS + 1];
-    bool bf16; /* rounds what products of all layers but the last take, as that engine does */
+    double q[32]; /* of a dueling network: its outputs joined */
+    bool bf16;    /* rounds what products of all layers but the last take, as that engine does */
 } reference;
 
 static inline bool is_rounded(const reference *r, int layer)
@@ -96,7 +97,7 @@ static inline void walk(reference *r, int i, visit_product *visit)
     if (l->kind == QG_LINEAR) {
         for (size_t n = 0; n < (size_t)l->outputs; n++)
             for (size_t k = 0; k < fan_in; k++)
-                visit(r, i, n * fan_in + k, k, n);
+                visit(r, i, n * fan_in + k, l->heads && n > 0 ? fan_in + k : k, n);
         return;
     }
     for (int n = 0; n < l->outputs; n++)
@@ -151,7 +152,14 @@ static inline const double *reference_forward(reference *r, const qg_states *sta
         for (size_t k = 0; k < count && i + 1 < a->layer_count; k++)
             r->values[i + 1][k] = operand(r, i + 1, fmax(r->values[i + 1][k], 0));
     }
-    return r->values[a->layer_count];
+    const double *heads = r->values[a->layer_count];
+    if (!qg_architecture_is_dueling(a)) return heads;
+    double mean = 0; /* Wang et al. 2016, equation 9 */
+    for (int n = 0; n < a->actions; n++)
+        mean += heads[1 + n] / a->actions;
+    for (int n = 0; n < a->actions; n++)
+        r->q[n] = heads[0] + heads[1 + n] - mean;
+    return r->q;
 }
 
 /* Adds sum over the actions of direction[a] * dQ(state, a)/dw to the gradient, of the state of the
@@ -161,7 +169,17 @@ static inline void reference_backward(reference *r, const double *direction)
     const int layers = r->a.layer_count;
     for (int i = 0; i < layers; i++)
         memset(r->deltas[i + 1], 0, outputs(&r->a.layers[i]) * sizeof(double));
-    memcpy(r->deltas[layers], direction, (size_t)r->a.actions * sizeof(double));
+    const int actions = r->a.actions;
+    double *delta = r->deltas[layers];
+    if (qg_architecture_is_dueling(&r->a)) {
+        for (int n = 0; n < actions; n++)
+            for (int m = 0; m < actions; m++)
+                delta[1 + n] += direction[m] * ((m == n) - 1.0 / actions);
+        for (int m = 0; m < actions; m++)
+            delta[0] += direction[m];
+    } else {
+        memcpy(delta, direction, (size_t)actions * sizeof(double));
+    }
     for (int i = layers - 1; i >= 0; i--) {
         const qg_layer *l = &r->a.layers[i];
         const size_t count = outputs(l), each = count / (size_t)l->outputs;
@@ -203,6 +221,8 @@ static const shape shapes[] = {
      "{\"conv\":16,\"kernel\":3,\"stride\":2},{\"linear\":16},{\"linear\":17}]",
      16, 8, 7, 1, 7, 2, 8},
     {"[{\"conv\":16,\"kernel\":6,\"stride\":2}]", 4, 22, 6, 255, 5, 4, 1},
+    {"[{\"conv\":9,\"kernel\":3},{\"dueling\":13}]", 3, 7, 8, 255, 4, 3, 1},
+    {"[{\"dueling\":40}]", 5, 4, 4, 1, 18, 1, 5},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

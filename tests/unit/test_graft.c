@@ -224,6 +224,35 @@ static void test_rows_by_meaning(void **state)
     qg_network_free(&before);
 }
 
+/* A value is a value whatever the actions are; advantages go by their meaning; and neither is a
+ * q-value. */
+static void test_heads(void **state)
+{
+    (void)state;
+    static const char dueling[] = "[{\"conv\": 4, \"kernel\": 3}, {\"dueling\": 3}]";
+    qg_network source = make(dueling, 3, 0.5f), target = make(dueling, 4, 0.25f);
+    const qg_network before = make(dueling, 4, 0.25f);
+    qg_grafted_layer grafted[QG_MAX_LAYERS];
+    const qg_graft_choice last = CHOOSE(LAST, 1);
+    assert_int_equal(
+        qg_graft(&source, "noop,left,right", &target, "right,fire,noop,up", &last, grafted, &error),
+        QG_OK);
+    assert_int_equal(grafted[2].rows, 3); /* the value and two advantages, of five */
+    assert_true(same_row(&target, 2, 0, &source, 2, 0));
+    assert_true(same_row(&target, 2, 1, &source, 2, 3));
+    assert_true(same_row(&target, 2, 3, &source, 2, 1));
+    assert_true(same_row(&target, 2, 2, &before, 2, 2));
+    assert_true(same_row(&target, 2, 4, &before, 2, 4));
+    const qg_graft_choice first = CHOOSE(FIRST, 2);
+    pairs(dueling, dueling, &first, (const int[]){0, 1, -1});
+    pairs(dueling, small, &first, (const int[]){0, 1, -1}); /* two streams of 3 are 6 units */
+    refuses(dueling, small, &last, "heads of the source has a value and an advantage head and fc2");
+    refuses(small, dueling, &last, "a value and advantages are no q-values");
+    qg_network *all[] = {&source, &target, (qg_network *)&before};
+    for (int i = 0; i < 3; i++)
+        qg_network_free(all[i]);
+}
+
 static void test_no_common_action(void **state)
 {
     (void)state;
@@ -270,13 +299,10 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choices_as_text),
-        cmocka_unit_test(test_choices_that_are_none),
-        cmocka_unit_test(test_first_and_last),
-        cmocka_unit_test(test_different_depths),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_rows_by_meaning),
-        cmocka_unit_test(test_no_common_action),
+        cmocka_unit_test(test_choices_as_text), cmocka_unit_test(test_choices_that_are_none),
+        cmocka_unit_test(test_first_and_last),  cmocka_unit_test(test_different_depths),
+        cmocka_unit_test(test_parts),           cmocka_unit_test(test_rows_by_meaning),
+        cmocka_unit_test(test_heads),           cmocka_unit_test(test_no_common_action),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

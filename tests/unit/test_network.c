@@ -119,12 +119,42 @@ static void test_equal(void **state)
         assert_false(qg_architecture_equal(&nature, &others[i]));
 }
 
+/* Two streams behind the convolutions, and heads that see one each. */
+static void test_dueling(void **state)
+{
+    (void)state;
+    const qg_architecture a = make("nature-dueling", 4, 84, 255, 6);
+    assert_int_equal(a.layer_count, 5);
+    assert_true(qg_architecture_is_dueling(&a));
+    check_layer(&a, 3, "fc1", 3136, 1024, 1);
+    check_layer(&a, 4, "heads", 512, 7, 1);
+    assert_int_equal(a.layers[4].in_channels, 1024);
+    assert_int_equal(qg_layer_weights(&a.layers[4]), 7 * 512);
+    const qg_architecture list =
+        make("[{\"conv\":16,\"kernel\":3},{\"dueling\":20,\"part\":\"eyes\"}]", 10, 10, 1, 3);
+    check_layer(&list, 2, "heads", 20, 4, 1);
+    assert_string_equal(list.layers[2].part, "eyes");
+    const qg_architecture grid = make("grid-dueling", 4, 10, 1, 3);
+    assert_int_equal(grid.channels, 10);
+    const qg_architecture plain =
+        make("[{\"conv\":16,\"kernel\":3},{\"linear\":40}]", 10, 10, 1, 4);
+    assert_false(qg_architecture_equal(&list, &plain));
+    assert_false(qg_architecture_is_dueling(&plain));
+}
+
 static void test_messages(void **state)
 {
     (void)state;
     refuses("natur", "'natur' is not nature, nature-pad0, grid");
     refuses("", "is not nature");
     refuses("5", "is not nature");
+    refuses("nature-dueling:5", "'nature-dueling:5' is not nature");
+    refuses("nature-split:8-dueling", "the bottleneck is 1 to 8192 units wide");
+    refuses("-dueling", "'-dueling' is not nature");
+    refuses("[{\"dueling\":5},{\"linear\":3}]", "layer 1 is dueling, which only the last");
+    refuses("[{\"dueling\":0}]", "layer 1 needs 'dueling', a whole number from 1 to 4096");
+    refuses("[{\"dueling\":4097}]", "layer 1 needs 'dueling'");
+    refuses("[{\"dueling\":5,\"linear\":5}]", "layer 1 must be");
     refuses("{\"linear\":5}", "a list of at most 15 layers");
     refuses("[{\"linear\":5}", "is not nature");
     refuses("[5]", "layer 1 must be");
@@ -387,6 +417,33 @@ static void load_works(const qg_network *like)
     qg_network_free(&network);
 }
 
+/* In files the heads are tensors of their own. */
+static void test_heads_in_files(void **state)
+{
+    (void)state;
+    const qg_architecture a = make("[{\"dueling\":5}]", 2, 4, 255, 3);
+    qg_network n = create(&a);
+    qg_network_initialise(&n, 3);
+    assert_int_equal(
+        qg_network_save(scratch_path("n"), &n, &(qg_network_info){.score = NAN}, &error), QG_OK);
+    load_works(&n);
+    qg_tensors *file;
+    assert_int_equal(qg_tensors_load(scratch_path("n"), &file, &error), QG_OK);
+    assert_int_equal(qg_tensors_count(file), 6);
+    const qg_tensor *value = qg_tensors_find(file, "value.weight");
+    const qg_tensor *advantage = qg_tensors_find(file, "advantage.weight");
+    assert_true(value && value->rank == 2 && value->shape[0] == 1 && value->shape[1] == 5);
+    assert_true(advantage && advantage->shape[0] == 3 && advantage->shape[1] == 5);
+    assert_memory_equal(value->data, n.weights[1], 5 * sizeof(float));
+    assert_memory_equal(advantage->data, n.weights[1] + 5, 15 * sizeof(float));
+    assert_memory_equal(qg_tensors_find(file, "advantage.bias")->data, n.biases[1] + 1,
+                        3 * sizeof(float));
+    qg_tensors_free(file);
+    write_file(&n, (const int[]){0, 1, 2, 3, -1}, a.text, "2,4,4,255"); /* heads.weight */
+    load_fails("tensors");
+    qg_network_free(&n);
+}
+
 static const int in_order[] = {0, 1, 2, 3, 4, 5, -1};
 
 static void test_tensor_order(void **state)
@@ -495,12 +552,14 @@ int main(void)
         cmocka_unit_test(test_presets),
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_dueling),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_initial_distribution),
         cmocka_unit_test(test_initial_streams),
         cmocka_unit_test_setup_teardown(test_round_trip, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_heads_in_files, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_tensor_order, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_files, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_truncated, scratch_setup, scratch_teardown),

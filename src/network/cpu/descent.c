@@ -2,6 +2,7 @@
 
 #include "network/cpu/forward.h"
 #include "network/cpu/gradient_norm.h"
+#include "network/cpu/heads.h"
 #include "network/optimiser.h"
 
 #include <assert.h>
@@ -124,6 +125,9 @@ static void learn_block(const descent_job *job, int l, int member, int tile0, in
     cpu->kernels[l]->weight_gradient(plan, cpu->activations[l], qg_cpu_windows(cpu, l, 0, size),
                                      cpu->gradients[l], gradient, size, tile0, tile1, panel0,
                                      panel1);
+    if (cpu->architecture.layers[l].heads)
+        qg_heads_mask(gradient, panel0, panel1, first->k, (int)(count / QG_PANEL),
+                      cpu->architecture.layers[l].in_channels / 2);
     qg_cpu_lap(cpu, member, QG_WORK_WEIGHT_GRADIENT, l);
     for (int p = panel0; p < panel1; p++, gradient += count)
         learn_from(job, l, weights_from(cpu, l, p, first->k), gradient, count, false);
@@ -278,9 +282,13 @@ static void take_loss(const descent_job *job)
     memset(gradient, 0, (size_t)size * actions * sizeof *gradient);
     job->descent->loss(job->descent->context, size, q_values, gradient);
     memset(cpu->gradients[last], 0, (size_t)size * row * sizeof(float));
-    for (int i = 0; i < size; i++)
-        memcpy(cpu->gradients[last] + (size_t)i * row, gradient + (size_t)i * actions,
-               actions * sizeof *gradient);
+    for (int i = 0; i < size; i++) {
+        float *outputs = cpu->gradients[last] + (size_t)i * row;
+        if (cpu->architecture.layers[last].heads)
+            qg_heads_split(gradient + (size_t)i * actions, (int)actions, outputs);
+        else
+            memcpy(outputs, gradient + (size_t)i * actions, actions * sizeof *gradient);
+    }
     cpu->kernels[last]->round(cpu->gradients[last], cpu->gradients[last], (size_t)size * row);
 }
 

@@ -11,7 +11,8 @@ static size_t place_of(const qg_cpu *cpu, int l, int n, int k)
     const qg_layer *layer = &cpu->architecture.layers[l];
     const int height = layer->kind == QG_CONV ? layer->kernel : layer->in_height;
     const int width = layer->kind == QG_CONV ? layer->kernel : layer->in_width;
-    const int c = k / (height * width), y = k / width % height, x = k % width;
+    const int other = layer->heads && n > 0 ? (int)qg_layer_fan_in(layer) : 0; /* stream */
+    const int c = k / (height * width) + other, y = k / width % height, x = k % width;
     return cpu->weights_at[l] + qg_plan_weight(&cpu->plans[l], layer, n, c, y, x);
 }
 

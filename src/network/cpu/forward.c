@@ -1,5 +1,7 @@
 #include "network/cpu/forward.h"
 
+#include "network/cpu/heads.h"
+
 #include <string.h>
 
 enum {
@@ -105,9 +107,14 @@ void qg_cpu_q_values(const qg_cpu *cpu, int size, float *q_values)
 {
     const int last = cpu->architecture.layer_count - 1;
     const size_t actions = (size_t)cpu->architecture.actions, row = cpu->plans[last].out_image;
-    for (int i = 0; i < size; i++)
-        memcpy(q_values + (size_t)i * actions, cpu->activations[last + 1] + (size_t)i * row,
-               actions * sizeof(float));
+    const bool dueling = cpu->architecture.layers[last].heads;
+    for (int i = 0; i < size; i++) {
+        const float *outputs = cpu->activations[last + 1] + (size_t)i * row;
+        if (dueling)
+            qg_heads_join(outputs, (int)actions, q_values + (size_t)i * actions);
+        else
+            memcpy(q_values + (size_t)i * actions, outputs, actions * sizeof(float));
+    }
 }
 
 typedef struct forward_job {

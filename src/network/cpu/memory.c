@@ -137,8 +137,8 @@ static qg_status make_plans(qg_cpu *cpu, const qg_engine_options *options, bool 
         cpu->kernels[i] = qg_kernels_select(isa, bf16 && is_bf16(&cpu->architecture, i));
     if (isa && strcmp(isa, "amx") == 0 && qg_tiles_here() && bf16)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "instruction set 'amx' does not limit the norm of gradients: leave it out, "
-                       "or max_grad_norm; the bits are the same");
+                       "instruction set 'amx' has no %s: leave it out; the bits are the same",
+                       options->clips ? "limit of the gradient's norm" : "dueling networks");
     if (!cpu->kernels[0])
         return qg_fail(
             error, QG_ERROR_USAGE,
