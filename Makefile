@@ -10,7 +10,7 @@ ATARI_HOME := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/qgraft/atari
 TEST_ATARI := $(or $(QGRAFT_ATARI),$(if $(wildcard $(ATARI_HOME)/SHA256SUMS),$(ATARI_HOME),$(CURDIR)/$(BUILD)/atari-files))
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup install demo atari bench test test-slurm soak fuzz lint format clean build-folder
+.PHONY: all help setup install wheel demo atari bench test test-slurm soak fuzz lint format clean build-folder
 
 all: build-folder ## build the library and the program (build/release/src/cli/qgraft)
 	@ninja -C $(BUILD)/release --quiet products
@@ -32,6 +32,10 @@ check-%:
 
 install: all ## install the program, the library and its headers: PREFIX (default /usr/local), DESTDIR
 	@scripts/install.sh $(BUILD)/release "$(PREFIX)"
+
+wheel: check-build all ## make a wheel of the Python package for other machines: build/wheelhouse
+	@scripts/test-venv.sh $(BUILD)/venv
+	@scripts/wheel.sh $(BUILD) $(BUILD)/venv/bin/python
 
 demo: setup-demo ## run a small study on the built-in games and write its report; installs what it needs
 	@$(MAKE) --no-print-directory all

@@ -37,6 +37,9 @@ part "unit tests, release"
 build release "products unit-tests test-tools"
 meson test -C "$root/release" --no-rebuild --print-errorlogs
 
+part "the Python package"
+scripts/install-package.sh "$root" "$python"
+
 part "against other programs, beside what follows"
 QGRAFT=$PWD/$root/release/src/cli/qgraft "$python" -m pytest -q --durations=10 tests/python \
     >"$root/python.log" 2>&1 &

@@ -197,6 +197,17 @@ qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg
 qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *observation,
                          qg_error *error);
 
+/* The game that is being played is not played on: the next qg_domain_reset starts a new one. */
+void qg_domain_abandon(qg_domain *domain);
+
+/* One step of `count` games in one call, as a vector environment has it: game i plays actions[i] as
+ * by qg_domain_step, but one whose last step, which stands in steps[i], was its game's last is
+ * begun anew instead, as by qg_domain_reset with noops[i] (NULL: none): its step is all zero, and
+ * its action is not looked at. All domains have screens of one size; `observations` gets count of
+ * them, u8 [count][height][width][channels]. After a failure some games have been stepped. */
+qg_status qg_domains_step(qg_domain *const *domains, size_t count, const int *actions,
+                          const int *noops, qg_step *steps, uint8_t *observations, qg_error *error);
+
 /* The whole state, random generator included, as bytes that restore in any process on the same
  * kind of machine, after which the same calls give the same again. The caller frees *state. A blob
  * that was damaged or belongs to another domain is refused by restore (checksum and name are in it)

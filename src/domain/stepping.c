@@ -111,6 +111,11 @@ qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *
     return domain->methods->observe(domain->self, observation, error);
 }
 
+void qg_domain_abandon(qg_domain *domain)
+{
+    opened(domain)->stepping.over = 1;
+}
+
 /* ------------------------------------------------------------------------------ saved states */
 
 /* A saved state: this, the game's own bytes, the CRC-32 of both. */

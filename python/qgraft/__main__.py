@@ -1,0 +1,5 @@
+"""`python -m qgraft`: the program."""
+
+from ._program import main
+
+main()

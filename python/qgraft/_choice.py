@@ -1,0 +1,19 @@
+"""Which layers are copied."""
+
+from ._library import UsageError, call, ffi, lib, path_bytes
+
+
+def choice_of(first, last, layers, part, freeze, match):
+    """A qg_graft_choice."""
+    ways = {"first": first, "last": last, "layers": layers, "part": part}
+    given = {key: value for key, value in ways.items() if value is not None}
+    if len(given) != 1:
+        raise UsageError("one of `first`, `last`, `layers` and `part` is needed")
+    choice = ffi.new("qg_graft_choice *")
+    if layers is not None and not isinstance(layers, str):
+        given = {"layers": ",".join(str(int(layer)) for layer in layers)}
+    given["match"] = match
+    for key, value in given.items():
+        call(lib.qg_graft_choice_set, choice, key.encode(), path_bytes(str(value)))
+    choice.frozen = freeze
+    return choice

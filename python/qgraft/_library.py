@@ -1,0 +1,128 @@
+"""The C library: its functions, and its errors as exceptions.
+
+`ffi` knows every public type and function (from the headers, see make_interface.py), `lib` calls
+them. cffi releases the GIL in every call.
+"""
+
+import os
+import pathlib
+import sys
+
+from ._interface import ffi
+
+_PATH = pathlib.Path(__file__).with_name("libqgraft.so")
+
+
+class Error(Exception):
+    """A failure, in one line: what, where, how to mend it. A word in backquotes in it is the name of
+    a parameter or a function."""
+
+
+class UsageError(Error, ValueError):
+    """A setting, a name or an argument that the caller can correct."""
+
+
+class DataError(Error, ValueError):
+    """A file whose content is not what it should be."""
+
+
+class FileError(Error, OSError):
+    """The operating system refused: open, read, write, map."""
+
+
+class OutOfMemoryError(Error, MemoryError):
+    """An allocation failed."""
+
+
+class BusyError(Error):
+    """Another process holds the folder."""
+
+
+class Stopped(Error):
+    """It was asked to stop, and has ended in order."""
+
+
+def _open():
+    try:
+        return ffi.dlopen(str(_PATH))
+    except OSError as error:
+        raise ImportError(f"qgraft's library cannot be loaded: {error}") from None
+
+
+# Games of Gymnasium are played in this Python, unless another is named.
+os.environ.setdefault("QGRAFT_PYTHON", sys.executable)
+lib = _open()
+
+_ERRORS = {
+    lib.QG_ERROR_USAGE: UsageError,
+    lib.QG_ERROR_DATA: DataError,
+    lib.QG_ERROR_IO: FileError,
+    lib.QG_ERROR_MEMORY: OutOfMemoryError,
+    lib.QG_ERROR_BUSY: BusyError,
+    lib.QG_STOPPED: Stopped,
+}
+
+
+def error_of(status, error):
+    """The exception of a status that is not QG_OK."""
+    return _ERRORS[status](text(error.message) or "stopped")
+
+
+def call(function, *arguments):
+    """Calls a function whose last parameter is a qg_error."""
+    error = ffi.new("qg_error *")
+    status = function(*arguments, error)
+    if status:
+        raise error_of(status, error)
+
+
+def text(pointer):
+    """A C string as str; NULL is None."""
+    return ffi.string(pointer).decode(errors="replace") if pointer else None
+
+
+def path_bytes(path):
+    """A path, or another string, for C."""
+    encoded = os.fsencode(path)
+    if b"\0" in encoded:
+        raise UsageError(f"{os.fsdecode(encoded)!r}: a name with a NUL byte in it")
+    return encoded
+
+
+def version():
+    """qgraft's version."""
+    import importlib.metadata
+
+    return importlib.metadata.version("qgraft")
+
+
+class Watch:
+    """What a long call is watched by: its callbacks, and the flag that ends it.
+
+    An exception in a callback (Ctrl-C becomes one there) sets the flag; the call then ends in order,
+    and `run` raises the exception.
+    """
+
+    def __init__(self):
+        self.stop = ffi.new("sig_atomic_t *")
+        self._raised = None
+        self._keep = []
+
+    def callback(self, signature, function, failed=None):
+        """`failed`: what C gets where `function` has raised."""
+        made = ffi.callback(signature, function, error=failed, onerror=self._note)
+        self._keep.append(made)
+        return made
+
+    def _note(self, kind, exception, traceback):
+        if self._raised is None:
+            self._raised = exception.with_traceback(traceback)
+        self.stop[0] += 1
+
+    def run(self, function, *arguments):
+        error = ffi.new("qg_error *")
+        status = function(*arguments, error)
+        if self._raised is not None:
+            raise self._raised
+        if status:
+            raise error_of(status, error)

@@ -1,0 +1,30 @@
+"""States of a network: from an array of numpy to the library's list of screens."""
+
+import numpy as np
+
+from ._library import UsageError, ffi
+
+
+def states_of(array, architecture):
+    """A qg_states of uint8 or bool [n, channels, height, width], oldest screen first, and what it
+    borrows; channels may be fewer than the network's: the others are zeros."""
+    array = np.asarray(array)
+    a = architecture
+    fits = (array.ndim == 4 and array.dtype in (np.uint8, np.bool_) and len(array) > 0
+            and 1 <= array.shape[1] <= a.channels and array.shape[2:] == (a.height, a.width))
+    if not fits:
+        raise UsageError(f"states are uint8 [n, {a.channels}, {a.height}, {a.width}] for this "
+                         f"network, not {array.dtype} {list(array.shape)}")
+    array = np.ascontiguousarray(array)
+    size, channels = array.shape[:2]
+    screens = np.arange(size * channels, dtype=np.uintp) * np.uintp(a.height * a.width)
+    screens += np.uintp(array.ctypes.data)
+    pointers = ffi.cast("const uint8_t *const *", screens.ctypes.data)
+    states = ffi.new("qg_states *", {"size": size, "parts": channels, "part_channels": 1,
+                                     "screens": pointers})
+    return states, (array, screens)
+
+
+def pointer(kind, array):
+    """The memory of a contiguous array, "float *" or so; the caller keeps the array."""
+    return ffi.cast(kind, array.ctypes.data)

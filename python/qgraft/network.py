@@ -1,0 +1,242 @@
+"""Networks: an architecture and its parameters, in PyTorch's layout, as arrays of numpy."""
+
+import math
+
+import numpy as np
+
+from ._library import UsageError, call, ffi, lib, path_bytes, text
+from ._states import pointer
+
+
+class Layer:
+    """One weighted layer of a network; the arrays are views: what is written to them is the
+    network's.
+
+    name: "conv1", ..., "fc1", ...; kind: "conv" or "linear"; part: of a split network, else "".
+    weight: float32 [outputs, in_channels, kernel, kernel] (conv) or [outputs, inputs] (linear, the
+        inputs channel-major, as PyTorch flattens them).
+    bias: float32 [outputs].
+    kernel, stride, padding: of a conv; 0 for a linear layer.
+    output_shape: (channels, height, width) or (units,).
+    """
+
+    def __init__(self, row, weight, bias):
+        conv = row.kind == lib.QG_CONV
+        self.name = text(row.name)
+        self.kind = "conv" if conv else "linear"
+        self.part = text(row.part)
+        shape = (row.outputs, row.in_channels, row.kernel, row.kernel) if conv else (row.outputs, -1)
+        self.weight = weight.reshape(shape)
+        self.bias = bias
+        self.kernel, self.stride, self.padding = row.kernel, row.stride, row.padding
+        self.output_shape = ((row.outputs, row.out_height, row.out_width) if conv
+                             else (row.outputs,))
+
+    def __repr__(self):
+        return f"<Layer {self.name}: {' x '.join(map(str, self.weight.shape))}>"
+
+
+class Network:
+    """A deep Q-network: convolutions and linear layers with a ReLU behind each but the last.
+
+    architecture: "nature", "nature-pad0", "grid", "nature-split:W", "grid-split:W", or a list of
+        layers as JSON or as Python's lists and dicts ([{"conv": 16, "kernel": 3}, {"linear": 64}]).
+    input: (channels, height, width): screens per state times channels of a screen.
+    input_max: inputs are bytes / input_max: 255 for grey values, 1 for bits.
+    actions: their names in the order of the outputs, or how many there are.
+    seed: of the initial weights (Torch7's: uniform in +-1/sqrt(fan_in)); None: all zero.
+    """
+
+    def __init__(self, architecture="nature", *, input=(4, 84, 84), input_max=255, actions,
+                 seed=None):
+        from ._settings import _as_text
+
+        names = [] if isinstance(actions, int) else [str(name) for name in actions]
+        count = actions if isinstance(actions, int) else len(names)
+        made = ffi.new("qg_architecture *")
+        call(lib.qg_architecture_make, path_bytes(_as_text(architecture)), *map(int, input),
+             int(input_max), count, made)
+        self._take(made)
+        self.actions = names
+        self.domain, self.precision, self.emulator = "", "", ""
+        self.history, self.seed, self.step, self.score = 0, seed or 0, 0, math.nan
+        if seed is not None:
+            lib.qg_network_initialise(self._struct, seed)
+
+    def _take(self, architecture):
+        """Arrays of a network of this architecture, all zero; the struct's pointers lie in them."""
+        self._struct = ffi.new("qg_network *", {"architecture": architecture[0]})
+        a = self._struct.architecture
+        self._parameters = np.zeros(lib.qg_architecture_parameters(ffi.addressof(a)), np.float32)
+        self._struct.parameters = pointer("float *", self._parameters)
+        self._layers, at = {}, 0
+        for i in range(a.layer_count):
+            row = a.layers[i]
+            weights = lib.qg_layer_weights(ffi.addressof(row))
+            ends = at + weights, at + weights + row.outputs
+            layer = Layer(row, self._parameters[at:ends[0]], self._parameters[ends[0]:ends[1]])
+            self._struct.weights[i] = pointer("float *", layer.weight)
+            self._struct.biases[i] = pointer("float *", layer.bias)
+            self._layers[layer.name] = layer
+            at = ends[1]
+
+    @classmethod
+    def load(cls, path):
+        """Reads a network file. DataError, FileError."""
+        read, info = ffi.new("qg_network *"), ffi.new("qg_network_info *")
+        call(lib.qg_network_load, path_bytes(path), read, info)
+        try:
+            self = cls.__new__(cls)
+            self._take(ffi.addressof(read.architecture))
+            size = self._parameters.nbytes
+            ffi.memmove(self._struct.parameters, read.parameters, size)
+        finally:
+            lib.qg_network_free(read)
+        names = text(info.actions)
+        self.actions = names.split(",") if names else []
+        self.domain, self.precision = text(info.domain), text(info.precision)
+        self.emulator = text(info.emulator)
+        self.history, self.seed, self.step = info.history, info.seed, info.step
+        self.score = info.score
+        return self
+
+    def save(self, path, notes=None):
+        """Writes a network file, complete or not at all. notes: more of its metadata, a mapping of
+        str to str. FileError."""
+        info = ffi.new("qg_network_info *")
+        for name in ("domain", "precision", "emulator"):
+            self._set_text(info, name, getattr(self, name))
+        self._set_text(info, "actions", ",".join(self.actions))
+        if self.actions and len(self.actions) != self.action_count:
+            raise UsageError(f"actions: {len(self.actions)} names for {self.action_count} outputs")
+        info.history, info.seed, info.step = self.history, self.seed, self.step
+        info.score = self.score
+        keep = [(ffi.new("char[]", path_bytes(k)), ffi.new("char[]", path_bytes(v)))
+                for k, v in (notes or {}).items()]
+        rows = ffi.new("qg_note[]", [{"key": k, "value": v} for k, v in keep])
+        info.notes, info.note_count = rows, len(keep)
+        call(lib.qg_network_save, path_bytes(path), self._struct, info)
+
+    @staticmethod
+    def _set_text(info, name, value):
+        encoded, room = path_bytes(value), len(getattr(info, name))
+        if len(encoded) >= room:
+            raise UsageError(f"{name}: {len(encoded)} bytes; at most {room - 1} can be written")
+        setattr(info, name, encoded)
+
+    def copy(self):
+        """A network of its own with the same values."""
+        other = type(self).__new__(type(self))
+        other._take(ffi.addressof(self._struct.architecture))
+        other._parameters[:] = self._parameters
+        other.actions = list(self.actions)
+        for name in ("domain", "precision", "emulator", "history", "seed", "step", "score"):
+            setattr(other, name, getattr(self, name))
+        return other
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    # ------------------------------------------------------------------------------- what it is
+
+    @property
+    def architecture(self):
+        """The preset's name or the list of layers that it was made from."""
+        return text(self._struct.architecture.text)
+
+    @property
+    def input(self):
+        """(channels, height, width)"""
+        a = self._struct.architecture
+        return a.channels, a.height, a.width
+
+    @property
+    def input_max(self):
+        return self._struct.architecture.input_max
+
+    @property
+    def action_count(self):
+        return self._struct.architecture.actions
+
+    @property
+    def layers(self):
+        """The weighted layers by name, from the input on: a dict of Layer."""
+        return dict(self._layers)
+
+    @property
+    def sha256(self):
+        """Of what it is: input, layers and parameters, whatever its file says besides."""
+        room = ffi.new("char[65]")
+        lib.qg_network_sha256(self._struct, room)
+        return text(room)
+
+    def __getitem__(self, name):
+        return self._layers[name]
+
+    def __iter__(self):
+        return iter(self._layers)
+
+    def __len__(self):
+        return len(self._layers)
+
+    def __repr__(self):
+        shape = "x".join(map(str, self.input))
+        return f"<Network {self.architecture}, {shape} to {self.action_count} actions>"
+
+    def state_dict(self):
+        """Views of all parameters by PyTorch's names: "conv1.weight", "conv1.bias", ..."""
+        return {f"{name}.{kind}": getattr(layer, kind)
+                for name, layer in self._layers.items() for kind in ("weight", "bias")}
+
+    def load_state_dict(self, tensors):
+        """Takes all parameters, of these names and shapes; anything that numpy.asarray takes."""
+        own = self.state_dict()
+        if set(own) != set(tensors):
+            different = sorted(set(own) ^ set(tensors))
+            raise UsageError(f"tensors: {', '.join(own)} are expected; {different[0]} is not in both")
+        arrays = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+        for name, array in arrays.items():
+            if array.shape != own[name].shape:
+                raise UsageError(f"{name}: {list(own[name].shape)} are expected, not "
+                                 f"{list(array.shape)}")
+        for name, array in arrays.items():
+            own[name][...] = array
+
+    # -------------------------------------------------------------------------------- what it does
+
+    def forward(self, states):
+        """Q-values float32 [n, actions] of states: uint8 (or bool) [n, channels, height, width].
+
+        For many calls an Engine is faster: this one takes the parameters anew each time.
+        """
+        return self._engine().forward(states)
+
+    def activations(self, states, layer):
+        """What the layer of that name gives (behind its ReLU, where it has one): float32 [n,
+        channels, height, width] (conv) or [n, units] (linear)."""
+        return self._engine().activations(states, layer)
+
+    def _engine(self):
+        from .engine import Engine
+
+        return Engine(self, learns=False)
+
+    def graft(self, source, *, first=None, last=None, layers=None, part=None, match="meaning"):
+        """Copies layers of another network into this one, which keeps the others.
+
+        One of: first, last (how many layers), layers (a list of numbers, from 1), part (a name).
+        match: whether rows of the last layer are paired by the "meaning" of their actions or by
+        their "index". Returns, by layer, how many of its outputs were copied, and from which layer
+        of the source: {"conv1": ("conv1", 16), ...}. UsageError: a shape that does not fit.
+        """
+        from ._choice import choice_of
+
+        grafted = ffi.new("qg_grafted_layer[]", lib.QG_MAX_LAYERS)
+        chosen = choice_of(first, last, layers, part, False, match)
+        call(lib.qg_graft, source._struct, path_bytes(",".join(source.actions)), self._struct,
+             path_bytes(",".join(self.actions)), chosen, grafted)
+        sources = list(source)
+        return {name: (sources[grafted[i].source], grafted[i].rows)
+                for i, name in enumerate(self) if grafted[i].source >= 0}

@@ -1,0 +1,429 @@
+"""Runs and studies: train, graft, distill, evaluate, run_study, write_report.
+
+They do what the commands of those names do, with the same bits. All take `progress`: True writes a line
+to stderr now and then, a function is called with a Moment or a Progress several times a second; what it
+raises, and Ctrl-C, ends the run in order (a checkpoint is written; `resume=True` goes on).
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from typing import NamedTuple, Tuple
+
+from . import _settings
+from ._choice import choice_of
+from ._library import Error, UsageError, Watch, call, ffi, lib, path_bytes, text
+from ._program import PROGRAM
+from .network import Network
+from .results import Run, Study
+
+
+class Progress(NamedTuple):
+    """What a training is doing: phase is "restoring", "training" or "evaluating"; seconds since it
+    started; scores are NaN before the first."""
+
+    phase: str
+    step: int
+    steps: int
+    seconds: float
+    epsilon: float
+    last_score: float
+    last_return: float
+
+
+class Moment(NamedTuple):
+    """What a distillation is doing: phase is "playing", "reading", "evaluating" or "learning", of
+    which `done` of `total` samples or steps are done."""
+
+    phase: str
+    done: int
+    total: int
+    seconds: float
+    temperature: float
+    kl: float
+    agreement: float
+
+
+class TaskCounts(NamedTuple):
+    """How many runs of a study are in each state, and a forecast of the seconds left."""
+
+    waiting: int
+    stale: int
+    running: int
+    stopped: int
+    finished: int
+    failed: int
+    blocked: int
+    seconds_left: float
+
+
+class Evaluation(NamedTuple):
+    """How a network played: score is the mean return of the complete episodes."""
+
+    score: float
+    deviation: float
+    minimum: float
+    maximum: float
+    episodes: int
+    steps: int
+
+
+def load_plugin(path):
+    """Adds the game of a plugin (docs/api.md) to the list, here and in the runs of studies."""
+    call(lib.qg_plugin_load, path_bytes(path))
+    absolute = os.path.abspath(os.fsdecode(path))
+    known = [word for word in os.environ.get("QGRAFT_PLUGINS", "").split(":") if word]
+    if absolute not in known:
+        os.environ["QGRAFT_PLUGINS"] = ":".join([*known, absolute])
+
+
+class _Line:
+    """progress=True: a line on stderr, over the one before where that is a terminal."""
+
+    def __init__(self):
+        self.last = -math.inf
+
+    def __call__(self, now):
+        every = 0.2 if sys.stderr.isatty() else 30
+        if now.seconds - self.last < every:
+            return
+        self.last = now.seconds
+        step, steps = (now.step, now.steps) if isinstance(now, Progress) else (now.done, now.total)
+        line = f"{now.phase}: {step} of {steps}"
+        if isinstance(now, Progress) and not math.isnan(now.last_score):
+            line += f", score {now.last_score:.4g}"
+        end = "\r" if sys.stderr.isatty() else "\n"
+        print(line.ljust(60), end=end, file=sys.stderr, flush=True)
+
+
+def _listener(progress):
+    return _Line() if progress is True else progress or (lambda now: None)
+
+
+# ------------------------------------------------------------------------------ what runs are told
+
+
+class _Options:
+    """Fills the structs of one run; what they borrow is kept in `keep`."""
+
+    def __init__(self):
+        self.keep, self.watch = [], Watch()
+
+    def string(self, value):
+        self.keep.append(ffi.new("char[]", path_bytes(value)))
+        return self.keep[-1]
+
+    def run(self, run, out, seed, threads, isa, overwrite, resume, keep_replay):
+        """A qg_run_options."""
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed: {seed} is not within 0 and {2**63 - 1}")
+        if threads is not None and not 1 <= threads <= 256:
+            raise UsageError(f"threads: {threads} is not within 1 and 256")
+        run.seed, run.folder = seed, self.string(out)
+        if threads is not None:
+            run.machine.threads = threads
+        if isa is not None:
+            run.machine.isa = self.string(isa)
+        run.overwrite, run.resume, run.keep_replay = overwrite, resume, keep_replay
+        run.stop = self.watch.stop
+
+    def train(self, options, domain, steps, snapshots, progress):
+        """A qg_train_options, but for its settings and its qg_run_options."""
+        options.domain = self.string(domain)
+        if steps is not None:
+            options.steps = steps
+        rows = ffi.new("int64_t[]", [int(step) for step in sorted(snapshots)])
+        self.keep.append(rows)
+        options.snapshots, options.snapshot_count = rows, len(snapshots)
+        options.progress = self.watch.callback("void (*)(void *, const qg_progress *)",
+                                               _train_watcher(_listener(progress)))
+
+
+def _train_watcher(listener):
+    def called(context, p):
+        phase = "restoring" if p.restoring else "evaluating" if p.evaluating else "training"
+        listener(Progress(phase, p.step, p.steps, p.seconds, p.epsilon, p.last_score,
+                          p.last_return))
+
+    return called
+
+
+def _warn(result):
+    if result.warning[0] != b"\0":
+        warnings.warn(text(result.warning), stacklevel=3)
+
+
+def _usual(domain, options, steps, preset, network, config, settings):
+    """The domain's own defaults, then preset, the source's network, file, single settings."""
+    call(lib.qg_train_options_for, path_bytes(domain), options)
+    _settings.fill(ffi.addressof(options.settings), preset, config, settings, network)
+    lib.qg_settings_shorten_evaluations(ffi.addressof(options.settings),
+                                        options.steps if steps is None else steps)
+    call(lib.qg_settings_check, ffi.addressof(options.settings))
+
+
+# ----------------------------------------------------------------------------------------- runs
+
+
+def train(domain, *, out, steps=None, seed=1, preset=None, settings=None, config=None, snapshots=(),
+          initial=None, frozen=(), threads=None, isa=None, overwrite=False, resume=False,
+          keep_replay=False, progress=None) -> Run:
+    """Trains an agent: `qgraft train`.
+
+    out: the folder. steps: agent steps; None, as threads, preset: the domain's own.
+    settings: a mapping ({"learning_rate": 0.001}; qgraft.settings() names all) over those of the
+    YAML file `config`, over those of `preset`. snapshots: steps whose networks are kept.
+    initial: a Network to begin with; frozen: names of its layers that do not learn.
+    """
+    options, o = ffi.new("qg_train_options *"), _Options()
+    _usual(domain, options, steps, preset, None, config, settings)
+    o.run(options.run, out, seed, threads, isa, overwrite, resume, keep_replay)
+    o.train(options, domain, steps, snapshots, progress)
+    if initial is not None:
+        options.initial = initial._struct
+    for name in frozen:
+        if initial is None or name not in initial.layers:
+            raise UsageError(f"frozen: {name!r} is no layer of `initial`")
+        options.frozen[list(initial).index(name)] = True
+    result = ffi.new("qg_run_result *")
+    o.watch.run(lib.qg_train, options, result)
+    _warn(result)
+    return Run(out)
+
+
+def graft(source, domain, *, out, first=None, last=None, layers=None, part=None, freeze=False,
+          match="meaning", reinit_seed=None, steps=None, seed=1, preset=None, settings=None,
+          config=None, snapshots=(), threads=None, isa=None, overwrite=False, resume=False,
+          keep_replay=False, progress=None) -> Run:
+    """Copies layers of a network file into a new network and trains that: `qgraft graft`.
+
+    source: the file, or "random": fresh layers, which are frozen, as a control. One of first, last
+    (how many layers), layers (a list of numbers, from 1) and part (a name) says which; freeze: they
+    do not learn; match: rows of the last layer go by the "meaning" of their actions or by their
+    "index". Otherwise as `train`; the network's layers are the source's unless set.
+    """
+    options, o = ffi.new("qg_graft_options *"), _Options()
+    network = None
+    if source != "random":
+        options.source = o.string(source)
+        network = _look(options.source)
+    train = options.train
+    usual = ffi.new("qg_train_options *")
+    _usual(domain, usual, steps, preset, network, config, settings)
+    options.train = usual[0]
+    options.choice = choice_of(first, last, layers, part, freeze, match)[0]
+    if reinit_seed is not None:
+        options.reinit, options.reinit_seed = True, reinit_seed
+    o.run(train.run, out, seed, threads, isa, overwrite, resume, keep_replay)
+    o.train(train, domain, steps, snapshots, progress)
+    result = ffi.new("qg_run_result *")
+    o.watch.run(lib.qg_graft_run, options, result)
+    _warn(result)
+    return Run(out)
+
+
+def _look(source):
+    """The architecture's text of a network file, with a warning where there is one to give."""
+    architecture, info = ffi.new("qg_architecture *"), ffi.new("qg_network_info *")
+    call(lib.qg_network_look, source, architecture, info)
+    caution = ffi.new("char[256]")
+    if lib.qg_network_caution(info, caution):
+        warnings.warn(text(caution), stacklevel=3)
+    return ffi.string(architecture.text)
+
+
+_PHASES = {"QG_PHASE_PLAYING": "playing", "QG_PHASE_READING": "reading",
+           "QG_PHASE_EVALUATING": "evaluating", "QG_PHASE_LEARNING": "learning"}
+
+
+def _distill_watcher(listener):
+    names = {getattr(lib, key): name for key, name in _PHASES.items()}
+
+    def called(context, p):
+        listener(Moment(names[p.phase], p.done, p.total, p.seconds, p.temperature, p.kl,
+                        p.agreement))
+
+    return called
+
+
+def distill(teachers, *, out, temperature="0.1", order="pass", samples=None, epsilon=None,
+            network=None, set_files=None, seed=1, preset=None, settings=None, config=None,
+            threads=None, isa=None, overwrite=False, resume=False, progress=None) -> Run:
+    """A fresh student learns to act as trained teachers do: `qgraft distill`.
+
+    teachers: one or more network files. temperature: a number, or "0.1:0.5:0.1" (first, last,
+    step); order: "pass" or "sample". samples: of each teacher; epsilon: share of its actions that
+    are random; None: the usual. network: the student's architecture, otherwise the first
+    teacher's. set_files: where the sample sets are kept, one a teacher. Otherwise as `train`.
+    """
+    teachers = [teachers] if isinstance(teachers, (str, os.PathLike)) else list(teachers)
+    if not 1 <= len(teachers) <= lib.QG_MAX_TEACHERS:
+        raise UsageError(f"teachers: {len(teachers)}; 1 to {lib.QG_MAX_TEACHERS} are possible")
+    options, o = ffi.new("qg_distillation_options *"), _Options()
+    files = ffi.new("char *[]", [o.string(t) for t in teachers])
+    first, info = ffi.new("qg_architecture *"), ffi.new("qg_network_info *")
+    call(lib.qg_network_look, files[0], first, info)
+    domain = text(info.domain)
+    if not domain:
+        raise UsageError(f"{teachers[0]}: does not say its game, so it cannot play")
+    call(lib.qg_distillation_options_for, path_bytes(domain), options)
+    call(lib.qg_temperatures_parse, path_bytes(str(temperature)),
+         ffi.addressof(options.temperatures))
+    orders = {"pass": lib.QG_ORDER_PASS, "sample": lib.QG_ORDER_SAMPLE}
+    if order not in orders:
+        raise UsageError(f"order: {order!r} is none of pass, sample")
+    options.order = orders[order]
+    options.samples = options.samples if samples is None else samples
+    options.epsilon = options.epsilon if epsilon is None else epsilon
+    usual = ffi.new("qg_train_options *")
+    student = path_bytes(_settings._as_text(network)) if network else ffi.string(first.text)
+    _usual(domain, usual, None, preset, student, config, settings)
+    options.settings, options.run = usual.settings, usual.run
+    lib.qg_settings_shorten_evaluations(
+        ffi.addressof(options.settings),
+        options.samples * options.temperatures.count * len(teachers))
+    options.teachers, options.teacher_count = files, len(teachers)
+    if set_files is not None:
+        if len(set_files) != len(teachers):
+            raise UsageError(f"set_files: {len(set_files)} for {len(teachers)} teachers")
+        o.keep.append(ffi.new("char *[]", [o.string(f) for f in set_files]))
+        options.set_files = o.keep[-1]
+    o.run(options.run, out, seed, threads, isa, overwrite, resume, False)
+    options.progress = o.watch.callback("void (*)(void *, const qg_distillation_progress *)",
+                                        _distill_watcher(_listener(progress)))
+    result = ffi.new("qg_distillation_result *")
+    o.watch.run(lib.qg_distill, options, result)
+    _warn(result.run)
+    return Run(out)
+
+
+# --------------------------------------------------------------------------------------- evaluate
+
+
+def _call_program(words):
+    """What the program prints as JSON; its failure is an exception with its line."""
+    process = subprocess.Popen([PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+    try:
+        out, err = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    lines = [line.removeprefix("qgraft: ") for line in err.splitlines()]
+    if process.returncode:
+        kind = UsageError if process.returncode == 2 else Error
+        raise kind(lines[-1] if lines else f"qgraft {words[0]} ended with {process.returncode}")
+    for line in lines:
+        warnings.warn(line, stacklevel=4)
+    return json.loads(out)
+
+
+def evaluate(network, domain=None, *, steps=None, epsilon=None, seed=1, preset=None, noop_max=None,
+             sticky=None, max_episode_frames=None) -> Evaluation:
+    """Measures how well a network (a file or a Network) plays: `qgraft evaluate`, with its bits.
+
+    domain: its own, unless given. What is None is as in the trainings of the domain.
+    """
+    options = {"steps": steps, "epsilon": epsilon, "seed": seed, "preset": preset,
+               "noop-max": noop_max, "sticky": sticky, "max-episode-frames": max_episode_frames}
+    words = [f"--{key}={value}" for key, value in options.items() if value is not None]
+    words += ["--json", "--"]
+    if not isinstance(network, Network):
+        path = os.fsdecode(network)
+        return _evaluation(["evaluate", *words, path, *([domain] if domain else [])])
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "network.safetensors")
+        network.save(path)
+        return _evaluation(["evaluate", *words, path, *([domain] if domain else [])])
+
+
+def _evaluation(words):
+    said = _call_program(words)
+    return Evaluation(*(said[name] for name in Evaluation._fields))
+
+
+# ---------------------------------------------------------------------------------------- studies
+
+
+def _open_study(study, scale):
+    made = ffi.new("qg_study **")
+    if os.path.isdir(study):
+        if scale != 1:
+            raise UsageError("scale: it goes with a study file, not with a study's folder")
+        call(lib.qg_study_open, path_bytes(study), made)
+    else:
+        call(lib.qg_study_load, path_bytes(study), scale, made)
+    return ffi.gc(made[0], lib.qg_study_free)
+
+
+class _Tally:
+    """progress=True: a line on stderr when a run of the study has begun or ended."""
+
+    def __init__(self):
+        self.last = None
+
+    def __call__(self, now):
+        if now[:-1] != self.last:
+            self.last = now[:-1]
+            parts = [f"{count} {name}" for name, count in zip(now._fields, self.last) if count]
+            print(", ".join(parts), file=sys.stderr, flush=True)
+
+
+def _counts(now) -> Tuple[int, ...]:
+    counts = [0] * 7
+    for i in range(now.study.task_count):
+        counts[now.statuses[i].state] += 1
+    return tuple(counts)
+
+
+def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, progress=None) -> Study:
+    """Runs a study, each of its runs in a process, as many at once as fit: `qgraft run`.
+
+    study: a study file, or the folder of one that goes on. out: the folder, otherwise runs/NAME.
+    scale: shrinks every budget. jobs: runs at once; 0: what the machine allows. only: "ID:SEED".
+    progress: called about once a second with TaskCounts. Runs that failed are no exception:
+    Study.tasks tells.
+    """
+    opened = _open_study(study, scale)
+    if os.path.isdir(study) and out is not None:
+        raise UsageError(f"out: {study} is a study's folder, which says where it lies")
+    folder = study if os.path.isdir(study) else out or os.path.join("runs", text(opened.name))
+    if threads is not None:
+        opened.threads = threads
+    options, watch = ffi.new("qg_study_options *"), Watch()
+    program = ffi.new("char[]", path_bytes(PROGRAM))
+    options.program, options.jobs, options.stop = program, jobs, watch.stop
+    chosen = ffi.new("char[]", path_bytes(only)) if only else ffi.NULL
+    options.only = chosen
+    listener = _Tally() if progress is True else progress or (lambda now: None)
+    options.watch = watch.callback(
+        "void (*)(void *, const qg_study_moment *, int)",
+        lambda context, now, task: listener(TaskCounts(*_counts(now), now.seconds_left)))
+    _make_absolute("QGRAFT_ATARI")
+    result = ffi.new("qg_study_result *")
+    watch.run(lib.qg_study_execute, opened, path_bytes(folder), options, result)
+    return Study(folder)
+
+
+def _make_absolute(variable):
+    """Runs start in the study's folder: what the environment names must be found from there."""
+    if os.environ.get(variable):
+        os.environ[variable] = os.path.abspath(os.environ[variable])
+
+
+def write_report(study, *, partial=False) -> str:
+    """Writes the report of a study's folder, and returns the path of report.html: `qgraft report`.
+
+    study: a Study or its folder. partial: of one that is not finished.
+    """
+    folder = study.folder if isinstance(study, Study) else study
+    options, watch, made = ffi.new("qg_report_options *"), Watch(), ffi.new("qg_report *")
+    options.partial, options.stop = partial, watch.stop
+    options.progress = watch.callback("void (*)(void *, const char *)", lambda context, what: None)
+    watch.run(lib.qg_report_write, path_bytes(folder), options, made)
+    return text(made.path)

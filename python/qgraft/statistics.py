@@ -1,0 +1,253 @@
+"""Statistics of transfers on arrays: what docs/statistics.md describes.
+
+Scores of runs are floats [runs]; those of several tasks a list of such arrays, one a task. Every
+bootstrap and permutation draws from `seed`: the same seed, the same bits.
+"""
+
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from ._library import UsageError, call, ffi, lib, text
+from ._states import pointer
+
+
+class Estimate(NamedTuple):
+    """A value and the ends of its 95 % interval; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Verdict(NamedTuple):
+    """What can be said of an arm against its baseline.
+
+    decision: "positive", "negative", "no effect" (within the margin) or "not decided"; reason: why,
+    in words. effect: arm - baseline, in the scores' unit, with its standard error and degrees of
+    freedom. p is raw, family_p Dunnett's among the arms of the baseline, q Benjamini and
+    Hochberg's over all, permutation_p raw and NaN below six runs, margin_p of the test that the
+    effect is within the margin. raw and adjusted: the effect's intervals.
+    """
+
+    decision: str
+    reason: str
+    runs: int
+    baseline_runs: int
+    effect: float
+    error: float
+    degrees: float
+    p: float
+    family_p: float
+    q: float
+    permutation_p: float
+    margin_p: float
+    raw: Estimate
+    adjusted: Estimate
+
+
+def _values(values, name="values"):
+    array = np.ascontiguousarray(values, np.float64)
+    if array.ndim != 1 or len(array) == 0:
+        raise UsageError(f"{name}: numbers [runs] are expected, not {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise UsageError(f"{name}: one is not finite")
+    return array
+
+
+def _doubles(array):
+    return pointer("const double *", array)
+
+
+def _estimate(e):
+    return Estimate(e.value, e.low, e.high)
+
+
+class _Tasks:
+    """A qg_tasks, and the arrays that it borrows."""
+
+    def __init__(self, tasks):
+        first = tasks[0] if len(tasks) else 0
+        rows = [tasks] if np.ndim(first) == 0 else tasks
+        self.rows = [_values(row, f"task {i}") for i, row in enumerate(rows)]
+        self.counts = ffi.new("size_t[]", [len(row) for row in self.rows])
+        self.pointers = ffi.new("double *[]", [pointer("double *", row) for row in self.rows])
+        self.struct = ffi.new("qg_tasks *", {"task_count": len(self.rows), "counts": self.counts,
+                                             "values": self.pointers})
+
+
+def mean(values) -> Estimate:
+    """The mean of runs and Student's interval."""
+    values = _values(values)
+    return _estimate(lib.qg_mean_of(_doubles(values), len(values)))
+
+
+_AGGREGATES = {"iqm": "QG_IQM", "mean": "QG_MEAN", "median": "QG_MEDIAN"}
+
+
+def aggregate(tasks, kind="iqm", seed=1) -> Estimate:
+    """Of runs [runs] of one task or a list of such arrays: "iqm" (the mean of the middle half of
+    all), "mean" or "median" (of the tasks' means), with a stratified bootstrap's interval."""
+    if kind not in _AGGREGATES:
+        raise UsageError(f"kind: {kind!r} is none of {', '.join(_AGGREGATES)}")
+    given, made = _Tasks(tasks), ffi.new("qg_estimate *")
+    call(lib.qg_aggregate_of, given.struct, getattr(lib, _AGGREGATES[kind]), seed, made)
+    return _estimate(made)
+
+
+def iqm(tasks, seed=1) -> Estimate:
+    """The interquartile mean: aggregate(tasks, "iqm")."""
+    return aggregate(tasks, "iqm", seed)
+
+
+def probability_of_improvement(x, y, seed=1) -> Estimate:
+    """The mean over tasks of P(X > Y) + P(X = Y) / 2; x and y as of `aggregate`, with the same
+    tasks. Of one task Newcombe's interval is better: `improvement`."""
+    x, y, made = _Tasks(x), _Tasks(y), ffi.new("qg_estimate *")
+    if len(x.rows) != len(y.rows):
+        raise UsageError(f"x has {len(x.rows)} tasks, y {len(y.rows)}")
+    call(lib.qg_probability_of_improvement, x.struct, y.struct, seed, made)
+    return _estimate(made)
+
+
+def improvement(x, y) -> Estimate:
+    """P(X > Y) + P(X = Y) / 2 of the runs x [n] and y [m] of one task, with Newcombe's interval."""
+    x, y = _values(x, "x"), _values(y, "y")
+    return _estimate(lib.qg_improvement_of(_doubles(x), len(x), _doubles(y), len(y)))
+
+
+def performance_profile(tasks, taus, seed=1):
+    """The share of all runs above each tau: float64 [taus, 3], each row value, low, high."""
+    given, taus = _Tasks(tasks), _values(taus, "taus")
+    made = np.empty((len(taus), 3))
+    if np.any(np.diff(taus) < 0):
+        raise UsageError("taus: they must rise")
+    call(lib.qg_performance_profile, given.struct, _doubles(taus), len(taus), seed,
+         pointer("qg_estimate *", made))
+    return made
+
+
+def permutation_p(x, y, seed=1) -> float:
+    """That the runs x [n] and y [m] are of one kind: two-sided, by permutation of the studentised
+    difference."""
+    x, y, p = _values(x, "x"), _values(y, "y"), ffi.new("double *")
+    call(lib.qg_permutation_p, _doubles(x), len(x), _doubles(y), len(y), seed, p)
+    return p[0]
+
+
+def _adjust(function, p):
+    p = np.ascontiguousarray(p, np.float64)
+    made = np.empty_like(p)
+    if p.ndim != 1 or not np.all(np.isnan(p) | ((p >= 0) & (p <= 1))):
+        raise UsageError("p: probabilities [comparisons] are expected")
+    call(function, _doubles(p), len(p), pointer("double *", made))
+    return made
+
+
+def adjust_rate(p):
+    """p [n] adjusted by Benjamini and Hochberg for the false discovery rate; NaN stays and counts."""
+    return _adjust(lib.qg_adjust_rate, p)
+
+
+def adjust_any(p):
+    """p [n] adjusted by Holm for any error; NaN stays and counts."""
+    return _adjust(lib.qg_adjust_any, p)
+
+
+# ---------------------------------------------------------------------------------------- verdicts
+
+_COMPARE = {"moderated": "QG_COMPARE_MODERATED", "welch": "QG_COMPARE_WELCH",
+            "paired": "QG_COMPARE_PAIRED"}
+_ADJUST = {"bh": "QG_ADJUST_BH", "dunnett": "QG_ADJUST_DUNNETT", "none": "QG_ADJUST_NONE"}
+
+
+def _fill_group(group, values, seeds, stratum, name, keep):
+    values = _values(values, name)
+    seeds = np.arange(1, len(values) + 1) if seeds is None else np.asarray(seeds)
+    if seeds.shape != values.shape or len(set(seeds.tolist())) != len(values) or seeds.min() < 0:
+        raise UsageError(f"{name}: {len(values)} values need as many different seeds")
+    seeds = np.ascontiguousarray(seeds, np.uint64)
+    keep += [values, seeds]
+    group.values, group.seeds = _doubles(values), pointer("const uint64_t *", seeds)
+    group.count, group.stratum = len(values), stratum
+
+
+def _choose(table, what, word):
+    if word not in table:
+        raise UsageError(f"{what}: {word!r} is none of {', '.join(table)}")
+    return getattr(lib, table[word])
+
+
+def _verdict(v):
+    return Verdict(text(lib.qg_decision_name(v.decision)), text(lib.qg_reason_text(v.reason)),
+                   v.seeds, v.baseline_seeds, v.effect.value, v.effect.error, v.effect.degrees,
+                   v.p, v.family_p, v.q, v.permutation_p, v.margin_p, _estimate(v.raw),
+                   _estimate(v.adjusted))
+
+
+def verdicts(baselines: Mapping[str, Sequence[float]], arms: Mapping[str, Sequence[float]],
+             baseline_of: Optional[Mapping[str, str]] = None, *, frozen: Sequence[str] = (),
+             seeds: Optional[Mapping[str, Sequence[int]]] = None, compare="moderated", adjust="bh",
+             margin=0.1, seed=1) -> Dict[str, Verdict]:
+    """Judges all arms of a study together, each against its baseline.
+
+    baselines, arms: values [runs] by name (of normalised areas, say, whose margin is 0.1).
+    baseline_of: the baseline's name of each arm; not needed where there is one.
+    frozen: names of arms with frozen layers, which scatter less than free ones.
+    seeds: of the runs by the name of a baseline or an arm; without them 1, 2, ...: "paired" goes by
+    them. compare: "moderated", "welch" or "paired"; adjust: "bh", "dunnett" or "none".
+    """
+    names, seeds, keep = list(baselines), seeds or {}, []
+    if baseline_of is None:
+        if len(names) != 1:
+            raise UsageError("baseline_of: which of several baselines each arm has")
+        baseline_of = dict.fromkeys(arms, names[0])
+    groups = ffi.new("qg_group[]", len(names))
+    for group, name in zip(groups, names):
+        _fill_group(group, baselines[name], seeds.get(name), lib.QG_BASELINES, name, keep)
+    rows = ffi.new("qg_arm[]", len(arms))
+    for row, name in zip(rows, arms):
+        if baseline_of.get(name) not in names:
+            raise UsageError(f"baseline_of: {name!r} has no baseline among {', '.join(names)}")
+        stratum = lib.QG_FROZEN if name in frozen else lib.QG_FREE
+        _fill_group(row.runs, arms[name], seeds.get(name), stratum, name, keep)
+        row.baseline = names.index(baseline_of[name])
+    if not 0 < margin < np.inf:
+        raise UsageError(f"margin: {margin} is not above 0")
+    rule = ffi.new("qg_rule *", {"compare": _choose(_COMPARE, "compare", compare),
+                                 "adjust": _choose(_ADJUST, "adjust", adjust), "margin": margin})
+    made = ffi.new("qg_verdict[]", len(arms))
+    call(lib.qg_verdicts_of, groups, len(names), rows, len(arms), rule, seed, made)
+    return {name: _verdict(made[i]) for i, name in enumerate(arms)}
+
+
+# ---------------------------------------------------------------------------------------- measures
+
+
+def measures(steps, scores) -> Dict[str, np.ndarray]:
+    """What each run reached: steps [points] rising, scores [runs, points]; by the name of the
+    measure ("area", "jumpstart", "asymptote", ...) float64 [runs], in the game's points."""
+    steps = np.ascontiguousarray(steps, np.int64)
+    scores = np.ascontiguousarray(scores, np.float64)
+    if scores.ndim != 2 or steps.shape != scores.shape[1:] or len(scores) == 0:
+        raise UsageError(f"scores [runs, points] go with steps [points], not "
+                         f"{list(scores.shape)} with {list(steps.shape)}")
+    seeds = np.arange(len(scores), dtype=np.uint64)
+    rows = ffi.new("double *[]", [pointer("double *", row) for row in scores])
+    curves = ffi.new("qg_curves *", {
+        "seed_count": len(scores), "point_count": len(steps),
+        "seeds": pointer("const uint64_t *", seeds),
+        "steps": pointer("const int64_t *", steps), "scores": rows})
+    made = np.empty((len(scores), lib.QG_MEASURES))
+    call(lib.qg_levels_measure, curves, ffi.cast(f"double (*)[{lib.QG_MEASURES}]", made.ctypes.data))
+    return {text(lib.qg_measure_name(m)): made[:, m].copy() for m in range(lib.QG_MEASURES)}
+
+
+def visible_effect(deviation, runs, *, baseline_runs=None, arms=1, baselines=1, alpha=0.05) -> float:
+    """The smallest effect that such a comparison decides with 80 % probability: deviation of
+    single runs, runs of an arm and of its baseline."""
+    design = ffi.new("qg_design *", {
+        "deviation": deviation, "baseline_deviation": deviation, "seeds": runs,
+        "baseline_seeds": runs if baseline_runs is None else baseline_runs, "arms": arms,
+        "baselines": baselines})
+    return lib.qg_visible_effect(design, alpha)

@@ -1,0 +1,246 @@
+"""Runs and studies by the installed package: the bits of the program, its errors as exceptions, progress,
+Ctrl-C, and frames."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+qgraft = pytest.importorskip("qgraft", reason="scripts/install-package.sh installs it")
+pandas = pytest.importorskip("pandas")
+QGRAFT = os.environ.get("QGRAFT")
+pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
+
+FEW = {"learn_start": 500, "eval_every": 1000, "eval_steps": 400, "log_every": 500,
+       "validation_size": 100, "replay": 2000}
+SETS = [f"--set={key}={value}" for key, value in FEW.items()]
+
+
+def program(*words):
+    return subprocess.run([QGRAFT, *map(str, words)], capture_output=True, text=True, check=True)
+
+
+def same(ours, theirs, names=("run.yaml", "evaluations.csv", "training.csv", "best.safetensors",
+                              "last.safetensors")):
+    for name in names:
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("package") / "breakout"
+    return qgraft.train("minatar/breakout", out=folder, steps=2000, settings=FEW, seed=3,
+                        snapshots=[1000])
+
+
+def test_train(source, tmp_path):
+    program("train", "minatar/breakout", "--steps=2000", *SETS, "--seed=3", "--snapshot=1000",
+            "--out", tmp_path / "theirs")
+    same(source.folder, tmp_path / "theirs")
+    same(source.folder, tmp_path / "theirs", ["step-1000.safetensors"])
+    assert (source.kind, source.domain, source.seed, source.steps) == ("train", "minatar/breakout", 3,
+                                                                     2000)
+    assert source.complete and source.settings["learn_start"] == 500
+    assert source.settings["preset"] == "grid" and source.settings["clip_reward"] is False
+    assert source.parents == [] and source.last.step == 2000
+    pandas.testing.assert_frame_equal(source.evaluations,
+                                      pandas.read_csv(tmp_path / "theirs/evaluations.csv"))
+    assert list(source.training["step"]) == [500, 1000, 1500, 2000]
+    assert not source.layers["copied"].any() and source.layers["parameters"].sum() > 30000
+
+
+def test_graft(source, tmp_path):
+    file = source.folder / "best.safetensors"
+    ours = qgraft.graft(file, "minatar/asterix", out=tmp_path / "ours", first=2, freeze=True,
+                        steps=1000, settings=FEW)
+    program("graft", file, "--to=minatar/asterix", "--first=2", "--freeze", "--steps=1000", *SETS,
+            "--out", tmp_path / "theirs")
+    same(ours.folder, tmp_path / "theirs")
+    assert ours.kind == "graft" and ours.parents == [str(file)]
+    layers = ours.layers.set_index("layer")
+    for column in ("copied", "frozen"):
+        assert list(layers.index[layers[column]]) == ["conv1", "conv2"]
+    weights = qgraft.Network.load(file)["conv1"].weight
+    assert (ours.last["conv1"].weight == weights).all()
+    rms = np.sqrt(np.mean(np.concatenate([weights.ravel(), ours.last["conv1"].bias]) ** 2))
+    assert layers.loc["conv1", "rms"] == pytest.approx(rms)
+    control = qgraft.graft("random", "minatar/asterix", out=tmp_path / "control", first=2,
+                           freeze=True, steps=1000, settings=FEW)
+    assert control.layers["frozen"].sum() == 2
+
+
+def test_initial(source, tmp_path):
+    network = source.last
+    run = qgraft.train("minatar/breakout", out=tmp_path / "run", steps=1000, settings=FEW,
+                       initial=network, frozen=["conv1", "fc1"])
+    for name in network:
+        frozen = name in ("conv1", "fc1")
+        assert (run.last[name].weight == network[name].weight).all() == frozen
+    with pytest.raises(qgraft.UsageError, match="conv9"):
+        qgraft.train("minatar/breakout", out=tmp_path / "no", initial=network, frozen=["conv9"])
+
+
+def test_distill(source, tmp_path):
+    file, seen = source.folder / "best.safetensors", set()
+    ours = qgraft.distill(file, out=tmp_path / "ours", samples=2000, temperature="0.1:0.2:0.1",
+                          settings={"eval_steps": 300, "log_every": 1000},
+                          progress=lambda now: seen.add(now.phase))
+    program("distill", file, "--samples=2000", "--temperature=0.1:0.2:0.1", "--set=eval_steps=300",
+            "--set=log_every=1000", "--out", tmp_path / "theirs")
+    same(ours.folder, tmp_path / "theirs", ["run.yaml", "distillation.csv", "last.safetensors"])
+    assert seen <= {"playing", "reading", "evaluating", "learning"} and "learning" in seen
+    assert ours.kind == "distill" and "kl" in ours.training.columns and ours.steps == 2000
+
+
+def test_evaluate(source):
+    import json
+
+    file = source.folder / "best.safetensors"
+    theirs = json.loads(program("evaluate", file, "--steps=900", "--seed=5", "--json").stdout)
+    for network in (file, qgraft.Network.load(file)):
+        ours = qgraft.evaluate(network, steps=900, seed=5)
+        assert ours._asdict() == {name: theirs[name] for name in ours._fields}
+    with pytest.raises(qgraft.Error, match="nowhere"):
+        qgraft.evaluate("nowhere")
+
+
+# ---- Progress, Ctrl-C, other threads ----
+
+
+def test_progress(tmp_path, capfd):
+    seen = []
+    qgraft.train("minatar/breakout", out=tmp_path / "run", steps=2000, settings=FEW,
+                 progress=seen.append)
+    assert seen and all(isinstance(now, qgraft.Progress) for now in seen)
+    assert [now.step for now in seen] == sorted(now.step for now in seen)
+    assert {now.phase for now in seen} <= {"training", "evaluating"} and seen[-1].steps == 2000
+    qgraft.train("minatar/breakout", out=tmp_path / "other", steps=1000, settings=FEW, progress=True)
+    assert "of 1000" in capfd.readouterr().err
+
+
+def test_exception_in_progress_stops_and_resumes(tmp_path):
+    """The run ends in order, and goes on to the same bits."""
+    def stop(now):
+        if now.step >= 700:
+            raise KeyError("enough")
+
+    more = {"steps": 6000, "settings": FEW}
+    with pytest.raises(KeyError, match="enough"):
+        qgraft.train("minatar/breakout", out=tmp_path / "run", progress=stop, **more)
+    stopped = qgraft.Run(tmp_path / "run")
+    assert not stopped.complete
+    again = qgraft.train("minatar/breakout", out=tmp_path / "run", resume=True, **more)
+    whole = qgraft.train("minatar/breakout", out=tmp_path / "whole", **more)
+    assert again.complete
+    same(again.folder, whole.folder)
+
+
+INTERRUPTED = """
+import qgraft, sys
+try:
+    qgraft.train("minatar/breakout", out=sys.argv[1], steps=10**9, progress=lambda now: print(now.step, flush=True))
+except KeyboardInterrupt:
+    print("interrupted", qgraft.Run(sys.argv[1]).complete)
+"""
+
+
+def test_control_c(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, tmp_path / "run"], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0 and out.endswith("interrupted False\n"), err
+
+
+def test_runs_side_by_side(tmp_path):
+    """Two threads of one process, each with a run, give what each gives alone."""
+    def one(seed, name):
+        qgraft.train("minatar/asterix", out=tmp_path / name, steps=1500, settings=FEW, seed=seed)
+
+    threads = [threading.Thread(target=one, args=(seed, f"beside{seed}")) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    one(1, "alone1")
+    same(tmp_path / "beside1", tmp_path / "alone1")
+    assert qgraft.Run(tmp_path / "beside2").complete
+
+
+# ---- Studies ----
+
+STUDY = """
+study: small
+question: does it run?
+seeds: [1, 2]
+settings: {learn_start: 500, eval_every: 500, eval_steps: 300, replay: 2000, validation_size: 100}
+steps: 1500
+sources: {b: {game: minatar/breakout}}
+runs:
+  - game: minatar/asterix
+  - {game: minatar/asterix, from: b, first: 1}
+"""
+
+
+def test_study(tmp_path):
+    (tmp_path / "small.yaml").write_text(STUDY)
+    seen = []
+    study = qgraft.run_study(tmp_path / "small.yaml", out=tmp_path / "study", progress=seen.append)
+    assert seen and seen[-1].finished == len(study.tasks) and seen[-1].failed == 0
+    tasks = study.tasks
+    assert (tasks["state"] == "finished").all() and {"train", "graft"} <= set(tasks["kind"])
+    runs = study.runs
+    assert all(run.complete for run in runs.values())
+    evaluations = study.evaluations
+    assert len(evaluations) == sum(len(run.evaluations) for run in runs.values())
+    (name, seed), run = next(iter(runs.items()))
+    mine = evaluations[(evaluations["run"] == name) & (evaluations["seed"] == seed)]
+    assert list(mine["score"]) == list(run.evaluations["score"])
+    assert {"run", "seed", "td_error"} <= set(study.training.columns)
+    with pytest.raises(qgraft.UsageError, match="write_report"):
+        study.metrics
+    path = qgraft.write_report(study)
+    assert pathlib.Path(path).exists() and "area" in study.metrics.columns
+    again = qgraft.run_study(tmp_path / "study")  # nothing is left to do
+    assert (again.tasks["state"] == "finished").all() and again.name == "small"
+
+
+# ---- Bad input ----
+
+
+def test_errors(source, tmp_path):
+    file = source.folder / "best.safetensors"
+    (tmp_path / "bad.yaml").write_text("study: x\nruns: [{gaem: pong}]\n")
+    for error, words, call in [
+        (qgraft.UsageError, "minatar/tetris",
+         lambda: qgraft.train("minatar/tetris", out=tmp_path / "x")),
+        (qgraft.UsageError, "overwrite", lambda: qgraft.train(
+            "minatar/breakout", out=source.folder, steps=100, settings=FEW)),
+        (qgraft.UsageError, "learning_rat", lambda: qgraft.train(
+            "minatar/breakout", out=tmp_path / "x", settings={"learning_rat": 1})),
+        (qgraft.UsageError, "seed", lambda: qgraft.train(
+            "minatar/breakout", out=tmp_path / "x", seed=-1)),
+        (qgraft.UsageError, "threads", lambda: qgraft.train(
+            "minatar/breakout", out=tmp_path / "x", threads=0)),
+        (qgraft.UsageError, "first", lambda: qgraft.graft(file, "minatar/asterix", out=tmp_path / "x")),
+        (qgraft.UsageError, "9", lambda: qgraft.graft(
+            file, "minatar/asterix", out=tmp_path / "x", first=9)),
+        (qgraft.FileError, "nowhere", lambda: qgraft.graft(
+            "nowhere", "minatar/asterix", out=tmp_path / "x", first=1)),
+        (qgraft.UsageError, "teachers", lambda: qgraft.distill([], out=tmp_path / "x")),
+        (qgraft.UsageError, "order", lambda: qgraft.distill(file, out=tmp_path / "x", order="up")),
+        (qgraft.UsageError, "bad.yaml:2", lambda: qgraft.run_study(tmp_path / "bad.yaml")),
+        (qgraft.UsageError, "no run", lambda: qgraft.Run(tmp_path)),
+        (qgraft.UsageError, "", lambda: qgraft.Study(tmp_path)),
+        (qgraft.FileError, "nowhere", lambda: qgraft.load_plugin("/nowhere.so")),
+    ]:
+        with pytest.raises(error) as caught:
+            call()
+        assert words in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
+    assert not (tmp_path / "x").exists()
