@@ -34,6 +34,7 @@ typedef struct qg_layer {
     char part[QG_PART_NAME]; /* of a split network: "perception", "decision"; empty: none */
     int in_channels, in_height, in_width;
     bool heads;                  /* of a dueling network, the last layer: value, then advantages */
+    bool norm;                   /* layer normalisation of its outputs, in front of the ReLU */
     int outputs;                 /* channels (conv) or units (linear) */
     int out_height, out_width;   /* 1, 1 for a linear layer */
     int kernel, stride, padding; /* of a conv; 0 for a linear layer */
@@ -55,18 +56,22 @@ typedef struct qg_architecture {
  *                layers fit between the built-in games (fewer are filled up with zeros)
  *   nature-dueling, nature-pad0-dueling, grid-dueling   dueling networks: two streams of as many
  *                units as the preset's linear layer, a value and an advantage head
+ *   nature-norm, nature-pad0-norm, grid-norm   layer normalisation behind every hidden layer
  *   nature-split:W, grid-split:W   split networks: the convolutions and a linear layer of W units
  *                (the bottleneck) are the part "perception", the linear layers behind it the part
  *                "decision"
  * or JSON: [{"conv": 32, "kernel": 8, "stride": 4, "padding": 1}, ..., {"linear": 512}]; the last
  * linear layer, one unit per action, is added. {"dueling": 512} as the last of the list makes two
- * streams of 512 units, and heads behind them. A layer may have a "part": a name of at most 15
- * letters; the last layer belongs to the part of the one before it. QG_ERROR_USAGE names the layer
- * that does not fit. */
+ * streams of 512 units, and heads behind them. "norm": true in a convolution or linear layer
+ * normalises its outputs (Ba et al. 2016): minus their mean, over the root of their variance +
+ * 1e-5, both of all outputs of one state; it has no parameters (torch.nn.LayerNorm without its
+ * affine ones). A layer may have a "part": a name of at most 15 letters; the last layer belongs to
+ * the part of the one before it. QG_ERROR_USAGE names the layer that does not fit. */
 qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
                                int actions, qg_architecture *architecture, qg_error *error);
 
 bool qg_architecture_is_dueling(const qg_architecture *architecture);
+bool qg_architecture_is_normed(const qg_architecture *architecture); /* is a layer? */
 
 /* Number of inputs of one unit of the layer. */
 size_t qg_layer_fan_in(const qg_layer *layer);
@@ -98,7 +103,8 @@ void qg_network_initialise(qg_network *network, uint64_t seed);
  * its parameters, whatever they are called and whatever else the file says. The bytes: a line
  * "input CHANNELS HEIGHT WIDTH MAX", for each layer a line "conv OUTPUTS KERNEL STRIDE PADDING" or
  * "linear OUTPUTS", of the last layer of a dueling network "heads OUTPUTS" (each with a newline
- * behind it), then layer after layer the weights and the biases as they lie in files. */
+ * behind it), behind one with layer normalisation a line "norm", then layer after layer the weights
+ * and the biases as they lie in files. */
 void qg_network_sha256(const qg_network *network, char hex[65]);
 
 /* One more line of metadata; both strings are borrowed. */

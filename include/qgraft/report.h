@@ -1,10 +1,11 @@
 /* The report of a study: one page with figures, tables and verdicts.
  *
- * In the study's folder are written report.html (self-contained: it opens from disk, loads nothing
- * and runs no script), figures/NAME.svg and .png (older ones that the study no longer has are
- * removed), metrics.csv and claims.csv. Nothing is played: what random play scores and how alike
- * two games are is read from the study's measurements, and left out, with a warning, where these
- * have not been made. docs/studies.md says how to read it all. */
+ * In the study's folder are written report.html (self-contained: it opens from disk and loads
+ * nothing; its only script sorts tables), figures/NAME.svg, .png and .csv (what it shows; older
+ * ones that the study no longer has are removed), metrics.csv and claims.csv. Nothing is played:
+ * what random play scores and how alike two games are is read from the study's measurements, and
+ * left out, with a warning, where these have not been made. docs/studies.md says how to read it
+ * all. */
 #ifndef QGRAFT_REPORT_H
 #define QGRAFT_REPORT_H
 

@@ -166,6 +166,11 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
 void qg_study_adequacy(const qg_study *study, void (*tell)(void *context, const char *line),
                        void *context);
 
+/* Tells, a line each, which lists of the file are several experiments where one might be meant:
+ * `layers: [1,3]` copies layer 1 in one and layer 3 in another. */
+void qg_study_explain_lists(const qg_study *study, void (*tell)(void *context, const char *line),
+                            void *context);
+
 void qg_study_free(qg_study *study); /* NULL is allowed */
 
 #define QG_TASK_NAME (QG_STUDY_NAME + 32) /* bytes of the name of a task, with the NUL */

@@ -29,7 +29,7 @@
 static const qg_setting table[] = {
     ROW(TEXT, preset, 0, 0, "what all others start from: dqn3, machado, grid, cleanrl or sb3"),
     ROW(TEXT, network, 0, 0,
-        "nature, nature-pad0, grid, NAME-dueling, NAME-split:WIDTH, or a list of layers"),
+        "nature, nature-pad0, grid, NAME-dueling, NAME-norm, NAME-split:WIDTH, or a list"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     NEW(TEXT, precision, 0, 0, "float32", "what the network is computed in: float32 or bf16"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
@@ -294,10 +294,10 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
         if (status != QG_OK) return status;
     } else {
         /* A split network is a preset with the width of its bottleneck: grid-split:32. */
-        const char *split = strstr(value, "-split:"), *dueling = strstr(value, "-dueling");
-        if (dueling && dueling[strlen("-dueling")]) dueling = NULL;
+        const char *split = strstr(value, "-split:"), *kind = strrchr(value, '-');
+        const bool is_kind = kind && (strcmp(kind, "-dueling") == 0 || strcmp(kind, "-norm") == 0);
         const size_t length = split     ? (size_t)(split - value)
-                              : dueling ? (size_t)(dueling - value)
+                              : is_kind ? (size_t)(kind - value)
                                         : strlen(value);
         int64_t width = 1;
         size_t i = 0;
@@ -308,8 +308,8 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
             (split && (!qg_text_to_count(split + 7, &width) || width < 1 || width > 8192)))
             return qg_fail(error, QG_ERROR_USAGE,
                            "network: there is no '%.60s'; allowed: nature, nature-pad0, grid, each "
-                           "also as NAME-dueling or NAME-split:WIDTH (1 to 8192), or a list of "
-                           "layers",
+                           "also as NAME-dueling, NAME-norm or NAME-split:WIDTH (1 to 8192), or a "
+                           "list of layers",
                            value);
         strcpy(text, value);
     }

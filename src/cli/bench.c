@@ -87,3 +87,11 @@ void bench_folder_remove(const char *path)
 {
     nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
+
+qg_status bench_set(const bench_session *bench, qg_settings *settings, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int i = 0; i < bench->set_count && !status; i++)
+        status = qg_settings_set(settings, bench->sets[i], error);
+    return status;
+}

@@ -14,13 +14,15 @@
 #include <stdint.h>
 
 typedef struct bench_session {
-    const char *preset;    /* of the network; NULL: all that matter */
-    int threads;           /* the most that are used */
-    bool threads_given;    /* ... and no other number */
-    double seconds;        /* for one measurement */
-    int screens;           /* that the replay memory holds */
-    const char *isa;       /* instruction set of the network's kernels */
-    const char *precision; /* of networks */
+    const char *preset;      /* of the network; NULL: all that matter */
+    int threads;             /* the most that are used */
+    bool threads_given;      /* ... and no other number */
+    double seconds;          /* for one measurement */
+    int screens;             /* that the replay memory holds */
+    const char *isa;         /* instruction set of the network's kernels */
+    const char *precision;   /* of networks */
+    const char *const *sets; /* [set_count] KEY=VALUE that change what learns */
+    int set_count;
     bool json;
     json_t *figures;            /* [{subject, what, name, value, unit}] */
     json_t *skipped;            /* [text] what could not be measured, and why */
@@ -39,6 +41,9 @@ void bench_begin(bench_session *bench, const char *subject, const char *what);
 void bench_figure(bench_session *bench, const char *name, double value, const char *unit);
 void bench_end(bench_session *bench);
 void bench_skip(bench_session *bench, const char *what, const qg_error *reason);
+
+/* Changes `settings` as the session says. */
+qg_status bench_set(const bench_session *bench, qg_settings *settings, qg_error *error);
 
 /* QG_STOPPED after Ctrl-C. */
 qg_status bench_check(qg_error *error);

@@ -27,7 +27,7 @@ typedef struct network_bench {
 static qg_status open_architecture(const char *preset, qg_architecture *architecture,
                                    qg_error *error)
 {
-    return strcmp(preset, "grid") == 0
+    return strncmp(preset, "grid", 4) == 0
                ? qg_architecture_make(preset, 10, 10, 10, 1, 6, architecture, error)
                : qg_architecture_make(preset, 4, 84, 84, 255, 4, architecture, error);
 }
@@ -107,6 +107,7 @@ static qg_status open_network(const bench_session *b, const char *preset, int th
     *n = (network_bench){0};
     qg_settings settings;
     qg_status status = qg_settings_preset(&settings, "dqn3", error);
+    if (!status) status = bench_set(b, &settings, error);
     if (!status) status = open_architecture(preset, &n->architecture, error);
     if (status) return status;
     const qg_architecture *a = &n->architecture;
@@ -200,7 +201,7 @@ static void report_layers(bench_session *b, const char *preset, const char *scre
     for (int l = 0; l < a->layer_count; l++) {
         const double flops = 2 * BATCH * layer_products(a, l);
         const double bytes = 24.0 * (double)qg_layer_weights(&a->layers[l]);
-        const double rmsprop = stopwatch->seconds[QG_WORK_OPTIMISER][l];
+        const double optimiser = stopwatch->seconds[QG_WORK_OPTIMISER][l];
         snprintf(what, sizeof what, "%s, %s, layer %d (%s %d)", preset, screens, l + 1,
                  a->layers[l].kind == QG_CONV ? "conv" : "linear", a->layers[l].outputs);
         bench_begin(b, "update", what);
@@ -209,8 +210,8 @@ static void report_layers(bench_session *b, const char *preset, const char *scre
             report_work(b, "to the inputs", flops, stopwatch->seconds[QG_WORK_INPUT_GRADIENT][l],
                         m);
         report_work(b, "to the weights", flops, stopwatch->seconds[QG_WORK_WEIGHT_GRADIENT][l], m);
-        bench_figure(b, "RMSProp", rmsprop * 1e3, "ms");
-        bench_figure(b, "RMSProp / memory", 100 * bytes / rmsprop / m->bytes, "%");
+        bench_figure(b, "optimiser", optimiser * 1e3, "ms");
+        bench_figure(b, "optimiser / memory", 100 * bytes / optimiser / m->bytes, "%");
         bench_end(b);
         convert += stopwatch->seconds[QG_WORK_CONVERT][l];
         loss += stopwatch->seconds[QG_WORK_LOSS][l];

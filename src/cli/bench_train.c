@@ -38,7 +38,7 @@ static qg_status settle(const bench_session *b, const char *domain, qg_settings 
     settings->eval_steps = 1;
     settings->eval_every = 1000000000;
     settings->epsilon_start = settings->epsilon_end;
-    return QG_OK;
+    return bench_set(b, settings, error);
 }
 
 /* Steps per second of a training in a folder of its own, once learning has begun. */

@@ -16,13 +16,23 @@ static const char documentation[] =
     "is given in percent of the fused multiply-adds that the machine does in the same minute.\v"
     "Examples:\n"
     "  qgraft bench\n"
-    "  qgraft bench update --preset nature --threads 1\n"
+    "  qgraft bench update --preset nature --threads 1 --set double=true\n"
     "  qgraft bench games replay --seconds 5 --json\n"
     "  qgraft bench replay --screens 1M                7.5 GB in $TMPDIR or /tmp";
 
+#define CHANGED                                                                                    \
+    "double, optimiser, loss, reduction, max_grad_norm, l2, dropout_conv, dropout_linear; for "    \
+    "train "                                                                                       \
+    "and study also n_step, prioritised, target_update, target_every"
+
 static const struct argp_option argp_options[] = {
     {"preset", OPTION_PRESET, "NAME", 0,
-     "network for update and act: nature, nature-pad0 or grid (default: nature and grid)", 0},
+     "network for update and act: nature, nature-pad0 or grid, each also NAME-dueling (default: "
+     "nature "
+     "and grid)",
+     0},
+    {"set", 'S', "KEY=VALUE", 0,
+     "change what learns, for update, train and study: " CHANGED "; may be repeated", 0},
     {"threads", 't', "N", 0, "threads (default: 1 and all cores)", 0},
     {"seconds", OPTION_SECONDS, "S", 0, "time for one measurement (default 1.5)", 0},
     {"isa", OPTION_ISA, "NAME", 0,
@@ -43,8 +53,33 @@ enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 typedef struct bench_arguments {
     bool wanted[SUBJECTS], some; /* subjects that were named */
     const char *preset, *threads, *seconds, *isa, *precision, *screens;
+    const char *sets[8];
+    int set_count;
     bool json;
 } bench_arguments;
+
+/* Refuses what nothing here depends on. */
+static void parse_set(bench_arguments *a, const char *text, struct argp_state *state)
+{
+    static const char *const changed[] = {"double",         "optimiser",     "loss",
+                                          "reduction",      "max_grad_norm", "l2",
+                                          "dropout_linear", "n_step",        "prioritised",
+                                          "target_update",  "target_every",  "dropout_conv"};
+    enum { COUNT = sizeof changed / sizeof *changed, MOST = sizeof a->sets / sizeof *a->sets };
+    qg_settings settings;
+    qg_error error;
+    size_t i = 0;
+    if (qg_settings_preset(&settings, "dqn3", &error) || qg_settings_set(&settings, text, &error))
+        argp_error(state, "%s", cli_message(&error));
+    while (i < COUNT && (strncmp(text, changed[i], strcspn(text, "=")) != 0 ||
+                         strlen(changed[i]) != strcspn(text, "=")))
+        i++;
+    if (i == COUNT)
+        argp_error(state, "--set: no figure depends on '%.*s', but on " CHANGED,
+                   (int)strcspn(text, "="), text);
+    if (a->set_count == MOST) argp_error(state, "too many --set");
+    a->sets[a->set_count++] = text;
+}
 
 static error_t parse_subject(bench_arguments *a, const char *word, struct argp_state *state)
 {
@@ -79,6 +114,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_PRECISION:
         a->precision = text;
+        break;
+    case 'S':
+        parse_set(a, text, state);
         break;
     case 'j':
         a->json = true;
@@ -131,11 +169,21 @@ static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_erro
 {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t threads = cores < 1 ? 1 : cores > QG_MAX_THREADS ? QG_MAX_THREADS : cores;
-    *bench = (bench_session){.preset = a->preset, .seconds = 1.5, .json = a->json};
-    if (a->preset && strcmp(a->preset, "nature") != 0 && strcmp(a->preset, "nature-pad0") != 0 &&
-        strcmp(a->preset, "grid") != 0)
+    *bench = (bench_session){.preset = a->preset,
+                             .seconds = 1.5,
+                             .json = a->json,
+                             .sets = a->sets,
+                             .set_count = a->set_count};
+    static const char *const presets[] = {"nature",         "nature-pad0",         "grid",
+                                          "nature-dueling", "nature-pad0-dueling", "grid-dueling"};
+    enum { PRESETS = sizeof presets / sizeof *presets };
+    int preset = 0;
+    while (a->preset && preset < PRESETS && strcmp(a->preset, presets[preset]) != 0)
+        preset++;
+    if (preset == PRESETS)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "--preset: '%.60s' is not a network: nature, nature-pad0 or grid",
+                       "--preset: '%.60s' is not a network: nature, nature-pad0 or grid, each also "
+                       "NAME-dueling",
                        a->preset);
     if (a->seconds && !(qg_text_to_real(a->seconds, &bench->seconds) && bench->seconds >= 0.01 &&
                         bench->seconds <= 3600))

@@ -99,6 +99,12 @@ static void print_shortcoming(void *context, const char *line)
     printf("too small: %s\n", line);
 }
 
+static void print_note(void *context, const char *line)
+{
+    (void)context;
+    printf("note: %s\n", line);
+}
+
 static int print_table(const study_plan *plan)
 {
     char duration[32], memory[32], disk[32];
@@ -114,6 +120,7 @@ static int print_table(const study_plan *plan)
            "of disk\n",
            plan->study->task_count, finished, plan->outlook->limits.jobs, duration, memory, disk);
     qg_study_adequacy(plan->study, print_shortcoming, NULL);
+    qg_study_explain_lists(plan->study, print_note, NULL);
     printf("folder: ");
     cli_print_safe(plan->folder);
     putchar('\n');

@@ -38,6 +38,14 @@ size_t qg_layer_fan_in(const qg_layer *layer)
                                         (layer->heads ? 2 : 1);
 }
 
+bool qg_architecture_is_normed(const qg_architecture *architecture)
+{
+    bool normed = false;
+    for (int i = 0; i < architecture->layer_count; i++)
+        normed |= architecture->layers[i].norm;
+    return normed;
+}
+
 bool qg_architecture_is_dueling(const qg_architecture *architecture)
 {
     return architecture->layers[architecture->layer_count - 1].heads;
@@ -64,7 +72,8 @@ bool qg_architecture_equal(const qg_architecture *a, const qg_architecture *b)
     for (int i = 0; i < a->layer_count; i++) {
         const qg_layer *x = &a->layers[i], *y = &b->layers[i];
         if (x->kind != y->kind || x->outputs != y->outputs || x->kernel != y->kernel ||
-            x->stride != y->stride || x->padding != y->padding || x->heads != y->heads)
+            x->stride != y->stride || x->padding != y->padding || x->heads != y->heads ||
+            x->norm != y->norm)
             return false;
     }
     return true;
@@ -110,7 +119,7 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
     json_object_foreach((json_t *)object, key, value)
     {
         static const char *const known[] = {"conv",   "kernel",  "stride", "padding",
-                                            "linear", "dueling", "part"};
+                                            "linear", "dueling", "norm",   "part"};
         enum { KNOWN = sizeof known / sizeof *known };
         size_t k = 0;
         while (k < KNOWN && strcmp(key, known[k]) != 0)
@@ -118,11 +127,19 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
         if (k == KNOWN)
             return qg_fail(error, QG_ERROR_USAGE,
                            "network: layer %d has the unknown key '%.40s' (conv, kernel, stride, "
-                           "padding, linear, dueling or part)",
+                           "padding, linear, dueling, norm or part)",
                            position, key);
     }
     qg_status status = read_part(object, position, layer->part, error);
     if (status) return status;
+    const json_t *norm = json_object_get(object, "norm");
+    if (norm && (!json_is_boolean(norm) || json_object_get(object, "dueling")))
+        return qg_fail(
+            error, QG_ERROR_USAGE,
+            "network: the norm of layer %d must be true or false, and no dueling layer has "
+            "one",
+            position);
+    layer->norm = json_is_true(norm);
     if (json_object_get(object, "conv")) {
         layer->kind = QG_CONV;
         if (json_object_get(object, "linear"))
@@ -139,7 +156,8 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
                           error);
     }
     layer->kind = QG_LINEAR;
-    if (json_object_size(object) != (json_object_get(object, "part") ? 2 : 1))
+    const size_t others = (json_object_get(object, "part") ? 1U : 0U) + (norm ? 1U : 0U);
+    if (json_object_size(object) != 1 + others)
         return qg_fail(error, QG_ERROR_USAGE,
                        "network: layer %d must be {conv: CHANNELS, kernel: K, stride: S, padding: "
                        "P}, {linear: UNITS} or, the last one, {dueling: UNITS}",
@@ -246,6 +264,15 @@ static bool split_layers(json_t *list, int width)
     return good;
 }
 
+/* Layer normalisation behind every layer of a preset. */
+static bool norm_all(json_t *list)
+{
+    bool good = true;
+    for (size_t i = 0; i < json_array_size(list) && good; i++)
+        good = json_object_set_new(json_array_get(list, i), "norm", json_true()) == 0;
+    return good;
+}
+
 /* Makes a dueling network of a preset: its last linear layer becomes two streams. */
 static bool divide_last(json_t *list)
 {
@@ -254,17 +281,23 @@ static bool divide_last(json_t *list)
            json_object_del(last, "linear") == 0;
 }
 
-/* The list of layers that `text` stands for: PRESET, PRESET-dueling, PRESET-split:WIDTH or JSON;
- * NULL: `error`. */
+/* Length of `text` without the ending; 0: it has another. */
+static size_t without(const char *text, const char *ending)
+{
+    const size_t length = strlen(text), end = strlen(ending);
+    return length > end && strcmp(text + length - end, ending) == 0 ? length - end : 0;
+}
+
+/* The list of layers that `text` stands for: PRESET, PRESET-dueling, PRESET-norm,
+ * PRESET-split:WIDTH or JSON; NULL: `error`. */
 static json_t *read_list(const char *text, qg_error *error)
 {
-    static const char dueling[] = "-dueling";
     const char *split = strstr(text, "-split:");
-    const size_t length = strlen(text), suffix = sizeof dueling - 1;
-    const bool is_dueling = length > suffix && strcmp(text + length - suffix, dueling) == 0;
-    const char *layers = preset_layers(text, split        ? (size_t)(split - text)
-                                             : is_dueling ? length - suffix
-                                                          : length);
+    const size_t dueling = without(text, "-dueling"), norm = without(text, "-norm");
+    const char *layers = preset_layers(text, split     ? (size_t)(split - text)
+                                             : dueling ? dueling
+                                             : norm    ? norm
+                                                       : strlen(text));
     const char *json = layers ? layers : text;
     qg_error inner;
     json_t *list = qg_json_parse("the list", json, strlen(json), &inner);
@@ -272,10 +305,11 @@ static json_t *read_list(const char *text, qg_error *error)
         *error = inner;
     else if (!list)
         qg_fail(error, QG_ERROR_USAGE,
-                "network: '%.80s' is not nature, nature-pad0, grid (each also PRESET-dueling or "
-                "PRESET-split:WIDTH) or a list of layers: %s",
+                "network: '%.80s' is not nature, nature-pad0, grid (each also PRESET-dueling, "
+                "PRESET-norm or PRESET-split:WIDTH) or a list of layers: %s",
                 text, inner.message);
-    if (list && layers && is_dueling && !divide_last(list)) {
+    if (list && layers && !split &&
+        ((dueling && !divide_last(list)) || (norm && !norm_all(list)))) {
         json_decref(list);
         qg_fail_memory(error, "a network", strlen(json));
         return NULL;

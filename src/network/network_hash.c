@@ -26,6 +26,7 @@ void qg_network_sha256(const qg_network *network, char hex[65])
                                : snprintf(line, sizeof line, "%s %d\n",
                                           layer->heads ? "heads" : "linear", layer->outputs);
         add_text(&context, line, length);
+        if (layer->norm) add_text(&context, "norm\n", 5);
     }
     SHA256_Update(&context, (const uint8_t *)network->parameters, /* one block, in this order */
                   qg_architecture_parameters(a) * sizeof *network->parameters);

@@ -1,196 +1,204 @@
-/* The reward histories of a group of runs on one game: mean over seeds and its interval. */
-#include "report/figure_parts.h"
+/* The reward histories of a group of runs on one game: a panel for each kind of copy, the baseline
+ * grey in each. */
+#include "report/figure_panels.h"
 
 #include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LINES = 64, LABEL = 96 };
+static const char training[] = "training"; /* the panel of runs from fresh weights */
 
-/* A curve of the figure. */
-typedef struct line {
-    int run;
-    unsigned colour;
-    bool frozen, dots;
-    char label[LABEL];
-} line;
+typedef struct curves {
+    qg_panel_line lines[QG_MOST_LINES];
+    int runs[QG_MOST_LINES];
+    bool baseline[QG_MOST_LINES]; /* of a graft in the figure */
+    size_t line_count, panel_count;
+    bool left_out; /* more than QG_MOST_LINES */
+    qg_panel panels[QG_MOST_LINES];
+} curves;
 
-/* The colour that the run has by the rule, or the next one when another line looks the same. */
-static void choose_looks(const qg_study_run *run, line *lines, size_t known)
+/* -------------------------------------------------------------------------------------- lines */
+
+/* The colour that the run has by the rule, or the next one when another line of its panel looks
+ * the same. */
+static void choose_colour(const curves *c, const qg_study_run *run, const char *panel,
+                          qg_panel_line *line)
 {
     static const unsigned spare[] = {0xd55e00, 0x56b4e9, 0xcc79a7, 0x009e73, 0xe69f00, 0x0072b2};
-    line *it = &lines[known];
-    it->frozen = run->choice.frozen;
-    it->dots = run->choice.way == QG_CHOOSE_LAST;
-    it->colour = qg_figure_colour(run);
-    for (size_t i = 0, next = 0; i < known && next < sizeof spare / sizeof *spare; i++)
-        if (lines[i].colour == it->colour && lines[i].frozen == it->frozen &&
-            lines[i].dots == it->dots) {
-            it->colour = spare[next++];
-            i = (size_t)-1; /* from the beginning again */
-        }
+    line->colour = qg_figure_colour(run);
+    for (size_t i = 0, next = 0; i < c->panel_count; i++) {
+        if (strcmp(c->panels[i].title, panel) != 0) continue;
+        for (size_t k = 0; k < c->panels[i].count && next < sizeof spare / sizeof *spare; k++)
+            if (c->lines[c->panels[i].lines[k]].colour == line->colour) {
+                line->colour = spare[next++];
+                k = (size_t)-1; /* from the beginning again */
+            }
+    }
 }
 
-static void choose_label(const qg_results *r, int run, line *lines, size_t known)
+/* Its source; the run's id where another graft has that, too, and the same kind of copy. */
+static void choose_label(const qg_results *r, const curves *c, const char *panel, int run,
+                         qg_panel_line *line)
 {
     const qg_study_run *it = &r->study->runs[run];
-    char copied[64];
-    qg_run_copied(it, copied);
-    if (it->kind == QG_RUN_GRAFT)
-        snprintf(lines[known].label, LABEL, "%.24s, %s", qg_run_source(r->study, it), copied);
-    else
-        snprintf(lines[known].label, LABEL, "baseline");
-    for (size_t i = 0; i < known; i++) /* they differ in another setting, which their ids name */
-        if (strcmp(lines[i].label, lines[known].label) == 0)
-            snprintf(lines[known].label, LABEL, "%.40s", it->id);
+    const bool graft = it->kind == QG_RUN_GRAFT;
+    snprintf(line->label, sizeof line->label, "%.40s",
+             graft ? qg_run_source(r->study, it) : it->id);
+    for (size_t i = 0; i < c->panel_count; i++)
+        for (size_t k = 0; k < c->panels[i].count; k++)
+            if (graft && strcmp(c->panels[i].title, panel) == 0 &&
+                strcmp(c->lines[c->panels[i].lines[k]].label, line->label) == 0)
+                snprintf(line->label, sizeof line->label, "%.40s", it->id);
 }
 
-static size_t find_lines(const qg_results *r, const qg_figure *figure, line *lines)
+/* The line of a run; QG_MOST_LINES: there is no room for it. */
+static size_t add_line(const qg_results *r, curves *c, int run)
 {
-    size_t count = 0;
-    for (int graft = 0; graft < 2; graft++) /* the baselines first */
-        for (int i = 0; i < r->study->run_count && count < MOST_LINES; i++) {
-            const qg_study_run *run = &r->study->runs[i];
-            if ((run->kind == QG_RUN_GRAFT) != graft || r->runs[i].curves.seed_count == 0 ||
-                !qg_figure_shows(r, figure, i))
-                continue;
-            lines[count].run = i;
-            choose_looks(run, lines, count);
-            choose_label(r, i, lines, count);
-            count++;
-        }
-    return count;
-}
-
-/* In which unit steps are written, so that the axis has short numbers. */
-static double step_unit(int64_t last, const char **name)
-{
-    *name = last >= 2000000 ? "million agent steps"
-            : last >= 2000  ? "thousand agent steps"
-                            : "agent steps";
-    return last >= 2000000 ? 1e6 : last >= 2000 ? 1e3 : 1;
-}
-
-static void write_data(FILE *script, const qg_run_curves *run, size_t index, double unit)
-{
-    fprintf(script, "$line%zu << END\n", index);
-    for (size_t i = 0; i < run->curves.point_count; i++)
-        fprintf(script, "%.9g %.9g %.9g %.9g\n", (double)run->curves.steps[i] / unit,
-                run->band[i].value, run->band[i].low, run->band[i].high);
-    fputs("END\n", script);
-}
-
-/* Room for the lines and a part of their bands: those of few seeds would flatten every line. */
-static void write_range(FILE *script, const qg_results *r, const line *lines, size_t count)
-{
-    double low = INFINITY, high = -INFINITY, band_low = INFINITY, band_high = -INFINITY;
-    for (size_t i = 0; i < count; i++) {
-        const qg_run_curves *run = &r->runs[lines[i].run];
-        for (size_t p = 0; p < run->curves.point_count; p++) {
-            low = fmin(low, run->band[p].value);
-            high = fmax(high, run->band[p].value);
-            band_low = fmin(band_low, fmin(run->band[p].value, run->band[p].low));
-            band_high = fmax(band_high, fmax(run->band[p].value, run->band[p].high));
-        }
+    if (c->line_count == QG_MOST_LINES) {
+        c->left_out = true;
+        return QG_MOST_LINES;
     }
-    const double room = 0.25 * (high - low);
-    if (room > 0)
-        fprintf(script, "set yrange [%.9g:%.9g]\n", fmax(low - room, band_low - 0.05 * room),
-                fmin(high + room, band_high + 0.05 * room));
+    const qg_study_run *it = &r->study->runs[run];
+    qg_panel_line *line = &c->lines[c->line_count];
+    *line = (qg_panel_line){.dashed = it->choice.frozen,
+                            .dots = it->kind == QG_RUN_GRAFT && it->choice.way == QG_CHOOSE_LAST,
+                            .curves = r->runs[run].curves,
+                            .band = r->runs[run].band};
+    memcpy(line->run, it->id, sizeof line->run);
+    c->runs[c->line_count] = run;
+    return c->line_count++;
 }
 
-static void write_axes(FILE *script, const qg_figure *figure, double last, double epochs,
-                       const char *unit)
+/* The line of a baseline, which many panels show. */
+static size_t find_baseline(const qg_results *r, curves *c, int run)
 {
-    fputs("set title ", script);
-    qg_figure_text(script, figure->title);
-    fprintf(
-        script,
-        "\nset xrange [0:%.9g]; set x2range [0:%.9g]; set xtics nomirror; set x2tics\n"
-        "set xlabel '%s'; set x2label 'epochs'; set ylabel 'score'\n"
-        "set grid xtics ytics lc rgb '#dddddd' lt 1; set border lc rgb '#666666'\n"
-        "set key outside bottom center horizontal maxcols 2 Left reverse samplen 2.5 font ',10'\n"
-        "set style fill transparent solid 0.12 noborder\n",
-        last, epochs, unit);
+    static const unsigned greys[] = {0x888888, 0x444444, 0xbbbbbb};
+    size_t others = 0;
+    for (size_t i = 0; i < c->line_count; i++) {
+        if (c->baseline[i] && c->runs[i] == run) return i;
+        others += c->baseline[i];
+    }
+    const size_t at = add_line(r, c, run);
+    if (at == QG_MOST_LINES) return at;
+    c->baseline[at] = true;
+    c->lines[at].colour = greys[others % (sizeof greys / sizeof *greys)];
+    snprintf(c->lines[at].label, sizeof c->lines[at].label, "%s",
+             others ? c->lines[at].run : "baseline");
+    return at;
 }
 
-static void write_plot(FILE *script, const qg_results *r, const line *lines, size_t count,
-                       double threshold)
+/* ------------------------------------------------------------------------------------- panels */
+
+static qg_panel *find_panel(curves *c, const char *title)
 {
-    fputs("plot ", script);
-    for (size_t i = 0; i < count; i++)
-        if (r->runs[lines[i].run].curves.seed_count > 1)
-            fprintf(script, "$line%zu using 1:3:4 with filledcurves lc rgb '#%06x' notitle, ", i,
-                    lines[i].colour);
-    if (!isnan(threshold))
-        fprintf(script, "%.9g with lines lc rgb '#666666' lw 1.5 dt 3 title 'threshold', ",
-                threshold);
-    for (size_t i = 0; i < count; i++) {
-        const size_t points = r->runs[lines[i].run].curves.point_count;
-        fprintf(script, "$line%zu using 1:2 with %s lc rgb '#%06x' lw 2 dt %d ", i,
-                lines[i].dots ? "linespoints" : "lines", lines[i].colour, lines[i].frozen ? 2 : 1);
-        if (lines[i].dots) fprintf(script, "pt 7 ps 0.5 pointinterval %zu ", points / 12 + 1);
-        fputs("title ", script);
-        qg_figure_text(script, lines[i].label);
-        fputs(i + 1 < count ? ", " : "\n", script);
+    for (size_t i = 0; i < c->panel_count; i++)
+        if (strcmp(c->panels[i].title, title) == 0) return &c->panels[i];
+    qg_panel *panel = &c->panels[c->panel_count++];
+    *panel = (qg_panel){.unit = "agent steps", .threshold = (double)NAN};
+    snprintf(panel->title, sizeof panel->title, "%s", title);
+    return panel;
+}
+
+static void show(qg_panel *panel, size_t line)
+{
+    for (size_t i = 0; i < panel->count; i++)
+        if (panel->lines[i] == line) return;
+    if (panel->count < QG_MOST_LINES) panel->lines[panel->count++] = line;
+}
+
+static void add_run(const qg_results *r, curves *c, int run)
+{
+    const qg_study_run *it = &r->study->runs[run];
+    char title[64];
+    qg_run_copied(it, title);
+    if (!title[0]) snprintf(title, sizeof title, "%s", training);
+    const int baseline = it->kind == QG_RUN_GRAFT ? it->baseline : -1;
+    if (c->line_count + (baseline >= 0) >= QG_MOST_LINES) {
+        c->left_out = true;
+        return;
+    }
+    if (baseline >= 0 && r->runs[baseline].curves.seed_count > 0)
+        show(find_panel(c, title), find_baseline(r, c, baseline));
+    const size_t at = add_line(r, c, run);
+    choose_colour(c, it, title, &c->lines[at]);
+    choose_label(r, c, title, run, &c->lines[at]);
+    show(find_panel(c, title), at);
+}
+
+static void fill(const qg_results *r, const qg_figure *figure, curves *c)
+{
+    for (int i = 0; i < r->study->run_count; i++)
+        if (r->runs[i].curves.seed_count > 0 && qg_figure_leads(r, i) &&
+            qg_figure_is_shared(&r->study->runs[i], &r->study->runs[figure->run]))
+            add_run(r, c, i);
+    qg_panel all = {.low = INFINITY, .high = -INFINITY};
+    for (size_t i = 0; i < c->line_count; i++)
+        qg_panel_include(&all, &c->lines[i].curves);
+    const qg_study_run *first = &r->study->runs[figure->run];
+    double threshold = NAN;
+    for (int g = 0; g < r->study->game_count; g++)
+        if (r->games[g].threshold_given && strcmp(r->study->games[g].name, first->game) == 0)
+            threshold = r->games[g].scale.threshold;
+    for (size_t i = 0; i < c->panel_count; i++) {
+        c->panels[i].low = all.low;
+        c->panels[i].high = fmax(all.high, threshold); /* which may be none: NaN */
+        c->panels[i].threshold = threshold;
+        c->panels[i].epoch = first->settings.eval_every;
     }
 }
+
+/* ------------------------------------------------------------------------------------- words */
 
 /* What the picture shows, in words. */
-static void describe(const qg_results *r, const line *lines, size_t count, qg_figure *figure)
+static void describe(const qg_results *r, const curves *c, qg_figure *figure)
 {
     size_t least = SIZE_MAX, most = 0;
     const qg_study_run *first = &r->study->runs[figure->run];
     snprintf(figure->alt, sizeof figure->alt, "Scores on %s over training:", first->game);
-    for (size_t i = 0; i < count; i++) {
-        const qg_run_curves *run = &r->runs[lines[i].run];
-        const size_t seeds = run->curves.seed_count;
+    for (size_t i = 0; i < c->line_count; i++) {
+        const qg_panel_line *line = &c->lines[i];
+        const size_t seeds = line->curves.seed_count;
+        char copied[64];
+        qg_run_copied(&r->study->runs[c->runs[i]], copied);
         least = seeds < least ? seeds : least;
         most = seeds > most ? seeds : most;
-        qg_text_add(figure->alt, sizeof figure->alt, "%s %s ends at %.4g", i ? ";" : "",
-                    lines[i].label, run->band[run->curves.point_count - 1].value);
+        qg_text_add(figure->alt, sizeof figure->alt, "%s %s%s%s ends at %.4g", i ? ";" : "",
+                    line->label, copied[0] ? ", " : "", copied,
+                    line->band[line->curves.point_count - 1].value);
     }
-    snprintf(figure->caption, sizeof figure->caption, "Mean score over %zu", least);
+    snprintf(figure->caption, sizeof figure->caption,
+             "A panel for each kind of copy. Thick: mean score over %zu", least);
     if (most > least) qg_text_add(figure->caption, sizeof figure->caption, " to %zu", most);
     qg_text_add(figure->caption, sizeof figure->caption,
-                most > 1 ? " seeds, with Student's 95 %% interval." : " seed: no interval.");
-    if (count == MOST_LINES)
+                most > 1 ? " seeds, with Student's 95 %% interval, cut off at the lowest and the "
+                           "highest score of the figure; thin: each seed."
+                         : " seed: no interval.");
+    if (c->left_out)
         qg_text_add(figure->caption, sizeof figure->caption, " Runs beyond %d are not drawn.",
-                    MOST_LINES);
+                    QG_MOST_LINES);
     qg_text_add(figure->caption, sizeof figure->caption,
                 " An epoch is one evaluation period, %" PRId64 " agent steps.",
                 first->settings.eval_every);
 }
 
-int qg_figure_curves(const qg_results *r, qg_figure *figure, FILE *script)
+int qg_figure_curves(const qg_results *r, qg_figure *figure, FILE *script, FILE *data)
 {
-    line lines[MOST_LINES] = {0};
-    const size_t count = find_lines(r, figure, lines);
-    if (count == 0) return 0;
+    curves *c = calloc(1, sizeof *c);
+    if (!c) return 0;
+    fill(r, figure, c);
     const qg_study_run *first = &r->study->runs[figure->run];
-    const char *unit_name;
-    int64_t last = 1;
-    double threshold = NAN;
-    for (size_t i = 0; i < count; i++) {
-        const qg_curves *curves = &r->runs[lines[i].run].curves;
-        if (curves->steps[curves->point_count - 1] > last)
-            last = curves->steps[curves->point_count - 1];
-    }
-    const double unit = step_unit(last, &unit_name);
-    for (int g = 0; g < r->study->game_count; g++)
-        if (r->games[g].threshold_given && strcmp(r->study->games[g].name, first->game) == 0)
-            threshold = r->games[g].scale.threshold;
     const bool named = strstr(first->group, first->game) != NULL;
     snprintf(figure->title, sizeof figure->title, "%s%s%s", first->group,
              first->group[0] && !named ? ": " : "", named ? "" : first->game);
-    for (size_t i = 0; i < count; i++)
-        write_data(script, &r->runs[lines[i].run], i, unit);
-    write_axes(script, figure, (double)last / unit,
-               (double)last / (double)first->settings.eval_every, unit_name);
-    write_range(script, r, lines, count);
-    write_plot(script, r, lines, count, threshold);
-    describe(r, lines, count, figure);
-    return 380 + 22 * (((int)count + !isnan(threshold) + 1) / 2);
+    int height = 0;
+    if (c->panel_count > 0) {
+        height = qg_panels_write(figure, c->lines, c->line_count, c->panels, c->panel_count, script,
+                                 data);
+        describe(r, c, figure);
+    }
+    free(c);
+    return height;
 }

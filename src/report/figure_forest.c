@@ -2,6 +2,7 @@
 #include "report/figure_parts.h"
 
 #include "base/text.h"
+#include "report/cells.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,6 +34,20 @@ static void write_row(FILE *script, const qg_experiment *e, int row)
             end_of(v->adjusted.high, value), colour_of(v->decision));
 }
 
+/* The same for people, with names. */
+static void write_data(FILE *data, const qg_results *r, const qg_experiment *e)
+{
+    const qg_verdict *v = &e->verdict;
+    qg_cell_text(data, qg_copy_stratum_name(qg_experiment_stratum(r, e)));
+    qg_cell_text(data, r->study->runs[e->run].id);
+    qg_cell_real(data, v->effect.value);
+    qg_cell_real(data, v->raw.low);
+    qg_cell_real(data, v->raw.high);
+    qg_cell_real(data, v->adjusted.low);
+    qg_cell_real(data, v->adjusted.high);
+    fprintf(data, "%s\n", qg_decision_name(v->decision));
+}
+
 static void write_label(FILE *labels, const char *text, int row, size_t *longest)
 {
     if (strlen(text) > *longest) *longest = strlen(text);
@@ -43,7 +58,7 @@ static void write_label(FILE *labels, const char *text, int row, size_t *longest
 
 /* Writes the rows of a stratum below those there are; returns the next free row. */
 static int write_stratum(const qg_results *r, qg_copy_stratum stratum, int row, FILE *script,
-                         FILE *labels, size_t *longest, qg_figure *figure)
+                         FILE *data, FILE *labels, size_t *longest, qg_figure *figure)
 {
     bool headed = false;
     for (size_t i = 0; i < r->experiment_count && row < MOST_ROWS; i++) {
@@ -61,6 +76,7 @@ static int write_stratum(const qg_results *r, qg_copy_stratum stratum, int row, 
                  strchr(run->game, '/') ? strchr(run->game, '/') + 1 : run->game, copied);
         write_label(labels, text, row, longest);
         write_row(script, e, row++);
+        write_data(data, r, e);
         qg_text_add(figure->alt, sizeof figure->alt, " %s %+.2f, %s;", text,
                     e->verdict.effect.value, qg_decision_name(e->verdict.decision));
     }
@@ -71,11 +87,11 @@ static void write_plot(FILE *script, double margin, int rows, size_t longest)
 {
     /* gnuplot would leave room for larger letters. */
     fprintf(script, "set lmargin at screen %.3f; set rmargin at screen 0.96\n",
-            fmin(0.55, 0.03 + 0.0095 * (double)longest));
+            fmin(0.62, 0.03 + 0.0108 * (double)longest));
     fprintf(script,
-            "set key off; set yrange [%d.5:-0.5]; set tics scale 0; set tics font ',9'\n"
+            "set key off; set yrange [%d.5:-0.5]; set tics scale 0; set tics font ',11'\n"
             "set grid xtics lc rgb '#dddddd' lt 1; set border 1 lc rgb '#666666'\n"
-            "set xlabel 'effect on the normalised area' font ',10'\n"
+            "set xlabel 'effect on the normalised area' font ',12'\n"
             "set offsets graph 0.03, graph 0.03, 0, 0\n"
             "set object 1 rectangle from %.9g, graph 0 to %.9g, graph 1 behind fc rgb '#eef3f8' "
             "fs solid noborder\n"
@@ -86,7 +102,7 @@ static void write_plot(FILE *script, double margin, int rows, size_t longest)
             rows - 1, -margin, margin);
 }
 
-int qg_figure_forest(const qg_results *r, qg_figure *figure, FILE *script)
+int qg_figure_forest(const qg_results *r, qg_figure *figure, FILE *script, FILE *data)
 {
     char *labels = NULL;
     size_t size = 0;
@@ -95,10 +111,11 @@ int qg_figure_forest(const qg_results *r, qg_figure *figure, FILE *script)
     snprintf(figure->title, sizeof figure->title, "Effects by kind of copy");
     snprintf(figure->alt, sizeof figure->alt, "Effects and intervals:");
     fputs("$rows << END\n", script);
+    fputs("stratum,run,effect,low,high,adjusted_low,adjusted_high,verdict\n", data);
     int row = 0;
     size_t longest = 0;
     for (int s = 0; s < QG_COPY_STRATA; s++)
-        row = write_stratum(r, (qg_copy_stratum)s, row, script, out, &longest, figure);
+        row = write_stratum(r, (qg_copy_stratum)s, row, script, data, out, &longest, figure);
     fputs("END\nset ytics ()\n", script);
     if (fclose(out) == 0) fputs(labels, script);
     free(labels);

@@ -3,6 +3,7 @@
 #include "report/figure_parts.h"
 
 #include "base/text.h"
+#include "report/cells.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ typedef struct matrix {
     double sum[MOST_NAMES][MOST_NAMES];
     int count[MOST_NAMES][MOST_NAMES];
     bool decided[MOST_NAMES][MOST_NAMES];
-    int left_out;   /* experiments that found no room */
+    bool control[MOST_NAMES][MOST_NAMES]; /* one of them is */
+    int left_out;                         /* experiments that found no room */
     double largest; /* of all kinds of copy, so that all matrices have the same colours */
 } matrix;
 
@@ -46,6 +48,7 @@ static void add_effect(matrix *m, const char *row_name, const char *column_name,
     const bool decided = e->verdict.decision == QG_POSITIVE || e->verdict.decision == QG_NEGATIVE;
     m->decided[row][column] =
         decided && (m->count[row][column] == 0 || m->decided[row][column]); /* all of them */
+    m->control[row][column] |= e->control;
     m->sum[row][column] += e->verdict.effect.value;
     m->count[row][column]++;
 }
@@ -61,7 +64,7 @@ static size_t family_size(const qg_results *r)
     return size;
 }
 
-/* Of the copies of a kind: sources and targets. NULL: pairs of them, and all kinds. */
+/* Of the copies of a kind: sources and targets. "": pairs of them, and all kinds. */
 static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
 {
     const size_t family = family_size(r);
@@ -70,11 +73,11 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         const qg_study_run *run = &r->study->runs[e->run];
         const char *source = qg_run_source(r->study, run);
         char copied[64], pair[sizeof m->rows.items[0]];
-        if (wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
+        if (*wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
         m->largest = fmax(m->largest, fabs(e->verdict.effect.value));
         qg_run_copied(run, copied);
         snprintf(pair, sizeof pair, "%s to %s", source, run->game + family);
-        if (!wanted)
+        if (!*wanted)
             add_effect(m, pair, copied, e);
         else if (strcmp(copied, wanted) == 0)
             add_effect(m, source, run->game, e);
@@ -91,24 +94,67 @@ static void write_names(FILE *script, char axis, const names *n)
     }
 }
 
-/* Small: "+.54" instead of "+0.54", and no number where there is no room for one. */
-static void write_cells(FILE *script, const matrix *m, bool small)
+static double cell_value(const matrix *m, size_t row, size_t column)
 {
-    const bool narrow = m->columns.count > 12;
+    return m->sum[row][column] / m->count[row][column];
+}
+
+/* No number where there is no room for one. */
+static void write_cells(FILE *script, const matrix *m)
+{
     fputs("$cells << END\n", script);
     for (size_t row = 0; row < m->rows.count; row++)
         for (size_t column = 0; column < m->columns.count; column++) {
             if (m->count[row][column] == 0) continue;
-            const double value = m->sum[row][column] / m->count[row][column];
+            const double value = cell_value(m, row, column);
             char number[16] = "";
-            if (!narrow) snprintf(number, sizeof number, "%+.2f", value);
-            if (small && number[0] && number[1] == '0')
-                memmove(number + 1, number + 2, sizeof number - 2);
+            if (m->columns.count <= 9) snprintf(number, sizeof number, "%+.2f", value);
             fprintf(script, "%zu %zu %.6f \"%s%s\" %s\n", column, row, value, number,
                     m->decided[row][column] ? "*" : "",
                     fabs(value) > 0.6 * m->largest ? "0xffffff" : "0x000000");
         }
     fputs("END\n", script);
+}
+
+static bool has_controls(const matrix *m)
+{
+    for (size_t row = 0; row < m->rows.count; row++)
+        for (size_t column = 0; column < m->columns.count; column++)
+            if (m->control[row][column]) return true;
+    return false;
+}
+
+/* Dashes of black and white, to be seen on any colour. */
+static void write_frame(FILE *script, size_t row, size_t column)
+{
+    static const char *const looks[] = {"'#000000' lw 2", "'#ffffff' lw 2 dt 2"};
+    for (int i = 0; i < 2; i++)
+        fprintf(script,
+                "set object rectangle center %zu,%zu size 0.92,0.86 front fs empty border "
+                "lc rgb %s\n",
+                column, row, looks[i]);
+}
+
+static void write_frames(FILE *script, const matrix *m)
+{
+    for (size_t row = 0; row < m->rows.count; row++)
+        for (size_t column = 0; column < m->columns.count; column++)
+            if (m->control[row][column]) write_frame(script, row, column);
+}
+
+static void write_data(FILE *data, const matrix *m)
+{
+    fputs("row,column,effect,experiments,decided,control\n", data);
+    for (size_t row = 0; row < m->rows.count; row++)
+        for (size_t column = 0; column < m->columns.count; column++) {
+            if (m->count[row][column] == 0) continue;
+            qg_cell_text(data, m->rows.items[row]);
+            qg_cell_text(data, m->columns.items[column]);
+            qg_cell_real(data, cell_value(m, row, column));
+            fprintf(data, "%d,%s,%s\n", m->count[row][column],
+                    m->decided[row][column] ? "true" : "false",
+                    m->control[row][column] ? "true" : "false");
+        }
 }
 
 static void describe(const matrix *m, qg_figure *figure)
@@ -123,60 +169,70 @@ static void describe(const matrix *m, qg_figure *figure)
         for (size_t column = 0; column < m->columns.count; column++)
             if (m->count[row][column])
                 qg_text_add(figure->alt, sizeof figure->alt, " %s, %s %+.2f;", m->rows.items[row],
-                            m->columns.items[column], m->sum[row][column] / m->count[row][column]);
+                            m->columns.items[column], cell_value(m, row, column));
 }
 
-/* The commands, but for the axes' labels. Small: many cells and long names, in small letters. */
-static void write_matrix(FILE *script, const matrix *m, const qg_figure *figure, bool small)
+/* Letters are 11 pixels high and more; gnuplot would leave room for larger ones. The key of the
+ * colours lies below. */
+static void write_matrix(FILE *script, const matrix *m, const qg_figure *figure, int height,
+                         int below)
 {
-    write_cells(script, m, small);
-    if (small) { /* gnuplot would leave room for large letters */
-        size_t longest = 0;
-        for (size_t i = 0; i < m->rows.count; i++)
-            longest = strlen(m->rows.items[i]) > longest ? strlen(m->rows.items[i]) : longest;
-        fprintf(script,
-                "set tics font ',8'; unset colorbox\n"
-                "set lmargin at screen %.3f; set rmargin at screen 0.93\n",
-                fmin(0.5, 0.03 + 0.0095 * (double)longest));
-    }
-    fprintf(script, "set xtics %s\n", m->columns.count > 3 ? "rotate by -35" : "norotate");
+    size_t longest = 0;
+    for (size_t i = 0; i < m->rows.count; i++)
+        longest = strlen(m->rows.items[i]) > longest ? strlen(m->rows.items[i]) : longest;
+    const bool rotated = m->columns.count > 3;
+    write_cells(script, m);
+    write_frames(script, m);
+    fprintf(script,
+            "set lmargin at screen %.3f; set rmargin at screen %.3f\n"
+            "set tmargin at screen %.4f; set bmargin at screen %.4f\n"
+            "set tics font ',11'; set xtics %s\n"
+            "set colorbox horizontal user origin screen 0.35, screen %.4f size screen 0.4, "
+            "screen %.4f\n"
+            "set cbtics font ',11'; set label 'difference of the area' at screen 0.34, "
+            "screen %.4f right font ',11'\n",
+            fmin(0.5, 0.05 + 0.0108 * (double)longest), rotated ? 0.89 : 0.96, 1 - 40.0 / height,
+            (double)below / height, rotated ? "rotate by -35" : "norotate", 26.0 / height,
+            10.0 / height, 31.0 / height);
     write_names(script, 'x', &m->columns);
     write_names(script, 'y', &m->rows);
-    fputs("set title ", script);
+    fputs("set label ", script);
     qg_figure_text(script, figure->title);
     fprintf(script,
-            "\nset key off; set tics scale 0; set cbrange [-%.6f:%.6f]\n"
+            " at screen 0.5, screen %.4f center\nset key off; set tics scale 0; set cbrange "
+            "[-%.6f:%.6f]; set cbtics %.6f\n"
             "set xrange [-0.5:%zu.5]; set yrange [%zu.5:-0.5]; set border lc rgb '#666666'\n"
-            "set cblabel 'difference of the area'\n"
             "set palette defined (-1 '#8c3a00', -0.5 '#e08a3c', 0 '#f7f7f7', 0.5 '#67a9cf', "
-            "1 '#0a4f86')\n"
+            "1 '#0a4f86'); set format cb '%%+.2f'\n"
             /* Rectangles, since an image must have all its cells. */
             "set style fill solid noborder\n"
             "plot $cells using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror "
-            "lc palette, '' using 1:2:4:5 with labels%s tc rgb variable\n",
-            fmax(m->largest, 1e-3), fmax(m->largest, 1e-3), m->columns.count - 1, m->rows.count - 1,
-            small ? " font ',7'" : "");
+            "lc palette, '' using 1:2:4:5 with labels font ',11' tc rgb variable\n",
+            1 - 18.0 / height, fmax(m->largest, 1e-3), fmax(m->largest, 1e-3),
+            fmax(m->largest, 1e-3), m->columns.count - 1, m->rows.count - 1);
 }
 
-int qg_figure_matrix(const qg_results *r, const char *copied, qg_figure *figure, FILE *script)
+int qg_figure_matrix(const qg_results *r, qg_figure *figure, FILE *script, FILE *data)
 {
+    const bool all = !figure->copied[0];
     matrix *m = calloc(1, sizeof *m);
     if (!m) return 0;
-    fill_matrix(r, copied, m);
+    fill_matrix(r, figure->copied, m);
     int height = 0;
     if (m->rows.count >= 2 && m->columns.count >= 2) {
-        height = (copied ? 190 : 160) + (copied ? 45 : 22) * (int)m->rows.count +
-                 (m->columns.count > 3 ? 60 : 0);
+        const int below = 70 + (m->columns.count > 3 ? 50 : 0);
+        height = 44 + (all ? 24 : 45) * (int)m->rows.count + below;
         snprintf(figure->title, sizeof figure->title, "Transfer matrix: %s",
-                 copied ? copied : "all pairs and kinds of copy");
+                 all ? "all pairs and kinds of copy" : figure->copied);
         snprintf(figure->caption, sizeof figure->caption,
                  "Difference of the normalised area under the curve from the baseline, mean over "
-                 "seeds, of grafts %s. *: decided.",
-                 copied ? "from the row's source onto the column's game"
-                        : "of the row's pair with the column's layers");
+                 "seeds, of grafts %s. *: decided.%s",
+                 all ? "of the row's pair with the column's layers"
+                     : "from the row's source onto the column's game",
+                 has_controls(m) ? " Dashed frames: controls." : "");
         describe(m, figure);
-        if (copied) fputs("set xlabel 'target'; set ylabel 'source'\n", script);
-        write_matrix(script, m, figure, !copied);
+        write_matrix(script, m, figure, height, below);
+        write_data(data, m);
     }
     free(m);
     return height;

@@ -7,8 +7,8 @@ unsigned qg_figure_colour(const qg_study_run *run)
 {
     static const unsigned by_layers[] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7, 0x56b4e9};
     const qg_graft_choice *choice = &run->choice;
-    if (run->kind != QG_RUN_GRAFT) return 0x000000;
-    if (run->source == QG_SOURCE_RANDOM) return 0x888888;
+    if (run->kind != QG_RUN_GRAFT) return 0x888888;
+    if (run->source == QG_SOURCE_RANDOM) return 0x000000;
     if (choice->way == QG_CHOOSE_LAYERS || choice->way == QG_CHOOSE_PART) return 0xd55e00;
     return by_layers[choice->count < 5 ? choice->count - 1 : 4];
 }

@@ -24,16 +24,17 @@ bool qg_figure_shows(const qg_results *results, const qg_figure *figure, int run
 
 /* ------------------------------------------------------------------------------ one file each */
 
-/* All fill the figure but for its name and drawing, and give the height that it needs; 0: there is
- * nothing to draw. */
-int qg_figure_curves(const qg_results *results, qg_figure *figure, FILE *script);
-int qg_figure_forest(const qg_results *results, qg_figure *figure, FILE *script);
+/* All fill the figure but for its name and drawing, write it as gnuplot's commands and what it shows
+ * as CSV, and give the height that it needs; 0: there is nothing to draw. */
+int qg_figure_forest(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
+int qg_figure_scatter(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
+int qg_figure_sources(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 
-/* The transfer matrix of the kind of copy (text of qg_run_copied); NULL: the one of all pairs, in
- * rows, and all kinds, controls too. */
-int qg_figure_matrix(const qg_results *results, const char *copied, qg_figure *figure,
-                     FILE *script);
-int qg_figure_scatter(const qg_results *results, qg_figures *figures, qg_figure *figure,
-                      FILE *script);
+/* Of the group and game of figure->run. */
+int qg_figure_curves(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
+
+/* The transfer matrix of the kind of copy figure->copied (text of qg_run_copied); of "" the one of
+ * all pairs, in rows, and all kinds, controls too. */
+int qg_figure_matrix(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 
 #endif

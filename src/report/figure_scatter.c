@@ -1,4 +1,5 @@
 /* Measured transfer over the similarity of the two games, and their rank correlation. */
+#include "report/cells.h"
 #include "report/figure_parts.h"
 #include "report/spearman.h"
 
@@ -13,10 +14,11 @@ static bool is_shown(const qg_results *r, const qg_experiment *e)
     return qg_results_copied(r, e) && !e->control && e->has_similarity;
 }
 
-static size_t write_points(const qg_results *r, FILE *script)
+static size_t write_points(const qg_results *r, FILE *script, FILE *data)
 {
     size_t count = 0;
     fputs("$points << END\n", script);
+    fputs("similarity,effect,low,high,run\n", data);
     for (size_t i = 0; i < r->experiment_count; i++) {
         const qg_experiment *e = &r->experiments[i];
         const qg_study_run *run = &r->study->runs[e->run];
@@ -30,6 +32,11 @@ static size_t write_points(const qg_results *r, FILE *script)
                 e->similarity.grade + 0.004 * ((double)(i % 7) - 3), effect->value,
                 interval ? effect->low : effect->value, interval ? effect->high : effect->value,
                 qg_figure_colour(run), run->choice.frozen ? 6 : 7);
+        qg_cell_real(data, e->similarity.grade);
+        qg_cell_real(data, effect->value);
+        qg_cell_real(data, effect->low);
+        qg_cell_real(data, effect->high);
+        fprintf(data, "%s\n", run->id);
     }
     fputs("END\n", script);
     return count;
@@ -67,18 +74,18 @@ static size_t find_pairs(const qg_results *r, double *grades, double *effects)
     return count;
 }
 
-int qg_figure_scatter(const qg_results *r, qg_figures *figures, qg_figure *figure, FILE *script)
+int qg_figure_scatter(const qg_results *r, qg_figure *figure, FILE *script, FILE *data)
 {
     double *grades = calloc(2 * r->experiment_count + 1, sizeof *grades);
     if (!grades) return 0;
-    const size_t count = write_points(r, script);
+    const size_t count = write_points(r, script, data);
     const size_t pairs = find_pairs(r, grades, grades + r->experiment_count);
     const double rho = pairs < FEWEST_PAIRS
                            ? (double)NAN
                            : qg_spearman(grades, grades + r->experiment_count, pairs);
     free(grades);
-    figures->spearman = rho;
-    figures->spearman_pairs = pairs;
+    figure->spearman = rho;
+    figure->pairs = pairs;
     if (count < 3) return 0;
     snprintf(figure->title, sizeof figure->title, "Similarity and measured transfer");
     snprintf(figure->caption, sizeof figure->caption,

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WIDTH = 624, FONT = 13 }; /* 6.5 inches at 96 dpi */
+enum { FONT = 13 };
 
 static const double finer = 300.0 / 96;
 
@@ -48,7 +48,7 @@ static qg_status draw_files(const qg_results *r, qg_figure *figure, const char *
                             qg_error *error)
 {
     static const char *const endings[] = {"png", "svg"};
-    const qg_canvas canvas = {WIDTH, height, FONT, finer};
+    const qg_canvas canvas = {QG_FIGURE_WIDTH, height, FONT, finer};
     qg_status status = QG_OK;
     for (size_t i = 0; i < 2 && !status; i++) {
         char *path;
@@ -61,18 +61,57 @@ static qg_status draw_files(const qg_results *r, qg_figure *figure, const char *
     return status;
 }
 
-/* Draws the next figure, whose name begins as figure->name does; nothing at height 0. */
-static qg_status finish(const qg_results *r, qg_figures *figures, qg_figure *figure, FILE *script,
-                        char *const *text, int height, qg_error *error)
+static qg_status write_data(const qg_results *r, const qg_figure *figure, const char *data,
+                            size_t size, qg_error *error)
 {
-    if (fclose(script) != 0) return qg_fail_memory(error, "a figure's script", 4096);
-    if (height == 0) return QG_OK;
-    char name[sizeof figure->name];
-    snprintf(name, sizeof name, "%s", figure->name);
-    for (int i = 2; name_taken(figures, figure->name); i++)
-        snprintf(figure->name, sizeof figure->name, "%.140s-%d", name, i);
-    const qg_status status = draw_files(r, figure, *text, height, error);
-    figures->items[figures->count++] = *figure;
+    char *path;
+    if (asprintf(&path, "%s/figures/%s.csv", r->folder, figure->name) < 0)
+        return qg_fail_memory(error, "a path", strlen(r->folder));
+    const qg_status status = qg_file_replace(path, &(qg_piece){data, size}, 1, error);
+    free(path);
+    return status;
+}
+
+/* A figure's commands and data while they are written. */
+typedef struct texts {
+    char *script, *data;
+    size_t script_size, data_size;
+} texts;
+
+/* Writes both and returns the height that the figure needs. */
+static qg_status write_texts(const qg_results *r, qg_figure *figure, texts *t, int *height,
+                             qg_error *error)
+{
+    static int (*const writers[])(const qg_results *, qg_figure *, FILE *, FILE *) = {
+        [QG_FIGURE_FOREST] = qg_figure_forest,   [QG_FIGURE_CURVES] = qg_figure_curves,
+        [QG_FIGURE_MATRIX] = qg_figure_matrix,   [QG_FIGURE_SCATTER] = qg_figure_scatter,
+        [QG_FIGURE_SOURCES] = qg_figure_sources,
+    };
+    FILE *script = qg_text_stream(&t->script, &t->script_size);
+    FILE *data = qg_text_stream(&t->data, &t->data_size);
+    if (script && data) *height = writers[figure->kind](r, figure, script, data);
+    const bool written = script && data && !ferror(script) && !ferror(data);
+    const bool closed = (!script || fclose(script) == 0) & (!data || fclose(data) == 0);
+    return written && closed ? QG_OK : qg_fail_memory(error, "a figure", t->data_size);
+}
+
+/* Draws the next figure, whose name begins as figure->name does, if there is anything to draw. */
+static qg_status add(const qg_results *r, qg_figures *figures, qg_figure figure, qg_error *error)
+{
+    texts t = {0};
+    int height = 0;
+    qg_status status = write_texts(r, &figure, &t, &height, error);
+    if (!status && height > 0) {
+        char name[sizeof figure.name];
+        snprintf(name, sizeof name, "%s", figure.name);
+        for (int i = 2; name_taken(figures, figure.name); i++)
+            snprintf(figure.name, sizeof figure.name, "%.140s-%d", name, i);
+        status = draw_files(r, &figure, t.script, height, error);
+        if (!status) status = write_data(r, &figure, t.data, t.data_size, error);
+        figures->items[figures->count++] = figure;
+    }
+    free(t.script);
+    free(t.data);
     return status;
 }
 
@@ -80,49 +119,20 @@ static qg_status add_curves(const qg_results *r, qg_figures *figures, int run, q
 {
     const qg_study_run *first = &r->study->runs[run];
     qg_figure figure = {.kind = QG_FIGURE_CURVES, .run = run, .name = "curves"};
-    char *text = NULL;
-    size_t size = 0;
-    FILE *script = qg_text_stream(&text, &size);
-    if (!script) return qg_fail_memory(error, "a figure's script", 4096);
     add_name(figure.name, sizeof figure.name - 20, first->group);
     if (!strstr(first->group, first->game))
         add_name(figure.name, sizeof figure.name - 20, first->game);
-    const int height = qg_figure_curves(r, &figure, script);
-    const qg_status status = finish(r, figures, &figure, script, &text, height, error);
-    free(text);
-    return status;
+    return add(r, figures, figure, error);
 }
 
-static qg_status add_forest(const qg_results *r, qg_figures *figures, qg_error *error)
+/* Of a kind of copy, or ("") of all. */
+static qg_status add_matrix(const qg_results *r, qg_figures *figures, const char *copied,
+                            qg_error *error)
 {
-    qg_figure figure = {.kind = QG_FIGURE_FOREST, .name = "effects"};
-    char *text = NULL;
-    size_t size = 0;
-    FILE *script = qg_text_stream(&text, &size);
-    if (!script) return qg_fail_memory(error, "a figure's script", 4096);
-    const int height = qg_figure_forest(r, &figure, script);
-    const qg_status status = finish(r, figures, &figure, script, &text, height, error);
-    free(text);
-    return status;
-}
-
-/* A matrix (`copied` as for qg_figure_matrix) or the scatter plot. */
-static qg_status add_other(const qg_results *r, qg_figures *figures, qg_figure_kind kind,
-                           const char *copied, qg_error *error)
-{
-    const bool matrix = kind == QG_FIGURE_MATRIX;
-    qg_figure figure = {.kind = kind};
-    char *text = NULL;
-    size_t size = 0;
-    FILE *script = qg_text_stream(&text, &size);
-    if (!script) return qg_fail_memory(error, "a figure's script", 4096);
-    snprintf(figure.name, sizeof figure.name, matrix ? "matrix" : "similarity");
-    if (copied) add_name(figure.name, sizeof figure.name - 20, copied);
-    const int height = matrix ? qg_figure_matrix(r, copied, &figure, script)
-                              : qg_figure_scatter(r, figures, &figure, script);
-    const qg_status status = finish(r, figures, &figure, script, &text, height, error);
-    free(text);
-    return status;
+    qg_figure figure = {.kind = QG_FIGURE_MATRIX, .name = "matrix"};
+    snprintf(figure.copied, sizeof figure.copied, "%s", copied);
+    add_name(figure.name, sizeof figure.name - 20, copied);
+    return add(r, figures, figure, error);
 }
 
 /* ------------------------------------------------------------------------------ which there are */
@@ -147,24 +157,26 @@ static qg_status draw_curves(const qg_results *r, qg_figures *figures, qg_error 
  * columns. */
 static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_error *error)
 {
-    if (add_other(r, figures, QG_FIGURE_MATRIX, NULL, error)) return error->code;
+    if (add_matrix(r, figures, "", error)) return error->code;
     for (size_t i = 0; i < r->experiment_count; i++) {
         char copied[64], other[64] = "";
         qg_run_copied(&r->study->runs[r->experiments[i].run], copied);
         for (size_t j = 0; j < i && strcmp(copied, other) != 0; j++)
             qg_run_copied(&r->study->runs[r->experiments[j].run], other);
         if (strcmp(copied, other) == 0) continue;
-        if (add_other(r, figures, QG_FIGURE_MATRIX, copied, error)) return error->code;
+        if (add_matrix(r, figures, copied, error)) return error->code;
     }
     return QG_OK;
 }
 
 static bool is_older(const qg_figures *figures, const char *file)
 {
-    static const char *const ours[] = {"curves", "effects", "matrix", "similarity"};
+    static const char *const ours[] = {"curves", "effects", "matrix", "similarity", "sources"};
     const char *ending = strrchr(file, '.');
     char name[sizeof figures->items->name];
-    if (!ending || (strcmp(ending, ".png") != 0 && strcmp(ending, ".svg") != 0)) return false;
+    if (!ending ||
+        (strcmp(ending, ".png") != 0 && strcmp(ending, ".svg") != 0 && strcmp(ending, ".csv") != 0))
+        return false;
     snprintf(name, sizeof name, "%.*s", (int)(ending - file), file);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strncmp(name, ours[i], strlen(ours[i])) == 0) return !name_taken(figures, name);
@@ -184,16 +196,20 @@ static void remove_older(const char *folder, const qg_figures *figures)
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
 {
     *figures = (qg_figures){0};
-    const size_t most = (size_t)results->study->run_count + results->experiment_count + 3;
+    const size_t most = (size_t)results->study->run_count + results->experiment_count + 4;
     figures->items = calloc(most, sizeof *figures->items);
     if (!figures->items) return qg_fail_memory(error, "figures", most * sizeof *figures->items);
     char *folder = qg_path_join(results->folder, "figures");
     if (!folder) return qg_fail_memory(error, "a path", strlen(results->folder));
     qg_status status = qg_folder_create(folder, error);
-    if (!status) status = add_forest(results, figures, error);
+    static const qg_figure forest = {.kind = QG_FIGURE_FOREST, .name = "effects"},
+                           scatter = {.kind = QG_FIGURE_SCATTER, .name = "similarity"},
+                           sources = {.kind = QG_FIGURE_SOURCES, .name = "sources"};
+    if (!status) status = add(results, figures, forest, error);
     if (!status) status = draw_matrices(results, figures, error);
-    if (!status) status = add_other(results, figures, QG_FIGURE_SCATTER, NULL, error);
+    if (!status) status = add(results, figures, scatter, error);
     if (!status) status = draw_curves(results, figures, error);
+    if (!status) status = add(results, figures, sources, error);
     if (!status) remove_older(folder, figures);
     free(folder);
     return status;

@@ -89,9 +89,9 @@ qg_status qg_gnuplot_draw(const char *path, const char *script, const qg_canvas 
 {
     const double scale = canvas->scale > 0 && ends_in(path, ".png") ? canvas->scale : 1;
     char larger[120] = "", *all;
-    if (scale > 1)
-        snprintf(larger, sizeof larger, "fontscale %g linewidth %g pointscale %g ", scale, scale,
-                 scale);
+    if (ends_in(path, ".png")) /* whose letters are in points, those of SVG in pixels */
+        snprintf(larger, sizeof larger, "fontscale %g linewidth %g pointscale %g ", 0.75 * scale,
+                 scale, scale);
     if (asprintf(
             &all,
             "set terminal %s size %.0f,%.0f noenhanced background 'white' %sfont 'sans,%d'\n%s",

@@ -21,14 +21,16 @@ const char qg_html_style[] =
     ".quiet,figcaption{color:var(--quiet);font-size:.875rem}\n"
     ".summary{font-size:1.15rem;background:var(--card);border-left:4px solid var(--link);"
     "padding:.75rem 1rem;border-radius:4px}\n"
+    ".summary ul{margin:0;padding-left:1.1rem}\n"
     ".warnings{border-left:4px solid var(--bad);background:var(--card);padding:.5rem 1rem;"
     "border-radius:4px}\n"
     "nav ul{padding-left:1.25rem;columns:18rem;margin:.5rem 0}\n"
     ".scroll{overflow-x:auto;max-width:100%;margin:.5rem 0}\n"
-    "table{border-collapse:collapse;font-size:.9rem;overflow-wrap:normal}\n"
-    "th,td{text-align:left;vertical-align:top;padding:.3rem .7rem .3rem 0;"
+    "table{border-collapse:collapse;font-size:.85rem;overflow-wrap:normal}\n"
+    "th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;"
     "border-bottom:1px solid var(--line)}\n"
-    "th{font-weight:600}.number{text-align:right;white-space:nowrap;"
+    "th{font-weight:600}th[tabindex]{cursor:pointer}th[aria-sort]{text-decoration:underline}"
+    ".number{text-align:right;white-space:nowrap;"
     "font-variant-numeric:tabular-nums}\n"
     ".nowrap{white-space:nowrap}.words{min-width:14rem}.some{min-width:9rem}\n"
     "figure{margin:1rem 0}figure "
@@ -41,6 +43,17 @@ const char qg_html_style[] =
     "details{margin:.5rem 0}summary{cursor:pointer}\n"
     "@media(prefers-color-scheme:dark){figure img{filter:invert(.9) hue-rotate(180deg)}}\n"
     "@media print{body{max-width:none}details{display:block}}\n";
+
+const char qg_html_script[] =
+    "\"use strict\";document.querySelectorAll(\"thead th\").forEach(h=>{const t=h.closest"
+    "(\"table\"),b=t.tBodies[0];if(b.rows.length<3)return;h.tabIndex=0;const sort=()=>{"
+    "const up=h.getAttribute(\"aria-sort\")!==\"ascending\",v=r=>{const c=r.cells[h.cellI"
+    "ndex];if(!h.classList.contains(\"number\"))return c?c.innerText:\"\";const n=c?parse"
+    "Float(c.dataset.value||c.innerText):NaN;return isNaN(n)?-Infinity:n};t.querySele"
+    "ctorAll(\"th\").forEach(o=>o.removeAttribute(\"aria-sort\"));h.setAttribute(\"aria-so"
+    "rt\",up?\"ascending\":\"descending\");[...b.rows].map(r=>[v(r),r]).sort(([p],[q])=>(p"
+    "<q?-1:p>q?1:0)*(up?1:-1)).forEach(([,r])=>b.append(r))};h.onclick=sort;h.onkeydo"
+    "wn=e=>{if(e.key===\"Enter\"||e.key===\" \"){e.preventDefault();sort()}}});";
 
 void qg_html_text(FILE *out, const char *text)
 {

@@ -4,7 +4,13 @@
 
 #include <stdio.h>
 
-extern const char qg_html_style[]; /* the style sheet, light and dark */
+extern const char qg_html_style[];
+
+/* Sorts a table by the column whose header is clicked; nothing depends on it. The hash is the one
+ * that the page's content security policy lets it run by. */
+extern const char qg_html_script[];
+#define QG_HTML_SCRIPT_HASH                                                                        \
+    "sha256-+BoTt7DqoaPeIF+3SZcoGM0y1dz9qwBpWrOkRaCtma4=" /* the style sheet, light and dark */
 
 /* Text, escaped for content and for attributes in double quotes. */
 void qg_html_text(FILE *out, const char *text);

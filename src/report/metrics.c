@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "report/cells.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -12,46 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------ cells */
-
-/* Each cell is followed by its comma; the last column of all, `reason`, ends the line. */
-static void put_quoted(FILE *out, const char *text)
-{
-    const bool quoted = strpbrk(text, ",\"\n\r") != NULL;
-    if (quoted) fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    if (quoted) fputc('"', out);
-}
-
-static void put_text(FILE *out, const char *text)
-{
-    put_quoted(out, text);
-    fputc(',', out);
-}
-
-static void put_real(FILE *out, double value)
-{
-    char text[32] = "";
-    if (isfinite(value)) qg_text_from_real(value, text);
-    fprintf(out, "%s,", text);
-}
-
-/* A step; -1: never. */
-static void put_step(FILE *out, int64_t step)
-{
-    if (step >= 0) fprintf(out, "%" PRId64, step);
-    fputc(',', out);
-}
-
-static void put_empty(FILE *out, int cells)
-{
-    for (int i = 0; i < cells; i++)
-        fputc(',', out);
-}
-
+/* The last column of all, `reason`, ends the line. */
 static void put_header(FILE *out)
 {
     fputs("row,run,baseline,game,source,source_game,copied,frozen,group,seed,seeds,seeds_baseline,"
@@ -76,15 +38,15 @@ static void put_run(FILE *out, const qg_results *r, int index, const char *row)
     const qg_experiment *e = qg_results_experiment(r, index);
     char copied[QG_GRAFT_CHOICE_TEXT];
     qg_graft_choice_label(&run->choice, copied);
-    put_text(out, row);
-    put_text(out, run->id);
-    put_text(out, e && run->baseline >= 0 ? r->study->runs[run->baseline].id : "");
-    put_text(out, run->game);
-    put_text(out, qg_run_source(r->study, run));
-    put_text(out, e ? e->source_game : "");
-    put_text(out, copied);
-    put_text(out, run->kind == QG_RUN_GRAFT ? (run->choice.frozen ? "true" : "false") : "");
-    put_text(out, run->group);
+    qg_cell_text(out, row);
+    qg_cell_text(out, run->id);
+    qg_cell_text(out, e && run->baseline >= 0 ? r->study->runs[run->baseline].id : "");
+    qg_cell_text(out, run->game);
+    qg_cell_text(out, qg_run_source(r->study, run));
+    qg_cell_text(out, e ? e->source_game : "");
+    qg_cell_text(out, copied);
+    qg_cell_text(out, run->kind == QG_RUN_GRAFT ? (run->choice.frozen ? "true" : "false") : "");
+    qg_cell_text(out, run->group);
 }
 
 static const qg_pair *find_pair(const qg_experiment *e, uint64_t seed)
@@ -114,37 +76,37 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     fprintf(out, "%" PRIu64 ",1,%s,%" PRId64 ",", result->seeds[seed], pair ? "1" : "",
             result->curves.steps[points - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
-        put_real(out, pair ? pair->transfer[m] : result->levels[seed][m]);
-        put_real(out, pair ? pair->baseline[m] : NAN);
-        put_real(out, pair ? pair->difference[m] : NAN);
-        put_empty(out, 2);
+        qg_cell_real(out, pair ? pair->transfer[m] : result->levels[seed][m]);
+        qg_cell_real(out, pair ? pair->baseline[m] : NAN);
+        qg_cell_real(out, pair ? pair->difference[m] : NAN);
+        qg_cells_empty(out, 2);
     }
-    put_empty(out, 9);
+    qg_cells_empty(out, 9);
     put_learned(out, scale, pair ? pair->transfer : NULL);
     put_learned(out, scale, pair ? pair->baseline : NULL);
-    put_real(out, pair ? pair->area_ratio : NAN);
-    put_real(out, scale->threshold);
-    put_step(out, pair ? pair->transfer_threshold : -1);
-    put_step(out, pair ? pair->baseline_threshold : -1);
-    put_step(out, pair ? pair->crossover : -1);
-    put_empty(out, 3);
-    put_real(out, scale->random);
-    put_real(out, scale->reference);
-    put_real(out, e && e->has_similarity ? e->similarity.grade : NAN);
+    qg_cell_real(out, pair ? pair->area_ratio : NAN);
+    qg_cell_real(out, scale->threshold);
+    qg_cell_step(out, pair ? pair->transfer_threshold : -1);
+    qg_cell_step(out, pair ? pair->baseline_threshold : -1);
+    qg_cell_step(out, pair ? pair->crossover : -1);
+    qg_cells_empty(out, 3);
+    qg_cell_real(out, scale->random);
+    qg_cell_real(out, scale->reference);
+    qg_cell_real(out, e && e->has_similarity ? e->similarity.grade : NAN);
     fputs(",\n", out);
 }
 
 static void put_verdict(FILE *out, const qg_verdict *v)
 {
-    put_real(out, v->effect.error);
-    put_real(out, v->effect.degrees);
-    put_real(out, v->p);
-    put_real(out, v->family_p);
-    put_real(out, v->q);
-    put_real(out, v->permutation_p);
-    put_real(out, v->margin_p);
-    put_real(out, v->adjusted.low);
-    put_real(out, v->adjusted.high);
+    qg_cell_real(out, v->effect.error);
+    qg_cell_real(out, v->effect.degrees);
+    qg_cell_real(out, v->p);
+    qg_cell_real(out, v->family_p);
+    qg_cell_real(out, v->q);
+    qg_cell_real(out, v->permutation_p);
+    qg_cell_real(out, v->margin_p);
+    qg_cell_real(out, v->adjusted.low);
+    qg_cell_real(out, v->adjusted.high);
 }
 
 static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
@@ -153,27 +115,27 @@ static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
     fprintf(out, ",%zu,%zu,%" PRId64 ",", e->transfer.count, e->baseline.count,
             r->runs[e->run].curves.steps[e->point_count - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
-        put_real(out, qg_side_level(&e->transfer, (qg_measure)m));
-        put_real(out, qg_side_level(&e->baseline, (qg_measure)m));
-        put_real(out, e->effects[m].value);
-        put_real(out, e->effects[m].low);
-        put_real(out, e->effects[m].high);
+        qg_cell_real(out, qg_side_level(&e->transfer, (qg_measure)m));
+        qg_cell_real(out, qg_side_level(&e->baseline, (qg_measure)m));
+        qg_cell_real(out, e->effects[m].value);
+        qg_cell_real(out, e->effects[m].low);
+        qg_cell_real(out, e->effects[m].high);
     }
     put_verdict(out, &e->verdict);
     fprintf(out, "%zu,%zu,", e->transfer.learned, e->baseline.learned);
-    put_real(out, qg_experiment_ratio(e));
-    put_real(out, e->game->scale.threshold);
-    put_real(out, e->times.transfer_median);
-    put_real(out, e->times.baseline_median);
-    put_empty(out, 1);
-    put_real(out, e->probability.value);
-    put_real(out, e->probability.low);
-    put_real(out, e->probability.high);
-    put_real(out, e->game->scale.random);
-    put_real(out, e->game->scale.reference);
-    put_real(out, e->has_similarity ? e->similarity.grade : NAN);
-    put_text(out, qg_decision_name(e->verdict.decision));
-    put_quoted(out, qg_reason_text(e->verdict.reason));
+    qg_cell_real(out, qg_experiment_ratio(e));
+    qg_cell_real(out, e->game->scale.threshold);
+    qg_cell_real(out, e->times.transfer_median);
+    qg_cell_real(out, e->times.baseline_median);
+    qg_cells_empty(out, 1);
+    qg_cell_real(out, e->probability.value);
+    qg_cell_real(out, e->probability.low);
+    qg_cell_real(out, e->probability.high);
+    qg_cell_real(out, e->game->scale.random);
+    qg_cell_real(out, e->game->scale.reference);
+    qg_cell_real(out, e->has_similarity ? e->similarity.grade : NAN);
+    qg_cell_text(out, qg_decision_name(e->verdict.decision));
+    qg_cell_quoted(out, qg_reason_text(e->verdict.reason));
     fputc('\n', out);
 }
 
@@ -192,7 +154,7 @@ static void put_rows(FILE *out, const qg_results *r)
 static void put_stratum(FILE *out, const qg_stratum_count *stratum)
 {
     fprintf(out, "%zu,%zu,", stratum->up, stratum->down);
-    put_real(out, stratum->effect);
+    qg_cell_real(out, stratum->effect);
 }
 
 static void put_claims(FILE *out, const qg_results *r)
@@ -205,26 +167,26 @@ static void put_claims(FILE *out, const qg_results *r)
         const qg_study_claim *claim = &r->study->claims[i];
         const qg_claim_result *result = &r->claims[i];
         const qg_pooled *pooled = &result->pooled;
-        put_text(out, claim->says);
-        put_text(out, claim->source ? claim->source : "");
-        put_text(out, qg_claim_kind_name(claim->kind));
-        put_text(out, qg_claim_metric_name(claim->metric));
-        put_real(out, claim->kind == QG_CLAIM_LITTLE ? claim->margin : NAN);
-        put_text(out, qg_finding_name(result->finding));
-        put_real(out, pooled->effect.value);
-        put_real(out, pooled->raw.low);
-        put_real(out, pooled->raw.high);
-        put_real(out, result->adjusted.low);
-        put_real(out, result->adjusted.high);
-        put_real(out, result->p);
-        put_real(out, result->adjusted_p);
-        put_real(out, pooled->permutation_p);
+        qg_cell_text(out, claim->says);
+        qg_cell_text(out, claim->source ? claim->source : "");
+        qg_cell_text(out, qg_claim_kind_name(claim->kind));
+        qg_cell_text(out, qg_claim_metric_name(claim->metric));
+        qg_cell_real(out, claim->kind == QG_CLAIM_LITTLE ? claim->margin : NAN);
+        qg_cell_text(out, qg_finding_name(result->finding));
+        qg_cell_real(out, pooled->effect.value);
+        qg_cell_real(out, pooled->raw.low);
+        qg_cell_real(out, pooled->raw.high);
+        qg_cell_real(out, result->adjusted.low);
+        qg_cell_real(out, result->adjusted.high);
+        qg_cell_real(out, result->p);
+        qg_cell_real(out, result->adjusted_p);
+        qg_cell_real(out, pooled->permutation_p);
         put_stratum(out, &result->free);
         put_stratum(out, &result->frozen);
         fprintf(out, "%zu,%zu,%zu,", result->experiments, result->lacking, pooled->seeds);
         if (pooled->baseline_seeds > 0) fprintf(out, "%zu", pooled->baseline_seeds);
         fputc(',', out);
-        put_quoted(out, qg_claim_reason(claim, result));
+        qg_cell_quoted(out, qg_claim_reason(claim, result));
         fputc('\n', out);
     }
 }

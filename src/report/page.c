@@ -8,22 +8,12 @@
 
 /* ----------------------------------------------------------------------------------- figures */
 
-static void put_figure(FILE *out, const qg_figure *figure)
-{
-    fputs("<figure><div class=\"scroll\" tabindex=\"0\">", out);
-    qg_html_svg(out, figure->svg, figure->alt);
-    fputs("</div><figcaption>", out);
-    qg_html_print(out, "%s ", figure->caption);
-    fprintf(out, "Files: <a href=\"figures/%s.svg\">SVG</a>, <a href=\"figures/%s.png\">PNG</a>.",
-            figure->name, figure->name);
-    fputs("</figcaption></figure>\n", out);
-}
-
-static bool has_figure(const qg_figures *figures, qg_figure_kind kind)
+/* The first of its kind; NULL: there is none. */
+static const qg_figure *find_figure(const qg_figures *figures, qg_figure_kind kind)
 {
     for (size_t i = 0; i < figures->count; i++)
-        if (figures->items[i].kind == kind) return true;
-    return false;
+        if (figures->items[i].kind == kind) return &figures->items[i];
+    return NULL;
 }
 
 static void put_figures(FILE *out, const qg_figures *figures, qg_figure_kind kind)
@@ -31,19 +21,20 @@ static void put_figures(FILE *out, const qg_figures *figures, qg_figure_kind kin
     for (size_t i = 0; i < figures->count; i++) {
         if (figures->items[i].kind != kind) continue;
         if (kind == QG_FIGURE_MATRIX) qg_html_element(out, "h3", "%s", figures->items[i].title);
-        put_figure(out, &figures->items[i]);
+        qg_page_figure(out, &figures->items[i]);
     }
 }
 
 /* -------------------------------------------------------------------------------- beginning */
 
-static void put_head(FILE *out, const qg_study *study, const char *summary)
+static void put_head(FILE *out, const qg_results *r, const char *summary)
 {
+    const qg_study *study = r->study;
     const char *title = study->question ? study->question : study->name;
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-          "style-src 'unsafe-inline'; img-src data:\">\n"
+          "style-src 'unsafe-inline'; img-src data:; script-src '" QG_HTML_SCRIPT_HASH "'\">\n"
           "<link rel=\"icon\" href=\"data:,\">\n",
           out);
     qg_html_element(out, "title", "%s", study->name);
@@ -51,20 +42,21 @@ static void put_head(FILE *out, const qg_study *study, const char *summary)
     qg_html_element(out, "h1", "%s", title);
     qg_html_element(out, "p class=\"quiet\"", "Study %s, reported by qgraft " QG_VERSION,
                     study->name);
-    qg_html_element(out, "p class=\"summary\"", "%s", summary);
+    qg_page_answer(out, r);
+    qg_html_element(out, "p class=\"quiet\"", "%s", summary);
     fputs("</header>\n", out);
 }
 
 static void put_contents(FILE *out, const qg_results *r, const qg_figures *figures)
 {
     fputs("<nav aria-label=\"Contents\"><ul>\n", out);
-    if (has_figure(figures, QG_FIGURE_FOREST))
+    if (find_figure(figures, QG_FIGURE_FOREST))
         fputs("<li><a href=\"#effects\">What was found, by kind of copy</a></li>\n", out);
     if (r->study->claim_count > 0) fputs("<li><a href=\"#claims\">Claims</a></li>\n", out);
     fputs("<li><a href=\"#overview\">All experiments</a></li>\n", out);
-    if (has_figure(figures, QG_FIGURE_MATRIX))
+    if (find_figure(figures, QG_FIGURE_MATRIX))
         fputs("<li><a href=\"#matrix\">Transfer matrix</a></li>\n", out);
-    if (has_figure(figures, QG_FIGURE_SCATTER))
+    if (find_figure(figures, QG_FIGURE_SCATTER))
         fputs("<li><a href=\"#similarity\">Similarity and transfer</a></li>\n", out);
     for (size_t i = 0; i < figures->count; i++)
         if (figures->items[i].kind == QG_FIGURE_CURVES) {
@@ -121,7 +113,8 @@ static void put_signs(FILE *out, const char *name, const qg_stratum_count *strat
 /* How much the finding rests on, and why it is what it is. */
 static void put_base(FILE *out, const qg_study_claim *claim, const qg_claim_result *result)
 {
-    fputs("<td class=\"some\">", out);
+    fputs("<br><span class=\"quiet\">", out);
+    if (claim->source) qg_html_print(out, "%s; ", claim->source);
     qg_html_print(out, "%zu experiment%s, %zu seed%s", result->experiments,
                   result->experiments == 1 ? "" : "s", result->pooled.seeds,
                   result->pooled.seeds == 1 ? "" : "s");
@@ -129,7 +122,7 @@ static void put_base(FILE *out, const qg_study_claim *claim, const qg_claim_resu
     put_signs(out, "free", &result->free);
     put_signs(out, "frozen", &result->frozen);
     qg_html_print(out, ": %s", qg_claim_reason(claim, result));
-    fputs("</td>", out);
+    fputs("</span>", out);
 }
 
 static void put_claims(FILE *out, const qg_results *r)
@@ -140,23 +133,19 @@ static void put_claims(FILE *out, const qg_results *r)
         out,
         "Effects are differences of normalised scores, means over the experiments for each seed. "
         "Findings rest on the adjusted interval (Holm, over all claims).",
-        "claim|found|#effect|#95 % interval|#adjusted|tested on|rests on");
+        "claim, and what its finding rests on|found|#effect|#95 % interval|#adjusted|tested on");
     for (int i = 0; i < r->study->claim_count; i++) {
         const qg_study_claim *claim = &r->study->claims[i];
         const qg_claim_result *result = &r->claims[i];
         fputs("<tr><td class=\"words\">", out);
         qg_html_text(out, claim->says);
-        if (claim->source) {
-            fputs("<br>", out);
-            qg_html_element(out, "span class=\"quiet\"", "%s", claim->source);
-        }
+        put_base(out, claim, result);
         fputs("</td>", out);
         put_finding(out, result->finding);
         qg_page_difference(out, result->pooled.effect.value);
         qg_page_interval(out, &result->pooled.raw);
         qg_page_interval(out, &result->adjusted);
         put_test(out, claim);
-        put_base(out, claim, result);
         fputs("</tr>\n", out);
     }
     qg_page_end_table(out);
@@ -220,6 +209,11 @@ static void put_estimate(FILE *out, const char *name, const qg_estimate *estimat
     fputs("</tr>\n", out);
 }
 
+static void put_note(void *context, const char *line)
+{
+    qg_html_element(context, "p", "Note: %s.", line);
+}
+
 static void put_overview(FILE *out, const qg_results *r)
 {
     fputs("<section id=\"overview\"><h2>All experiments</h2>\n", out);
@@ -236,6 +230,7 @@ static void put_overview(FILE *out, const qg_results *r)
     for (size_t i = 0; i < r->experiment_count; i++)
         put_experiment_row(out, r, &r->experiments[i]);
     qg_page_end_table(out);
+    qg_study_explain_lists(r->study, put_note, out);
     if (r->pooled_count > 1) {
         qg_page_table(
             out,
@@ -252,7 +247,7 @@ static void put_overview(FILE *out, const qg_results *r)
 /* The answer at one look. */
 static void put_effects(FILE *out, const qg_results *r, const qg_figures *figures)
 {
-    if (!has_figure(figures, QG_FIGURE_FOREST)) return;
+    if (!find_figure(figures, QG_FIGURE_FOREST)) return;
     fputs("<section id=\"effects\"><h2>What was found, by kind of copy</h2>\n", out);
     put_figures(out, figures, QG_FIGURE_FOREST);
     qg_page_effects(out, r);
@@ -261,7 +256,7 @@ static void put_effects(FILE *out, const qg_results *r, const qg_figures *figure
 
 static void put_matrix(FILE *out, const qg_figures *figures)
 {
-    if (!has_figure(figures, QG_FIGURE_MATRIX)) return;
+    if (!find_figure(figures, QG_FIGURE_MATRIX)) return;
     fputs("<section id=\"matrix\"><h2>Transfer matrix</h2>\n", out);
     put_figures(out, figures, QG_FIGURE_MATRIX);
     fputs("</section>\n", out);
@@ -269,18 +264,19 @@ static void put_matrix(FILE *out, const qg_figures *figures)
 
 static void put_similarity(FILE *out, const qg_figures *figures)
 {
-    if (!has_figure(figures, QG_FIGURE_SCATTER)) return;
+    const qg_figure *scatter = find_figure(figures, QG_FIGURE_SCATTER);
+    if (!scatter) return;
     fputs("<section id=\"similarity\"><h2>Similarity and transfer</h2>\n", out);
-    if (isfinite(figures->spearman))
+    if (isfinite(scatter->spearman))
         qg_html_element(out, "p",
                         "Spearman's rho between the similarity of two games and the mean effect "
                         "between them, in either direction, is %.3f over %zu pairs of games, which "
                         "share games and seeds: it describes, it tests nothing.",
-                        figures->spearman, figures->spearman_pairs);
+                        scatter->spearman, scatter->pairs);
     else
         qg_html_element(out, "p",
                         "%zu pair%s of games: too few, or too alike, for a rank correlation.",
-                        figures->spearman_pairs, figures->spearman_pairs == 1 ? "" : "s");
+                        scatter->pairs, scatter->pairs == 1 ? "" : "s");
     put_figures(out, figures, QG_FIGURE_SCATTER);
     fputs("</section>\n", out);
 }
@@ -295,7 +291,7 @@ static void put_curves(FILE *out, const qg_results *r, const qg_figures *figures
         if (figure->kind != QG_FIGURE_CURVES) continue;
         fprintf(out, "<section id=\"figure-%zu\">", i);
         qg_html_element(out, "h3", "%s", figure->title);
-        put_figure(out, figure);
+        qg_page_figure(out, figure);
         qg_page_experiments(out, r, figure);
         fputs("</section>\n", out);
     }
@@ -305,7 +301,7 @@ static void put_curves(FILE *out, const qg_results *r, const qg_figures *figures
 void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figures,
                    const char *summary)
 {
-    put_head(out, results->study, summary);
+    put_head(out, results, summary);
     fputs("<main>\n", out);
     put_effects(out, results, figures);
     put_warnings(out, &results->warnings);
@@ -315,6 +311,6 @@ void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figur
     put_matrix(out, figures);
     put_similarity(out, figures);
     put_curves(out, results, figures);
-    qg_page_making(out, results);
-    fputs("</main>\n</body>\n</html>\n", out);
+    qg_page_making(out, results, find_figure(figures, QG_FIGURE_SOURCES));
+    fprintf(out, "</main>\n<script>%s</script>\n</body>\n</html>\n", qg_html_script);
 }

@@ -145,7 +145,7 @@ static void put_source(FILE *out, const qg_results *r, const qg_study_source *so
     fputs("</tr>\n", out);
 }
 
-static void put_sources(FILE *out, const qg_results *r)
+static void put_sources(FILE *out, const qg_results *r, const qg_figure *figure)
 {
     const qg_study *study = r->study;
     if (study->source_count == 0) return;
@@ -159,6 +159,7 @@ static void put_sources(FILE *out, const qg_results *r)
     for (int i = 0; i < study->source_count; i++)
         put_source(out, r, &study->sources[i]);
     qg_page_end_table(out);
+    if (figure) qg_page_figure(out, figure);
 }
 
 /* --------------------------------------------------------------------------------- settings */
@@ -270,7 +271,8 @@ static void put_task(FILE *out, const qg_results *r, int t)
     put_count(out, status->step);
     put_count(out, r->trainings[t].episodes);
     put_count(out, r->trainings[t].updates);
-    qg_html_element(out, "td class=\"number\"", "%s", time);
+    fprintf(out, "<td class=\"number\" data-value=\"%.3f\">%s</td>",
+            isfinite(status->seconds) ? status->seconds : 0, time);
     qg_html_element(out, "td class=\"nowrap\"", "%s", facts->started);
     qg_html_element(out, "td", "%s", facts->host[0] ? facts->host : status->host);
     qg_html_element(out, "td class=\"nowrap\"", "%s %s", facts->version, facts->instruction_set);
@@ -320,12 +322,12 @@ static void put_study_file(FILE *out, const qg_study *study)
     fputs("</pre></details>\n", out);
 }
 
-void qg_page_making(FILE *out, const qg_results *results)
+void qg_page_making(FILE *out, const qg_results *results, const qg_figure *sources)
 {
     fputs("<section id=\"making\"><h2>How this was made</h2>\n", out);
     put_scales(out, results);
     put_human_normalised(out, results);
-    put_sources(out, results);
+    put_sources(out, results, sources);
     put_settings(out, results->study);
     put_tasks(out, results);
     put_commands(out, results);

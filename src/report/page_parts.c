@@ -47,3 +47,16 @@ void qg_page_end_table(FILE *out)
 {
     fputs("</tbody></table></div>\n", out);
 }
+
+void qg_page_figure(FILE *out, const qg_figure *figure)
+{
+    fputs("<figure><div class=\"scroll\" tabindex=\"0\">", out);
+    qg_html_svg(out, figure->svg, figure->alt);
+    fputs("</div><figcaption>", out);
+    qg_html_print(out, "%s ", figure->caption);
+    fprintf(out,
+            "Files: <a href=\"figures/%s.svg\">SVG</a>, <a href=\"figures/%s.png\">PNG</a>, its "
+            "data as <a href=\"figures/%s.csv\">CSV</a>.",
+            figure->name, figure->name, figure->name);
+    fputs("</figcaption></figure>\n", out);
+}

@@ -11,8 +11,14 @@ void qg_page_experiments(FILE *out, const qg_results *results, const qg_figure *
 /* How many experiments of each kind of copy were decided which way. */
 void qg_page_effects(FILE *out, const qg_results *results);
 
-/* How everything was made. */
-void qg_page_making(FILE *out, const qg_results *results);
+/* What a reader of 20 seconds takes along: a sentence for each kind of copy. */
+void qg_page_answer(FILE *out, const qg_results *results);
+
+/* How everything was made; the figure of the sources may be NULL. */
+void qg_page_making(FILE *out, const qg_results *results, const qg_figure *sources);
+
+/* A figure with its caption and its files. */
+void qg_page_figure(FILE *out, const qg_figure *figure);
 
 /* "positive" and the like in their colour. */
 void qg_page_decision(FILE *out, qg_decision decision);
@@ -21,8 +27,9 @@ void qg_page_decision(FILE *out, qg_decision decision);
 void qg_page_difference(FILE *out, double value);
 void qg_page_interval(FILE *out, const qg_estimate *estimate);
 
-/* Opens a table in a box of its own that scrolls, `caption` (may be NULL) above it; `headers` are
- * separated by '|', numbers' headers begin with '#'. qg_page_end_table closes it. */
+/* Opens a table in a box of its own that scrolls, and whose rows a click on a header sorts,
+ * `caption` (may be NULL) above it; `headers` are separated by '|', numbers' headers begin with
+ * '#'. qg_page_end_table closes it. */
 void qg_page_table(FILE *out, const char *caption, const char *headers);
 void qg_page_end_table(FILE *out);
 

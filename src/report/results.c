@@ -107,21 +107,10 @@ qg_status qg_results_do_without(qg_results *results, const char *what, qg_status
     return qg_warn(&results->warnings, error, "%s; %s was left out", inner.message, what);
 }
 
-static void free_run(qg_run_curves *run)
-{
-    for (size_t s = 0; s < run->curves.seed_count; s++)
-        qg_curve_free(&run->read[s]);
-    free(run->read);
-    free(run->seeds);
-    free(run->scores);
-    free(run->levels);
-    free(run->band);
-}
-
 void qg_results_free(qg_results *r)
 {
     for (int i = 0; r->runs && i < r->study->run_count; i++)
-        free_run(&r->runs[i]);
+        qg_run_curves_free(&r->runs[i]);
     for (size_t i = 0; i < r->experiment_count; i++) {
         free(r->experiments[i].pairs);
         free(r->experiments[i].transfer.levels);
@@ -135,5 +124,11 @@ void qg_results_free(qg_results *r)
     free(r->experiments);
     free(r->claims);
     free(r->source_scores);
+    for (int i = 0; r->source_curves && i < r->study->source_count; i++) {
+        qg_run_curves_free(&r->source_curves[i].score);
+        qg_run_curves_free(&r->source_curves[i].divergence);
+        qg_run_curves_free(&r->source_curves[i].agreement);
+    }
+    free(r->source_curves);
     qg_warnings_free(&r->warnings);
 }

@@ -9,7 +9,7 @@
 #include <qgraft/statistics.h>
 #include <qgraft/study.h>
 
-#include "report/run_history.h"
+#include "report/run_curves.h"
 #include "report/run_facts.h"
 
 #define QG_REPORT_SEED 1 /* of all draws of a report: the same results, the same numbers */
@@ -22,17 +22,6 @@ typedef struct qg_game_scale {
     bool random_given, reference_given, threshold_given; /* in the study file */
     char problem[192]; /* why scores of this game cannot be normalised; empty: they can */
 } qg_game_scale;
-
-/* The curves of a run's seeds, at the steps that all of them have. */
-typedef struct qg_run_curves {
-    bool shown;                    /* listed, or the baseline of one that is */
-    qg_curve *read;                /* [curves.seed_count] as they are in the files */
-    uint64_t *seeds;               /* [curves.seed_count] */
-    double **scores;               /* [curves.seed_count], into `read` */
-    qg_curves curves;              /* a view of the above; seed_count 0: nothing could be read */
-    double (*levels)[QG_MEASURES]; /* [curves.seed_count] what each seed reached */
-    qg_estimate *band;             /* [curves.point_count] mean over seeds */
-} qg_run_curves;
 
 /* The runs of one side of an experiment. */
 typedef struct qg_side {
@@ -69,6 +58,12 @@ typedef struct qg_source_score {
     double score;                  /* of the evaluation whose network is taken */
     double teacher, kl, agreement; /* students of one teacher, at the last temperature */
 } qg_source_score;
+
+/* How a source's run went, where no source before it has the same run. */
+typedef struct qg_source_curves {
+    qg_run_curves score;
+    qg_run_curves divergence, agreement; /* of students of one teacher, over samples */
+} qg_source_curves;
 
 /* What was found of a claim. */
 typedef enum qg_finding { QG_OPEN, QG_HOLDS, QG_FAILS } qg_finding;
@@ -116,6 +111,7 @@ typedef struct qg_results {
     qg_pairing pairing;                /* of the areas, seed by seed */
     qg_claim_result *claims;           /* [claim_count] */
     qg_source_score *source_scores;    /* [source_count] */
+    qg_source_curves *source_curves;   /* [source_count] */
     qg_warnings warnings;
 } qg_results;
 

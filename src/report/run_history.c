@@ -14,6 +14,7 @@
 
 #define LARGEST_FILE ((size_t)64 << 20)
 
+#define LESSON_COLUMNS   "samples,updates,task,temperature,kl,teacher_entropy,agreement"
 #define TRAINING_COLUMNS "step,epsilon,episodes,mean_return,updates,td_error"
 
 enum { MOST_COLUMNS = 8 };
@@ -168,12 +169,23 @@ static qg_status read_row(csv_reader *reader, int columns, double *values, bool 
 
 #define LARGEST_SCORE 1e100 /* the square of its errors has a double */
 
-static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, qg_error *error)
+static qg_status create_curve(qg_curve *curve, size_t rows, qg_error *error)
 {
     curve->steps = calloc(rows + 1, sizeof *curve->steps);
     curve->scores = calloc(rows + 1, sizeof *curve->scores);
-    if (!curve->steps || !curve->scores)
-        return qg_fail_memory(error, reader->path, (rows + 1) * 2 * sizeof(double));
+    if (curve->steps && curve->scores) return QG_OK;
+    return qg_fail_memory(error, "a curve", (rows + 1) * 2 * sizeof(double));
+}
+
+static void add_point(qg_curve *curve, double step, double value)
+{
+    curve->steps[curve->count] = (int64_t)step;
+    curve->scores[curve->count++] = value;
+}
+
+static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, qg_error *error)
+{
+    if (create_curve(curve, rows, error)) return error->code;
     for (bool more = true; more;) {
         double values[MOST_COLUMNS];
         const qg_status status = read_row(reader, MOST_COLUMNS, values, &more, error);
@@ -187,8 +199,7 @@ static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, q
                 error, QG_ERROR_DATA,
                 "%s:%lld: %g is no score: remove the run's folder and run the study again",
                 reader->path, (long long)reader->line, values[1]);
-        curve->steps[curve->count] = (int64_t)values[0];
-        curve->scores[curve->count++] = values[1];
+        add_point(curve, values[0], values[1]);
         if (values[2] > 0) curve->episodes += values[2];
     }
     return QG_OK;
@@ -203,6 +214,42 @@ qg_status qg_curve_read(const char *folder, qg_curve *curve, qg_warnings *warnin
         open_csv(&reader, folder, "evaluations.csv", QG_EVALUATION_COLUMNS, &rows, warnings, error);
     if (!status) status = read_scores(&reader, rows, curve, error);
     if (status) qg_curve_free(curve);
+    close_csv(&reader);
+    return status;
+}
+
+static qg_status read_lessons(csv_reader *reader, size_t rows, qg_curve *divergence,
+                              qg_curve *agreement, qg_error *error)
+{
+    enum { COLUMNS = 7, DIVERGENCE = 4, AGREEMENT = 6 };
+    qg_status status = create_curve(divergence, rows, error);
+    if (!status) status = create_curve(agreement, rows, error);
+    for (bool more = !status; more && !status;) {
+        double values[MOST_COLUMNS];
+        status = read_row(reader, COLUMNS, values, &more, error);
+        if (status || !more) break;
+        if (!isfinite(values[DIVERGENCE]) || !isfinite(values[AGREEMENT]))
+            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: a lesson without kl or agreement",
+                           reader->path, (long long)reader->line);
+        add_point(divergence, values[0], values[DIVERGENCE]);
+        add_point(agreement, values[0], values[AGREEMENT]);
+    }
+    return status;
+}
+
+qg_status qg_lessons_read(const char *folder, qg_curve *divergence, qg_curve *agreement,
+                          qg_warnings *warnings, qg_error *error)
+{
+    csv_reader reader;
+    size_t rows = 0;
+    *divergence = *agreement = (qg_curve){0};
+    qg_status status =
+        open_csv(&reader, folder, "distillation.csv", LESSON_COLUMNS, &rows, warnings, error);
+    if (!status) status = read_lessons(&reader, rows, divergence, agreement, error);
+    if (status) {
+        qg_curve_free(divergence);
+        qg_curve_free(agreement);
+    }
     close_csv(&reader);
     return status;
 }

@@ -35,6 +35,12 @@ qg_status qg_curve_read(const char *folder, qg_curve *curve, qg_warnings *warnin
                         qg_error *error);
 void qg_curve_free(qg_curve *curve); /* a curve of zero bytes is allowed */
 
+/* What a student's lessons were like, from FOLDER/distillation.csv: divergence from the teacher and
+ * agreement with it, over samples. As qg_curve_read; of students of several teachers, whose rows
+ * have the same samples, QG_ERROR_DATA. */
+qg_status qg_lessons_read(const char *folder, qg_curve *divergence, qg_curve *agreement,
+                          qg_warnings *warnings, qg_error *error);
+
 /* The last row of FOLDER/training.csv; all 0 when there is none. */
 typedef struct qg_training {
     int64_t step, episodes, updates;

@@ -70,33 +70,24 @@ static qg_status check_length(const qg_results *r, const qg_study_task *task, co
                    task->folder, last, run->steps);
 }
 
-static bool same_steps(const qg_curve *a, const qg_curve *b)
-{
-    const size_t common = a->count < b->count ? a->count : b->count;
-    return memcmp(a->steps, b->steps, common * sizeof *a->steps) == 0;
-}
-
 /* Adds the curve of a task to its run's. */
 static qg_status read_task(qg_results *r, int task_index, const char *folder, qg_error *error)
 {
     const qg_study_task *task = &r->study->tasks[task_index];
     qg_run_curves *run = &r->runs[task->run];
-    qg_curve *curve = &run->read[run->curves.seed_count];
-    qg_status status = qg_curve_read(folder, curve, &r->warnings, error);
+    qg_curve curve;
+    qg_status status = qg_curve_read(folder, &curve, &r->warnings, error);
     if (!status) status = qg_training_read(folder, &r->trainings[task_index], &r->warnings, error);
-    if (!status) status = check_length(r, task, curve, error);
-    if (!status && run->curves.seed_count > 0 && !same_steps(curve, &run->read[0]))
+    if (!status) status = check_length(r, task, &curve, error);
+    if (!status && !qg_run_curves_fit(run, &curve))
         status = qg_fail(error, QG_ERROR_DATA,
                          "%s/evaluations.csv: evaluated at other steps than the other seeds",
                          task->folder);
     if (status) {
-        qg_curve_free(curve);
+        qg_curve_free(&curve);
         return qg_results_do_without(r, "the seed", status, error);
     }
-    const size_t seed = run->curves.seed_count++;
-    run->seeds[seed] = task->seed;
-    run->scores[seed] = curve->scores;
-    if (seed == 0 || curve->count < run->curves.point_count) run->curves.point_count = curve->count;
+    qg_run_curves_add(run, task->seed, &curve);
     return QG_OK;
 }
 
@@ -127,13 +118,9 @@ static qg_status measure_run(qg_results *r, int index, qg_error *error)
     qg_run_curves *result = &r->runs[index];
     qg_curves *curves = &result->curves;
     if (curves->seed_count == 0) return QG_OK;
-    curves->seeds = result->seeds;
-    curves->steps = result->read[0].steps;
-    curves->scores = (const double *const *)result->scores;
+    qg_status status = qg_run_curves_finish(result, error);
     result->levels = qg_results_memory(curves->seed_count, sizeof *result->levels, error);
-    result->band = qg_results_memory(curves->point_count, sizeof *result->band, error);
-    if (!result->levels || !result->band) return error->code;
-    qg_status status = qg_curve_of(curves, result->band, error);
+    if (!status && !result->levels) status = error->code;
     if (!status) status = qg_levels_measure(curves, result->levels, error);
     const int64_t last = curves->steps[curves->point_count - 1];
     if (status || last + run->settings.eval_every > run->steps) return status;
@@ -184,13 +171,9 @@ static qg_status read_runs(qg_results *r, qg_error *error)
         r->runs[i].shown = true;
         if (run->kind == QG_RUN_GRAFT && run->baseline >= 0) r->runs[run->baseline].shown = true;
     }
-    for (int i = 0; i < r->study->run_count; i++) {
-        const size_t seeds = (size_t)r->study->runs[i].seed_count;
-        r->runs[i].read = qg_results_memory(seeds, sizeof *r->runs[i].read, error);
-        r->runs[i].seeds = qg_results_memory(seeds, sizeof *r->runs[i].seeds, error);
-        r->runs[i].scores = qg_results_memory(seeds, sizeof *r->runs[i].scores, error);
-        if (!r->runs[i].read || !r->runs[i].seeds || !r->runs[i].scores) return error->code;
-    }
+    for (int i = 0; i < r->study->run_count; i++)
+        if (qg_run_curves_create(&r->runs[i], (size_t)r->study->runs[i].seed_count, error))
+            return error->code;
     bool *const begun = qg_results_memory((size_t)r->study->run_count, sizeof *begun, error);
     if (!begun) return error->code;
     qg_status status = warn_of_waiting(r, begun, error);

@@ -1,4 +1,5 @@
-/* What can be known before the first run of what a study is too small for. */
+/* What can be known before the first run: what a study is too small for, and what it may be taken
+ * for without being it. */
 #include <qgraft/study.h>
 
 #include <stdio.h>
@@ -74,6 +75,45 @@ void qg_study_adequacy(const qg_study *study, void (*tell)(void *context, const 
         char line[512];
         snprintf(line, sizeof line, "%d of %d runs (%s%s) %s", count, all, study->runs[first].id,
                  count > 1 ? ", ..." : "", shortcomings[i].text);
+        tell(context, line);
+    }
+}
+
+/* ------------------------------------------------------------------------------- lists of layers
+ */
+
+/* Whether a run copies one layer that `layers` names. */
+static bool copies_single_layer(const qg_study_run *run)
+{
+    const uint32_t layers = run->choice.layers;
+    return run->kind == QG_RUN_GRAFT && run->choice.way == QG_CHOOSE_LAYERS &&
+           (layers & (layers - 1)) == 0;
+}
+
+void qg_study_explain_lists(const qg_study *study, void (*tell)(void *context, const char *line),
+                            void *context)
+{
+    for (int i = 0; i < study->run_count; i++) {
+        const qg_study_run *run = &study->runs[i];
+        uint32_t layers = 0;
+        bool first = copies_single_layer(run);
+        for (int j = 0; j < study->run_count && first; j++) {
+            if (study->runs[j].line != run->line || !copies_single_layer(&study->runs[j])) continue;
+            first = j >= i;
+            layers |= study->runs[j].choice.layers;
+        }
+        if (!first || (layers & (layers - 1)) == 0) continue;
+        char line[512], list[128] = "";
+        size_t used = 0;
+        int count = 0;
+        for (int l = 0; l < 32; l++)
+            if (layers >> l & 1)
+                used += (size_t)snprintf(list + used, sizeof list - used, "%s%d",
+                                         count++ > 0 ? "," : "", l + 1);
+        snprintf(line, sizeof line,
+                 "`layers: [%s]` of line %d are %d experiments of one layer each; one that copies "
+                 "them together is `layers: \"%s\"`",
+                 list, run->line, count, list);
         tell(context, line);
     }
 }

@@ -72,6 +72,7 @@ CASES = {
     "prioritised": "train minatar/space_invaders --steps 4k --set prioritised=true "
                    "--set loss=huber --set clip_error=0.5 --set n_step=2 --set history=2",
     "dueling": "train minatar/breakout --steps 4k --set network=grid-dueling --set double=true",
+    "norm": "train minatar/breakout --steps 4k --set network=grid-norm --set dropout_linear=0.1",
     # ---- Grafts ----
     "first-free": "graft breakout/best.safetensors --to minatar/space_invaders --first 2",
     "first-frozen": "graft breakout/last.safetensors --to minatar/space_invaders --first 3 --freeze",
@@ -84,6 +85,8 @@ CASES = {
               "--set eval_steps=2600",
     "index": "graft breakout/best.safetensors --to minatar/freeway --last 1 --match index "
              "--set eval_steps=2600",
+    "norm-frozen": "graft norm/last.safetensors --to minatar/asterix --first 2 --freeze "
+                   "--set precision=bf16",
     "heads": "graft dueling/last.safetensors --to minatar/asterix --last 2 --freeze "
              "--set network=grid-dueling --set precision=bf16",
     "perception": "graft split/last.safetensors --to minatar/asterix --part perception --freeze",
@@ -288,6 +291,7 @@ def test_another_seed_is_seen(root, name):
 @pytest.mark.parametrize("name, words", [
     ("regularised", "--threads 2"), ("first-frozen", "--threads 2"), ("distill-two", "--threads 2"),
     ("learners", "--threads 2"), ("prioritised", "--threads 2"), ("learners", "--isa avx2"),
+    ("norm", "--threads 2"), ("norm-frozen", "--isa avx2"), ("heads", "--threads 3"),
     ("prioritised", "--isa avx2"), ("regularised", "--isa avx2"), ("tiny", "--isa portable"), ("distill-tiny", "--isa portable"),
 ])
 def test_another_way(root, name, words):

@@ -1,7 +1,9 @@
 """The report of a study whose curves were written by hand, so that every verdict is known: numbers
 against numpy and scipy, damaged files, and the page in a browser."""
 
+import base64
 import csv
+import hashlib
 import json
 import math
 import os
@@ -96,7 +98,11 @@ def study(finished, tmp_path):
 
 
 def read_metrics(folder):
-    with open(folder / "metrics.csv", newline="") as file:
+    return read_table(folder / "metrics.csv")
+
+
+def read_table(path):
+    with open(path, newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -371,8 +377,11 @@ games: {{{", ".join(f"minatar/{g}: {{random: 0, reference: 1}}" for g in games)}
 
 def test_nothing_from_a_file_is_markup(reported):
     _, _, page = reported
-    assert "<script" not in page and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
+    assert page.count("<script") == 1 and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
     assert "The first &lt;b&gt;layer&lt;/b&gt; helps" in page
+    script = re.search("<script>(.*?)</script>", page, re.S)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page and "'unsafe-inline'" in page  # of styles
     assert not re.search(r'(src|href)="(?!data:|#|figures/|runs/[-.\w]+/s\d+/"|(metrics|claims)\.csv)', page)
 
 
@@ -392,8 +401,87 @@ def test_figures(reported):
         xml.etree.ElementTree.parse(folder / f"figures/{name}.svg")
         with Image.open(folder / f"figures/{name}.png") as picture:
             assert picture.width == 1950 and round(picture.info["dpi"][0]) == 300
+        assert f'figures/{name}.csv"' in page and read_table(folder / f"figures/{name}.csv")
     curves = (folder / "figures/curves-minatar-breakout-to-minatar-freeway.svg").read_text()
     assert "threshold" in curves and "epochs" in curves and "baseline" in curves
+    for svg in (folder / "figures").glob("*.svg"):  # letters of 11 pixels and more
+        assert min(map(float, re.findall(r'font-size="([\d.]+)"', svg.read_text()))) >= 11
+
+
+def test_the_data_of_the_figures(reported):
+    """The baseline in every panel, each seed, the mean and its band; and what the others show."""
+    figures, rows = reported[0] / "figures", read_metrics(reported[0])
+    curves = read_table(figures / "curves-minatar-breakout-to-minatar-freeway.csv")
+    panels = {row["panel"] for row in curves}
+    assert panels == {"first 1 free", "first 2 free", "first 3 free", "last 1 frozen"}
+    for panel in panels:
+        runs = {row["run"] for row in curves if row["panel"] == panel}
+        assert len(runs) == 2 and "minatar-freeway" in runs
+        for run in runs:
+            mine = [row for row in curves if (row["panel"], row["run"]) == (panel, run)]
+            seeds = sorted({row["seed"] for row in mine if row["row"] == "seed"})
+            scores = numpy.array([[number(row["score"]) for row in mine if row["seed"] == seed]
+                                  for seed in seeds])
+            assert scores == pytest.approx(numpy.array([synthetic(run, int(s)) for s in seeds]))
+            means = [row for row in mine if row["row"] == "mean"]
+            assert [number(row["score"]) for row in means] == pytest.approx(scores.mean(0))
+            if len(seeds) > 1:
+                reach = scipy.stats.t.ppf(0.975, len(seeds) - 1) * scipy.stats.sem(scores)
+                assert [number(row["high"]) for row in means] == pytest.approx(scores.mean(0) + reach)
+    pooled = {row["run"]: row for row in rows if row["row"] == "pooled"}
+    effects = read_table(figures / "effects.csv")
+    assert {row["run"] for row in effects} == set(pooled)
+    for row in effects:
+        assert row["verdict"] == pooled[row["run"]]["verdict"]
+        assert row["adjusted_low"] == pooled[row["run"]]["area_adjusted_low"]
+    cells = {(row["row"], row["column"]): row for row in read_table(figures / "matrix.csv")}
+    assert cells["b to breakout", "first 1 free"]["control"] == "true"
+    assert cells["b to freeway", "first 1 free"]["control"] == "false"
+    assert cells["b to freeway", "last 1 frozen"]["effect"] == next(
+        row["area_difference"] for run, row in pooled.items() if "last1" in run)
+    sources = read_table(figures / "sources.csv")
+    assert {(row["panel"], row["run"]) for row in sources} == {
+        ("b", "minatar-breakout"), ("f", "minatar-freeway")}
+
+
+def test_bands_stay_where_scores_are(study):
+    """With few seeds the interval goes below every score; the band is cut off there."""
+    for run, seed in trained(study):
+        write_curve(seed, [0, 9, 1][int(seed.name[1:]) - 1] * numpy.linspace(0, 1, len(STEPS)))
+    qgraft("report", study)
+    table = read_table(study / "figures/curves-minatar-breakout-to-minatar-freeway.csv")
+    assert min(number(row["low"]) for row in table if row["low"]) < -3
+    svg = (study / "figures/curves-minatar-breakout-to-minatar-freeway.svg").read_text()
+    heights = [[float(y) for points in re.findall(pattern, svg)
+                for y in re.findall(r"[\d.]+,([\d.]+)", points)]
+               for pattern in (r"<polygon[^>]*fill-opacity = '0.15[^>]*points = '([^']*)'",
+                               r"opacity='0.37'  d='([^']*)'")]
+    top = min(heights[1])  # of the first row of panels
+    first_row = [[y for y in ys if y < top + 150] for ys in heights]
+    assert len(first_row[0]) > 50 and min(first_row[0]) > top - 0.1
+    assert max(first_row[0]) < max(first_row[1]) + 0.1
+
+
+def test_students_have_curves(tmp_path):
+    """Scores, divergence and agreement over samples, as the runs wrote them."""
+    (tmp_path / "study.yaml").write_text(
+        "steps: 1k\nseeds: 2\n"
+        "settings: {eval_every: 500, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
+        "sources:\n  b: {game: minatar/breakout}\n"
+        "  s: {distill: b, temperature: '0.1:0.3:0.2', samples: 2k}\n"
+        "runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: s, last: 1}\n"
+        "games: {minatar/breakout: {random: 0, reference: 9}}\n")
+    qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
+    qgraft("report", tmp_path / "out")
+    table = read_table(tmp_path / "out/figures/sources.csv")
+    lessons = read_table(tmp_path / "out/runs/s/s2/distillation.csv")
+    student = [row for row in table if row["run"] == "s" and row["seed"] == "2"]
+    values = [(row["step"], number(row["score"])) for row in student]
+    for column in ("kl", "agreement"):
+        for row in lessons:
+            assert (row["samples"], pytest.approx(number(row[column]))) in values
+    assert len(student) == 2 * len(lessons) + len(
+        read_table(tmp_path / "out/runs/s/s2/evaluations.csv"))
 
 
 def test_a_game_that_nobody_has_learned(study):
@@ -419,7 +507,8 @@ def test_evaluations_without_an_episode(study):
 
 def test_older_figures_are_removed(study):
     (study / "figures").mkdir(exist_ok=True)
-    for name in ("curves-renamed.svg", "curves-renamed.png", "matrix-old.svg", "mine.png"):
+    for name in ("curves-renamed.svg", "curves-renamed.png", "curves-renamed.csv", "matrix-old.svg",
+                 "mine.png"):
         (study / "figures" / name).touch()
     qgraft("report", study)
     names = {path.name for path in (study / "figures").iterdir()}
@@ -662,6 +751,13 @@ def test_in_a_browser(reported, tmp_path):
                 document.getElementById(a.getAttribute('href').slice(1)))""")
             assert page.ask("""document.querySelectorAll('h1').length == 1 &&
                 document.querySelectorAll('h2').length >= 5""")
+            column = page.ask("""(() => { const t = document.querySelector('#overview table');
+                const h = [...t.querySelectorAll('th')].find(h => h.innerText == 'difference');
+                h.click(); const values = () => [...t.tBodies[0].rows].map(
+                    r => parseFloat(r.cells[h.cellIndex].innerText));
+                const up = values(); h.click(); return [up, values()]; })()""")
+            assert column[0] == sorted(column[0]) and column[1] == column[0][::-1]
+            assert len(set(column[0])) > 5
             back = page.ask("getComputedStyle(document.body).backgroundColor")
             assert back == ("rgb(20, 24, 29)" if dark else "rgb(255, 255, 255)")
             shot = tmp_path / f"report-{width}-{'dark' if dark else 'light'}.png"

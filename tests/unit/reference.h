@@ -35,8 +35,10 @@ typedef struct reference {
     double *parameters, *gradient;
     double *values[QG_MAX_LAYERS + 1]; /* [channel][y][x] of the inputs, then of every layer */
     double *deltas[QG_MAX_LAYERS + 1];
-    double q[32]; /* of a dueling network: its outputs joined */
-    bool bf16;    /* rounds what products of all layers but the last take, as that engine does */
+    double *normed[QG_MAX_LAYERS + 1]; /* what a layer's norm makes of its outputs */
+    double inverse[QG_MAX_LAYERS + 1]; /* 1 / deviation there */
+    double q[32];                      /* of a dueling network: its outputs joined */
+    bool bf16; /* rounds what products of all layers but the last take, as that engine does */
 } reference;
 
 static inline bool is_rounded(const reference *r, int layer)
@@ -72,6 +74,7 @@ static inline reference reference_create(const qg_architecture *a)
         at += qg_layer_weights(&a->layers[i]) + (size_t)a->layers[i].outputs;
         r.values[i + 1] = zeros(outputs(&a->layers[i]), sizeof(double));
         r.deltas[i + 1] = zeros(outputs(&a->layers[i]), sizeof(double));
+        r.normed[i + 1] = zeros(outputs(&a->layers[i]), sizeof(double));
     }
     return r;
 }
@@ -83,6 +86,7 @@ static inline void reference_free(reference *r)
     for (int i = 0; i <= r->a.layer_count; i++) {
         free(r->values[i]);
         free(r->deltas[i]);
+        free(r->normed[i]);
     }
 }
 
@@ -130,6 +134,30 @@ static inline void visit_backward(reference *r, int i, size_t weight, size_t inp
         r->deltas[i + 1][output] * operand(r, i, r->parameters[r->at[i] + weight]);
 }
 
+/* Ba et al. 2016, equation 3. */
+static inline void norm_forward(reference *r, int i, size_t count)
+{
+    double mean = 0, variance = 0;
+    for (size_t k = 0; k < count; k++)
+        mean += r->values[i][k] / (double)count;
+    for (size_t k = 0; k < count; k++)
+        variance += (r->values[i][k] - mean) * (r->values[i][k] - mean) / (double)count;
+    r->inverse[i] = 1 / sqrt(variance + 1e-5);
+    for (size_t k = 0; k < count; k++)
+        r->values[i][k] = r->normed[i][k] = (r->values[i][k] - mean) * r->inverse[i];
+}
+
+static inline void norm_backward(reference *r, int i, size_t count)
+{
+    double mean = 0, along = 0;
+    for (size_t k = 0; k < count; k++) {
+        mean += r->deltas[i][k] / (double)count;
+        along += r->deltas[i][k] * r->normed[i][k] / (double)count;
+    }
+    for (size_t k = 0; k < count; k++)
+        r->deltas[i][k] = (r->deltas[i][k] - mean - r->normed[i][k] * along) * r->inverse[i];
+}
+
 /* The q-values of state `index`. */
 static inline const double *reference_forward(reference *r, const qg_states *states, int index)
 {
@@ -149,6 +177,7 @@ static inline const double *reference_forward(reference *r, const qg_states *sta
         for (size_t k = 0; k < count; k++)
             r->values[i + 1][k] = r->parameters[r->at[i] + qg_layer_weights(l) + k / each];
         walk(r, i, visit_forward);
+        if (l->norm) norm_forward(r, i + 1, count);
         for (size_t k = 0; k < count && i + 1 < a->layer_count; k++)
             r->values[i + 1][k] = operand(r, i + 1, fmax(r->values[i + 1][k], 0));
     }
@@ -183,8 +212,12 @@ static inline void reference_backward(reference *r, const double *direction)
     for (int i = layers - 1; i >= 0; i--) {
         const qg_layer *l = &r->a.layers[i];
         const size_t count = outputs(l), each = count / (size_t)l->outputs;
+        for (size_t k = 0; k < count && i + 1 < layers; k++)
+            if (r->values[i + 1][k] <= 0) r->deltas[i + 1][k] = 0;
+        for (size_t k = 0; k < count && l->norm; k++) /* they are stored in between */
+            r->deltas[i + 1][k] = operand(r, i, r->deltas[i + 1][k]);
+        if (l->norm) norm_backward(r, i + 1, count);
         for (size_t k = 0; k < count; k++) {
-            if (i + 1 < layers && r->values[i + 1][k] <= 0) r->deltas[i + 1][k] = 0;
             r->deltas[i + 1][k] = operand(r, i, r->deltas[i + 1][k]);
             r->gradient[r->at[i] + qg_layer_weights(l) + k / each] += r->deltas[i + 1][k];
         }
@@ -223,6 +256,10 @@ static const shape shapes[] = {
     {"[{\"conv\":16,\"kernel\":6,\"stride\":2}]", 4, 22, 6, 255, 5, 4, 1},
     {"[{\"conv\":9,\"kernel\":3},{\"dueling\":13}]", 3, 7, 8, 255, 4, 3, 1},
     {"[{\"dueling\":40}]", 5, 4, 4, 1, 18, 1, 5},
+    {"[{\"conv\":9,\"kernel\":3,\"norm\":true},{\"conv\":16,\"kernel\":2,\"stride\":2,\"padding\":"
+     "1,"
+     "\"norm\":true},{\"linear\":21,\"norm\":true},{\"linear\":9}]",
+     4, 9, 8, 255, 5, 4, 1},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

@@ -142,6 +142,21 @@ static void test_dueling(void **state)
     assert_false(qg_architecture_is_dueling(&plain));
 }
 
+static void test_norm(void **state)
+{
+    (void)state;
+    const qg_architecture a = make("nature-norm", 4, 84, 255, 6),
+                          plain = make("nature", 4, 84, 255, 6);
+    assert_int_equal(a.layer_count, 5);
+    for (int l = 0; l < 5; l++)
+        assert_int_equal(a.layers[l].norm, l < 4);
+    assert_true(qg_architecture_is_normed(&a) && !qg_architecture_is_normed(&plain));
+    assert_false(qg_architecture_equal(&a, &plain));
+    assert_int_equal(qg_architecture_parameters(&a), qg_architecture_parameters(&plain));
+    const qg_architecture off = make("[{\"linear\":4,\"norm\":false}]", 4, 8, 255, 6);
+    assert_false(qg_architecture_is_normed(&off));
+}
+
 static void test_messages(void **state)
 {
     (void)state;
@@ -150,6 +165,10 @@ static void test_messages(void **state)
     refuses("5", "is not nature");
     refuses("nature-dueling:5", "'nature-dueling:5' is not nature");
     refuses("nature-split:8-dueling", "the bottleneck is 1 to 8192 units wide");
+    refuses("grid-norm-dueling", "'grid-norm-dueling' is not nature");
+    refuses("[{\"linear\":5,\"norm\":1}]", "the norm of layer 1 must be true or false");
+    refuses("[{\"dueling\":5,\"norm\":true}]", "no dueling layer has one");
+    refuses("[{\"norm\":true}]", "layer 1 must be");
     refuses("-dueling", "'-dueling' is not nature");
     refuses("[{\"dueling\":5},{\"linear\":3}]", "layer 1 is dueling, which only the last");
     refuses("[{\"dueling\":0}]", "layer 1 needs 'dueling', a whole number from 1 to 4096");
@@ -553,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_dueling),
+        cmocka_unit_test(test_norm),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_split),

@@ -57,6 +57,12 @@ static void test_what_it_depends_on(void **state)
     hash(TINY, 2, 4, 1, 4, other);
     assert_string_not_equal(first, other);
 
+    hash("[{\"linear\": 6}]", 2, 4, 1, 3, first);
+    hash("[{\"linear\": 6, \"norm\": true}]", 2, 4, 1, 3, other); /* of as many parameters */
+    assert_string_not_equal(first, other);
+    hash("[{\"dueling\": 3}]", 2, 4, 1, 3, other);
+    assert_string_not_equal(first, other);
+    hash(TINY, 2, 4, 1, 3, first);
     qg_network network = make(TINY, 2, 4, 1, 3);
     const size_t count = qg_architecture_parameters(&network.architecture);
     for (size_t i = 0; i < count; i++) { /* one bit, also that of zero's sign */

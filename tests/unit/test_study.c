@@ -362,6 +362,22 @@ static void test_adequacy(void **state)
     qg_study_free(s);
 }
 
+static void test_lists_of_layers(void **state)
+{
+    (void)state;
+    char text[4000] = "";
+    qg_study *s =
+        load("steps: 10k\nsources: {b: {game: minatar/breakout}}\nruns:\n"
+             "  - {game: minatar/breakout}\n"
+             "  - {game: minatar/breakout, from: b, layers: [1, 3], freeze: [false, true]}\n"
+             "  - {game: minatar/breakout, from: b, layers: \"1,2\"}\n"
+             "  - {game: minatar/breakout, from: b, layers: 2}\n");
+    qg_study_explain_lists(s, collect_line, text);
+    assert_string_equal(text, "`layers: [1,3]` of line 5 are 2 experiments of one layer each; one "
+                              "that copies them together is `layers: \"1,3\"`\n");
+    qg_study_free(s);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -602,6 +618,7 @@ int main(void)
                                        cmocka_unit_test(test_claims),
                                        cmocka_unit_test(test_rule_and_baseline_seeds),
                                        cmocka_unit_test(test_adequacy),
+                                       cmocka_unit_test(test_lists_of_layers),
                                        cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_mutations),
                                        cmocka_unit_test(test_folder),

@@ -24,6 +24,7 @@ typedef struct qg_cpu {
     qg_team *team;
     int max_batch;
     bool frozen[QG_MAX_LAYERS];
+    bool rounds[QG_MAX_LAYERS]; /* are a layer's outputs to be bf16? */
     size_t weights_at[QG_MAX_LAYERS], biases_at[QG_MAX_LAYERS]; /* in a parameter block */
     size_t parameter_count;                                     /* floats of a block */
     float *memory;                                              /* of all that follows */
@@ -32,6 +33,7 @@ typedef struct qg_cpu {
                                        a block of its own where some layers' are bf16 */
     float *activations[QG_MAX_LAYERS + 1]; /* inputs of layer i; the last: the q-values */
     float *gradients[QG_MAX_LAYERS];       /* of the outputs of layer i */
+    float *normed[QG_MAX_LAYERS];          /* [max_batch]: see norm.h; NULL: not needed */
     uint64_t *windows; /* [max_batch][pixels] of the first layer: see find_cells */
     float *loss;       /* [2][max_batch][actions]: what a loss sees and writes */
     float *scratch;    /* [threads][scratch_size]: turned weights, weight gradients */

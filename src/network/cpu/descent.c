@@ -3,6 +3,7 @@
 #include "network/cpu/forward.h"
 #include "network/cpu/gradient_norm.h"
 #include "network/cpu/heads.h"
+#include "network/cpu/norm.h"
 #include "network/optimiser.h"
 
 #include <assert.h>
@@ -188,6 +189,13 @@ static void backward_team(const descent_job *job, int member)
     const qg_cpu *cpu = job->cpu;
     const int members = qg_team_size(cpu->team);
     for (int l = cpu->architecture.layer_count - 1; l >= job->lowest; l--) {
+        if (cpu->architecture.layers[l].norm) {
+            int begin, end;
+            qg_team_share(job->descent->states.size, member, members, &begin, &end);
+            qg_norm_backward(cpu, l, begin, end);
+            qg_team_barrier(cpu->team);
+            qg_cpu_lap(cpu, member, QG_WORK_INPUT_GRADIENT, l);
+        }
         /* The layer's weights are read before they change. */
         if (l > job->lowest) {
             propagate(job, l, member, members);

@@ -36,7 +36,7 @@ static void drop(const qg_cpu *cpu, const qg_dropout *dropout, int l, int image,
         float *outputs = image_outputs + plan->pixel_out[pixel];
         for (int n = 0; n < plan->outputs; n++) {
             const float scale = qg_drops_next(&drops), output = scale > 0 ? outputs[n] * scale : 0;
-            outputs[n] = plan->round_out ? qg_bf16_round(output) : output;
+            outputs[n] = cpu->rounds[l] ? qg_bf16_round(output) : output;
         }
     }
 }

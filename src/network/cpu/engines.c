@@ -121,7 +121,7 @@ static const qg_engine_class *choose_bf16(const qg_engine_options *options)
 #ifdef QG_TILES
     const char *isa = options->machine.isa;
     if (qg_tiles_here() && !options->clips && !qg_architecture_is_dueling(options->architecture) &&
-        (!isa || strcmp(isa, "amx") == 0))
+        !qg_architecture_is_normed(options->architecture) && (!isa || strcmp(isa, "amx") == 0))
         return &qg_bf16_tiles;
 #endif
     (void)options;

@@ -1,6 +1,7 @@
 #include "network/cpu/forward.h"
 
 #include "network/cpu/heads.h"
+#include "network/cpu/norm.h"
 
 #include <string.h>
 
@@ -67,6 +68,7 @@ static void forward_images(qg_cpu *cpu, const float *parameters, const qg_states
                 qg_cpu_windows(cpu, l, from, from + count), parameters + cpu->weights_at[l],
                 parameters + cpu->biases_at[l],
                 cpu->activations[l + 1] + (size_t)to * plan->out_image, count, 0, plan->panels);
+            qg_norm_forward(cpu, l, to, to + count, kept);
             if (kept) qg_dropout_apply(cpu, kept, l, group, group + count);
             qg_cpu_lap(cpu, member, QG_WORK_FORWARD, l);
         }
@@ -94,9 +96,11 @@ void qg_cpu_forward_team(qg_cpu *cpu, const float *parameters, const qg_states *
     for (int l = convolutions(cpu); l < cpu->architecture.layer_count; l++) {
         qg_team_barrier(cpu->team);
         forward_linear(cpu, parameters, l, states->size, member, members);
-        if (kept && qg_dropout_of(&cpu->architecture, kept, l) > 0) {
+        const bool drops = kept && qg_dropout_of(&cpu->architecture, kept, l) > 0;
+        if (drops || cpu->architecture.layers[l].norm) {
             qg_team_barrier(cpu->team);
-            qg_dropout_apply(cpu, kept, l, begin, end);
+            qg_norm_forward(cpu, l, begin, end, kept);
+            if (drops) qg_dropout_apply(cpu, kept, l, begin, end);
         }
         qg_cpu_lap(cpu, member, QG_WORK_FORWARD, l);
     }
@@ -134,8 +138,10 @@ static void run_forward(void *context, int member)
 static void forward_one(qg_cpu *cpu, const float *parameters, const qg_states *states)
 {
     forward_images(cpu, parameters, states, 0, 1, NULL, 0);
-    for (int l = convolutions(cpu); l < cpu->architecture.layer_count; l++)
+    for (int l = convolutions(cpu); l < cpu->architecture.layer_count; l++) {
         forward_linear(cpu, parameters, l, 1, 0, 1);
+        qg_norm_forward(cpu, l, 0, 1, false);
+    }
 }
 
 void qg_cpu_forward(qg_cpu *cpu, qg_parameter_set set, const qg_states *states, float *q_values)

@@ -24,7 +24,7 @@ static void set_shape(const qg_architecture *a, int index, qg_plan *plan)
     const int channels = stored_channels(a, index);
     plan->outputs = qg_round_up(layer->outputs, 8);
     plan->panels = (plan->outputs + QG_PANEL - 1) / QG_PANEL;
-    plan->relu = index + 1 < a->layer_count;
+    plan->relu = index + 1 < a->layer_count && !layer->norm; /* or it comes behind that */
     plan->rows = layer->out_height;
     plan->columns = layer->out_width;
     plan->pixels = plan->rows * plan->columns;

@@ -1,6 +1,7 @@
 #include "network/cpu/memory.h"
 
 #include "network/cpu/geometry.h"
+#include "network/cpu/norm.h"
 #include "network/optimiser.h"
 #include "network/tiles/tile_permission.h"
 
@@ -73,6 +74,8 @@ static size_t divide(qg_cpu *cpu, const qg_engine_options *options, int threads)
     for (int i = 0; i < layers; i++) {
         cpu->activations[i] = take(cpu, &used, batch * cpu->plans[i].in_image);
         if (learns) cpu->gradients[i] = take(cpu, &used, batch * cpu->plans[i].grad_image);
+        if (learns && cpu->architecture.layers[i].norm)
+            cpu->normed[i] = take(cpu, &used, batch * qg_norm_image(&cpu->plans[i]));
     }
     cpu->windows = /* two floats' room each */
         (uint64_t *)(void *)take(cpu, &used, 2 * batch * (size_t)cpu->plans[0].pixels);
@@ -116,7 +119,8 @@ static void set_formats(qg_cpu *cpu)
         qg_plan *plan = &cpu->plans[i];
         plan->bytes = i == 0 && is_bf16(&cpu->architecture, i);
         plan->in_scale = plan->bytes && cpu->architecture.input_max > 1 ? 1 / 255.0f : 1;
-        plan->round_out = i + 1 < layers && is_bf16(&cpu->architecture, i + 1);
+        cpu->rounds[i] = i + 1 < layers && is_bf16(&cpu->architecture, i + 1);
+        plan->round_out = cpu->rounds[i] && !cpu->architecture.layers[i].norm;
         plan->round_below = i > 0 && is_bf16(&cpu->architecture, i - 1);
         /* Full cells of one chunk must have no empty one between them: a chunk is one sum. */
         if (is_bf16(&cpu->architecture, i) && plan->cell % QG_PANEL &&
@@ -138,7 +142,9 @@ static qg_status make_plans(qg_cpu *cpu, const qg_engine_options *options, bool 
     if (isa && strcmp(isa, "amx") == 0 && qg_tiles_here() && bf16)
         return qg_fail(error, QG_ERROR_USAGE,
                        "instruction set 'amx' has no %s: leave it out; the bits are the same",
-                       options->clips ? "limit of the gradient's norm" : "dueling networks");
+                       options->clips ? "limit of the gradient's norm"
+                       : qg_architecture_is_normed(options->architecture) ? "layer normalisation"
+                                                                          : "dueling networks");
     if (!cpu->kernels[0])
         return qg_fail(
             error, QG_ERROR_USAGE,

@@ -1,0 +1,299 @@
+#include "report/figure_panels.h"
+
+#include "base/text.h"
+#include "report/cells.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Pixels. Keys stand below their panels, so that they hit nothing. */
+enum {
+    TITLE = 26,
+    HEAD = 44, /* a panel's title, the upper axis */
+    FOOT = 24, /* the lower axis */
+    KEY_ROW = 16,
+    GAP = 10,
+    LEFT = 52, /* of a panel: the numbers of its scores */
+    RIGHT = 14,
+    SAMPLE = 18, /* of a key */
+    LETTER = 6,  /* about, in the keys' font */
+    NOTE = 22    /* what the axes are, below all panels */
+};
+
+void qg_panel_include(qg_panel *panel, const qg_curves *curves)
+{
+    for (size_t s = 0; s < curves->seed_count; s++)
+        for (size_t i = 0; i < curves->point_count; i++) {
+            panel->low = fmin(panel->low, curves->scores[s][i]);
+            panel->high = fmax(panel->high, curves->scores[s][i]);
+        }
+}
+
+/* ------------------------------------------------------------------------------------- layout */
+
+typedef struct layout {
+    size_t columns;
+    int width, plot; /* of a panel, and the height of what is drawn in it */
+    int height;      /* of the figure */
+} layout;
+
+/* Where the next entry of a key goes: from left to right, then a row down. */
+typedef struct key_place {
+    int x, row;
+} key_place;
+
+static key_place place_entry(const layout *l, key_place *next, const char *label)
+{
+    const int width = SAMPLE + 12 + LETTER * (int)strlen(label);
+    if (next->x > 0 && next->x + width > l->width - LEFT) *next = (key_place){0, next->row + 1};
+    const key_place place = *next;
+    next->x += width;
+    return place;
+}
+
+static int key_rows(const layout *l, const qg_panel *panel, const qg_panel_line *lines)
+{
+    key_place next = {0};
+    for (size_t i = 0; i < panel->count; i++)
+        place_entry(l, &next, lines[panel->lines[i]].label);
+    if (!isnan(panel->threshold)) place_entry(l, &next, "threshold");
+    return next.row + 1;
+}
+
+/* How high the row of panels is that begins with this one. */
+static int row_height(const layout *l, const qg_panel *panels, size_t count, size_t first,
+                      const qg_panel_line *lines)
+{
+    int rows = 0;
+    for (size_t i = first; i < count && i < first + l->columns; i++)
+        rows = key_rows(l, &panels[i], lines) > rows ? key_rows(l, &panels[i], lines) : rows;
+    return HEAD + l->plot + FOOT + KEY_ROW * rows + GAP;
+}
+
+static layout lay_out(const qg_panel *panels, size_t count, const qg_panel_line *lines)
+{
+    layout l = {.columns = count < 2                  ? 1
+                           : count == 2 || count == 4 ? 2
+                                                      : 3,
+                .plot = count < 2 ? 270 : 150,
+                .height = TITLE + NOTE};
+    l.width = QG_FIGURE_WIDTH / (int)l.columns;
+    for (size_t i = 0; i < count; i += l.columns)
+        l.height += row_height(&l, panels, count, i, lines);
+    return l;
+}
+
+static double across(int x)
+{
+    return (double)x / QG_FIGURE_WIDTH;
+}
+
+static double up(const layout *l, int y)
+{
+    return 1 - (double)y / l->height;
+}
+
+/* -------------------------------------------------------------------------------------- words */
+
+static void write_label(FILE *script, const layout *l, int x, int y, const char *text,
+                        const char *looks)
+{
+    fputs("set label ", script);
+    qg_figure_text(script, text);
+    fprintf(script, " at screen %.5f, screen %.5f %s\n", across(x), up(l, y), looks);
+}
+
+static void write_entry(FILE *script, const layout *l, int x, int y, const qg_panel_line *line,
+                        const char *label)
+{
+    const unsigned colour = line ? line->colour : 0x666666;
+    const int dash = !line ? 3 : line->dashed ? 2 : 1;
+    fprintf(script,
+            "set arrow from screen %.5f, screen %.5f to screen %.5f, screen %.5f nohead "
+            "lc rgb '#%06x' lw 2 dt %d\n",
+            across(x), up(l, y), across(x + SAMPLE), up(l, y), colour, dash);
+    if (line && line->dots)
+        fprintf(script,
+                "set label '' at screen %.5f, screen %.5f point pt 7 ps 0.5 lc rgb '#%06x'\n",
+                across(x + SAMPLE / 2), up(l, y), colour);
+    write_label(script, l, x + SAMPLE + 4, y, label, "left font ',11'");
+}
+
+static void write_key(FILE *script, const layout *l, int x, int y, const qg_panel *panel,
+                      const qg_panel_line *lines)
+{
+    key_place next = {0};
+    for (size_t i = 0; i <= panel->count; i++) {
+        const qg_panel_line *line = i < panel->count ? &lines[panel->lines[i]] : NULL;
+        if (!line && isnan(panel->threshold)) break;
+        const char *const label = line ? line->label : "threshold";
+        const key_place place = place_entry(l, &next, label);
+        write_entry(script, l, x + place.x, y + place.row * KEY_ROW, line, label);
+    }
+}
+
+/* --------------------------------------------------------------------------------------- data */
+
+/* In which unit steps are written, so that the axis has short numbers. */
+static double step_unit(double last)
+{
+    return last >= 2e6 ? 1e6 : last >= 2000 ? 1e3 : 1;
+}
+
+static double last_step(const qg_panel *panel, const qg_panel_line *lines)
+{
+    double last = 1;
+    for (size_t i = 0; i < panel->count; i++) {
+        const qg_curves *const curves = &lines[panel->lines[i]].curves;
+        last = fmax(last, (double)curves->steps[curves->point_count - 1]);
+    }
+    return last;
+}
+
+/* "$meanK": steps, mean, band; "$seedsK": steps and scores, seed after seed. */
+static void write_line(FILE *script, const qg_panel_line *line, size_t index)
+{
+    const qg_curves *const c = &line->curves;
+    fprintf(script, "$mean%zu << END\n", index);
+    for (size_t i = 0; i < c->point_count; i++)
+        fprintf(script, "%" PRId64 " %.7g %.7g %.7g\n", c->steps[i], line->band[i].value,
+                line->band[i].low, line->band[i].high);
+    fprintf(script, "END\n$seeds%zu << END\n", index);
+    for (size_t s = 0; s < c->seed_count && c->seed_count > 1; s++) {
+        for (size_t i = 0; i < c->point_count; i++)
+            fprintf(script, "%" PRId64 " %.7g\n", c->steps[i], c->scores[s][i]);
+        fputc('\n', script);
+    }
+    fputs("END\n", script);
+}
+
+/* A row for each score, and for each mean one without a seed. */
+static void write_table(FILE *data, const qg_panel *panel, const qg_panel_line *line)
+{
+    const qg_curves *const c = &line->curves;
+    for (size_t i = 0; i < c->point_count; i++)
+        for (size_t s = 0; s <= c->seed_count; s++) {
+            const bool mean = s == c->seed_count;
+            qg_cell_text(data, panel->title);
+            qg_cell_text(data, line->run);
+            if (!mean) fprintf(data, "%" PRIu64, c->seeds[s]);
+            fprintf(data, ",%" PRId64 ",", c->steps[i]);
+            qg_cell_real(data, mean ? line->band[i].value : c->scores[s][i]);
+            qg_cell_real(data, mean ? line->band[i].low : (double)NAN);
+            qg_cell_real(data, mean ? line->band[i].high : (double)NAN);
+            fputs(mean ? "mean\n" : "seed\n", data);
+        }
+}
+
+/* ------------------------------------------------------------------------------------- a panel */
+
+static void write_axes(FILE *script, const layout *l, const qg_panel *panel, int x, int y,
+                       double last, double unit)
+{
+    fprintf(script,
+            "set lmargin at screen %.5f; set rmargin at screen %.5f\n"
+            "set tmargin at screen %.5f; set bmargin at screen %.5f\n"
+            "set xrange [0:%.9g]; set xtics auto nomirror\n",
+            across(x + LEFT), across(x + l->width - RIGHT), up(l, y + HEAD),
+            up(l, y + HEAD + l->plot), last / unit);
+    if (panel->epoch > 0)
+        fprintf(script, "set x2range [0:%.9g]; set x2tics auto\n", last / (double)panel->epoch);
+    else
+        fputs("unset x2tics\n", script);
+    const double room = 0.04 * (panel->high - panel->low);
+    if (room > 0)
+        fprintf(script, "set yrange [%.9g:%.9g]\n", panel->low - room, panel->high + room);
+    else
+        fputs("set yrange [*:*]\n", script);
+}
+
+/* Bands first, then the seeds, then the means. */
+static void write_plot(FILE *script, const qg_panel *panel, const qg_panel_line *lines, double unit)
+{
+    const char *separator = "plot ";
+    for (int layer = 0; layer < 2; layer++)
+        for (size_t i = 0; i < panel->count; i++) {
+            const size_t at = panel->lines[i];
+            if (lines[at].curves.seed_count < 2) continue;
+            fprintf(script, "%s$%s%zu using ($1/%g):", separator, layer ? "seeds" : "mean", at,
+                    unit);
+            separator = ", ";
+            if (layer)
+                fprintf(script, "2 with lines lc rgb '#a0%06x' lw 0.5", lines[at].colour);
+            else
+                fprintf(script,
+                        "($3<%.9g?%.9g:$3):($4>%.9g?%.9g:$4) with filledcurves lc rgb '#%06x'",
+                        panel->low, panel->low, panel->high, panel->high, lines[at].colour);
+        }
+    if (!isnan(panel->threshold)) {
+        fprintf(script, "%s%.9g with lines lc rgb '#666666' lw 1.5 dt 3", separator,
+                panel->threshold);
+        separator = ", ";
+    }
+    for (size_t i = 0; i < panel->count; i++) {
+        const qg_panel_line *const line = &lines[panel->lines[i]];
+        fprintf(script, "%s$mean%zu using ($1/%g):2 with %s lc rgb '#%06x' lw 2 dt %d", separator,
+                panel->lines[i], unit, line->dots ? "linespoints" : "lines", line->colour,
+                line->dashed ? 2 : 1);
+        if (line->dots)
+            fprintf(script, " pt 7 ps 0.5 pointinterval %zu", line->curves.point_count / 8 + 1);
+        separator = ", ";
+    }
+    fputc('\n', script);
+}
+
+static void write_panel(FILE *script, const layout *l, const qg_panel *panel, int x, int y,
+                        const qg_panel_line *lines)
+{
+    const double last = last_step(panel, lines), unit = step_unit(last);
+    write_label(script, l, x + LEFT, y + 10, panel->title, "left font ',12'");
+    write_key(script, l, x + LEFT, y + HEAD + l->plot + FOOT + KEY_ROW / 2, panel, lines);
+    write_axes(script, l, panel, x, y, last, unit);
+    write_plot(script, panel, lines, unit);
+    fputs("unset label; unset arrow\n", script);
+}
+
+/* "below: thousand agent steps; above: epochs", of the first panel. */
+static void write_note(FILE *script, const layout *l, const qg_panel *panels, size_t count,
+                       const qg_panel_line *lines)
+{
+    char text[160] = "below: ";
+    for (size_t i = 0; i < count; i++) {
+        char part[64];
+        const double unit = step_unit(last_step(&panels[i], lines));
+        snprintf(part, sizeof part, "%s%s",
+                 unit >= 1e6   ? "million "
+                 : unit >= 1e3 ? "thousand "
+                               : "",
+                 panels[i].unit);
+        if (!strstr(text, part)) qg_text_add(text, sizeof text, "%s%s", i ? " or " : "", part);
+    }
+    if (panels[0].epoch > 0) qg_text_add(text, sizeof text, "; above: epochs");
+    write_label(script, l, QG_FIGURE_WIDTH / 2, l->height - NOTE / 2, text, "center font ',11'");
+}
+
+int qg_panels_write(const qg_figure *figure, const qg_panel_line *lines, size_t line_count,
+                    const qg_panel *panels, size_t panel_count, FILE *script, FILE *data)
+{
+    const layout l = lay_out(panels, panel_count, lines);
+    for (size_t i = 0; i < line_count; i++)
+        write_line(script, &lines[i], i);
+    fputs("set multiplot\nset key off; set tics font ',11' nomirror\n"
+          "set grid xtics ytics lc rgb '#dddddd' lt 1; set border lc rgb '#666666'\n"
+          "set style fill transparent solid 0.15 noborder\n",
+          script);
+    write_label(script, &l, QG_FIGURE_WIDTH / 2, TITLE / 2, figure->title, "center font ',13'");
+    write_note(script, &l, panels, panel_count, lines);
+    fputs("panel,run,seed,step,score,low,high,row\n", data);
+    int y = TITLE;
+    for (size_t i = 0; i < panel_count; i++) {
+        write_panel(script, &l, &panels[i], (int)(i % l.columns) * l.width, y, lines);
+        for (size_t k = 0; k < panels[i].count; k++)
+            write_table(data, &panels[i], &lines[panels[i].lines[k]]);
+        if (i % l.columns == l.columns - 1)
+            y += row_height(&l, panels, panel_count, i + 1 - l.columns, lines);
+    }
+    fputs("unset multiplot\n", script);
+    return l.height;
+}
