@@ -174,8 +174,9 @@ static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_erro
                              .json = a->json,
                              .sets = a->sets,
                              .set_count = a->set_count};
-    static const char *const presets[] = {"nature",         "nature-pad0",         "grid",
-                                          "nature-dueling", "nature-pad0-dueling", "grid-dueling"};
+    static const char *const presets[] = {
+        "nature",       "nature-pad0", "grid",      "nature-dueling",  "nature-pad0-dueling",
+        "grid-dueling", "nature-norm", "grid-norm", "nature-pad0-norm"};
     enum { PRESETS = sizeof presets / sizeof *presets };
     int preset = 0;
     while (a->preset && preset < PRESETS && strcmp(a->preset, presets[preset]) != 0)
@@ -183,7 +184,7 @@ static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_erro
     if (preset == PRESETS)
         return qg_fail(error, QG_ERROR_USAGE,
                        "--preset: '%.60s' is not a network: nature, nature-pad0 or grid, each also "
-                       "NAME-dueling",
+                       "NAME-dueling or NAME-norm",
                        a->preset);
     if (a->seconds && !(qg_text_to_real(a->seconds, &bench->seconds) && bench->seconds >= 0.01 &&
                         bench->seconds <= 3600))

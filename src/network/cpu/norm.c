@@ -3,6 +3,7 @@
 #include "network/cpu/bf16.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { CHAINS = 8 }; /* outputs are stored in eights */
 
@@ -48,14 +49,16 @@ static void norm_image(const qg_cpu *cpu, int l, float *outputs, float *kept)
     const int units = cpu->architecture.layers[l].outputs;
     double mean, inverse;
     find_moments(plan, outputs, plan->pixels * units, &mean, &inverse);
+    const float centre = (float)mean, scale = (float)inverse;
     for (int pixel = 0; pixel < plan->pixels; pixel++) {
         float *x = outputs + plan->pixel_out[pixel];
-        for (int n = 0; n < units; n++) {
-            const float normal = (float)(((double)x[n] - mean) * inverse);
-            const float active = normal > 0 ? normal : 0;
-            if (kept) kept[pixel * plan->outputs + n] = normal;
-            x[n] = cpu->rounds[l] ? qg_bf16_round(active) : active;
-        }
+        for (int n = 0; n < units; n++)
+            x[n] = (x[n] - centre) * scale;
+        if (kept) memcpy(kept + pixel * plan->outputs, x, (size_t)units * sizeof *x);
+        for (int n = 0; n < units; n++)
+            x[n] = x[n] > 0 ? x[n] : 0;
+        for (int n = 0; n < units && cpu->rounds[l]; n++)
+            x[n] = qg_bf16_round(x[n]);
     }
     if (kept) kept[plan->pixels * plan->outputs] = (float)inverse;
 }
@@ -83,15 +86,16 @@ static void backward_image(const qg_cpu *cpu, int l, float *gradient, const floa
                 products[i] += (double)d[n + i] * (double)x[n + i];
             }
     }
-    const double mean = add_chains(sums) / count, along = add_chains(products) / count;
-    const double inverse = (double)kept[plan->pixels * plan->outputs];
+    const float mean = (float)(add_chains(sums) / count);
+    const float along = (float)(add_chains(products) / count);
+    const float inverse = kept[plan->pixels * plan->outputs];
     for (int pixel = 0; pixel < plan->pixels; pixel++) {
         float *d = gradient + pixel * plan->grad_pixel;
         const float *x = kept + pixel * plan->outputs;
-        for (int n = 0; n < units; n++) {
-            const float below = (float)(((double)d[n] - mean - (double)x[n] * along) * inverse);
-            d[n] = rounded ? qg_bf16_round(below) : below;
-        }
+        for (int n = 0; n < units; n++)
+            d[n] = (d[n] - mean - x[n] * along) * inverse;
+        for (int n = 0; n < units && rounded; n++)
+            d[n] = qg_bf16_round(d[n]);
     }
 }
 
