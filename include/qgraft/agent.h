@@ -57,6 +57,8 @@ typedef struct qg_run_result {
                           empty: none */
 } qg_run_result;
 
+#define QG_MAX_OTHER_GAMES 8
+
 typedef struct qg_train_options {
     qg_run_options run;
     const char *domain; /* a name, see domain.h */
@@ -67,7 +69,17 @@ typedef struct qg_train_options {
     /* The parameters to begin with, of the architecture that the settings make; NULL: fresh ones
      * under the seed. Frozen layers never change: checked at the end. */
     const qg_network *initial;
-    bool frozen[QG_MAX_LAYERS]; /* by weighted layer, from 0 */
+    bool frozen[QG_MAX_LAYERS];  /* by weighted layer, from 0 */
+    int64_t thaw[QG_MAX_LAYERS]; /* the step from which a frozen layer learns; 0: never */
+    const float *layer_rates;    /* as in qg_learning */
+    /* Fills `pull` (zeros before), how strongly each parameter is pulled back to `initial`
+     * (engine.h); called when a run begins, no more when it goes on. NULL: none is. */
+    qg_status (*pull)(void *pull_context, qg_network *pull, qg_error *error);
+    void *pull_context;
+    /* Other games that are played at every evaluation, actions by meaning; their scores go into
+     * other_evaluations.csv and determine nothing. */
+    const char *const *also_evaluate;
+    int also_evaluate_count; /* 0 ... QG_MAX_OTHER_GAMES */
     const char *choice;   /* of a graft: what was copied into `initial`, for run.yaml (graft.h) */
     const qg_note *notes; /* for the networks' metadata and run.yaml */
     size_t note_count;
@@ -118,7 +130,10 @@ typedef struct qg_evaluation_options {
     double epsilon;   /* share of random actions */
     int noop_max;     /* 1 ... noop_max no-op frames begin an episode; 0: none */
     int history;      /* screens per state */
-    uint64_t seed;    /* of policy, no-ops and domain */
+    /* [the domain's actions]: the network's output for each, -1: it has none, and only chance plays
+     * the action; NULL: output a is action a. */
+    const int *outputs;
+    uint64_t seed; /* of policy, no-ops and domain */
     /* NULL: none; called now and then with the step reached. */
     void (*progress)(void *context, int64_t step);
     /* NULL: none; called for the beginning of every episode and after every step. Its failure ends
@@ -138,7 +153,8 @@ typedef struct qg_evaluation {
 
 /* Plays epsilon-greedily with the engine's online network for `steps` steps; a lost life does not
  * end an episode. `domain` was opened without break_on_life. With epsilon 1 no network is asked and
- * `engine` may be NULL; else its architecture must fit (qg_network_fits). When it was stopped
+ * `engine` may be NULL; else its architecture must fit (qg_network_fits; with `outputs`
+ * qg_network_sees, and one of them is an output). When it was stopped
  * (QG_STOPPED) or failed (memory, the domain, `watch`), `evaluation` holds what was played until
  * then. */
 qg_status qg_evaluate(qg_engine *engine, qg_domain *domain, const qg_evaluation_options *options,
@@ -161,6 +177,10 @@ bool qg_network_caution(const qg_network_info *info, char text[256]);
 /* Whether a network fits a domain with `history` screens per state: screen and number of actions;
  * QG_ERROR_USAGE names both sides. */
 qg_status qg_network_fits(const qg_architecture *architecture, const qg_domain *domain, int history,
+                          qg_error *error);
+
+/* The same but for the actions. */
+qg_status qg_network_sees(const qg_architecture *architecture, const qg_domain *domain, int history,
                           qg_error *error);
 
 /* Screens per state of a network on a domain: what its file says (`info` may be NULL), otherwise as

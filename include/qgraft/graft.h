@@ -22,6 +22,21 @@ typedef enum qg_graft_way {
     QG_CHOOSE_PART,   /* the part of a split network called `part` */
 } qg_graft_way;
 
+#define QG_EWC_SAMPLES 1000
+
+/* How layers learn between free and frozen. Zero bytes: nothing of it. `layer` counts from 0. */
+typedef struct qg_graft_learning {
+    /* Frozen layers learn from step `thaw` on (0: never); with `thaw_every` gradually, the topmost
+     * at `thaw` and each below so many steps after the one above it (Howard & Ruder 2018). */
+    int64_t thaw, thaw_every;
+    uint32_t scaled; /* bit l: layer l has a factor of the learning rate: */
+    double lr_scale[QG_MAX_LAYERS];
+    double l2_sp; /* pull of what was copied towards what it was (Li et al. 2018): on d, a sum over
+                     the minibatch, as the setting l2; 0: none */
+    double ewc;   /* the same, times the parameter's Fisher information (fisher.h); 0: none */
+    int64_t ewc_samples; /* states that it is measured on; 0: QG_EWC_SAMPLES */
+} qg_graft_learning;
+
 /* Which layers are copied and whether they learn. Holds no pointer: copied like a number. */
 typedef struct qg_graft_choice {
     qg_graft_way way;
@@ -33,21 +48,23 @@ typedef struct qg_graft_choice {
     bool frozen; /* the copied layers do not learn */
     /* How rows of the last layer are paired: by the meaning of their actions, or by position. */
     enum { QG_MATCH_MEANING, QG_MATCH_INDEX } match;
+    qg_graft_learning learning;
 } qg_graft_choice;
 
-#define QG_GRAFT_CHOICE_TEXT 64 /* bytes of a choice as text, with the NUL */
+#define QG_GRAFT_CHOICE_TEXT 768 /* bytes of a choice as text, with the NUL */
 
 /* "first", "last", "layers", "part"; "" for QG_CHOOSE_NONE. */
 const char *qg_graft_way_name(qg_graft_way way);
 
-/* Which layers, for titles and tables: "first 3", "layers 1 3" (counted from 1), "decision". */
+/* What was copied, for titles and tables: "first 3", "layers 1 3" (counted from 1), "decision",
+ * "first 3 (thaw=500000)". */
 void qg_graft_choice_label(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
 
 /* The whole choice, for the names of folders: "first3", "layers1-3-frozen", "last1-index". */
 void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
 
-/* The whole choice: "first 3", "last 1 frozen", "layers 1,3 index", "part decision frozen". Equal
- * choices have equal texts. */
+/* The whole choice: "first 3", "last 1 frozen", "layers 1,3 index", "part decision frozen", "first
+ * 2 frozen thaw=500000 lr_scale=1:0.1,5:2". Equal choices have equal texts. */
 void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
 
 /* Reads what qg_graft_choice_format writes. QG_ERROR_USAGE. */
@@ -55,12 +72,19 @@ qg_status qg_graft_choice_parse(const char *text, qg_graft_choice *choice, qg_er
 
 /* Sets one thing of a choice, as options and files name it: `first`, `last` (a number), `layers`
  * ("1,3"), `part` (a name), each of which is the way from then on; `freeze` (true or false),
- * `match` (meaning or index). QG_ERROR_USAGE: a wrong value (the message begins with "KEY: ") or
- * another key. */
+ * `match` (meaning or index); `thaw`, `thaw_every`, `ewc_samples` (counts), `l2_sp`, `ewc`
+ * (numbers), `lr_scale` ("1:0.1,2:0.3"). QG_ERROR_USAGE: a wrong value (the message begins with
+ * "KEY: ") or another key. */
 qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const char *value,
                               qg_error *error);
 
 bool qg_graft_choice_equal(const qg_graft_choice *a, const qg_graft_choice *b);
+
+/* Whether the choice makes sense by itself, for a run of `steps` steps (0: it makes none) of a
+ * network with `layers` layers (0: not known); QG_ERROR_USAGE names what contradicts what.
+ * `random`: its layers are no source's. */
+qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int64_t steps,
+                                int layers, qg_error *error);
 
 /* ------------------------------------------------------------------------------------- grafting */
 
@@ -69,6 +93,8 @@ typedef struct qg_grafted_layer {
     int source; /* the source's layer that it came from; -1: fresh */
     int rows;   /* outputs copied; fewer than all in a last layer between action sets */
     bool frozen;
+    int64_t thaw;    /* the step from which it learns nevertheless; 0: none */
+    double lr_scale; /* factor of its learning rate */
 } qg_grafted_layer;
 
 /* Copies layers of `source` into `target`, which was initialised before (those that are not copied
@@ -104,8 +130,10 @@ typedef struct qg_graft_plan {
 } qg_graft_plan;
 
 /* What qg_graft_run would begin with, or why it would refuse to: as qg_network_load,
- * qg_domain_open, qg_architecture_for and qg_graft; QG_ERROR_USAGE also for a control that is not
- * frozen. Writes nothing. */
+ * qg_domain_open, qg_architecture_for, qg_graft and qg_graft_choice_check; QG_ERROR_USAGE also for
+ * a control that is not frozen, and for `ewc` of a source whose game cannot be played. Writes
+ * nothing.
+ */
 qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg_error *error);
 
 /* Grafts and trains. The networks and run.yaml get the pedigree: the source's file, SHA-256, game,

@@ -55,6 +55,8 @@ typedef struct qg_run_file {
     /* Trainings and grafts. */
     int64_t *snapshots; /* [snapshot_count] */
     size_t snapshot_count;
+    char *also_evaluate[QG_MAX_OTHER_GAMES];
+    int also_evaluate_count;
 
     /* Grafts. */
     qg_graft_choice choice;

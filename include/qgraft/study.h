@@ -65,6 +65,8 @@ typedef struct qg_study_run {
                      -1: the study has none */
     int64_t *snapshots; /* steps whose networks others begin from, rising */
     int snapshot_count;
+    char also_evaluate[QG_MAX_OTHER_GAMES][QG_DOMAIN_NAME]; /* trainings and grafts; resolved */
+    int also_evaluate_count;
 } qg_study_run;
 
 /* One process's work: a run with a seed. Tasks stand behind all their parents in the array. */

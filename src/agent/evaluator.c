@@ -64,12 +64,31 @@ static qg_status begin_episode(player *p, qg_error *error)
     return show(p, error);
 }
 
+/* The best of those actions that the network has an output for. */
+static qg_status exploit_by_meaning(player *p, const qg_states *state, int *action, qg_error *error)
+{
+    const int *outputs = p->options->outputs;
+    float q_values[QG_MAX_ACTIONS], known[QG_MAX_ACTIONS];
+    int actions[QG_MAX_ACTIONS], count = 0;
+    const qg_status status = qg_engine_forward(p->engine, QG_ONLINE, state, q_values, error);
+    if (status) return status;
+    for (int a = 0; a < p->episode.domain->action_count; a++) {
+        if (outputs[a] < 0) continue;
+        known[count] = q_values[outputs[a]];
+        actions[count++] = a;
+    }
+    assert(count > 0);
+    *action = actions[qg_greedy_action(known, count, qg_random_uniform(&p->policy))];
+    return QG_OK;
+}
+
 static qg_status choose(player *p, int *action, qg_error *error)
 {
     const int actions = p->episode.domain->action_count;
     if (qg_explore(&p->policy, p->options->epsilon, actions, action)) return QG_OK;
     const qg_states state = qg_history_state(&p->history);
-    return qg_exploit(&p->policy, p->engine, &state, action, error);
+    return p->options->outputs ? exploit_by_meaning(p, &state, action, error)
+                               : qg_exploit(&p->policy, p->engine, &state, action, error);
 }
 
 static qg_status play_step(player *p, qg_error *error)

@@ -73,11 +73,17 @@ int qg_network_history(const qg_network_info *info, const qg_architecture *archi
 qg_status qg_network_fits(const qg_architecture *a, const qg_domain *domain, int history,
                           qg_error *error)
 {
-    const qg_observation_shape *shape = &domain->shape;
     if (a->actions != domain->action_count)
         return qg_fail(error, QG_ERROR_USAGE,
                        "the network has %d actions, %s has %d: choose a game with as many",
                        a->actions, domain->name, domain->action_count);
+    return qg_network_sees(a, domain, history, error);
+}
+
+qg_status qg_network_sees(const qg_architecture *a, const qg_domain *domain, int history,
+                          qg_error *error)
+{
+    const qg_observation_shape *shape = &domain->shape;
     if (history < 1 || history > QG_MAX_HISTORY)
         return qg_fail(error, QG_ERROR_USAGE,
                        "the network's input of %d channels makes %d screens of %s: 1 to %d are "

@@ -130,7 +130,8 @@ static void report_evaluation(void *context, int64_t step)
 }
 
 qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *name, qg_action_set actions,
-                      int history, const char *purpose, qg_evaluation *evaluation, qg_error *error)
+                      const int *outputs, int history, const char *purpose,
+                      qg_evaluation *evaluation, qg_error *error)
 {
     const qg_settings *s = run->settings;
     char of_step[64];
@@ -143,6 +144,7 @@ qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *name, qg_actio
                                            .epsilon = s->eval_epsilon,
                                            .noop_max = s->noop_max,
                                            .history = history,
+                                           .outputs = outputs,
                                            .seed = qg_random_u64(&random),
                                            .progress = report_evaluation,
                                            .context = run,

@@ -105,10 +105,12 @@ void qg_run_learns(qg_run *run);
 bool qg_run_checkpoint_due(const qg_run *run);
 qg_status qg_run_checkpoint(qg_run *run, qg_error *error);
 
-/* Plays an evaluation on a domain of its own, with an action set and streams of its own. `purpose`
- * NULL: of this step. One in which no episode ends is warned of. */
+/* Plays an evaluation on a domain of its own, with an action set and streams of its own. `outputs`:
+ * as in qg_evaluation_options. `purpose` NULL: of this step. One in which no episode ends is warned
+ * of. */
 qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *domain, qg_action_set actions,
-                      int history, const char *purpose, qg_evaluation *evaluation, qg_error *error);
+                      const int *outputs, int history, const char *purpose,
+                      qg_evaluation *evaluation, qg_error *error);
 
 /* Writes NAME.safetensors; score NaN: none. */
 qg_status qg_run_save(qg_run *run, const char *name, const qg_run_network *network, double score,

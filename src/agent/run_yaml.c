@@ -48,6 +48,15 @@ void qg_run_yaml_snapshots(FILE *out, const int64_t *snapshots, size_t count)
                 i + 1 == count ? "]\n" : "");
 }
 
+void qg_run_yaml_other_games(FILE *out, const char *const *games, int count)
+{
+    for (int i = 0; i < count; i++) {
+        fputs(i ? ", " : "also_evaluate: [", out);
+        qg_yaml_string(out, games[i]);
+        if (i + 1 == count) fputs("]\n", out);
+    }
+}
+
 qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error)
 {
     char *lines;

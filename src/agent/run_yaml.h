@@ -20,6 +20,9 @@ void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t
 /* The steps whose networks are kept, if there are any: no result depends on them. */
 void qg_run_yaml_snapshots(FILE *out, const int64_t *snapshots, size_t count);
 
+/* The other games that are evaluated, if there are any. */
+void qg_run_yaml_other_games(FILE *out, const char *const *games, int count);
+
 /* The settings as a mapping under "settings:". */
 qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error);
 

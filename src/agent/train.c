@@ -40,9 +40,10 @@ static qg_status open_network(qg_trainer *t, qg_error *error)
 static qg_status open_learner(qg_trainer *t, qg_error *error)
 {
     const qg_architecture *a = &t->network.architecture;
-    qg_status status =
-        qg_td_learner_create(a, t->settings, false, &t->options->run.machine, &t->learner, error);
+    qg_status status = qg_td_learner_create(a, t->settings, t->options->pull,
+                                            &t->options->run.machine, &t->learner, error);
     if (!status) t->run.isa = qg_engine_isa(t->learner.engine);
+    t->learner.learning.layer_rates = t->options->layer_rates;
     for (int l = 0; l < a->layer_count && !status; l++)
         status = qg_engine_freeze(t->learner.engine, l, t->options->frozen[l], error);
     if (!status) status = qg_engine_write(t->learner.engine, QG_ONLINE, &t->network, error);
@@ -98,17 +99,33 @@ static qg_status make_yaml(const qg_trainer *t, bool unchanged, char **text, qg_
     qg_run_yaml_begin(yaml.out, kind_of(o), t->domain->name, o->run.seed, o->steps);
     if (o->choice) fprintf(yaml.out, "choice: %s\n", o->choice);
     qg_run_yaml_snapshots(yaml.out, o->snapshots, o->snapshot_count);
+    qg_run_yaml_other_games(yaml.out, o->also_evaluate, o->also_evaluate_count);
     write_frozen(yaml.out, o, &t->network.architecture, unchanged);
     return qg_run_yaml_close(&yaml, o->notes, o->note_count, &o->settings, text, error);
 }
 
 /* ------------------------------------------------------------------------- begin and end */
 
+/* What the run is pulled back to, and how strongly. */
+static qg_status anchor(qg_trainer *t, qg_error *error)
+{
+    qg_engine *engine = t->learner.engine;
+    qg_network pull;
+    qg_status status = qg_network_create(&t->network.architecture, &pull, error);
+    if (status) return status;
+    status = t->options->pull(t->options->pull_context, &pull, error);
+    if (!status) status = qg_engine_write(engine, QG_PULL, &pull, error);
+    if (!status) status = qg_engine_write(engine, QG_ANCHOR, &t->network, error);
+    qg_network_free(&pull);
+    return status;
+}
+
 static qg_status begin(void *self, qg_error *error)
 {
     qg_trainer *t = self;
     if (t->options->steps == 0) return QG_OK;
-    const qg_status status = qg_trainer_open_replay(t, false, error);
+    qg_status status = t->options->pull ? anchor(t, error) : QG_OK;
+    if (!status) status = qg_trainer_open_replay(t, false, error);
     return status ? status : qg_episode_begin(&t->episode, t->screen, error);
 }
 
@@ -119,6 +136,13 @@ static qg_status read_network(void *self, qg_run_network *what, qg_error *error)
     return qg_engine_read(t->learner.engine, QG_ONLINE, &t->network, error);
 }
 
+/* Whether a layer is to be at the end what it was at the beginning. */
+static bool stays(const qg_trainer *t, int l)
+{
+    const int64_t thaw = t->options->thaw[l];
+    return t->options->frozen[l] && (!thaw || thaw >= t->options->steps);
+}
+
 /* Frozen layers must equal what the run began with, bit for bit. */
 static qg_status compare_frozen(qg_trainer *t, const qg_network *begun, qg_error *error)
 {
@@ -127,7 +151,7 @@ static qg_status compare_frozen(qg_trainer *t, const qg_network *begun, qg_error
     if (status) return status;
     for (int l = 0; l < a->layer_count; l++) {
         const size_t count = qg_layer_weights(&a->layers[l]) + (size_t)a->layers[l].outputs;
-        if (t->options->frozen[l] &&
+        if (stays(t, l) &&
             memcmp(begun->weights[l], t->network.weights[l], count * sizeof(float)) != 0)
             return qg_fail(error, QG_ERROR_DATA, "%s: frozen layer %s changed: this is a defect",
                            t->run.folder.path, a->layers[l].name);
@@ -146,7 +170,7 @@ static qg_status finish(void *self, qg_error *error)
                     "'max_episode_frames', or make more steps",
                     (long long)t->run.step);
     for (int l = 0; l < t->network.architecture.layer_count; l++)
-        frozen += t->options->frozen[l];
+        frozen += stays(t, l);
     qg_status status = qg_trainer_close_replay(t, error);
     if (status || !frozen) return status;
     qg_network begun;
@@ -209,6 +233,9 @@ static qg_run make_run(qg_trainer *t, const qg_train_options *o)
     qg_run_folder_add_table(&run.folder, "evaluations.csv", QG_EVALUATION_COLUMNS);
     qg_run_folder_add_table(&run.folder, "training.csv",
                             "step,epsilon,episodes,mean_return,updates,td_error");
+    if (o->also_evaluate_count > 0)
+        t->others.table = qg_run_folder_add_table(&run.folder, "other_evaluations.csv",
+                                                  QG_OTHER_EVALUATIONS_COLUMNS);
     return run;
 }
 
@@ -228,6 +255,8 @@ qg_status qg_train(const qg_train_options *options, qg_run_result *result, qg_er
     qg_status status = check_options(options, error);
     if (!status) status = open_domain(&t, error);
     if (!status) status = open_network(&t, error);
+    if (!status)
+        status = qg_other_games_open(options, t.domain, &t.network.architecture, &t.others, error);
     if (!status) status = open_learner(&t, error);
     if (!status) status = make_yaml(&t, false, &yaml, error);
     if (!status) status = qg_run_execute(&t.run, yaml, error);

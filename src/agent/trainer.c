@@ -46,15 +46,19 @@ qg_status qg_trainer_evaluate(void *self, double *score, qg_error *error)
     qg_trainer *t = self;
     qg_evaluation_row row = {.step = t->run.step};
     t->progress.evaluating = true;
+    qg_evaluation others[QG_MAX_OTHER_GAMES];
     qg_status status = qg_run_play(&t->run, t->learner.engine, t->options->domain,
-                                   qg_domain_options_of(t->settings).actions, t->settings->history,
-                                   NULL, &row.evaluation, error);
+                                   qg_domain_options_of(t->settings).actions, NULL,
+                                   t->settings->history, NULL, &row.evaluation, error);
+    if (!status)
+        status = qg_other_games_play(&t->others, &t->run, t->learner.engine, others, error);
     t->progress.evaluating = false;
     if (!status) status = validate(t, &row, error);
     *score = row.evaluation.score;
-    return status
-               ? status
-               : qg_run_folder_evaluation(&t->run.folder, QG_TRAINER_EVALUATIONS, 0, &row, error);
+    /* Behind the last one, as a run that is stopped evaluates all again. */
+    if (!status)
+        status = qg_run_folder_evaluation(&t->run.folder, QG_TRAINER_EVALUATIONS, 0, &row, error);
+    return status ? status : qg_other_games_write(&t->others, &t->run, others, error);
 }
 
 /* ------------------------------------------------------------------------------ learning */
@@ -89,6 +93,16 @@ static void draw(qg_trainer *t)
         qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
 }
 
+/* Lets those frozen layers learn whose time has come. */
+static qg_status thaw(qg_trainer *t, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int l = 0; l < t->network.architecture.layer_count && !status; l++)
+        if (t->options->thaw[l] > 0 && t->run.step >= t->options->thaw[l])
+            status = qg_engine_freeze(t->learner.engine, l, false, error);
+    return status;
+}
+
 static qg_status learn(qg_trainer *t, qg_error *error)
 {
     const qg_settings *s = t->settings;
@@ -96,6 +110,8 @@ static qg_status learn(qg_trainer *t, qg_error *error)
     if (step <= s->learn_start || step % s->update_every || !qg_replay_can_sample(t->replay))
         return QG_OK;
     qg_run_learns(&t->run);
+    const qg_status thawed = thaw(t, error);
+    if (thawed) return thawed;
     if (!t->validation.screens) {
         const qg_status status = start_learning(t, error);
         if (status) return status;

@@ -7,6 +7,7 @@
 #include <qgraft/td_learner.h>
 
 #include "agent/episode.h"
+#include "agent/other_games.h"
 #include "agent/replay.h"
 #include "agent/run.h"
 
@@ -24,6 +25,7 @@ typedef struct qg_trainer {
     const qg_train_options *options;
     const qg_settings *settings;
     qg_domain *domain;
+    qg_other_games others; /* that are evaluated too */
     qg_replay *replay;
     qg_minibatch minibatch, validation; /* validation: drawn once, when learning starts */
     qg_network network;                 /* room for what goes into files */

@@ -36,6 +36,8 @@ static void name_word(const char *word, size_t length, char *name, size_t size)
             return;
         }
     snprintf(name, size, "--%.*s", (int)length, word);
+    for (char *c = name; *c; c++)
+        if (*c == '_') *c = '-';
 }
 
 const char *cli_message(qg_error *error)
@@ -43,7 +45,8 @@ const char *cli_message(qg_error *error)
     const qg_error said = *error;
     size_t used = 0;
     for (const char *c = said.message; *c && used + 1 < sizeof error->message;) {
-        const size_t length = *c == '`' ? strspn(c + 1, "abcdefghijklmnopqrstuvwxyz") : 0;
+        const size_t length =
+            *c == '`' ? strspn(c + 1, "abcdefghijklmnopqrstuvwxyz0123456789_") : 0;
         char name[64] = {*c};
         const bool word = length && c[1 + length] == '`';
         if (word) name_word(c + 1, length, name, sizeof name);

@@ -3,6 +3,8 @@
 
 #include <qgraft/graft.h>
 
+#include "base/text.h"
+
 #include <string.h>
 
 enum {
@@ -17,6 +19,12 @@ enum {
     OPTION_EPSILON,
     OPTION_LEARN_START,
     OPTION_DRY_RUN,
+    OPTION_THAW,
+    OPTION_THAW_EVERY,
+    OPTION_LR_SCALE,
+    OPTION_L2_SP,
+    OPTION_EWC,
+    OPTION_EWC_SAMPLES,
 };
 
 static const char documentation[] =
@@ -31,7 +39,10 @@ static const char documentation[] =
     "  qgraft graft si.safetensors --to demon_attack --last 1 --seed 2 --steps 25M\n"
     "  qgraft graft si.safetensors --to demon_attack --first 2 --dry-run\n"
     "  qgraft graft random --to minatar/asterix --first 3 --freeze    (control)\n"
-    "  qgraft graft split.safetensors --to minatar/asterix --part perception";
+    "  qgraft graft split.safetensors --to minatar/asterix --part perception\n"
+    "  qgraft graft si.safetensors --to demon_attack --first 3 --freeze --thaw 1M --thaw-every "
+    "500k\n"
+    "  qgraft graft si.safetensors --to demon_attack --first 4 --ewc 100 --lr-scale 1:0.1,2:0.3";
 
 static const struct argp_option argp_options[] = {
     {"to", OPTION_TO, "DOMAIN", 0, "what the new network is trained on", 1},
@@ -40,6 +51,15 @@ static const struct argp_option argp_options[] = {
     {"layers", OPTION_LAYERS, "1,3", 0, "copy these weighted layers, counted from 1", 1},
     {"part", OPTION_PART, "NAME", 0, "copy a part of a split network: perception or decision", 1},
     {"freeze", OPTION_FREEZE, NULL, 0, "the copied layers do not learn", 1},
+    {"thaw", OPTION_THAW, "STEP", 0, "frozen layers learn from this step on", 1},
+    {"thaw-every", OPTION_THAW_EVERY, "N", 0,
+     "gradually: the topmost at --thaw (default N), the next below N steps later, and so on", 1},
+    {"lr-scale", OPTION_LR_SCALE, "1:0.1,2:0.3", 0, "factors of layers' learning rates", 1},
+    {"l2-sp", OPTION_L2_SP, "ALPHA", 0,
+     "pull copied layers back to the source's weights (L2-SP, Li 2018)", 1},
+    {"ewc", OPTION_EWC, "LAMBDA", 0,
+     "the same by the source's Fisher information, from its play (EWC, Kirkpatrick 2017)", 1},
+    {"ewc-samples", OPTION_EWC_SAMPLES, "N", 0, "states that it is measured on (default 1000)", 1},
     {"match", OPTION_MATCH, "HOW", 0, "rows of the last layer by 'meaning' (default) or 'index'",
      1},
     {"reinit-seed", OPTION_REINIT, "S", 0, "seed of the fresh layers (default: --seed)", 1},
@@ -73,9 +93,14 @@ static void set_choice(graft_arguments *a, const char *key, const char *value,
                        struct argp_state *state)
 {
     qg_error error;
-    if (qg_graft_choice_set(&a->choice, key, value, &error))
-        argp_error(state, "--%s", error.message);
-    a->ways |= 1u << a->choice.way;
+    if (qg_graft_choice_set(&a->choice, key, value, &error)) {
+        char flag[32];
+        snprintf(flag, sizeof flag, "%s", key);
+        for (char *c = flag; *c; c++)
+            if (*c == '_') *c = '-';
+        argp_error(state, "--%s%s", flag, error.message + strlen(key));
+    }
+    if (a->choice.way != QG_CHOOSE_NONE) a->ways |= 1u << a->choice.way;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -105,6 +130,24 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_MATCH:
         set_choice(a, "match", text, state);
+        break;
+    case OPTION_THAW:
+        set_choice(a, "thaw", text, state);
+        break;
+    case OPTION_THAW_EVERY:
+        set_choice(a, "thaw_every", text, state);
+        break;
+    case OPTION_LR_SCALE:
+        set_choice(a, "lr_scale", text, state);
+        break;
+    case OPTION_L2_SP:
+        set_choice(a, "l2_sp", text, state);
+        break;
+    case OPTION_EWC:
+        set_choice(a, "ewc", text, state);
+        break;
+    case OPTION_EWC_SAMPLES:
+        set_choice(a, "ewc_samples", text, state);
         break;
     case OPTION_REINIT:
         a->reinit = text;
@@ -170,6 +213,8 @@ static void layer_cell(const void *context, size_t row, size_t column, char *tex
         break;
     case 3:
         snprintf(text, size, g->frozen ? "frozen" : "free");
+        if (g->thaw) qg_text_add(text, size, " until %lld", (long long)g->thaw);
+        if (g->lr_scale != 1) qg_text_add(text, size, ", rate x %g", g->lr_scale);
         break;
     case 4:
         snprintf(text, size, "%zu", layer_size(layer));
@@ -189,9 +234,10 @@ static json_t *layer_to_json(const qg_graft_plan *plan, int l)
     json_t *from = g->source < 0              ? json_null()
                    : plan->source.layer_count ? json_string(plan->source.layers[g->source].name)
                                               : json_string("random");
-    return json_pack("{s:s, s:o, s:i, s:i, s:b, s:I}", "layer", layer->name, "copied_from", from,
-                     "rows_copied", g->rows, "outputs", layer->outputs, "frozen", g->frozen,
-                     "parameters", (json_int_t)layer_size(layer));
+    return json_pack("{s:s, s:o, s:i, s:i, s:b, s:o, s:f, s:I}", "layer", layer->name,
+                     "copied_from", from, "rows_copied", g->rows, "outputs", layer->outputs,
+                     "frozen", g->frozen, "thaw", g->thaw ? json_integer(g->thaw) : json_null(),
+                     "lr_scale", g->lr_scale, "parameters", (json_int_t)layer_size(layer));
 }
 
 static int print_json(const graft_arguments *a, const qg_graft_options *options,
@@ -208,11 +254,11 @@ static int print_json(const graft_arguments *a, const qg_graft_options *options,
 static int print_plan(const qg_graft_plan *plan)
 {
     const int layers = plan->target.layer_count;
-    int frozen = 0;
+    int frozen = 0; /* for ever */
     cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)layers, layer_cell, plan);
     for (int l = 0; l < layers; l++) {
         const int fresh = plan->target.layers[l].outputs - plan->layers[l].rows;
-        frozen += plan->layers[l].frozen;
+        frozen += plan->layers[l].frozen && !plan->layers[l].thaw;
         if (plan->layers[l].frozen && fresh)
             printf("the %d fresh rows of %s are frozen too\n", fresh, plan->target.layers[l].name);
     }
@@ -252,13 +298,13 @@ static void name_prefix(const graft_arguments *a, char *prefix, size_t size)
 {
     char name[QG_GRAFT_CHOICE_TEXT];
     qg_graft_choice_name(&a->choice, name);
-    snprintf(prefix, size, "graft%s-%s-", a->random ? "-random" : "", name);
+    snprintf(prefix, size, "graft%s-%.150s-", a->random ? "-random" : "", name);
 }
 
 static qg_status resolve(const graft_arguments *a, qg_graft_options *options, char *folder,
                          size_t size, qg_error *error)
 {
-    char prefix[96];
+    char prefix[200];
     int64_t seed = 0;
     options->source = a->random ? NULL : a->source;
     options->choice = a->choice;

@@ -2,6 +2,7 @@
  * checked from any language. */
 #include "cli/cli.h"
 
+#include <qgraft/graft.h>
 #include <qgraft/td_learner.h>
 
 #include "network/network_file.h"
@@ -10,7 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_ONLINE = 256, OPTION_TARGET, OPTION_BATCH, OPTION_FIRST, OPTION_LAST, OPTION_ISA };
+enum {
+    OPTION_ONLINE = 256,
+    OPTION_TARGET,
+    OPTION_BATCH,
+    OPTION_FIRST,
+    OPTION_LAST,
+    OPTION_ISA,
+    OPTION_LR_SCALE
+};
 
 #define USED                                                                                       \
     "discount, optimiser, learning_rate, rms_decay, rms_epsilon, adam_beta1, adam_beta2, "         \
@@ -25,7 +34,8 @@ static const char documentation[] =
     "The batch: states U8 [B, C, H, W], actions I64 [B], rewards F32 [B], next_states like "
     "states, terminals U8 [B]; optional discounts F32 [B] (of the next states' values) and "
     "weights F32 [B] (of importance); optional moment1.NAME and moment2.NAME, with Adam steps too "
-    "(otherwise zero).\n"
+    "(otherwise zero), and beside them anchor.NAME and pull.NAME (otherwise nothing is pulled "
+    "back).\n"
     "Settings used (--set refuses others): " USED ".\n"
     "Examples:\n"
     "  qgraft update --online a.safetensors --target b.safetensors --batch batch.safetensors \\\n"
@@ -39,6 +49,7 @@ static const struct argp_option argp_options[] = {
     {"out", 'o', "FILE", 0, "where the result is written", 0},
     {"freeze-first", OPTION_FIRST, "N", 0, "the first N weighted layers do not learn", 0},
     {"freeze-last", OPTION_LAST, "N", 0, "the last N weighted layers do not learn", 0},
+    {"lr-scale", OPTION_LR_SCALE, "1:0.1,2:0.3", 0, "factors of layers' learning rates", 0},
     {"threads", 't', "N", 0, "threads (default 1; the bits are the same)", 0},
     {"isa", OPTION_ISA, "NAME", 0,
      "instruction set: amx (bf16), avx512, avx2 or portable (the same bits)", 0},
@@ -48,7 +59,8 @@ static const struct argp_option argp_options[] = {
 typedef struct update_arguments {
     const char *online, *target, *batch, *out, *first, *last, *threads, *isa;
     qg_settings settings;
-    qg_error error; /* of --set */
+    qg_graft_choice choice; /* its learning rates */
+    qg_error error;         /* of --set, --lr-scale */
 } update_arguments;
 
 static bool is_used(const char *assignment)
@@ -83,6 +95,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_LAST:
         a->last = text;
+        break;
+    case OPTION_LR_SCALE:
+        if (qg_graft_choice_set(&a->choice, "lr_scale", text, &a->error))
+            argp_error(state, "--lr-scale%s", a->error.message + strlen("lr_scale"));
         break;
     case 't':
         a->threads = text;
@@ -121,6 +137,7 @@ typedef struct update_work {
     int32_t *actions;
     float *rewards, *q_values, *td_errors;
     qg_td_learner learner;
+    float rates[QG_MAX_LAYERS];
 } update_work;
 
 static void release(update_work *w)
@@ -326,6 +343,23 @@ static qg_status freeze(const update_arguments *a, update_work *w, qg_error *err
     return status;
 }
 
+/* Whether the batch's file says where parameters are pulled back to. */
+static bool is_anchored(const update_work *w)
+{
+    for (size_t t = 0; t < qg_tensors_count(w->file); t++)
+        if (strncmp(qg_tensors_at(w->file, t)->name, "pull.", 5) == 0) return true;
+    return false;
+}
+
+static qg_status set_rates(const update_arguments *a, update_work *w, qg_error *error)
+{
+    const qg_graft_learning *learning = &a->choice.learning;
+    for (int l = 0; l < QG_MAX_LAYERS; l++)
+        w->rates[l] = learning->scaled >> l & 1 ? (float)learning->lr_scale[l] : 1;
+    if (learning->scaled) w->learner.learning.layer_rates = w->rates;
+    return qg_graft_choice_check(&a->choice, false, 0, w->online.architecture.layer_count, error);
+}
+
 static qg_status open_learner(const update_arguments *a, update_work *w, qg_error *error)
 {
     int64_t threads = 1;
@@ -335,8 +369,9 @@ static qg_status open_learner(const update_arguments *a, update_work *w, qg_erro
     settings.minibatch = w->batch.states.size;
     const qg_machine machine = {(int)threads, a->isa};
     if (!status)
-        status = qg_td_learner_create(&w->online.architecture, &settings, false, &machine,
+        status = qg_td_learner_create(&w->online.architecture, &settings, is_anchored(w), &machine,
                                       &w->learner, error);
+    if (!status) status = set_rates(a, w, error);
     if (!status) status = freeze(a, w, error);
     if (!status) status = qg_engine_write(w->learner.engine, QG_ONLINE, &w->online, error);
     return status ? status : qg_engine_write(w->learner.engine, QG_TARGET, &w->target, error);

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-#include <qgraft/network.h>
+#include <qgraft/graft.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -206,7 +206,7 @@ typedef struct ancestor {
     sum_kind known;                       /* by what its file was recognised */
     char domain[96], step[32], score[32]; /* empty: not known */
     char copied[512];                     /* of its parent, or where else it comes from */
-    char learning[16];                    /* "frozen", "free": the copied layers */
+    char learning[QG_GRAFT_CHOICE_TEXT];  /* "frozen", "free": the copied layers */
 } ancestor;
 
 typedef struct pedigree {

@@ -16,6 +16,8 @@ static const struct argp_option argp_options[] = {
     {"settings", OPTION_SETTINGS, NULL, 0, "print the resolved settings as YAML and end", 0},
     {"snapshot", OPTION_SNAPSHOT, "N[,N...]", 0,
      "keep the networks of these steps, as step-N.safetensors", 0},
+    {"also-evaluate", OPTION_ALSO_EVALUATE, "GAME", 0,
+     "play this game too at every evaluation, actions by meaning; may be repeated", 0},
     KEEP_REPLAY_OPTION,
     RUN_OPTIONS,
     {0}};
@@ -88,6 +90,11 @@ error_t train_parse_option(int key, char *text, struct argp_state *state, train_
         if (strcmp(text, "zstd") != 0 && strcmp(text, "none") != 0)
             argp_error(state, "--replay-compression is 'zstd' or 'none', not '%.60s'", text);
         a->plain_replay = strcmp(text, "none") == 0;
+        break;
+    case OPTION_ALSO_EVALUATE:
+        if (a->also_evaluate_count == QG_MAX_OTHER_GAMES)
+            argp_error(state, "--also-evaluate: at most %d games", QG_MAX_OTHER_GAMES);
+        a->also_evaluate[a->also_evaluate_count++] = text;
         break;
     case OPTION_KEEP_REPLAY:
         a->keep_replay = true;
@@ -182,6 +189,8 @@ qg_status train_resolve(const train_arguments *a, const char *prefix, qg_train_o
         return status;
     options->snapshots = a->snapshots;
     options->snapshot_count = a->snapshot_count;
+    options->also_evaluate = a->also_evaluate;
+    options->also_evaluate_count = a->also_evaluate_count;
     options->run.seed = (uint64_t)seed;
     options->run.machine = (qg_machine){(int)threads, a->isa};
     options->run.folder = a->out ? a->out : folder;

@@ -22,6 +22,7 @@ enum {
     OPTION_SNAPSHOT,
     OPTION_REPLAY_COMPRESSION,
     OPTION_KEEP_REPLAY,
+    OPTION_ALSO_EVALUATE,
     OPTION_TRAIN_END,
 };
 
@@ -52,6 +53,8 @@ typedef struct train_arguments {
     const char *checkpoint_minutes;
     int64_t snapshots[256];
     size_t snapshot_count;
+    const char *also_evaluate[QG_MAX_OTHER_GAMES];
+    int also_evaluate_count;
     const char *sets[256];
     size_t set_count;
     bool overwrite, resume, quiet, json, settings, plain_replay, keep_replay;

@@ -112,8 +112,9 @@ static void show(qg_panel *panel, size_t line)
 static void add_run(const qg_results *r, curves *c, int run)
 {
     const qg_study_run *it = &r->study->runs[run];
-    char title[64];
-    qg_run_copied(it, title);
+    char copied[QG_GRAFT_CHOICE_TEXT], title[sizeof c->panels[0].title];
+    qg_run_copied(it, copied);
+    snprintf(title, sizeof title, "%.90s", copied);
     if (!title[0]) snprintf(title, sizeof title, "%s", training);
     const int baseline = it->kind == QG_RUN_GRAFT ? it->baseline : -1;
     if (c->line_count + (baseline >= 0) >= QG_MOST_LINES) {
@@ -161,7 +162,7 @@ static void describe(const qg_results *r, const curves *c, qg_figure *figure)
     for (size_t i = 0; i < c->line_count; i++) {
         const qg_panel_line *line = &c->lines[i];
         const size_t seeds = line->curves.seed_count;
-        char copied[64];
+        char copied[QG_GRAFT_CHOICE_TEXT];
         qg_run_copied(&r->study->runs[c->runs[i]], copied);
         least = seeds < least ? seeds : least;
         most = seeds > most ? seeds : most;

@@ -64,7 +64,7 @@ static int write_stratum(const qg_results *r, qg_copy_stratum stratum, int row, 
     for (size_t i = 0; i < r->experiment_count && row < MOST_ROWS; i++) {
         const qg_experiment *e = &r->experiments[i];
         const qg_study_run *run = &r->study->runs[e->run];
-        char copied[64], text[160];
+        char copied[QG_GRAFT_CHOICE_TEXT], text[160];
         if (e->problem[0] || qg_experiment_stratum(r, e) != stratum) continue;
         if (!headed) {
             snprintf(text, sizeof text, "-- %s --", qg_copy_stratum_name(stratum));
@@ -72,7 +72,7 @@ static int write_stratum(const qg_results *r, qg_copy_stratum stratum, int row, 
             headed = true;
         }
         qg_run_copied(run, copied);
-        snprintf(text, sizeof text, "%.30s to %.30s, %s", qg_run_source(r->study, run),
+        snprintf(text, sizeof text, "%.30s to %.30s, %.60s", qg_run_source(r->study, run),
                  strchr(run->game, '/') ? strchr(run->game, '/') + 1 : run->game, copied);
         write_label(labels, text, row, longest);
         write_row(script, e, row++);

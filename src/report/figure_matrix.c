@@ -20,7 +20,7 @@ typedef struct names {
 static size_t place_of(names *n, const char *name)
 {
     for (size_t i = 0; i < n->count; i++)
-        if (strcmp(n->items[i], name) == 0) return i;
+        if (strncmp(n->items[i], name, sizeof *n->items - 1) == 0) return i; /* cut off, some */
     if (n->count == MOST_NAMES) return MOST_NAMES;
     snprintf(n->items[n->count], sizeof *n->items, "%s", name);
     return n->count++;
@@ -72,7 +72,7 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         const qg_experiment *e = &r->experiments[i];
         const qg_study_run *run = &r->study->runs[e->run];
         const char *source = qg_run_source(r->study, run);
-        char copied[64], pair[sizeof m->rows.items[0]];
+        char copied[QG_GRAFT_CHOICE_TEXT], pair[sizeof m->rows.items[0]];
         if (*wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
         m->largest = fmax(m->largest, fabs(e->verdict.effect.value));
         qg_run_copied(run, copied);
@@ -222,7 +222,7 @@ int qg_figure_matrix(const qg_results *r, qg_figure *figure, FILE *script, FILE 
     if (m->rows.count >= 2 && m->columns.count >= 2) {
         const int below = 70 + (m->columns.count > 3 ? 50 : 0);
         height = 44 + (all ? 24 : 45) * (int)m->rows.count + below;
-        snprintf(figure->title, sizeof figure->title, "Transfer matrix: %s",
+        snprintf(figure->title, sizeof figure->title, "Transfer matrix: %.200s",
                  all ? "all pairs and kinds of copy" : figure->copied);
         snprintf(figure->caption, sizeof figure->caption,
                  "Difference of the normalised area under the curve from the baseline, mean over "

@@ -159,7 +159,7 @@ static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_erro
 {
     if (add_matrix(r, figures, "", error)) return error->code;
     for (size_t i = 0; i < r->experiment_count; i++) {
-        char copied[64], other[64] = "";
+        char copied[QG_GRAFT_CHOICE_TEXT], other[QG_GRAFT_CHOICE_TEXT] = "";
         qg_run_copied(&r->study->runs[r->experiments[i].run], copied);
         for (size_t j = 0; j < i && strcmp(copied, other) != 0; j++)
             qg_run_copied(&r->study->runs[r->experiments[j].run], other);

@@ -158,7 +158,7 @@ static void put_claims(FILE *out, const qg_results *r)
 static bool has_twin(const qg_results *r, const qg_experiment *e)
 {
     const qg_study_run *run = &r->study->runs[e->run];
-    char copied[64], other[64];
+    char copied[QG_GRAFT_CHOICE_TEXT], other[QG_GRAFT_CHOICE_TEXT];
     qg_run_copied(run, copied);
     for (size_t i = 0; i < r->experiment_count; i++) {
         const qg_study_run *it = &r->study->runs[r->experiments[i].run];
@@ -173,7 +173,7 @@ static bool has_twin(const qg_results *r, const qg_experiment *e)
 static void put_experiment_row(FILE *out, const qg_results *r, const qg_experiment *e)
 {
     const qg_study_run *run = &r->study->runs[e->run];
-    char copied[64];
+    char copied[QG_GRAFT_CHOICE_TEXT];
     qg_run_copied(run, copied);
     fputs("<tr>", out);
     qg_html_element(out, "td", "%s", qg_run_source(r->study, run));

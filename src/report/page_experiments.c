@@ -198,12 +198,12 @@ static void put_similarity(FILE *out, const qg_experiment *e)
 static void format_title(const qg_results *results, const qg_experiment *experiment, char text[320])
 {
     const qg_study_run *run = &results->study->runs[experiment->run];
-    char copied[64];
+    char copied[QG_GRAFT_CHOICE_TEXT];
     qg_run_copied(run, copied);
     if (run->source == QG_SOURCE_RANDOM)
-        snprintf(text, 320, "control: %s, random layers on %s", copied, run->game);
+        snprintf(text, 320, "control: %.100s, random layers on %s", copied, run->game);
     else
-        snprintf(text, 320, "%s of %s onto %s", copied, qg_run_source(results->study, run),
+        snprintf(text, 320, "%.100s of %s onto %s", copied, qg_run_source(results->study, run),
                  run->game);
 }
 

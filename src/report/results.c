@@ -13,7 +13,7 @@ const char *qg_run_source(const qg_study *study, const qg_study_run *run)
     return run->source >= 0 ? study->sources[run->source].name : "random";
 }
 
-void qg_run_copied(const qg_study_run *run, char text[64])
+void qg_run_copied(const qg_study_run *run, char text[QG_GRAFT_CHOICE_TEXT])
 {
     text[0] = '\0';
     if (run->kind != QG_RUN_GRAFT) return;

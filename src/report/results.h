@@ -146,7 +146,7 @@ double qg_side_level(const qg_side *side, qg_measure measure);
 double qg_experiment_ratio(const qg_experiment *experiment);
 
 /* What was copied, for titles and tables: "first 2 frozen", "last 1 free"; "" for other runs. */
-void qg_run_copied(const qg_study_run *run, char text[64]);
+void qg_run_copied(const qg_study_run *run, char text[QG_GRAFT_CHOICE_TEXT]);
 
 /* Where layers come from: the source's name, "random", or "" for no graft. */
 const char *qg_run_source(const qg_study *study, const qg_study_run *run);

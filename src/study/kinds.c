@@ -2,6 +2,7 @@
 
 #include "agent/priorities.h"
 #include "agent/replay.h"
+#include "transfer/graft_learning.h"
 #include "transfer/sample_set.h"
 
 #include <math.h>
@@ -47,6 +48,11 @@ static qg_status fill_training(const qg_study_run *run, qg_run_file *file, qg_er
     const size_t bytes = (size_t)run->snapshot_count * sizeof *file->snapshots;
     memcpy(file->domain, run->game, sizeof file->domain);
     file->steps = run->steps;
+    for (; file->also_evaluate_count < run->also_evaluate_count; file->also_evaluate_count++) {
+        char *const game = strdup(run->also_evaluate[file->also_evaluate_count]);
+        if (!game) return qg_fail_memory(error, "a run file", QG_DOMAIN_NAME);
+        file->also_evaluate[file->also_evaluate_count] = game;
+    }
     if (!run->snapshot_count) return QG_OK;
     file->snapshots = malloc(bytes);
     if (!file->snapshots) return qg_fail_memory(error, "snapshots", bytes);
@@ -68,7 +74,8 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
     const qg_settings *s = &run->settings;
     const double steps = (double)run->steps;
     const double updates = fmax(0, steps - (double)s->learn_start) / (double)s->update_every;
-    const double evaluations = 1 + ceil(steps / (double)s->eval_every);
+    const double evaluations =
+        (1 + ceil(steps / (double)s->eval_every)) * (1 + run->also_evaluate_count);
     load->seconds =
         (steps + evaluations * (double)s->eval_steps) * (t->step + t->act) + updates * t->update;
     const qg_replay_plan replay = qg_replay_plan_for(s, run->steps, &t->shape);
@@ -84,6 +91,23 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
 
 /* ----------------------------------------------------------------------------------- grafts */
 
+/* Anchor and pull lie in the engine, and in both checkpoints; EWC needs a gradient for each action
+ * of each state. */
+static qg_status weigh_graft(const qg_study_run *run, const qg_run_times *t, qg_task_load *load,
+                             qg_error *error)
+{
+    const qg_graft_learning *const learning = &run->choice.learning;
+    const qg_status status = weigh_training(run, t, load, error);
+    if (status || !qg_graft_learning_pulls(learning)) return status;
+    load->memory += 2 * parameter_bytes(t);
+    load->disk += 2 * 2 * parameter_bytes(t);
+    if (!(learning->ewc > 0)) return QG_OK;
+    const int64_t samples = learning->ewc_samples ? learning->ewc_samples : QG_EWC_SAMPLES;
+    load->memory += 5 * parameter_bytes(t);
+    load->seconds += (double)samples * t->architecture.actions * t->update;
+    return QG_OK;
+}
+
 static int source_of_graft(const qg_study_run *run, int sources[QG_MAX_TEACHERS])
 {
     sources[0] = run->source;
@@ -98,6 +122,9 @@ static void describe_graft(const qg_study_run *run, FILE *out)
             c->way == QG_CHOOSE_PART ? c->part : "-", c->match == QG_MATCH_INDEX, c->frozen);
     for (int l = 0; c->way == QG_CHOOSE_LAYERS && l < QG_MAX_LAYERS; l++)
         if (c->layers & UINT32_C(1) << l) fprintf(out, " %d", l + 1);
+    char learning[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_learning_format(&c->learning, " ", learning);
+    if (*learning) fprintf(out, " %s", learning);
 }
 
 static qg_status fill_graft(const qg_study_run *run, qg_run_file *file, qg_error *error)
@@ -236,7 +263,7 @@ static qg_status weigh_measurement(const qg_study_run *run, const qg_run_times *
 static const qg_study_kind kinds[] = {
     [QG_RUN_TRAIN] = {no_sources, describe_nothing, fill_training, title_training, weigh_training,
                       "replay"},
-    [QG_RUN_GRAFT] = {source_of_graft, describe_graft, fill_graft, title_graft, weigh_training,
+    [QG_RUN_GRAFT] = {source_of_graft, describe_graft, fill_graft, title_graft, weigh_graft,
                       "replay"},
     [QG_RUN_DISTILL] = {teachers_of, describe_distillation, fill_distillation, title_distillation,
                         weigh_distillation, "samples"},

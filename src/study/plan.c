@@ -96,6 +96,8 @@ static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
         qg_setting_format(&run->settings, &table[i], value, sizeof value);
         if (is_hashed(&table[i], value)) fprintf(out, "%s: %s\n", table[i].name, value);
     }
+    for (int i = 0; i < run->also_evaluate_count; i++)
+        fprintf(out, "also evaluate %s\n", run->also_evaluate[i]);
     int sources[QG_MAX_TEACHERS], parent = 0;
     const qg_study_kind *const kind = qg_study_kind_of(run);
     const int source_count = kind->sources(run, sources);

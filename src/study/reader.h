@@ -95,6 +95,20 @@ const char *qg_study_preset_for(const char *game);
 qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, const char *game,
                             const char *network, int64_t steps, qg_settings *settings);
 
+/* `also_evaluate` of a mapping, or the study's: run->also_evaluate, without the run's own game. */
+qg_status qg_study_other_games(const study_reader *reader, const qg_yaml *mapping,
+                               qg_study_run *run);
+
+/* `from`, whose source is known, and what is copied how: makes *run a graft. */
+qg_status qg_study_graft(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);
+
+/* Layers that the networks do not have, and what contradicts itself; the settings are read. */
+qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mapping,
+                               const qg_study_run *run);
+
+/* Ends with NULL; what says how a graft is made, beside `from`. */
+extern const char *const qg_study_choice_keys[];
+
 /* `seeds` of a mapping, or those that the study has for such a run. */
 qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);
 

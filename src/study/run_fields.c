@@ -74,6 +74,61 @@ qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, 
                                                       : QG_OK;
 }
 
+/* Whether the network of `run` has an output for an action of the other game. */
+static bool can_play(const qg_study_run *run, const qg_game *other)
+{
+    const qg_action_set set = qg_domain_options_of(&run->settings).actions;
+    const qg_game *own;
+    char name[QG_DOMAIN_NAME];
+    qg_error ignored;
+    int count, other_count;
+    if (qg_domain_resolve(run->game, &own, name, &ignored)) return true;
+    const char *const *const actions = qg_game_actions(own, set, &count);
+    const char *const *const others = qg_game_actions(other, set, &other_count);
+    if (!actions || !others) return true; /* whoever plays them says what is wrong */
+    for (int a = 0; a < count; a++)
+        for (int b = 0; b < other_count; b++)
+            if (strcmp(actions[a], others[b]) == 0) return true;
+    return false;
+}
+
+static qg_status add_other_game(const study_reader *reader, const qg_yaml *node, qg_study_run *run)
+{
+    char name[QG_DOMAIN_NAME];
+    const qg_game *game;
+    if (node->kind != QG_YAML_SCALAR || !*node->text)
+        return qg_study_fail(reader, node->line, "also_evaluate: names of games are needed");
+    if (qg_domain_resolve(node->text, &game, name, reader->error))
+        return qg_study_locate(reader, node->line);
+    if (strcmp(name, run->game) == 0) return QG_OK;
+    for (int i = 0; i < run->also_evaluate_count; i++)
+        if (strcmp(name, run->also_evaluate[i]) == 0)
+            return qg_study_fail(reader, node->line, "also_evaluate: %s stands there twice", name);
+    if (run->also_evaluate_count == QG_MAX_OTHER_GAMES)
+        return qg_study_fail(reader, node->line, "also_evaluate: at most %d games",
+                             QG_MAX_OTHER_GAMES);
+    if (!can_play(run, game))
+        return qg_study_fail(
+            reader, node->line,
+            "also_evaluate: no action of %s is one of %s, so nothing can be played", name,
+            run->game);
+    memcpy(run->also_evaluate[run->also_evaluate_count++], name, sizeof name);
+    return QG_OK;
+}
+
+qg_status qg_study_other_games(const study_reader *reader, const qg_yaml *mapping,
+                               qg_study_run *run)
+{
+    const qg_yaml *node = qg_yaml_get(mapping, "also_evaluate");
+    if (!node) node = qg_yaml_get(reader->root, "also_evaluate");
+    if (!node) return QG_OK;
+    if (node->kind != QG_YAML_LIST) return add_other_game(reader, node, run);
+    qg_status status = QG_OK;
+    for (size_t i = 0; i < node->count && !status; i++)
+        status = add_other_game(reader, &node->items[i], run);
+    return status;
+}
+
 qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run)
 {
     const qg_study *const study = reader->study;

@@ -37,6 +37,25 @@ static qg_status merge_seeds(const study_reader *reader, qg_study_run *run,
     return QG_OK;
 }
 
+/* `run` is evaluated on the games of `other`, too: they determine nothing of its result. */
+static qg_status merge_other_games(const study_reader *reader, qg_study_run *run,
+                                   const qg_study_run *other)
+{
+    for (int i = 0; i < other->also_evaluate_count; i++) {
+        int k = 0;
+        while (k < run->also_evaluate_count &&
+               strcmp(run->also_evaluate[k], other->also_evaluate[i]) != 0)
+            k++;
+        if (k < run->also_evaluate_count) continue;
+        if (k == QG_MAX_OTHER_GAMES)
+            return qg_study_fail(reader, other->line, "also_evaluate: at most %d games",
+                                 QG_MAX_OTHER_GAMES);
+        memcpy(run->also_evaluate[run->also_evaluate_count++], other->also_evaluate[i],
+               sizeof run->also_evaluate[0]);
+    }
+    return QG_OK;
+}
+
 static qg_status merge(const study_reader *reader, qg_study_run *found, const qg_study_run *run)
 {
     if (found->listed && run->listed)
@@ -48,7 +67,8 @@ static qg_status merge(const study_reader *reader, qg_study_run *found, const qg
         memcpy(found->id, run->id, sizeof found->id);
         memcpy(found->group, run->group, sizeof found->group);
     }
-    return merge_seeds(reader, found, run);
+    const qg_status status = merge_other_games(reader, found, run);
+    return status ? status : merge_seeds(reader, found, run);
 }
 
 qg_status qg_study_add_run(const study_reader *reader, qg_study_run *run, int *index)

@@ -5,34 +5,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const run_keys[] = {"game",     "from",  "first",  "last",  "layers",
-                                       "part",     "match", "freeze", "steps", "preset",
-                                       "settings", "seeds", "name",   "group", NULL};
+static const char *const run_keys[] = {
+    "game",  "from",        "first",         "last",       "layers",   "part",
+    "match", "freeze",      "steps",         "preset",     "settings", "seeds",
+    "name",  "group",       "thaw",          "thaw_every", "lr_scale", "l2_sp",
+    "ewc",   "ewc_samples", "also_evaluate", NULL};
 
-static const char *const choice_keys[] = {"first", "last", "layers", "part", "match", "freeze"};
-enum { CHOICE_WAYS = 4, CHOICE_KEYS = 6 }; /* the ways come first */
+const char *const qg_study_choice_keys[] = {
+    "first",      "last",     "layers", "part", "match",       "freeze", "thaw",
+    "thaw_every", "lr_scale", "l2_sp",  "ewc",  "ewc_samples", NULL};
+enum { CHOICE_WAYS = 4 }; /* they come first */
 
 static qg_status read_choice(const study_reader *reader, const qg_yaml *mapping,
                              qg_graft_choice *choice)
 {
     int ways = 0;
     for (size_t i = 0; i < CHOICE_WAYS; i++)
-        ways += qg_yaml_get(mapping, choice_keys[i]) != NULL;
+        ways += qg_yaml_get(mapping, qg_study_choice_keys[i]) != NULL;
     if (ways != 1)
         return qg_study_fail(reader, mapping->line,
                              "from: exactly one of first, last, layers, part says what is copied");
-    for (size_t i = 0; i < CHOICE_KEYS; i++) {
-        const char *const key = choice_keys[i];
+    for (size_t i = 0; qg_study_choice_keys[i]; i++) {
+        const char *const key = qg_study_choice_keys[i];
         const char *value = NULL;
         const qg_status status = qg_study_text(reader, mapping, key, &value);
         if (status) return status;
         if (value && qg_graft_choice_set(choice, key, value, reader->error))
             return qg_study_locate(reader, qg_yaml_get(mapping, key)->line);
     }
+    int64_t *const steps[] = {&choice->learning.thaw, &choice->learning.thaw_every};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (*steps[i]) *steps[i] = qg_study_scaled(reader->study, *steps[i]);
     return QG_OK;
 }
 
-static qg_status read_from(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run)
+qg_status qg_study_graft(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run)
 {
     const char *from = NULL;
     qg_status status = qg_study_text(reader, mapping, "from", &from);
@@ -51,10 +58,10 @@ static qg_status read_from(const study_reader *reader, const qg_yaml *mapping, q
             "from: random layers that are not frozen are those of a fresh network; "
             "'freeze: true' makes them a control");
     }
-    for (size_t i = 0; i < CHOICE_KEYS; i++)
-        if (qg_yaml_get(mapping, choice_keys[i]))
-            return qg_study_fail(reader, qg_yaml_get(mapping, choice_keys[i])->key_line,
-                                 "%s: means nothing without 'from'", choice_keys[i]);
+    for (const char *const *key = qg_study_choice_keys; *key; key++)
+        if (qg_yaml_get(mapping, *key))
+            return qg_study_fail(reader, qg_yaml_get(mapping, *key)->key_line,
+                                 "%s: means nothing without 'from'", *key);
     return QG_OK;
 }
 
@@ -70,8 +77,7 @@ static bool name_run(const qg_study *study, const qg_run_variant *variant, qg_st
         snprintf(text, sizeof text, "-from-%s-", from);
         fits = fits && qg_study_append_id(run->id, text) && qg_study_append_id(run->id, choice);
     }
-    static const char *const shown[] = {"game", "from",   "first", "last", "layers",
-                                        "part", "freeze", "match", "group"};
+    static const char *const shown[] = {"game", "from", "group"};
     for (int i = 0; i < variant->multiplied_count; i++) {
         const char *const key = variant->multiplied[i];
         const qg_yaml *const settings = qg_yaml_get(&variant->mapping, "settings");
@@ -79,6 +85,8 @@ static bool name_run(const qg_study *study, const qg_run_variant *variant, qg_st
         bool known = false;
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
             known = known || strcmp(key, shown[k]) == 0;
+        for (size_t k = 0; qg_study_choice_keys[k]; k++)
+            known = known || strcmp(key, qg_study_choice_keys[k]) == 0;
         if (!node && settings) node = qg_yaml_get(settings, key);
         if (known || !node || !node->text) continue;
         snprintf(text, sizeof text, "-%s%.80s", key, node->text);
@@ -146,14 +154,19 @@ static int count_layers(const char *network)
     return architecture.layer_count;
 }
 
-/* Layers that a network does not have are known before the first step. */
-static qg_status check_layers(const study_reader *reader, const qg_yaml *mapping,
-                              const char *source_network, const qg_study_run *run)
+qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mapping,
+                               const qg_study_run *run)
 {
+    const qg_study *const study = reader->study;
     const int target = count_layers(run->settings.network);
-    const int source = source_network ? count_layers(source_network) : target;
+    const int source = run->source >= 0
+                           ? count_layers(qg_source_network(study, &study->sources[run->source]))
+                           : target;
     const int most = source < target ? source : target;
     int wanted = 0;
+    if (qg_graft_choice_check(&run->choice, run->source == QG_SOURCE_RANDOM, run->steps, target,
+                              reader->error))
+        return qg_study_locate(reader, mapping->line);
     if (run->choice.way == QG_CHOOSE_FIRST || run->choice.way == QG_CHOOSE_LAST)
         wanted = run->choice.count;
     for (int l = 0; run->choice.way == QG_CHOOSE_LAYERS && l < 32; l++)
@@ -175,12 +188,13 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
                         .source = QG_SOURCE_NONE,
                         .baseline = -1};
     qg_status status = qg_study_game_and_steps(reader, mapping, &run);
-    if (!status) status = read_from(reader, mapping, &run);
+    if (!status) status = qg_study_graft(reader, mapping, &run);
     const char *const network =
         run.source >= 0 ? qg_source_network(study, &study->sources[run.source]) : NULL;
     if (!status)
         status = qg_study_settings(reader, mapping, run.game, network, run.steps, &run.settings);
-    if (!status && run.kind == QG_RUN_GRAFT) status = check_layers(reader, mapping, network, &run);
+    if (!status && run.kind == QG_RUN_GRAFT) status = qg_study_check_graft(reader, mapping, &run);
+    if (!status) status = qg_study_other_games(reader, mapping, &run);
     if (!status) status = set_name(reader, variant, total, &run);
     if (!status) status = read_group(reader, mapping, &run);
     if (!status) status = qg_study_run_seeds(reader, mapping, &run);
@@ -218,6 +232,7 @@ static qg_status find_baselines(const study_reader *reader)
                 other->steps == run->steps && qg_settings_equal(&other->settings, &run->settings))
                 run->baseline = j;
         }
+        if (!run->listed) continue; /* a link of a chain */
         if (run->baseline < 0)
             return qg_study_fail(reader, run->line,
                                  "runs: nothing to compare '%s' with: add {game: %s} with the same "

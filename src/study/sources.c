@@ -16,8 +16,12 @@ typedef struct source_reader {
 
 enum { MOST_GENERATIONS = 64 }; /* of sources that are made of others */
 
-static const char *const train_keys[] = {"game",  "steps", "preset", "settings",
-                                         "seeds", "take",  NULL};
+static const char *const train_keys[] = {"game",  "steps", "preset",        "settings",
+                                         "seeds", "take",  "also_evaluate", NULL};
+static const char *const graft_keys[] = {
+    "game",   "from",   "first",      "last",     "layers", "part",          "match",
+    "freeze", "thaw",   "thaw_every", "lr_scale", "l2_sp",  "ewc",           "ewc_samples",
+    "steps",  "preset", "settings",   "seeds",    "take",   "also_evaluate", NULL};
 static const char *const distill_keys[] = {"distill",  "temperature", "samples", "order", "epsilon",
                                            "settings", "seeds",       "take",    NULL};
 static const char *const from_keys[] = {"from", "at", "take", NULL};
@@ -80,6 +84,30 @@ static qg_status read_trained(const source_reader *r, const qg_yaml *node, qg_st
     qg_status status = qg_study_check_keys(reader, node, source->name, train_keys);
     if (!status) status = qg_study_game_and_steps(reader, node, &run);
     if (!status) status = qg_study_settings(reader, node, run.game, NULL, run.steps, &run.settings);
+    if (!status) status = qg_study_other_games(reader, node, &run);
+    return add_run(r, node, status, &run, source);
+}
+
+/* {game: ..., from: SOURCE, first: ...}: a graft, the next link of a chain. */
+static qg_status read_grafted(const source_reader *r, const qg_yaml *node, qg_study_source *source)
+{
+    const study_reader *const reader = r->study;
+    const qg_yaml *const from = qg_yaml_get(node, "from");
+    int parent = QG_SOURCE_RANDOM;
+    qg_study_run run = {
+        .line = source->line, .kind = QG_RUN_GRAFT, .source = QG_SOURCE_NONE, .baseline = -1};
+    qg_status status = qg_study_check_keys(reader, node, source->name, graft_keys);
+    if (!status && !(from->kind == QG_YAML_SCALAR && strcmp(from->text, "random") == 0))
+        status = refer(r, from, &parent);
+    if (!status) status = qg_study_game_and_steps(reader, node, &run);
+    if (!status) status = qg_study_graft(reader, node, &run);
+    const qg_study *const study = reader->study;
+    const char *const network =
+        parent >= 0 ? qg_source_network(study, &study->sources[parent]) : NULL;
+    if (!status)
+        status = qg_study_settings(reader, node, run.game, network, run.steps, &run.settings);
+    if (!status) status = qg_study_check_graft(reader, node, &run);
+    if (!status) status = qg_study_other_games(reader, node, &run);
     return add_run(r, node, status, &run, source);
 }
 
@@ -178,7 +206,7 @@ static qg_status read_early(const source_reader *r, const qg_yaml *node, qg_stud
     const qg_yaml *const line = qg_yaml_get(node, "at");
     source->run = reader->study->sources[other].run;
     if (!line) return QG_OK;
-    if (source->run < 0 || reader->study->runs[source->run].kind != QG_RUN_TRAIN)
+    if (source->run < 0 || reader->study->runs[source->run].kind > QG_RUN_GRAFT)
         return qg_study_fail(reader, line->line, "at: '%s' is not trained in this study",
                              reader->study->sources[other].name);
     if (qg_yaml_get(node, "take"))
@@ -270,6 +298,8 @@ static qg_status read_source(const source_reader *r, size_t number)
     ++*r->depth;
     if (qg_yaml_get(node, "distill"))
         status = read_distilled(r, node, &source);
+    else if (qg_yaml_get(node, "from") && qg_yaml_get(node, "game"))
+        status = read_grafted(r, node, &source);
     else if (qg_yaml_get(node, "from"))
         status = read_early(r, node, &source);
     else if (qg_yaml_get(node, "file"))

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"study",          "question", "preset",   "steps",   "seeds",
-                                       "baseline_seeds", "threads",  "settings", "sources", "runs",
-                                       "games",          "claims",   "verdicts", NULL};
+static const char *const top_keys[] = {
+    "study",   "question", "preset", "steps",  "seeds",    "baseline_seeds", "threads", "settings",
+    "sources", "runs",     "games",  "claims", "verdicts", "also_evaluate",  NULL};
 static const char *const game_keys[] = {"threshold", "random", "reference", NULL};
 
 #define DEFAULT_SEEDS 5

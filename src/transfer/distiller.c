@@ -33,7 +33,7 @@ qg_status qg_distiller_evaluate_teachers(qg_distiller *d, qg_error *error)
     for (int k = 0; k < d->tasks && !status; k++) {
         const qg_teacher *t = &d->teachers[k];
         qg_evaluation *e = &d->teacher_evaluations[k];
-        status = qg_run_play(&d->run, t->engine, t->domain, t->action_set, t->history,
+        status = qg_run_play(&d->run, t->engine, t->domain, t->action_set, NULL, t->history,
                              "evaluation/teacher", e, error);
         d->result->taught[k].teacher_score = e->score;
     }
@@ -76,7 +76,7 @@ qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error)
     qg_status status = qg_student_read(&d->student, d->teachers, error);
     for (int k = 0; k < d->tasks && !status; k++) {
         const qg_teacher *t = &d->teachers[k];
-        status = qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->action_set,
+        status = qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->action_set, NULL,
                              t->history, NULL, &d->task[k].evaluation, error);
     }
     /* Behind the last one, as a run that is stopped evaluates all again. */

@@ -3,6 +3,7 @@
 #include <qgraft/settings.h>
 
 #include "base/text.h"
+#include "transfer/graft_learning.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +23,6 @@ const char *qg_graft_way_name(qg_graft_way way)
 
 /* -------------------------------------------------------------------------------- writing */
 
-/* The longest text, "layers 1,2,...,16 frozen index", has 58 characters. */
 __attribute__((format(printf, 2, 3))) static void add(char text[QG_GRAFT_CHOICE_TEXT],
                                                       const char *format, ...)
 {
@@ -69,9 +69,12 @@ static void add_way(char text[QG_GRAFT_CHOICE_TEXT], const qg_graft_choice *choi
 
 void qg_graft_choice_label(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
 {
+    char learning[QG_GRAFT_CHOICE_TEXT];
     text[0] = '\0';
     add_way(text, choice, " ");
     add_what(text, choice, " ");
+    qg_graft_learning_format(&choice->learning, " ", learning);
+    if (*learning) add(text, " (%s)", learning);
 }
 
 void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
@@ -80,6 +83,11 @@ void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOI
     add_way(text, choice, "");
     add_what(text, choice, "-");
     add_flags(text, choice, "-");
+    char learning[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_learning_format(&choice->learning, "-", learning);
+    for (char *c = learning; *c; c++)
+        if (strchr("=:,", *c)) *c = '-';
+    if (*learning) add(text, "-%s", learning);
 }
 
 void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
@@ -88,6 +96,9 @@ void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CH
     add(text, "%s ", way_names[choice->way]);
     add_what(text, choice, ",");
     add_flags(text, choice, " ");
+    char learning[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_learning_format(&choice->learning, " ", learning);
+    if (*learning) add(text, " %s", learning);
 }
 
 /* -------------------------------------------------------------------------------- reading */
@@ -151,14 +162,18 @@ qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const ch
         if (choice->match == QG_MATCH_INDEX || strcmp(value, "meaning") == 0) return QG_OK;
         return qg_fail(error, QG_ERROR_USAGE, "match: 'meaning' or 'index', not '%.60s'", value);
     }
-    return qg_fail(error, QG_ERROR_USAGE,
-                   "'%.60s' says nothing about layers: first, last, layers, part, freeze, match do",
-                   key);
+    return qg_graft_learning_set(&choice->learning, key, value, error);
 }
 
-/* A word behind the way and what belongs to it. */
-static bool set_word(qg_graft_choice *choice, const char *word)
+/* A word behind the way and what belongs to it, or KEY=VALUE. */
+static bool set_word(qg_graft_choice *choice, char *word)
 {
+    char *const equals = strchr(word, '=');
+    qg_error ignored;
+    if (equals) {
+        *equals = '\0';
+        return qg_graft_learning_set(&choice->learning, word, equals + 1, &ignored) == QG_OK;
+    }
     if (strcmp(word, "frozen") == 0)
         choice->frozen = true;
     else if (strcmp(word, "index") == 0)
@@ -180,7 +195,7 @@ qg_status qg_graft_choice_parse(const char *text, qg_graft_choice *choice, qg_er
         const qg_status status = qg_graft_choice_set(choice, way, what, error);
         if (status) return status;
     }
-    for (const char *word; sound && (word = strtok_r(NULL, " ", &rest));)
+    for (char *word; sound && (word = strtok_r(NULL, " ", &rest));)
         sound = set_word(choice, word);
     if (sound) return QG_OK;
     return qg_fail(error, QG_ERROR_USAGE,

@@ -5,6 +5,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "transfer/fisher.h"
+#include "transfer/graft_learning.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -18,7 +20,13 @@ typedef struct graft_run {
     qg_network_info info;      /* of the source */
     char actions[512];         /* of the target */
     qg_grafted_layer layers[QG_MAX_LAYERS];
+    float rates[QG_MAX_LAYERS];
 } graft_run;
+
+static bool is_control(const graft_run *g)
+{
+    return !g->options->source;
+}
 
 /* The fresh network, as a training from scratch would begin. */
 static qg_status make_target(graft_run *g, qg_error *error)
@@ -43,6 +51,58 @@ static qg_status make_target(graft_run *g, qg_error *error)
     return status;
 }
 
+/* ------------------------------------------------------------------------------------ the pull */
+
+static qg_fisher_options fisher_of(const graft_run *g)
+{
+    const qg_graft_options *o = g->options;
+    const int64_t samples = o->choice.learning.ewc_samples;
+    return (qg_fisher_options){.network = &g->source,
+                               .info = &g->info,
+                               .settings = &o->train.settings,
+                               .samples = samples ? samples : QG_EWC_SAMPLES,
+                               .seed = o->train.run.seed,
+                               .machine = o->train.run.machine,
+                               .stop = o->train.run.stop};
+}
+
+/* EWC needs play of the source. */
+static qg_status check_play(const graft_run *g, qg_error *error)
+{
+    const qg_fisher_options fisher = fisher_of(g);
+    qg_domain *domain;
+    if (!(g->options->choice.learning.ewc > 0)) return QG_OK;
+    const qg_status status = qg_fisher_domain(&fisher, &domain, error);
+    if (!status) qg_domain_close(domain);
+    return status;
+}
+
+/* How strongly each parameter is pulled back: found for the source's, and copied as they were. */
+static qg_status fill_pull(void *context, qg_network *pull, qg_error *error)
+{
+    const graft_run *g = context;
+    const qg_graft_learning *learning = &g->options->choice.learning;
+    const qg_network *source = is_control(g) ? &g->target : &g->source;
+    qg_grafted_layer ignored[QG_MAX_LAYERS];
+    qg_network strength;
+    qg_status status = qg_network_create(&source->architecture, &strength, error);
+    if (status) return status;
+    if (learning->ewc > 0) {
+        const qg_fisher_options fisher = fisher_of(g);
+        status = qg_fisher(&fisher, &strength, error);
+    }
+    for (size_t i = 0; i < qg_architecture_parameters(&source->architecture); i++)
+        strength.parameters[i] =
+            (float)(learning->l2_sp + learning->ewc * (double)strength.parameters[i]);
+    if (!status)
+        status = qg_graft(&strength, is_control(g) ? g->actions : g->info.actions, pull, g->actions,
+                          &g->options->choice, ignored, error);
+    qg_network_free(&strength);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------- what is grafted */
+
 static qg_status prepare(graft_run *g, qg_error *error)
 {
     const qg_graft_options *o = g->options;
@@ -53,9 +113,15 @@ static qg_status prepare(graft_run *g, qg_error *error)
         status = qg_fail(error, QG_ERROR_USAGE,
                          "random layers that are not frozen are those of a fresh network");
     if (!status) status = make_target(g, error);
-    if (status) return status;
-    return qg_graft(o->source ? &g->source : &g->target, o->source ? g->info.actions : g->actions,
-                    &g->target, g->actions, &o->choice, g->layers, error);
+    const int layers = g->target.architecture.layer_count;
+    if (!status)
+        status = qg_graft_choice_check(&o->choice, is_control(g), o->train.steps, layers, error);
+    if (!status) status = check_play(g, error);
+    if (!status)
+        status =
+            qg_graft(o->source ? &g->source : &g->target, o->source ? g->info.actions : g->actions,
+                     &g->target, g->actions, &o->choice, g->layers, error);
+    return status ? status : qg_graft_learning_apply(&o->choice.learning, layers, g->layers, error);
 }
 
 static void release(graft_run *g)
@@ -80,6 +146,7 @@ typedef struct graft_notes {
     qg_note notes[9];
     size_t count;
     char sha256[65], network[65], step[32], score[32], copied[512], reinit[32];
+    char learning[QG_GRAFT_CHOICE_TEXT + 16];
 } graft_notes;
 
 static void add(graft_notes *p, const char *key, const char *value)
@@ -103,6 +170,15 @@ static void list_copied(const graft_run *g, char *text, size_t size)
     }
 }
 
+/* "frozen", "free (l2_sp=0.01)" */
+static void describe_learning(const qg_graft_choice *choice, char *text, size_t size)
+{
+    char words[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_learning_format(&choice->learning, " ", words);
+    snprintf(text, size, "%s%s%s%s", choice->frozen ? "frozen" : "free", *words ? " (" : "", words,
+             *words ? ")" : "");
+}
+
 /* Which file, what it was, and what was copied of it. */
 static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
 {
@@ -110,7 +186,8 @@ static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
     list_copied(g, p->copied, sizeof p->copied);
     add(p, "parent_file", o->source ? o->source : "random");
     add(p, "copied", p->copied);
-    add(p, "copied_layers_are", o->choice.frozen ? "frozen" : "free");
+    describe_learning(&o->choice, p->learning, sizeof p->learning);
+    add(p, "copied_layers_are", p->learning);
     if (o->reinit) {
         snprintf(p->reinit, sizeof p->reinit, "%" PRIu64, o->reinit_seed);
         add(p, "reinit_seed", p->reinit);
@@ -145,8 +222,16 @@ qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, q
         train.choice = choice;
         train.notes = p.notes;
         train.note_count = p.count;
-        for (int l = 0; l < QG_MAX_LAYERS; l++)
+        for (int l = 0; l < QG_MAX_LAYERS; l++) {
             train.frozen[l] = g.layers[l].frozen;
+            train.thaw[l] = g.layers[l].thaw;
+            g.rates[l] = (float)g.layers[l].lr_scale;
+        }
+        if (options->choice.learning.scaled) train.layer_rates = g.rates;
+        if (qg_graft_learning_pulls(&options->choice.learning)) {
+            train.pull = fill_pull;
+            train.pull_context = &g;
+        }
         status = qg_train(&train, result, error);
     }
     release(&g);

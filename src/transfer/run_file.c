@@ -151,6 +151,21 @@ static qg_status read_snapshots(const run_reader *r, const qg_yaml *node)
     return status;
 }
 
+static qg_status read_also_evaluate(const run_reader *r, const qg_yaml *node)
+{
+    qg_run_file *const file = r->file;
+    if (node->kind != QG_YAML_LIST || node->count > QG_MAX_OTHER_GAMES)
+        return fail(r, node, "a list of at most 8 games is needed");
+    for (size_t i = 0; i < node->count; i++) {
+        const char *const text = get_text(r, &node->items[i]);
+        if (!text) return r->error->code;
+        file->also_evaluate[i] = strdup(text);
+        if (!file->also_evaluate[i]) return qg_fail_memory(r->error, "a game", strlen(text));
+        file->also_evaluate_count++;
+    }
+    return QG_OK;
+}
+
 static qg_status read_settings(const run_reader *r, const qg_yaml *node)
 {
     if (node->kind != QG_YAML_MAPPING || !node->count || strcmp(node->items[0].key, "preset") != 0)
@@ -268,6 +283,7 @@ static const run_key run_keys[] = {
     {"seed", read_seed, ALL, ALL},
     {"steps", read_steps, ALL & ~DISTILL, ALL & ~DISTILL},
     {"snapshots", read_snapshots, TRAIN | GRAFT, 0},
+    {"also_evaluate", read_also_evaluate, TRAIN | GRAFT, 0},
     {"choice", read_choice, GRAFT, GRAFT},
     {"parent_file", read_source, GRAFT, GRAFT},
     {"parent_sha256", read_source_sum, GRAFT, 0},
@@ -362,6 +378,9 @@ static qg_status check(const run_reader *r, const qg_yaml *root)
         return locate(r, qg_yaml_get(root, "settings")->line);
     if (random && *file->parent_sha256[0])
         return fail(r, qg_yaml_get(root, "parent_sha256"), "random layers have none");
+    if (file->kind == QG_RUN_GRAFT &&
+        qg_graft_choice_check(&file->choice, random, file->steps, 0, r->error))
+        return locate(r, qg_yaml_get(root, "choice")->line);
     return QG_OK;
 }
 
@@ -406,6 +425,8 @@ void qg_run_file_free(qg_run_file *file)
 {
     for (int i = 0; i < QG_MAX_TEACHERS; i++)
         free(file->parents[i]);
+    for (int i = 0; i < QG_MAX_OTHER_GAMES; i++)
+        free(file->also_evaluate[i]);
     free(file->snapshots);
     *file = (qg_run_file){0};
 }
@@ -458,6 +479,8 @@ qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *err
     if (file->kind == QG_RUN_GRAFT) write_graft(out, file);
     if (file->kind == QG_RUN_DISTILL) write_distillation(out, file);
     qg_run_yaml_snapshots(out, file->snapshots, file->snapshot_count);
+    qg_run_yaml_other_games(out, (const char *const *)file->also_evaluate,
+                            file->also_evaluate_count);
     qg_status status = QG_OK;
     if (file->kind == QG_RUN_SIMILARITY)
         qg_run_yaml_text(out, "other_domain", file->other_domain);
@@ -516,6 +539,8 @@ void qg_run_file_train(const qg_run_file *file, qg_train_options *options)
     options->steps = file->steps;
     options->snapshots = file->snapshots;
     options->snapshot_count = file->snapshot_count;
+    options->also_evaluate = (const char *const *)file->also_evaluate;
+    options->also_evaluate_count = file->also_evaluate_count;
 }
 
 void qg_run_file_graft(const qg_run_file *file, qg_graft_options *options)

@@ -438,3 +438,181 @@ def test_no_pedigree(source, tmp_path):
     run("inspect", tmp_path / "absent", "--pedigree", code=1)
     generations, _ = pedigree(source)
     assert len(generations) == 1 and generations[0]["copied"] is None
+
+
+# ---- Between free and frozen ----
+
+
+def move(a, b, layer):
+    return sum(np.abs(a[f"{layer}.{part}"] - b[f"{layer}.{part}"]).sum() for part in ("weight", "bias"))
+
+
+def snapshots(folder, steps):
+    return [load_file(folder / f"step-{step}.safetensors") for step in steps]
+
+
+def test_thaw(made, source, tmp_path):
+    """Frozen until then, to the bit; then it learns."""
+    steps = (0, 700, 900, 1500)
+    words = ["--first", 2, "--freeze", "--seed", 3, "--snapshot", ",".join(map(str, steps)), "--steps",
+             1500]
+    graft(source, TARGET, tmp_path / "run", *words, "--thaw", 700, settings=SMALL)
+    begin, before, after, end = snapshots(tmp_path / "run", steps)
+    for layer in LAYERS:
+        assert same(begin, before, layer) == (layer in LAYERS[:2])
+        assert not same(before, after, layer) and not same(after, end, layer)
+    frozen = graft(source, TARGET, tmp_path / "frozen", *words, settings=SMALL)
+    assert all(same(*both, layer) for layer in LAYERS  # until then it is the frozen run
+               for both in [(before, snapshots(tmp_path / "frozen", [700])[0])])
+    assert same(begin, frozen, "conv1")
+    text = (tmp_path / "run" / "run.yaml").read_text()
+    assert "choice: first 2 frozen thaw=700\n" in text and "frozen_unchanged" not in text
+    assert said(tmp_path / "run" / "last.safetensors")["copied_layers_are"] == "frozen (thaw=700)"
+    run("perform", tmp_path / "run" / "run.yaml", "--out", tmp_path / "again", "--quiet")
+    assert ((tmp_path / "run" / "last.safetensors").read_bytes()
+            == (tmp_path / "again" / "last.safetensors").read_bytes())
+
+
+def test_thaw_every(source, tmp_path):
+    """The topmost frozen layer first; one that is not thawed by the end is checked."""
+    steps = (0, 500, 900, 1300, 1500)
+    graft(source, TARGET, tmp_path / "run", "--first", 4, "--freeze", "--thaw", 500, "--thaw-every",
+          400, "--snapshot", ",".join(map(str, steps)), "--steps", 1500, settings=SMALL)
+    parts = snapshots(tmp_path / "run", steps)
+    for i, layer in enumerate(["fc2", "fc1", "conv3", "conv2", "conv1"]):
+        moved = [not same(a, b, layer) for a, b in zip(parts, parts[1:])]
+        assert moved == [k >= i for k in range(4)], layer
+    assert "frozen_unchanged: true" in (tmp_path / "run" / "run.yaml").read_text()
+    layers = plan(source, TARGET, "--first", 4, "--freeze", "--thaw-every", 400)["layers"]
+    assert [l["thaw"] for l in layers] == [1600, 1200, 800, 400, None]
+    table = run("graft", source, "--to", TARGET, "--dry-run", "--first", 1, "--freeze", "--thaw", 10,
+                "--lr-scale", "1:0.5").stdout
+    assert "frozen until 10, rate x 0.5" in table
+
+
+def test_layer_rates(source, tmp_path):
+    words = ["--first", 2, "--steps", 1500]
+    plain = graft(source, TARGET, tmp_path / "plain", *words, settings=SMALL)
+    ones = graft(source, TARGET, tmp_path / "ones", *words, "--lr-scale", "1:1,5:1", settings=SMALL)
+    slow = graft(source, TARGET, tmp_path / "slow", *words, "--lr-scale", "1:0.001", settings=SMALL)
+    begin = graft(source, TARGET, tmp_path / "begin", "--first", 2, "--steps", 0)
+    assert all(same(plain, ones, layer) for layer in LAYERS)
+    assert 0 < move(begin, slow, "conv1") < 0.01 * move(begin, plain, "conv1")
+    assert move(begin, slow, "conv2") > 0.3 * move(begin, plain, "conv2")
+
+
+def test_pulls(source, tmp_path):
+    """What is pulled stays nearer, only what was copied is, and the same bits for any threads."""
+    begin = graft(source, TARGET, tmp_path / "begin", "--last", 2, "--steps", 0)
+    words = ["--last", 2, "--steps", 1500]
+    plain = graft(source, TARGET, tmp_path / "plain", *words, settings=SMALL)
+    for name, pull in {"l2_sp": ["--l2-sp", 30], "ewc": ["--ewc", 30, "--ewc-samples", 30]}.items():
+        pulled = graft(source, TARGET, tmp_path / name, *words, *pull, settings=SMALL)
+        # Breakout has no fire, so nothing pulls row 3; a bias has the Fisher information 1.
+        of_pulled, of_plain = (np.abs(x["fc2.bias"] - begin["fc2.bias"]) for x in (pulled, plain))
+        assert of_pulled[:3].sum() < 0.5 * of_plain[:3].sum() and of_pulled[3] > 0.2 * of_plain[3]
+        graft(source, TARGET, tmp_path / f"{name}-2", *words, *pull, "--threads", 2, settings=SMALL)
+        assert ((tmp_path / name / "last.safetensors").read_bytes()
+                == (tmp_path / f"{name}-2" / "last.safetensors").read_bytes())
+    notes = said(tmp_path / "ewc" / "last.safetensors")
+    assert notes["copied_layers_are"] == "free (ewc=30 ewc_samples=30)"
+
+
+@pytest.mark.parametrize("words, text", [
+    (["--thaw", 100], "--thaw: the copied layers learn from the beginning: it is for those that --freeze"),
+    (["--thaw-every", 100], "--thaw-every: the copied layers learn"),
+    (["--freeze", "--thaw", 100], "--thaw: step 100 is not within the 100 steps of the run"),
+    (["--freeze", "--thaw", 0], "--thaw: '0' is not a whole number from 1"),
+    (["--freeze", "--l2-sp", 1], "--l2-sp: frozen layers need no pull"),
+    (["--freeze", "--ewc", 1], "--ewc: frozen layers need no pull"),
+    (["--l2-sp", -1], "--l2-sp: '-1' is not a number above 0"),
+    (["--ewc-samples", 5], "--ewc-samples: means nothing without --ewc"),
+    (["--lr-scale", "6:2"], "--lr-scale: layer 6 of a network that has 5"),
+    (["--lr-scale", "1:2,1:3"], "--lr-scale: '1:2,1:3' is not of the form"),
+    (["--freeze", "--lr-scale", "2:2"], "--lr-scale: layer 2 is frozen and has no learning rate"),
+])
+def test_combinations_without_sense(source, words, text):
+    assert text in refused(source, TARGET, "--first", 2, "--steps", 100, *words)
+
+
+def test_ewc_without_data(source, tmp_path):
+    network = load_file(source)
+    save_file(network, tmp_path / "nobody", {**said(source), "domain": ""})
+    text = refused(tmp_path / "nobody", TARGET, "--first", 2, "--ewc", 1)
+    assert "--ewc: the source does not say its game" in text
+    text = refused("random", TARGET, "--first", 2, "--freeze", "--thaw", 5, "--ewc", 1)
+    assert "--ewc: random layers have no game" in text
+    save_file(network, tmp_path / "other", {**said(source), "domain": "minatar/chess"})
+    assert "chess" in refused(tmp_path / "other", TARGET, "--first", 2, "--ewc", 1)
+
+
+# ---- Other games, chains ----
+
+
+def test_also_evaluate(source, tmp_path):
+    """Nothing else changes by it; the network's own games are the source's again."""
+    words = ["--first", 5, "--freeze", "--steps", 1500]
+    small = {**SMALL, "eval_every": 500}
+    graft(source, TARGET, tmp_path / "plain", *words, settings=small)
+    graft(source, TARGET, tmp_path / "also", *words, "--also-evaluate", SOURCE,
+          "--also-evaluate", "minatar/asterix", settings=small)
+    for name in ("evaluations.csv", "training.csv", "last.safetensors", "best.safetensors"):
+        assert ((tmp_path / "plain" / name).read_bytes() == (tmp_path / "also" / name).read_bytes())
+    with open(tmp_path / "also" / "other_evaluations.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["step"], r["game"]) for r in rows] == [
+        (str(step), game) for step in (0, 500, 1000, 1500)
+        for game in ("minatar/breakout", "minatar/asterix")]
+    assert all(int(r["episodes"]) > 0 and float(r["minimum"]) <= float(r["score"])
+               <= float(r["maximum"]) for r in rows)
+    text = (tmp_path / "also" / "run.yaml").read_text()
+    assert 'also_evaluate: ["minatar/breakout", "minatar/asterix"]\n' in text
+    run("perform", tmp_path / "also" / "run.yaml", "--out", tmp_path / "again", "--quiet")
+    assert ((tmp_path / "also" / "other_evaluations.csv").read_bytes()
+            == (tmp_path / "again" / "other_evaluations.csv").read_bytes())
+    for words, text in (([TARGET], "is the game that is trained"),
+                        ([SOURCE, "--also-evaluate", SOURCE], "twice"),
+                        (["chess"], "chess")):
+        result = run("graft", source, "--to", TARGET, "--first", 1, "--out", tmp_path / "none",
+                     "--also-evaluate", *words, code=2)
+        assert text in result.stderr and result.stderr.count("\n") == 1
+
+
+CHAIN = {"study": "chain", "seeds": 1, "steps": 600, "also_evaluate": [SOURCE, "minatar/asterix"],
+         "settings": {**SMALL, "eval_every": 300},
+         "sources": {"a": {"game": SOURCE},
+                     "ab": {"game": TARGET, "from": "a", "first": 3, "take": "last"},
+                     "aba": {"game": SOURCE, "from": "ab", "last": 2, "freeze": True},
+                     "early": {"from": "ab", "at": 300}},
+         "runs": [{"game": SOURCE}, {"game": "minatar/asterix"},
+                  {"game": SOURCE, "from": "ab", "first": 3},
+                  {"game": "minatar/asterix", "from": ["aba", "early"], "first": 2}]}
+
+
+def test_chains(tmp_path):
+    """A graft is a source: A -> B -> A -> C."""
+    (tmp_path / "chain.yaml").write_text(json.dumps(CHAIN))
+    run("run", tmp_path / "chain.yaml", "--out", tmp_path / "chain", "--quiet")
+    runs = tmp_path / "chain" / "runs"
+    last = runs / "minatar-asterix-from-aba-first2" / "s1" / "last.safetensors"
+    shown = json.loads(run("inspect", "--pedigree", "--json", last, cwd=tmp_path / "chain").stdout)
+    assert ([g["domain"] for g in shown["pedigree"]]
+            == ["minatar/asterix", SOURCE, TARGET, SOURCE])
+    assert said(last)["parent_sha256"] == hashlib.sha256(
+        (runs / "aba" / "s1" / "best.safetensors").read_bytes()).hexdigest()
+    early = said(runs / "minatar-asterix-from-early-first2" / "s1" / "last.safetensors")
+    assert early["parent_file"] == "runs/ab/s1/step-300.safetensors"
+    games = {path.parent.parent.name: {row["game"] for row in csv.DictReader(open(path))}
+             for path in runs.glob("*/s1/other_evaluations.csv")}
+    assert games["ab"] == {SOURCE, "minatar/asterix"} and games["aba"] == {"minatar/asterix"}
+    again = run("run", tmp_path / "chain.yaml", "--out", tmp_path / "chain", "--plan").stdout
+    assert "8 finished" in again or "finished" in again
+    for change, text in (({"from": "ab2"}, "there is no 'ab2'"), ({"from": "ab"}, "is made of itself"),
+                         ({"first": 9}, "layer 9"), ({"also_evaluate": "chess"}, "chess"),
+                         ({"thaw": 5}, "--thaw: the copied layers learn"),
+                         ({"group": "x"}, "no key 'group'")):
+        study = json.loads(json.dumps(CHAIN))
+        study["sources"]["ab"] |= change
+        (tmp_path / "bad.yaml").write_text(json.dumps(study))
+        result = run("run", tmp_path / "bad.yaml", "--plan", code=2)
+        assert text in result.stderr and result.stderr.count("\n") == 1, result.stderr

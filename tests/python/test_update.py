@@ -113,20 +113,20 @@ def backward(kind, parameters, inputs, delta):
     return gradient
 
 
-def optimise(s, step, w, d, m1, m2):
+def optimise(s, rate, step, w, d, m1, m2):
     """One step along d: centred RMSProp (Graves 2013), or Adam as torch.optim.Adam has it."""
     if s["optimiser"] == "rmsprop":
         m1 = s["rms_decay"] * m1 + (1 - s["rms_decay"]) * d
         m2 = s["rms_decay"] * m2 + (1 - s["rms_decay"]) * d * d
-        return w + s["learning_rate"] * d / np.sqrt(m2 - m1 * m1 + s["rms_epsilon"]), m1, m2
+        return w + rate * d / np.sqrt(m2 - m1 * m1 + s["rms_epsilon"]), m1, m2
     beta1, beta2 = s["adam_beta1"], s["adam_beta2"]
     m1 = beta1 * m1 + (1 - beta1) * d
     m2 = beta2 * m2 + (1 - beta2) * d * d
     denominator = np.sqrt(m2) / np.sqrt(1 - beta2**step) + s["adam_epsilon"]
-    return w + s["learning_rate"] / (1 - beta1**step) * m1 / denominator, m1, m2
+    return w + rate / (1 - beta1**step) * m1 / denominator, m1, m2
 
 
-def update(kind, online, target, batch, settings, frozen=()):
+def update(kind, online, target, batch, settings, frozen=(), rates={}):
     s = {**SETTINGS, **settings}
     online = {k: v.astype(np.float64) for k, v in online.items()}
     target = {k: v.astype(np.float64) for k, v in target.items()}
@@ -160,11 +160,15 @@ def update(kind, online, target, batch, settings, frozen=()):
     for name, d in gradient.items():
         m1 = batch.get(f"moment1.{name}", np.zeros_like(d)).astype(np.float64)
         m2 = batch.get(f"moment2.{name}", np.zeros_like(d)).astype(np.float64)
-        w = online[name]
+        w, rate = online[name], s["learning_rate"] * rates.get(name.split(".")[0], 1)
+        if f"pull.{name}" in batch:
+            pull, anchor = (batch[f"{k}.{name}"].astype(np.float64) for k in ("pull", "anchor"))
+            d = d - pull * (w - anchor)
+            result |= {f"pull.{name}": pull, f"anchor.{name}": anchor}
         if name.split(".")[0] in frozen:
             d = np.zeros_like(d)
         else:
-            w, m1, m2 = optimise(s, step, w, d, m1, m2)
+            w, m1, m2 = optimise(s, rate, step, w, d, m1, m2)
         result |= {name: w, f"grad.{name}": d, f"moment1.{name}": m1, f"moment2.{name}": m2}
     return result
 
@@ -395,6 +399,37 @@ def test_adam_needs_its_steps(files):
     f.batch["steps"] = np.array([-1])
     f.save_batch(f.batch)
     refused(f, "--set", "optimiser=adam", text="steps")
+def anchored(f, pull):
+    """The batch with anchors, and what pulls to them: pull(name) of every parameter."""
+    random = np.random.default_rng(5)
+    for name, value in f.online.items():
+        f.batch[f"anchor.{name}"] = (value + random.normal(0, 0.1, value.shape)).astype(np.float32)
+        f.batch[f"pull.{name}"] = pull(name, value).astype(np.float32)
+    f.save_batch(f.batch)
+
+
+@pytest.mark.parametrize("kind", ["grid", "list"])
+def test_pull_and_layer_rates(files, kind):
+    """L2-SP: one strength for what was copied, 0 elsewhere. EWC: one of its own each."""
+    f = files(kind, 9, moments=True)
+    random = np.random.default_rng(6)
+    plain = f.update()
+    for pull in (lambda name, w: np.full(w.shape, 3.0 if "conv" in name else 0),
+                 lambda name, w: 100 * random.random(w.shape) ** 4):
+        anchored(f, pull)
+        ours = f.update("--lr-scale", "1:0.25,2:3", "--threads", "2")
+        names = [name for name, _, _ in weighted_layers(kind)]
+        expected = update(kind, f.online, f.target, f.batch, {},
+                          rates={names[0]: 0.25, names[1]: 3})
+        assert_close(ours, expected, f.online)
+        assert np.abs(ours["grad.conv1.weight"] - plain["grad.conv1.weight"]).max() > 0.01
+        first = f.bytes("--lr-scale", "1:0.25,2:3")
+        assert f.bytes("--lr-scale", "1:0.25,2:3", "--isa", "portable", "--threads", "3") == first
+        assert f.bytes() != first
+    refused(f, "--lr-scale", f"{len(names) + 1}:2", code=2, text="--lr-scale: layer")
+    f.batch.pop("anchor.conv1.bias")
+    f.save_batch(f.batch)
+    refused(f, text="anchor.conv1.bias")
 
 
 def test_rewards_are_clipped_as_set(files):

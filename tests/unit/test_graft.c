@@ -103,6 +103,12 @@ static void test_choices_as_text(void **state)
          "layers1-2-3-4-5-6-7-8-9-10-11-12-13-14-15-16-frozen-index"},
         {"part decision index", "decision", "decision-index"},
         {"part abcdefghijklmno", "abcdefghijklmno", "abcdefghijklmno"},
+        {"first 2 frozen thaw=500000 thaw_every=1000", "first 2 (thaw=500000 thaw_every=1000)",
+         "first2-frozen-thaw-500000-thaw_every-1000"},
+        {"first 2 frozen thaw=500000", "first 2 (thaw=500000)", "first2-frozen-thaw-500000"},
+        {"last 1 index lr_scale=1:0.1,16:20 l2_sp=0.01 ewc=1e+15 ewc_samples=7",
+         "last 1 (lr_scale=1:0.1,16:20 l2_sp=0.01 ewc=1e+15 ewc_samples=7)",
+         "last1-index-lr_scale-1-0.1-16-20-l2_sp-0.01-ewc-1e+15-ewc_samples-7"},
     };
     const size_t count = sizeof cases / sizeof *cases;
     for (size_t i = 0; i < count; i++) {
@@ -135,8 +141,10 @@ static void test_choices_that_are_none(void **state)
         {"first", "'first' is no choice of layers"},
         {"freeze yes", "is no choice of layers"},
         {"first 3 thawed", "'first 3 thawed' is no choice of layers"},
-        {"first 3                                                                 frozen",
-         "is no choice of layers"},
+        {"first 3 thaw=0", "'first 3 thaw=0' is no choice of layers"},
+        {"first 3 thaw=", "is no choice of layers"},
+        {"first 3 rate=1", "is no choice of layers"},
+        {"first 3 lr_scale=1:0.1,1:0.2", "is no choice of layers"},
         {"middle 3", "'middle' says nothing about layers"},
         {"first 0", "first: '0' is not a whole number from 1 to 16"},
         {"last 17", "last: '17' is not a whole number"},
@@ -156,6 +164,76 @@ static void test_choices_that_are_none(void **state)
     assert_int_equal(qg_graft_choice_set(&choice, "freeze", "perhaps", &error), QG_ERROR_USAGE);
     assert_int_equal(qg_graft_choice_set(&choice, "match", "name", &error), QG_ERROR_USAGE);
     assert_string_equal(error.message, "match: 'meaning' or 'index', not 'name'");
+    char text[2 * QG_GRAFT_CHOICE_TEXT];
+    memset(text, ' ', sizeof text);
+    memcpy(text, "first 3", 7);
+    strcpy(text + sizeof text - 7, "frozen");
+    assert_int_equal(qg_graft_choice_parse(text, &choice, &error), QG_ERROR_USAGE);
+}
+
+/* Words between free and frozen, one by one. */
+static void test_learning_that_is_none(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"thaw", "soon", "thaw: 'soon' is not a whole number from 1 to"},
+        {"thaw", "0", "thaw: '0'"},
+        {"thaw_every", "-1", "thaw_every: '-1'"},
+        {"ewc_samples", "1e9", "ewc_samples: '1e9'"},
+        {"l2_sp", "0", "l2_sp: '0' is not a number above 0"},
+        {"l2_sp", "nan", "l2_sp: 'nan'"},
+        {"ewc", "-2", "ewc: '-2'"},
+        {"lr_scale", "", "lr_scale: '' is not of the form"},
+        {"lr_scale", "1:0.1,", "lr_scale: '1:0.1,'"},
+        {"lr_scale", "0:0.1", "lr_scale: '0:0.1'"},
+        {"lr_scale", "17:0.1", "lr_scale: '17:0.1'"},
+        {"lr_scale", "1:0", "lr_scale: '1:0'"},
+        {"lr_scale", "1=0.5", "lr_scale: '1=0.5'"},
+        {"lr_scale", "1:0.1,1:0.1", "lr_scale: '1:0.1,1:0.1'"},
+        {"warm", "1", "'warm' says nothing about layers"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_graft_choice choice = {0};
+        assert_int_equal(qg_graft_choice_set(&choice, cases[i][0], cases[i][1], &error),
+                         QG_ERROR_USAGE);
+        if (!strstr(error.message, cases[i][2]))
+            fail_msg("'%s' lacks '%s'", error.message, cases[i][2]);
+        assert_true(qg_graft_choice_equal(&choice, &(qg_graft_choice){0}));
+    }
+}
+
+/* What contradicts what. */
+static void test_checks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool random;
+        const char *message; /* NULL: it is good */
+    } cases[] = {
+        {"first 2", false, NULL},
+        {"first 2 frozen thaw=99", false, NULL},
+        {"first 2 frozen thaw=99", true, NULL},
+        {"first 2 frozen thaw_every=99 l2_sp=1", true, NULL},
+        {"first 2 l2_sp=1 ewc=2 ewc_samples=3 lr_scale=5:2", false, NULL},
+        {"first 2 thaw=99", false, "`thaw`: the copied layers learn from the beginning"},
+        {"first 2 thaw_every=9", false, "`thaw_every`: the copied layers learn"},
+        {"first 2 frozen thaw=100", false, "`thaw`: step 100 is not within the 100 steps"},
+        {"first 2 frozen thaw_every=100", false, "`thaw_every`: step 100 is not within"},
+        {"first 2 frozen l2_sp=1", false, "`l2_sp`: frozen layers need no pull"},
+        {"first 2 frozen ewc=1", false, "`ewc`: frozen layers need no pull"},
+        {"first 2 frozen thaw=9 ewc=1", true, "`ewc`: random layers have no game"},
+        {"first 2 ewc_samples=9", false, "`ewc_samples`: means nothing without `ewc`"},
+        {"first 2 lr_scale=6:2", false, "`lr_scale`: layer 6 of a network that has 5"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_graft_choice choice;
+        if (qg_graft_choice_parse(cases[i].text, &choice, &error)) fail_msg("%s", error.message);
+        const qg_status status = qg_graft_choice_check(&choice, cases[i].random, 100, 5, &error);
+        assert_int_equal(status, cases[i].message ? QG_ERROR_USAGE : QG_OK);
+        if (status && !strstr(error.message, cases[i].message))
+            fail_msg("'%s' lacks '%s'", error.message, cases[i].message);
+    }
 }
 
 /* -------------------------------------------------------------------------------- pairing */
@@ -299,10 +377,16 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choices_as_text), cmocka_unit_test(test_choices_that_are_none),
-        cmocka_unit_test(test_first_and_last),  cmocka_unit_test(test_different_depths),
-        cmocka_unit_test(test_parts),           cmocka_unit_test(test_rows_by_meaning),
-        cmocka_unit_test(test_heads),           cmocka_unit_test(test_no_common_action),
+        cmocka_unit_test(test_choices_as_text),
+        cmocka_unit_test(test_choices_that_are_none),
+        cmocka_unit_test(test_learning_that_is_none),
+        cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_first_and_last),
+        cmocka_unit_test(test_different_depths),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_rows_by_meaning),
+        cmocka_unit_test(test_no_common_action),
+        cmocka_unit_test(test_heads),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -363,8 +363,8 @@ static void test_play(void **state)
         script_begin();
         play.opened = 1;
         c->run.step = steps[i];
-        must(qg_run_play(&c->run, learner.engine, "script", QG_ACTIONS_MINIMAL, 3, purposes[i],
-                         &e[i], &error));
+        must(qg_run_play(&c->run, learner.engine, "script", QG_ACTIONS_MINIMAL, NULL, 3,
+                         purposes[i], &e[i], &error));
         assert_int_equal(play.opened, 2);
         assert_int_equal(e[i].steps, c->settings.eval_steps);
         assert_true(play.evaluation_options.sticky == 0.25);
@@ -376,9 +376,9 @@ static void test_play(void **state)
     assert_true(seeds[0] != seeds[1] && seeds[0] != seeds[3] && seeds[1] != seeds[3]);
     assert_memory_equal(&e[0], &e[2], sizeof e[0]);
     assert_memory_equal(&e[1], &e[4], sizeof e[0]);
-    assert_int_equal(
-        qg_run_play(&c->run, learner.engine, "another", QG_ACTIONS_MINIMAL, 3, NULL, &e[0], &error),
-        QG_ERROR_USAGE);
+    assert_int_equal(qg_run_play(&c->run, learner.engine, "another", QG_ACTIONS_MINIMAL, NULL, 3,
+                                 NULL, &e[0], &error),
+                     QG_ERROR_USAGE);
     qg_td_learner_free(&learner);
     counter_close(c);
 }
