@@ -12,7 +12,7 @@ class Layer:
     """One weighted layer of a network; the arrays are views: what is written to them is the
     network's.
 
-    name: "conv1", ..., "fc1", ...; kind: "conv" or "linear"; part: of a split network, else "".
+    name: "conv1", ..., "fc1", ... or, of a dueling network, "heads"; kind: "conv" or "linear"; part: of a split network, else "".
     weight: float32 [outputs, in_channels, kernel, kernel] (conv) or [outputs, inputs] (linear, the
         inputs channel-major, as PyTorch flattens them).
     bias: float32 [outputs].
@@ -186,9 +186,14 @@ class Network:
         return f"<Network {self.architecture}, {shape} to {self.action_count} actions>"
 
     def state_dict(self):
-        """Views of all parameters by PyTorch's names: "conv1.weight", "conv1.bias", ..."""
-        return {f"{name}.{kind}": getattr(layer, kind)
-                for name, layer in self._layers.items() for kind in ("weight", "bias")}
+        """Views of all parameters by PyTorch's names, as files have them: "conv1.weight",
+        "conv1.bias", ...; of a dueling network's heads "value.weight", "advantage.weight", ..."""
+        state = {}
+        for name, layer in self._layers.items():
+            heads = {"value": slice(0, 1), "advantage": slice(1, None)}
+            for part, rows in (heads if name == "heads" else {name: slice(None)}).items():
+                state |= {f"{part}.weight": layer.weight[rows], f"{part}.bias": layer.bias[rows]}
+        return state
 
     def load_state_dict(self, tensors):
         """Takes all parameters, of these names and shapes; anything that numpy.asarray takes."""

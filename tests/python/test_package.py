@@ -35,6 +35,26 @@ def close(ours, expected):
     assert np.abs(ours - expected).max() <= CLOSE * np.abs(expected).max()
 
 
+def test_dueling(tmp_path):
+    """Tensors have the names that files give them, and q-values are those of the heads."""
+    made = qgraft.Network([{"dueling": 7}], input=(3, 4, 5), input_max=1, actions=4)
+    random = np.random.default_rng(1)
+    state = {name: random.normal(0, 1, tensor.shape).astype(np.float32)
+             for name, tensor in made.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in state.items()} == {
+        "fc1.weight": (14, 60), "fc1.bias": (14,), "value.weight": (1, 7), "value.bias": (1,),
+        "advantage.weight": (4, 7), "advantage.bias": (4,)}
+    made.load_state_dict(state)
+    made.save(tmp_path / "n")
+    stored = load_file(tmp_path / "n")
+    assert all((stored[name] == tensor).all() for name, tensor in state.items())
+    x = random.integers(0, 2, (5, 3, 4, 5)).astype(np.uint8)
+    hidden = np.maximum(x.reshape(5, -1) @ state["fc1.weight"].T + state["fc1.bias"], 0)
+    value = hidden[:, :7] @ state["value.weight"].T + state["value.bias"]
+    advantage = hidden[:, 7:] @ state["advantage.weight"].T + state["advantage.bias"]
+    assert np.allclose(made.forward(x), value + advantage - advantage.mean(1, keepdims=True), atol=1e-4)
+
+
 # ---- The package ----
 
 
