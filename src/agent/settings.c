@@ -479,13 +479,14 @@ bool qg_setting_is_old(const qg_setting *setting, const char *value)
 
 bool qg_settings_equal(const qg_settings *a, const qg_settings *b)
 {
-    for (size_t i = 0; i < ROWS; i++) {
-        char x[sizeof a->network], y[sizeof b->network];
-        qg_setting_format(a, &table[i], x, sizeof x);
-        qg_setting_format(b, &table[i], y, sizeof y);
-        if (strcmp(x, y) != 0 && strcmp(table[i].name, "preset") != 0) return false;
+    bool equal = true;
+    for (size_t i = 1; i < ROWS && equal; i++) { /* without `preset`, the first */
+        const char *const x = (const char *)a + table[i].offset;
+        const char *const y = (const char *)b + table[i].offset;
+        equal =
+            table[i].type == QG_SETTING_TEXT ? strcmp(x, y) == 0 : memcmp(x, y, table[i].size) == 0;
     }
-    return true;
+    return equal;
 }
 
 qg_status qg_settings_check(const qg_settings *s, qg_error *error)

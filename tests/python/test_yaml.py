@@ -140,7 +140,7 @@ def test_random_files(tmp_path):
             items.insert(dice.randint(0, len(items)), f"<<: {merge}")
         return "{" + ", ".join(items) + "}"
 
-    for _ in range(25):
+    for _ in range(8):
         names, lines = [], ["study: dice", "steps: 2k", "seeds: 1", "runs:"]
         for i, game in enumerate(dice.choices(games, k=5)):
             text = mapping(names)

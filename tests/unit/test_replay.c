@@ -13,6 +13,13 @@
 
 #include <math.h>
 
+/* Under the thread sanitizer only the threads matter, and handing them work is slow. */
+#ifdef __SANITIZE_THREAD__
+enum { QUICK = 1, SHARE = 5 };
+#else
+enum { QUICK = 0, SHARE = 1 };
+#endif
+
 static qg_error error;
 
 static const qg_observation_shape grey = {3, 5, 1, 255};
@@ -196,20 +203,20 @@ static void check_filling(const qg_observation_shape *shape, int64_t capacity, i
 static void test_filling(void **state)
 {
     (void)state;
-    check_filling(&grey, 50, 4, 1800, 0.2); /* the ring has 512 places */
-    check_filling(&grey, 50, 1, 700, 0.2);
+    check_filling(&grey, 50, 4, 1800 / SHARE, 0.2); /* the ring has 512 places */
+    check_filling(&grey, 50, 1, 700 / SHARE, 0.2);
     check_filling(&grey, 9, 8, 300, 0.5); /* one choice, often an end */
     check_filling(&grey, 2, 1, 100, 0.5);
     check_filling(&grey, 100, 4, 100, 0); /* full at the last entry */
-    check_filling(&empty, 300, 4, 1700, 0.2);
-    check_filling(&bits, 37, 4, 700, 0.2);
+    check_filling(&empty, 300, 4, 1700 / SHARE, 0.2);
+    check_filling(&bits, 37, 4, 700 / SHARE, 0.2);
     check_filling(&bits, 37, 1, 200, 1); /* every other screen is an end */
 }
 
 static void test_uniform(void **state)
 {
     (void)state;
-    enum { CAPACITY = 64, SIZE = 32, DRAWS = 1000, ENTRIES = 200, HISTORY = 4 };
+    enum { CAPACITY = 64, SIZE = 32, DRAWS = 1000 / SHARE, ENTRIES = 200, HISTORY = 4 };
     qg_replay *replay = create(&grey, CAPACITY, HISTORY);
     qg_minibatch m;
     assert_int_equal(qg_minibatch_create(replay, SIZE, &m, &error), QG_OK);
@@ -469,7 +476,7 @@ static void assert_all_drawn(qg_replay *replay, const qg_observation_shape *shap
     qg_minibatch m;
     qg_random random = qg_random_stream(9, "replay");
     assert_int_equal(qg_minibatch_create(replay, 16, &m, &error), QG_OK);
-    for (int k = 0; k < 50; k++) {
+    for (int k = 0; k < 50 / SHARE; k++) {
         qg_replay_sample(replay, &random, &m);
         for (int i = 0; i < 16; i++)
             assert_in_range(assert_transition(shape, &m, i, history), first, last);
@@ -617,5 +624,5 @@ static int run(bool as_frames, int readers)
 
 int main(void)
 {
-    return run(false, 1) + run(true, 1) + run(true, 3);
+    return (QUICK ? 0 : run(false, 1) + run(true, 1)) + run(true, 3);
 }
