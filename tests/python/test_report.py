@@ -17,6 +17,7 @@ import scipy.stats
 from PIL import Image
 
 import browser
+from conftest import pixels
 from statsmodels.stats.multitest import multipletests
 from test_cli import qgraft, refusal
 from test_statistics import limma
@@ -86,7 +87,8 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reported(finished):
-    answer = json.loads(qgraft("report", finished, "--json").stdout)
+    with pixels():
+        answer = json.loads(qgraft("report", finished, "--json").stdout)
     assert answer["report"] == str(finished / "report.html")
     return finished, answer, (finished / "report.html").read_text()
 

@@ -1,0 +1,17 @@
+"""What all tests have: pictures of pixels are drafts, but where a test looks at them."""
+
+import contextlib
+import os
+from pathlib import Path
+
+DRAFTS = f"{Path(__file__).resolve().parents[1]}/tools/drafts:"
+os.environ["PATH"] = DRAFTS + os.environ["PATH"]
+
+
+@contextlib.contextmanager
+def pixels():
+    """gnuplot draws them."""
+    path = os.environ["PATH"]
+    os.environ["PATH"] = path.removeprefix(DRAFTS)
+    yield
+    os.environ["PATH"] = path
