@@ -1,9 +1,10 @@
 /* A domain: everything that can be played.
  *
- * One interface for the built-in grid games (MinAtar's five), the Atari 2600 emulator and games of
- * the user's own (plugin.h). A domain is named `game[:mode=M,difficulty=D,level=L]`, for example
- * `minatar/breakout`, `qbert:level=2` or `space_invaders:mode=3,difficulty=1`. Several domains may
- * be open, each used by one thread at a time. */
+ * One interface for the built-in grid games (MinAtar's five), the Atari 2600 emulator, environments
+ * of Gymnasium (Python) and games of the user's own (plugin.h). A domain is named
+ * `game[:mode=M,difficulty=D,level=L]`, for example `minatar/breakout`, `qbert:level=2` or
+ * `space_invaders:mode=3,difficulty=1`, or `gym:ID[KEY=VALUE,...]:SETTING,...` (docs/domains.md).
+ * Several domains may be open, each used by one thread at a time. */
 #ifndef QGRAFT_DOMAIN_H
 #define QGRAFT_DOMAIN_H
 
@@ -17,13 +18,15 @@
 extern "C" {
 #endif
 
-#define QG_MAX_ACTIONS 18 /* the Atari joystick: 9 directions, with and without fire */
+#define QG_MAX_ACTIONS 256
 #define QG_DOMAIN_NAME 96 /* bytes of a domain's full name, with the final NUL */
 
-/* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max. */
+/* One screen, as the agent sees it: u8 [height][width][channels], each value 0 ... max; or a
+ * vector, float [channels], as bytes that are aligned as floats are. */
 typedef struct qg_observation_shape {
     int height, width, channels;
-    int max; /* 255: grey values; 1: a grid of bits */
+    int max; /* 255: grey values; 1: a grid of bits; 0: a vector of floats, height and width are 1
+              */
 } qg_observation_shape;
 
 /* What a run on a game takes where nobody says otherwise. */
@@ -55,6 +58,7 @@ typedef struct qg_game {
     bool modes_moved;           /* its modes had other numbers in qgraft's emulator before ALE */
     qg_observation_shape shape; /* of its screens */
     const qg_game_defaults *defaults;
+    const char *note; /* what a user should know of it, one line; NULL or "": nothing */
 } qg_game;
 
 /* The settings behind the colon of a domain's name. One that was not given holds the game's
@@ -119,8 +123,8 @@ typedef struct qg_domain_class {
      * or what was made to look so. Both NULL: it cannot be saved. */
     qg_status (*save)(void *self, uint8_t **state, size_t *size, qg_error *error);
     qg_status (*restore)(void *self, const uint8_t *state, size_t size, qg_error *error);
-    void (*picture)(void *self, qg_picture *picture);
-    const uint8_t *(*ram)(void *self, size_t *size); /* NULL: the domain has no RAM */
+    void (*picture)(void *self, qg_picture *picture); /* NULL: the domain has none */
+    const uint8_t *(*ram)(void *self, size_t *size);  /* NULL: the domain has no RAM */
 } qg_domain_class;
 
 /* To be read, not written, by its user. */
@@ -132,6 +136,8 @@ struct qg_domain {
     qg_observation_shape shape; /* its game's */
     const char *const *actions; /* names, by index; there until the process ends */
     int action_count;
+    bool lost; /* by qg_domain_restore: the game does not come to where it was, and a new one is to
+                  be begun */
 };
 
 /* The game at `index` (0 ...) of all that are listed: the built-in ones, Atari's (both in
@@ -212,11 +218,15 @@ qg_status qg_domains_step(qg_domain *const *domains, size_t count, const int *ac
  * kind of machine, after which the same calls give the same again. The caller frees *state. A blob
  * that was damaged or belongs to another domain is refused by restore (checksum and name are in it)
  * with QG_ERROR_DATA and changes nothing. QG_ERROR_MEMORY; QG_ERROR_USAGE for a plugin's game that
- * cannot be saved. */
+ * cannot be saved. An environment of Gymnasium's is played again; where it does not come to the
+ * same domain->lost says so, and qg_domain_reset is next. */
 qg_status qg_domain_save(qg_domain *domain, uint8_t **state, size_t *size, qg_error *error);
 qg_status qg_domain_restore(qg_domain *domain, const uint8_t *state, size_t size, qg_error *error);
 
-/* The full screen of the last frame. */
+/* Whether it can be shown to people. */
+bool qg_domain_has_picture(const qg_domain *domain);
+
+/* The full screen of the last frame, of a domain that has one. */
 void qg_domain_picture(qg_domain *domain, qg_picture *picture);
 
 /* The machine's RAM after the last frame (Atari: 128 bytes), *size bytes that the domain owns and
@@ -229,10 +239,17 @@ static inline bool qg_step_is_last(const qg_step *step)
     return step->end || step->truncated;
 }
 
+/* A vector of floats and no screen: stored as it is, for networks of linear layers. */
+static inline bool qg_observation_is_vector(const qg_observation_shape *shape)
+{
+    return shape->max == 0;
+}
+
 /* Bytes of one screen. */
 static inline size_t qg_observation_size(const qg_observation_shape *shape)
 {
-    return (size_t)shape->height * (size_t)shape->width * (size_t)shape->channels;
+    return (size_t)shape->height * (size_t)shape->width * (size_t)shape->channels *
+           (qg_observation_is_vector(shape) ? sizeof(float) : 1);
 }
 
 /* Screens of bits: they are stored packed, a state is one of them, and their networks have room for

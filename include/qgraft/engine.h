@@ -109,9 +109,9 @@ typedef struct qg_engine {
     qg_slot slots[QG_MAX_SLOTS]; /* all of its state, the online network first */
 } qg_engine;
 
-/* States of the network: `size` times `parts` screens u8 [height][width][part_channels], oldest
- * first; NULL is a screen of zeros. parts * part_channels may be smaller than the network's input
- * channels: the rest is zeros. */
+/* States of the network: `size` times `parts` screens u8 [height][width][part_channels], or vectors
+ * float [part_channels] where the input is floats, oldest first; NULL is a screen of zeros. parts *
+ * part_channels may be smaller than the network's input channels: the rest is zeros. */
 typedef struct qg_states {
     int size, parts, part_channels;
     const uint8_t *const *screens; /* [size * parts] */
@@ -188,6 +188,7 @@ typedef struct qg_exactness {
 struct qg_engine_class {
     const char *name; /* the precision: a value of the setting */
     qg_exactness exactness;
+    bool takes_vectors; /* computes with inputs of floats, too */
     /* The class that gives the same results on this machine, faster, which is then used, or this
      * one; NULL: there is no other. */
     const qg_engine_class *(*choose)(const qg_engine_options *options);

@@ -23,6 +23,7 @@ extern "C" {
 #define QG_MAX_LAYERS        16
 #define QG_PART_NAME         16 /* bytes of the name of a part, 1 to 15 small letters, with the NUL */
 #define QG_ARCHITECTURE_TEXT 1024 /* bytes of an architecture as text, with the final NUL */
+#define QG_ACTION_NAMES      4096 /* bytes of the names of all actions, with commas and the NUL */
 
 typedef enum qg_layer_kind { QG_CONV, QG_LINEAR } qg_layer_kind;
 
@@ -42,7 +43,8 @@ typedef struct qg_layer {
 
 typedef struct qg_architecture {
     int channels, height, width; /* the input: history * channels of the screen */
-    int input_max;               /* inputs are bytes / input_max: 255 for grey values, 1 for bits */
+    int input_max;               /* inputs are bytes / input_max: 255 for grey values, 1 for bits;
+                                    0: floats as they are, of height and width 1 */
     int actions;
     int layer_count;
     qg_layer layers[QG_MAX_LAYERS];
@@ -54,9 +56,11 @@ typedef struct qg_architecture {
  *   nature-pad0  the same without padding, as PyTorch ports have it
  *   grid         conv 16 3x3 three times, linear 128; the input has 10 channels, so that first
  *                layers fit between the built-in games (fewer are filled up with zeros)
- *   nature-dueling, nature-pad0-dueling, grid-dueling   dueling networks: two streams of as many
- *                units as the preset's linear layer, a value and an advantage head
- *   nature-norm, nature-pad0-norm, grid-norm   layer normalisation behind every hidden layer
+ *   vector       linear 128 twice, for vectors of floats
+ *   nature-dueling, nature-pad0-dueling, grid-dueling, vector-dueling   dueling networks: two streams
+ *                of as many units as the preset's (last) linear layer, a value and an advantage head
+ *   nature-norm, nature-pad0-norm, grid-norm, vector-norm   layer normalisation behind every hidden
+ *                layer
  *   nature-split:W, grid-split:W   split networks: the convolutions and a linear layer of W units
  *                (the bottleneck) are the part "perception", the linear layers behind it the part
  *                "decision"
@@ -115,8 +119,8 @@ typedef struct qg_note {
 /* What a file says about its network beside the parameters. Strings are empty where unknown. */
 typedef struct qg_network_info {
     char domain[96];
-    char actions[512];  /* names in the order of the outputs, separated by commas */
-    int history;        /* screens per state; 0: unknown */
+    char actions[QG_ACTION_NAMES]; /* in the order of the outputs, separated by commas */
+    int history;                   /* screens per state; 0: unknown */
     char precision[16]; /* it was trained in (settings.h); files say nothing of float32 */
     char emulator[32];  /* that it was trained on (qg_game); empty: none, or that before ALE */
     uint64_t seed;

@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define QG_PLUGIN_VERSION 3 /* grows when anything changes that a plugin sees */
+#define QG_PLUGIN_VERSION 4 /* grows when anything changes that a plugin sees */
 
 typedef struct qg_plugin {
     int32_t version; /* QG_PLUGIN_VERSION; the first member in every version */

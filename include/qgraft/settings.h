@@ -21,7 +21,7 @@ extern "C" {
 
 typedef struct qg_settings {
     char preset[16];
-    char network[1024]; /* "nature", "nature-pad0", "grid", or a list of layers as JSON, one line */
+    char network[1024]; /* "nature", "grid", ..., or a list of layers as JSON, one line */
     int history;        /* screens per state */
     char precision[16]; /* name of the engine (engine.h) */
 
@@ -104,7 +104,8 @@ bool qg_settings_equal(const qg_settings *a, const qg_settings *b);
 
 /* Fills all of `settings`. Presets: "dqn3" (the paper's DQN), "machado" (the same under
  * the rules of Machado et al. 2018), "grid" (games on small grids), "cleanrl" and "sb3" (those
- * libraries' DQN on Atari); QG_ERROR_USAGE names them for another one. */
+ * libraries' DQN on Atari) and "vector" (vectors of floats); QG_ERROR_USAGE names them for another
+ * one. */
 qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error *error);
 
 /* Names of the presets, in a static array that ends with NULL. */

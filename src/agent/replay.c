@@ -61,7 +61,8 @@ static qg_status make(qg_replay_ring *ring, qg_replay **result, qg_error *error)
     replay->span = plan->n_step > 1 ? plan->n_step : 1;
     replay->row = replay->span > 1 ? 2 * plan->history : plan->history + 1;
     replay->pixels = qg_observation_size(&plan->shape);
-    replay->is_mapped = !qg_observation_is_grid(&plan->shape) && !plan->compressed;
+    replay->is_mapped = qg_observation_is_vector(&plan->shape) ||
+                        (!qg_observation_is_grid(&plan->shape) && !plan->compressed);
     *result = replay;
     return QG_OK;
 }

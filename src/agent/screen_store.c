@@ -60,7 +60,7 @@ struct qg_screen_store {
 
 bool qg_screen_plan_has_frames(const qg_screen_plan *plan)
 {
-    return plan->compressed && !qg_observation_is_grid(&plan->shape);
+    return plan->compressed && plan->shape.max > 1;
 }
 
 static size_t round_up(size_t bytes, size_t unit)

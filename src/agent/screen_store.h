@@ -1,4 +1,5 @@
 /* A store of screens in a memory-mapped file: the replay memory and the sample sets lie in one.
+ * Vectors of floats are screens too.
  *
  * Entry i is screen i of a play, kept until entry i + places is added. Screens of bytes are zstd
  * frames, each readable alone, with a dictionary that is trained on the store's first screens; one

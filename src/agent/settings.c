@@ -27,9 +27,10 @@
 #define STEPS 1e15 /* more steps than any run makes, and exact in a double */
 
 static const qg_setting table[] = {
-    ROW(TEXT, preset, 0, 0, "what all others start from: dqn3, machado, grid, cleanrl or sb3"),
+    ROW(TEXT, preset, 0, 0,
+        "what all others start from: dqn3, machado, grid, cleanrl, sb3 or vector"),
     ROW(TEXT, network, 0, 0,
-        "nature, nature-pad0, grid, NAME-dueling, NAME-norm, NAME-split:WIDTH, or a list"),
+        "nature, nature-pad0, grid, vector, NAME-dueling, NAME-norm, NAME-split:WIDTH, or a list"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     NEW(TEXT, precision, 0, 0, "float32", "what the network is computed in: float32 or bf16"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
@@ -211,10 +212,48 @@ static const qg_settings sb3 = {
     .validation_size = 100,
 };
 
-static const char *const preset_names[] = {"dqn3", "machado", "grid", "cleanrl", "sb3", NULL};
-static const qg_settings *const presets[] = {&dqn3, &machado, &grid, &cleanrl, &sb3};
+/* For vectors of floats, such as Gymnasium's classic control: a small network, no frames skipped.
+ */
+static const qg_settings vector = {
+    .preset = "vector",
+    .network = "vector",
+    .history = 1,
+    .precision = "float32",
+    .discount = 0.99,
+    .optimiser = "adam",
+    .learning_rate = 0.0005,
+    .rms_decay = 0.95,
+    .rms_epsilon = 0.01,
+    .loss = "huber",
+    .clip_error = 1,
+    .reduction = "mean",
+    LEARNERS,
+    .minibatch = 64,
+    .replay = 50000,
+    .learn_start = 1000,
+    .update_every = 1,
+    .target_every = 250,
+    .epsilon_start = 1,
+    .epsilon_end = 0.05,
+    .epsilon_steps = 10000,
+    .eval_every = 10000,
+    .eval_steps = 10000,
+    .eval_epsilon = 0,
+    .validation_size = 500,
+    .log_every = 1000,
+    .noop_max = 0,
+    .frame_skip = 1,
+    .sticky = 0,
+    .actions = "minimal",
+    .max_episode_frames = "0",
+    .clip_reward = false,
+    .life_loss_terminal = false,
+};
 
-static const char *const network_names[] = {"nature", "nature-pad0", "grid"};
+static const char *const preset_names[] = {"dqn3", "machado", "grid", "cleanrl", "sb3", "vector", NULL};
+static const qg_settings *const presets[] = {&dqn3, &machado, &grid, &cleanrl, &sb3, &vector};
+
+static const char *const network_names[] = {"nature", "nature-pad0", "grid", "vector"};
 #define NETWORKS (sizeof network_names / sizeof *network_names)
 
 const qg_setting *qg_settings_table(size_t *count)
@@ -236,7 +275,7 @@ qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error
             return QG_OK;
         }
     return qg_fail(error, QG_ERROR_USAGE,
-                   "preset: there is no '%.60s'; allowed: dqn3, machado, grid, cleanrl, sb3",
+                   "preset: there is no '%.60s'; allowed: dqn3, machado, grid, cleanrl, sb3, vector",
                    preset);
 }
 
@@ -308,9 +347,9 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
         if (i == NETWORKS ||
             (split && (!qg_text_to_count(split + 7, &width) || width < 1 || width > 8192)))
             return qg_fail(error, QG_ERROR_USAGE,
-                           "network: there is no '%.60s'; allowed: nature, nature-pad0, grid, each "
-                           "also as NAME-dueling, NAME-norm or NAME-split:WIDTH (1 to 8192), or a "
-                           "list of layers",
+                           "network: there is no '%.60s'; allowed: nature, nature-pad0, grid, "
+                           "vector, each also as NAME-dueling, NAME-norm or NAME-split:WIDTH (1 to "
+                           "8192), or a list of layers",
                            value);
         strcpy(text, value);
     }

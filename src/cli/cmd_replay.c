@@ -213,9 +213,14 @@ static qg_status save(const replay_part *p, const export_columns *e, const char 
     qg_status status = add_metadata(tensors, about, error);
     if (!status) status = qg_tensors_add(tensors, "actions", QG_I64, 1, shape, e->actions, error);
     if (!status) status = qg_tensors_add(tensors, "rewards", QG_F32, 1, shape, e->rewards, error);
+    const size_t vectors[] = {p->count, (size_t)s->channels};
+    const bool vector = qg_observation_is_vector(s);
     if (!status)
-        status = qg_tensors_add(tensors, "observations", QG_U8, s->channels == 1 ? 3 : 4, shape,
-                                e->observations, error);
+        status = qg_tensors_add(tensors, "observations", vector ? QG_F32 : QG_U8,
+                                vector             ? 2
+                                : s->channels == 1 ? 3
+                                                   : 4,
+                                vector ? vectors : shape, e->observations, error);
     if (!status) status = qg_tensors_add(tensors, "ends", QG_U8, 1, shape, e->ends, error);
     if (!status) status = qg_tensors_save(tensors, out, error);
     qg_tensors_free(tensors);

@@ -177,7 +177,7 @@ static qg_status add_metadata(qg_tensors *tensors, const qg_domain *domain,
 {
     char seed[16];
     snprintf(seed, sizeof seed, "%u", (unsigned)options->seed);
-    char names[QG_MAX_ACTIONS * 24];
+    char names[QG_ACTION_NAMES];
     qg_text_join(domain->actions, domain->action_count, names, sizeof names);
     qg_status status = qg_tensors_set_metadata(tensors, "domain", domain->name, error);
     if (status == QG_OK) status = qg_tensors_set_metadata(tensors, "seed", seed, error);
@@ -195,6 +195,7 @@ static qg_status write_recording(const record *r, const qg_domain *domain,
                  width = (size_t)domain->shape.width, channels = (size_t)domain->shape.channels;
     /* A single channel (Atari's grey screens) has no axis of its own. */
     const int rank = channels == 1 ? 3 : 4;
+    const bool vector = qg_observation_is_vector(&domain->shape);
     const struct {
         const char *name;
         qg_dtype dtype;
@@ -203,7 +204,12 @@ static qg_status write_recording(const record *r, const qg_domain *domain,
         const void *data;
     } all[] = {
         {"actions", QG_I64, 1, {n}, r->actions},
-        {"observations", QG_U8, rank, {n, height, width, channels}, r->observations},
+        {"observations",
+         QG_U8,
+         rank,
+         {n, height, width, channels},
+         vector ? NULL : r->observations},
+        {"observations", QG_F32, 2, {n, channels}, vector ? r->observations : NULL},
         {"rewards", QG_F32, 1, {n}, r->rewards},
         {"ends", QG_U8, 1, {n}, r->ends},
         {"truncations", QG_U8, 1, {n}, r->truncations},

@@ -7,6 +7,7 @@
 
 #include "network/network_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,14 +181,15 @@ static qg_status require_tensors(const update_arguments *a, const update_work *w
     const qg_architecture *n = &w->online.architecture;
     size_t shape[4] = {0, (size_t)n->channels, (size_t)n->height, (size_t)n->width};
     const qg_tensors *f = w->file;
+    const qg_dtype dtype = n->input_max == 0 ? QG_F32 : QG_U8;
     qg_status status =
-        qg_tensors_require(f, a->batch, "states", QG_U8, 4, shape, &t->states, error);
+        qg_tensors_require(f, a->batch, "states", dtype, 4, shape, &t->states, error);
     if (status) return status;
     shape[0] = t->states->shape[0];
     if (shape[0] < 1 || shape[0] > 4096)
         return qg_fail(error, QG_ERROR_DATA, "%s: a batch of %zu states: 1 to 4096 are possible",
                        a->batch, shape[0]);
-    if ((status = qg_tensors_require(f, a->batch, "next_states", QG_U8, 4, shape, &t->next_states,
+    if ((status = qg_tensors_require(f, a->batch, "next_states", dtype, 4, shape, &t->next_states,
                                      error)) ||
         (status =
              qg_tensors_require(f, a->batch, "actions", QG_I64, 1, shape, &t->actions, error)) ||
@@ -202,13 +204,34 @@ static qg_status require_tensors(const update_arguments *a, const update_work *w
     return status;
 }
 
+static qg_status check_bytes(const update_arguments *a, const qg_architecture *n,
+                             const batch_tensors *t, qg_error *error)
+{
+    const uint8_t *states = t->states->data, *next = t->next_states->data;
+    for (size_t i = 0; i < t->states->elements; i++)
+        if (states[i] > n->input_max || next[i] > n->input_max)
+            return qg_fail(error, QG_ERROR_DATA,
+                           "%s: a state has the value %d, this network's go to %d", a->batch,
+                           states[i] > next[i] ? states[i] : next[i], n->input_max);
+    return QG_OK;
+}
+
+static qg_status check_floats(const update_arguments *a, const batch_tensors *t, qg_error *error)
+{
+    const float *states = t->states->data, *next = t->next_states->data;
+    for (size_t i = 0; i < t->states->elements; i++)
+        if (!isfinite(states[i]) || !isfinite(next[i]))
+            return qg_fail(error, QG_ERROR_DATA, "%s: a state has a value that is no number",
+                           a->batch);
+    return QG_OK;
+}
+
 static qg_status check_values(const update_arguments *a, const update_work *w,
                               const batch_tensors *t, qg_error *error)
 {
     const qg_architecture *n = &w->online.architecture;
     const int64_t *actions = t->actions->data;
-    const uint8_t *terminals = t->terminals->data, *states = t->states->data,
-                  *next = t->next_states->data;
+    const uint8_t *terminals = t->terminals->data;
     for (size_t i = 0; i < t->actions->elements; i++)
         if (actions[i] < 0 || actions[i] >= n->actions)
             return qg_fail(error, QG_ERROR_DATA, "%s: actions[%zu] is %lld, must be 0 to %d",
@@ -217,12 +240,7 @@ static qg_status check_values(const update_arguments *a, const update_work *w,
         if (terminals[i] > 1)
             return qg_fail(error, QG_ERROR_DATA, "%s: terminals[%zu] is %d, must be 0 or 1",
                            a->batch, i, terminals[i]);
-    for (size_t i = 0; i < t->states->elements; i++)
-        if (states[i] > n->input_max || next[i] > n->input_max)
-            return qg_fail(error, QG_ERROR_DATA,
-                           "%s: a state has the value %d, this network's go to %d", a->batch,
-                           states[i] > next[i] ? states[i] : next[i], n->input_max);
-    return QG_OK;
+    return n->input_max == 0 ? check_floats(a, t, error) : check_bytes(a, n, t, error);
 }
 
 static qg_status load_batch(const update_arguments *a, update_work *w, qg_error *error)
@@ -234,7 +252,8 @@ static qg_status load_batch(const update_arguments *a, update_work *w, qg_error 
     if (status) return status;
     const qg_architecture *n = &w->online.architecture;
     const size_t size = t.states->shape[0], channels = (size_t)n->channels;
-    const size_t plane = (size_t)n->height * (size_t)n->width, planes = size * channels;
+    const size_t value = n->input_max == 0 ? sizeof(float) : 1;
+    const size_t plane = (size_t)n->height * (size_t)n->width * value, planes = size * channels;
     w->screens = calloc(2 * planes, sizeof *w->screens);
     w->actions = calloc(size, sizeof *w->actions);
     w->rewards = calloc(size, sizeof *w->rewards);

@@ -11,6 +11,7 @@
 enum {
     MAX_NAME = 40,
     MAX_ACTION_NAME = 23,
+    MAX_ACTION_NAMES = 4096, /* with commas: what a network's file holds */
     MAX_FAMILY = 100,
     MAX_LIST = 1024,     /* modes or difficulties */
     MAX_NUMBER = 999999, /* of a mode, difficulty or level: what a domain's name can say */
@@ -52,6 +53,7 @@ static qg_status check_actions(const char *path, const qg_game *game, qg_error *
     if (game->action_count < 1 || game->action_count > QG_MAX_ACTIONS || !game->actions)
         return qg_fail(error, QG_ERROR_DATA, "%s: %s has %d actions; 1 to %d are possible", path,
                        game->name, game->action_count, QG_MAX_ACTIONS);
+    size_t length = 0;
     for (int i = 0; i < game->action_count; i++) {
         if (!is_word(game->actions[i], MAX_ACTION_NAME))
             return qg_fail(error, QG_ERROR_DATA,
@@ -62,7 +64,13 @@ static qg_status check_actions(const char *path, const qg_game *game, qg_error *
             if (strcmp(game->actions[i], game->actions[j]) == 0)
                 return qg_fail(error, QG_ERROR_DATA, "%s: actions %d and %d of %s are both '%s'",
                                path, j, i, game->name, game->actions[i]);
+        length += strlen(game->actions[i]) + 1;
     }
+    if (length > MAX_ACTION_NAMES)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: the names of the actions of %s have %zu characters together; at most "
+                       "%d are possible",
+                       path, game->name, length, MAX_ACTION_NAMES);
     return QG_OK;
 }
 

@@ -201,10 +201,16 @@ qg_status qg_domain_restore(qg_domain *domain, const uint8_t *state, size_t size
         status = domain->methods->restore(domain->self, state + sizeof header,
                                           size - sizeof header - sizeof(uint32_t), error);
     if (!status) opened(domain)->stepping = header.stepping;
+    if (!status && domain->lost) opened(domain)->stepping.over = 1;
     return status;
 }
 
 /* ---------------------------------------------------------------------------------- pictures */
+
+bool qg_domain_has_picture(const qg_domain *domain)
+{
+    return domain->methods->picture;
+}
 
 void qg_domain_picture(qg_domain *domain, qg_picture *picture)
 {

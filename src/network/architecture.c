@@ -28,6 +28,7 @@ static const struct {
                     "{\"linear\":512}]"},
     {"grid", "[{\"conv\":16,\"kernel\":3},{\"conv\":16,\"kernel\":3},{\"conv\":16,\"kernel\":3},"
              "{\"linear\":128}]"},
+    {"vector", "[{\"linear\":128},{\"linear\":128}]"},
 };
 
 size_t qg_layer_fan_in(const qg_layer *layer)
@@ -204,9 +205,10 @@ static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
 {
     const size_t hidden = json_array_size(list);
     if (!json_is_array(list) || hidden + 1 > QG_MAX_LAYERS)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "network: must be nature, nature-pad0, grid or a list of at most %d layers",
-                       QG_MAX_LAYERS - 1);
+        return qg_fail(
+            error, QG_ERROR_USAGE,
+            "network: must be nature, nature-pad0, grid, vector or a list of at most %d layers",
+            QG_MAX_LAYERS - 1);
     int channels = a->channels, height = a->height, width = a->width, convs = 0, linears = 0;
     for (size_t i = 0; i <= hidden; i++) {
         qg_layer *layer = &a->layers[i];
@@ -305,8 +307,8 @@ static json_t *read_list(const char *text, qg_error *error)
         *error = inner;
     else if (!list)
         qg_fail(error, QG_ERROR_USAGE,
-                "network: '%.80s' is not nature, nature-pad0, grid (each also PRESET-dueling, "
-                "PRESET-norm or PRESET-split:WIDTH) or a list of layers: %s",
+                "network: '%.80s' is not nature, nature-pad0, grid, vector (each also "
+                "PRESET-dueling, PRESET-norm or PRESET-split:WIDTH) or a list of layers: %s",
                 text, inner.message);
     if (list && layers && !split &&
         ((dueling && !divide_last(list)) || (norm && !norm_all(list)))) {
@@ -332,8 +334,9 @@ qg_status qg_architecture_make(const char *text, int channels, int height, int w
                                int actions, qg_architecture *architecture, qg_error *error)
 {
     if (channels < 1 || channels > MAX_CHANNELS || height < 1 || height > MAX_SIDE || width < 1 ||
-        width > MAX_SIDE || (input_max != 1 && input_max != 255) || actions < 1 ||
-        actions > MAX_CHANNELS || (int64_t)channels * height * width > MAX_VALUES)
+        width > MAX_SIDE || (input_max != 0 && input_max != 1 && input_max != 255) ||
+        (input_max == 0 && (height > 1 || width > 1)) || actions < 1 || actions > MAX_CHANNELS ||
+        (int64_t)channels * height * width > MAX_VALUES)
         return qg_fail(error, QG_ERROR_USAGE,
                        "network: an input of %dx%dx%d (max %d) and %d "
                        "actions are not possible",

@@ -36,6 +36,10 @@ static qg_status find_methods(const qg_engine_options *options, const qg_engine_
                               qg_error *error)
 {
     const qg_status status = qg_engine_find_class(options->precision, methods, error);
+    if (!status && options->architecture->input_max == 0 && !(*methods)->takes_vectors)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "precision: %s is for screens; for a vector of floats take float32",
+                       (*methods)->name);
     if (!status && (*methods)->choose) *methods = (*methods)->choose(options);
     return status;
 }

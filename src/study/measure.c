@@ -48,7 +48,9 @@ static qg_status make_batch(const qg_observation_shape *shape, const qg_settings
     if (!b->memory || !b->screens || !b->actions || !b->rewards || !b->terminals)
         return qg_fail_memory(error, "a minibatch", count * screen);
     qg_random random = qg_random_stream(1, "estimate");
-    for (size_t i = 0; i < count * screen; i++) {
+    for (size_t i = 0; qg_observation_is_vector(shape) && i < count * screen / sizeof(float); i++)
+        ((float *)(void *)b->memory)[i] = (float)qg_random_uniform(&random);
+    for (size_t i = 0; !qg_observation_is_vector(shape) && i < count * screen; i++) {
         const uint64_t draw = qg_random_u64(&random);
         b->memory[i] = draw & 1 ? (uint8_t)(qg_observation_is_grid(shape) ? 1 : draw >> 8) : 0;
     }
@@ -179,10 +181,9 @@ static qg_status examine(const qg_study_run *run, int threads, bool measure, qg_
     if (!status)
         status = qg_td_learner_bytes(&t->architecture, &run->settings, false,
                                      &(qg_machine){.threads = threads}, &t->learner, error);
-    t->frame = (double)qg_observation_size(&t->shape) / SHARE;
+    t->frame = (double)qg_observation_size(&t->shape) / (t->shape.max > 1 ? SHARE : 1);
     if (!status && measure) status = measure_steps(domain, 0.1, &t->step, error);
-    if (!status && measure && !qg_observation_is_grid(&t->shape))
-        status = measure_frame(domain, &t->frame, error);
+    if (!status && measure && t->shape.max > 1) status = measure_frame(domain, &t->frame, error);
     qg_domain_close(domain);
     if (!status && measure) status = measure_engine(run, threads, 0.2, t, error);
     return status;

@@ -16,9 +16,9 @@
 
 typedef struct graft_run {
     const qg_graft_options *options;
-    qg_network source, target; /* without parameters: not made yet; the control has no source */
-    qg_network_info info;      /* of the source */
-    char actions[512];         /* of the target */
+    qg_network source, target;     /* without parameters: not made yet; the control has no source */
+    qg_network_info info;          /* of the source */
+    char actions[QG_ACTION_NAMES]; /* of the target */
     qg_grafted_layer layers[QG_MAX_LAYERS];
     float rates[QG_MAX_LAYERS];
 } graft_run;

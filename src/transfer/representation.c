@@ -103,14 +103,16 @@ typedef struct sample {
     int64_t steps;
     int parts, part_channels, wanted, taken;
     size_t pixels; /* of a screen */
+    size_t value;  /* bytes of one: 1, or a float's */
     qg_history history;
-    uint8_t *memory; /* [wanted][parts][pixels][part_channels]; zeros where a channel is missing */
+    uint8_t *memory; /* [wanted][parts][pixels][part_channels] values; zeros for missing channels */
 } sample;
 
 static void keep_state(sample *s)
 {
     const qg_states state = qg_history_state(&s->history);
-    const size_t channels = (size_t)s->part_channels, own = (size_t)state.part_channels;
+    const size_t channels = (size_t)s->part_channels * s->value;
+    const size_t own = (size_t)state.part_channels * s->value;
     uint8_t *to = s->memory + (size_t)s->taken * (size_t)s->parts * s->pixels * channels;
     for (int part = 0; part < s->parts; part++, to += s->pixels * channels)
         for (size_t k = 0; k < s->pixels && state.screens[part]; k++)
@@ -147,7 +149,8 @@ static qg_status sample_create(const char *name, const qg_architecture *a, int64
         s->part_channels = a->channels / s->parts;
         s->wanted = steps < QG_REPRESENTATION_STATES ? (int)steps : QG_REPRESENTATION_STATES;
         s->pixels = (size_t)a->height * (size_t)a->width;
-        const size_t size = (size_t)a->channels * s->pixels;
+        s->value = a->input_max == 0 ? sizeof(float) : 1;
+        const size_t size = (size_t)a->channels * s->pixels * s->value;
         s->memory = calloc((size_t)s->wanted, size);
         if (!s->memory) status = qg_fail_memory(error, "states", (size_t)s->wanted * size);
     }
@@ -225,7 +228,7 @@ static qg_status compare_on(const sample samples[2], const qg_network *const net
                             const char *const precisions[2], qg_representation *r, qg_error *error)
 {
     const int parts = samples[0].parts, n = samples[0].taken + samples[1].taken;
-    const size_t screen = samples[0].pixels * (size_t)samples[0].part_channels;
+    const size_t screen = samples[0].pixels * samples[0].value * (size_t)samples[0].part_channels;
     const uint8_t **screens = malloc((size_t)n * (size_t)parts * sizeof *screens);
     if (!screens) return qg_fail_memory(error, "states", (size_t)n * sizeof *screens);
     size_t at = 0;

@@ -139,7 +139,7 @@ static void use_store(qg_sample_set *set)
 {
     set->q_values = (float *)(void *)qg_screen_store_columns(set->store);
     set->ages = (uint8_t *)(set->q_values + set->source.count * set->source.actions);
-    set->is_mapped = !set->compressed && set->source.max != 1;
+    set->is_mapped = set->source.max == 0 || (!set->compressed && set->source.max != 1);
 }
 
 static qg_status create_store(qg_sample_set *set, int threads, qg_error *error)

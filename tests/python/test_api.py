@@ -206,7 +206,7 @@ def test_objects_that_are_no_plugins(tmp_path):
             "undefined symbol: qg_fail")
     for other in (1, 2):
         refused(compile_game(tmp_path, ("= QG_PLUGIN_VERSION", f"= {other}")),
-                f"version {other}, but", "version 3", "compile it with this qgraft's headers")
+                f"version {other}, but", "version 4", "compile it with this qgraft's headers")
 
 
 @pytest.mark.parametrize("old, new, words", [
@@ -218,8 +218,8 @@ def test_objects_that_are_no_plugins(tmp_path):
     ('"left"', '"noop"', "both 'noop'"),
     ('"paddle and ball"', "NULL", "family"),
     ('"paddle and ball"', '"\\033[31m"', "family"),
-    (".action_count = 3", ".action_count = 0", "0 actions; 1 to 18"),
-    (".action_count = 3", ".action_count = 19", "19 actions; 1 to 18"),
+    (".action_count = 3", ".action_count = 0", "0 actions; 1 to 256"),
+    (".action_count = 3", ".action_count = 257", "257 actions; 1 to 256"),
     (".levels = 1", ".levels = 0", "0 levels"),
     (".levels = 1", ".levels = 1, .mode_count = 1", "modes"),
     (".max = 1", ".max = 7", "up to 7"),
@@ -245,7 +245,7 @@ def test_defaults_of_its_own(tmp_path):
     assert trained("grid").returncode == 0
     assert "\nsteps: 400\n" in (tmp_path / "grid" / "run.yaml").read_text()
     unknown = trained("tiny")
-    assert unknown.returncode == 2 and "there is no 'tiny'; allowed: dqn3, machado, grid, cleanrl, sb3" in unknown.stderr
+    assert unknown.returncode == 2 and "there is no 'tiny'; allowed: dqn3, machado, grid, cleanrl, sb3, vector" in unknown.stderr
 
 
 def test_a_name_that_is_taken(tmp_path):

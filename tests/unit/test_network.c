@@ -550,7 +550,7 @@ static void test_metadata_strings(void **state)
     qg_tensors *file;
     const qg_network_info info = {.score = NAN};
     qg_network_info read;
-    char longer[600];
+    char longer[QG_ACTION_NAMES + 100];
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = 0;
     assert_int_equal(qg_network_save(scratch_path("n"), &n, &info, &error), QG_OK);

@@ -337,7 +337,7 @@ static void test_yaml_refusals(void **state)
         {"max_episode_frames: -1\n", "f.yaml:1: max_episode_frames: '-1' is neither a whole "
                                      "number from 0 to 1e15 nor xitari"},
         {"preset: x\n",
-         "f.yaml:1: preset: there is no 'x'; allowed: dqn3, machado, grid, cleanrl, sb3"},
+         "f.yaml:1: preset: there is no 'x'; allowed: dqn3, machado, grid, cleanrl, sb3, vector"},
         {"network: [1]\n", "f.yaml:1: network: a list of layers is needed, each a mapping such as "
                            "{\"conv\": 32, \"kernel\": 8}"},
         {"network:\n  - {conv: 1,\n     conv: 2}\n",

@@ -19,10 +19,10 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { FRAME_SKIP = 4 };
+enum { FRAME_SKIP = 4, JOYSTICK = 18 /* 9 directions, with and without fire */ };
 
 /* The emulator's action codes are the places in this list. */
-static const char *const action_names[QG_MAX_ACTIONS] = {
+static const char *const action_names[JOYSTICK] = {
     "noop",     "fire",     "up",          "right",      "left",          "down",
     "upright",  "upleft",   "downright",   "downleft",   "upfire",        "rightfire",
     "leftfire", "downfire", "uprightfire", "upleftfire", "downrightfire", "downleftfire"};
@@ -33,7 +33,7 @@ typedef struct atari {
     const char *name; /* of the domain, level and mode included; the domain's own */
     const qg_game *game;
     const qg_atari_detail *detail;
-    int codes[QG_MAX_ACTIONS]; /* of the action indices */
+    int codes[JOYSTICK]; /* of the action indices */
     int level;
     size_t frame_size; /* bytes of a frame: height x 160 */
 
@@ -193,7 +193,7 @@ static qg_status check_saved(const atari *self, const uint8_t *state, size_t siz
                 header->frames == size - sizeof *header && header->started <= 1 &&
                 (header->started || !header->frames);
     for (size_t i = sizeof *header; i < size && good; i++)
-        good = state[i] < QG_MAX_ACTIONS;
+        good = state[i] < JOYSTICK;
     return good ? QG_OK
                 : qg_fail(error, QG_ERROR_DATA,
                           "%s: the saved game holds values that play cannot reach", self->name);
@@ -338,7 +338,7 @@ static const char *const *actions_of(const qg_game *game, qg_action_set set, int
 {
     static const char *const pong[] = {"noop", "right", "left"};
     const bool other = set == QG_ACTIONS_XITARI && strcmp(game->name, "pong") == 0;
-    *count = set == QG_ACTIONS_FULL ? QG_MAX_ACTIONS : 3;
+    *count = set == QG_ACTIONS_FULL ? JOYSTICK : 3;
     return set == QG_ACTIONS_FULL ? action_names : other ? pong : NULL;
 }
 

@@ -135,6 +135,7 @@ static const qg_engine_class *choose_bf16(const qg_engine_options *options)
 
 const qg_engine_class qg_float32 = {.name = "float32",
                                     .exactness = {.same_bits = true, .error = 1e-5},
+                                    .takes_vectors = true,
                                     .create = create_float32,
                                     .bytes = bytes_float32,
                                     SHARED};

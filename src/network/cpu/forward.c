@@ -23,6 +23,19 @@ static uint64_t *windows_of(const qg_cpu *cpu, int image)
     return cpu->windows + (size_t)image * (size_t)cpu->plans[0].pixels;
 }
 
+/* A vector's input: floats [parts][part_channels] as they are; a part that is not there is zeros.
+ */
+static void copy_vector(const qg_states *states, int image, float *out)
+{
+    const uint8_t *const *screens = states->screens + (size_t)image * (size_t)states->parts;
+    const size_t bytes = (size_t)states->part_channels * sizeof *out;
+    for (int p = 0; p < states->parts; p++, out += states->part_channels)
+        if (screens[p])
+            memcpy(out, screens[p], bytes);
+        else
+            memset(out, 0, bytes);
+}
+
 static void convert_image(const qg_cpu *cpu, const qg_states *states, int image, int slot)
 {
     const qg_architecture *a = &cpu->architecture;
@@ -33,9 +46,12 @@ static void convert_image(const qg_cpu *cpu, const qg_states *states, int image,
     if (states->parts * states->part_channels < a->channels) /* an earlier state may have more */
         memset(out, 0, plan->in_image * sizeof *out);
     if (conv) out += plan->padding * (row + a->channels);
-    cpu->kernels[0]->convert(states->screens + (size_t)image * (size_t)states->parts, states->parts,
-                             states->part_channels, a->height, a->width,
-                             plan->bytes ? 1 : a->input_max, a->channels, row, out);
+    if (a->input_max == 0)
+        copy_vector(states, image, out);
+    else
+        cpu->kernels[0]->convert(states->screens + (size_t)image * (size_t)states->parts,
+                                 states->parts, states->part_channels, a->height, a->width,
+                                 plan->bytes ? 1 : a->input_max, a->channels, row, out);
     if (plan->cells > 0)
         cpu->sparse[slot] = cpu->kernels[0]->find_cells(
             plan, cpu->activations[0] + (size_t)slot * plan->in_image, windows_of(cpu, slot));
