@@ -51,10 +51,12 @@ typedef struct qg_run_result {
     int64_t best_step;
     double seconds;
     double steps_per_second; /* since learning began, without evaluations */
-    int64_t begun_at;  /* the step of the checkpoint from which this call went on; 0: it began */
-    bool was_complete; /* the run that was to be resumed had ended: nothing was done */
-    char warning[512]; /* a checkpoint was damaged, or none can be written; no episode has ended;
-                          empty: none */
+    int64_t begun_at;    /* the step of the checkpoint from which this call went on; 0: it began */
+    bool was_complete;   /* the run that was to be resumed had ended: nothing was done */
+    int inexact_resumes; /* how often it went on from a fresh episode, as the domain did not come to
+                            where it was: the result is not the one without interruption */
+    char warning[512];   /* a checkpoint was damaged, or none can be written; no episode has ended;
+                            empty: none */
 } qg_run_result;
 
 #define QG_MAX_OTHER_GAMES 8

@@ -136,8 +136,9 @@ struct qg_domain {
     qg_observation_shape shape; /* its game's */
     const char *const *actions; /* names, by index; there until the process ends */
     int action_count;
-    bool lost; /* by qg_domain_restore: the game does not come to where it was, and a new one is to
-                  be begun */
+    bool lost;  /* by qg_domain_restore: the game does not come to where it was, and a new one is to
+                   be begun */
+    int losses; /* how often that was, in all processes that went on with it */
 };
 
 /* The game at `index` (0 ...) of all that are listed: the built-in ones, Atari's (both in

@@ -42,5 +42,8 @@ qg_status qg_episode_pass(qg_episode *e, qg_tape *tape, qg_error *error)
     QG_TAPE_PASS(tape, e->game_return);
     qg_tape_pass_random(tape, &e->noops);
     qg_tape_require(tape, e->steps >= 0);
-    return tape->good ? qg_tape_pass_domain(tape, e->domain, error) : QG_OK;
+    const qg_status status = tape->good ? qg_tape_pass_domain(tape, e->domain, error) : QG_OK;
+    if (!status && tape->reading && e->domain->lost && !e->over) /* what is known of it ends here */
+        e->over = e->game_over = e->truncated = true;
+    return status;
 }

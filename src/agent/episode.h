@@ -32,7 +32,8 @@ qg_status qg_episode_begin(qg_episode *episode, uint8_t *screen, qg_error *error
 qg_status qg_episode_step(qg_episode *episode, int action, qg_step *step, uint8_t *screen,
                           qg_error *error);
 
-/* Passes it and the domain over a checkpoint's tape. QG_ERROR_USAGE: the domain cannot be saved. */
+/* Passes it and the domain over a checkpoint's tape. An episode that the domain has lost is over,
+ * truncated. QG_ERROR_USAGE: the domain cannot be saved. */
 qg_status qg_episode_pass(qg_episode *episode, qg_tape *tape, qg_error *error);
 
 #endif

@@ -418,16 +418,16 @@ static qg_status check_header(const char *path, const ring_header *h, uint64_t s
         return qg_fail(error, QG_ERROR_DATA, "%s: damaged: has %llu bytes, should have %llu", path,
                        (unsigned long long)size, (unsigned long long)h->size);
     const int64_t most = INT64_C(1) << 40, side = 1024;
-    const bool possible = h->height >= 1 && h->height <= side && h->width >= 1 &&
-                          h->width <= side && h->channels >= 1 &&
-                          (h->max == 0 ? h->height == 1 && h->width == 1 && h->channels <= 8 * side
-                                       : h->channels <= side && (h->max == 1 || h->max == 255)) &&
-                          (int64_t)h->height * h->width * h->channels <= 1 << 22 &&
-                          h->history >= 1 && h->history <= QG_MAX_HISTORY && h->compressed <= 1 &&
-                          h->capacity > h->history && h->capacity <= most && h->slack >= 0 &&
-                          h->slack <= most && h->count > 0 &&
-                          h->first == (h->count > h->capacity ? h->count - h->capacity : 0) &&
-                          memchr(h->about, 0, sizeof h->about) && strspn(h->about, "\n") == 0;
+    const bool row = h->height == 1 && h->width == 1; /* of floats, bits or bytes */
+    const bool possible =
+        h->height >= 1 && h->height <= side && h->width >= 1 && h->width <= side &&
+        h->channels >= 1 && h->channels <= (row ? 8 * side : side) &&
+        (row ? h->max == 0 || h->max == 1 || h->max == 255 : h->max == 1 || h->max == 255) &&
+        (int64_t)h->height * h->width * h->channels <= 1 << 22 && h->history >= 1 &&
+        h->history <= QG_MAX_HISTORY && h->compressed <= 1 && h->capacity > h->history &&
+        h->capacity <= most && h->slack >= 0 && h->slack <= most && h->count > 0 &&
+        h->first == (h->count > h->capacity ? h->count - h->capacity : 0) &&
+        memchr(h->about, 0, sizeof h->about) && strspn(h->about, "\n") == 0;
     /* What is there must lie in the file: an entry has six bytes at least. */
     if (possible && (uint64_t)(h->capacity + h->slack) <= size / 6) return QG_OK;
     return qg_fail(error, QG_ERROR_DATA, "%s: damaged: its header cannot be", path);

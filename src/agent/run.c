@@ -42,6 +42,16 @@ void qg_run_warn(qg_run *run, const char *format, ...)
     va_end(arguments);
 }
 
+void qg_run_note_losses(qg_run *run, const qg_domain *domain)
+{
+    run->result.inexact_resumes += domain->losses;
+    if (domain->lost)
+        qg_run_warn(run,
+                    "%s does not do the same when it is played again: the run went on from a fresh "
+                    "episode, and its result is marked in process.yaml",
+                    domain->name);
+}
+
 double qg_run_seconds(const qg_run *run)
 {
     return qg_clock_seconds() - run->started;

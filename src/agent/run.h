@@ -98,6 +98,10 @@ double qg_run_seconds(const qg_run *run); /* since it started */
 /* Warns of something that does not end the run; the first warning is the one that is shown. */
 void qg_run_warn(qg_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* After a checkpoint was read: says and keeps how often the domain could not come to where it was.
+ */
+void qg_run_note_losses(qg_run *run, const qg_domain *domain);
+
 /* The steps that come count as learning, for result.steps_per_second. */
 void qg_run_learns(qg_run *run);
 

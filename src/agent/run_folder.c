@@ -342,11 +342,15 @@ qg_status qg_run_folder_network(const qg_run_folder *folder, const char *name,
 qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_machine *machine,
                                 const qg_run_result *result, const char *state, qg_error *error)
 {
-    char text[1024], host[256] = "", when[32] = "";
+    char text[1024], host[256] = "", when[32] = "", inexact[96] = "";
     const char *isa = machine->isa;
     const time_t started = (time_t)folder->started;
     struct tm utc;
     if (gethostname(host, sizeof host - 1)) host[0] = 0;
+    if (result->inexact_resumes > 0)
+        snprintf(inexact, sizeof inexact,
+                 "inexact_resumes: %d # the result is not the one without interruption\n",
+                 result->inexact_resumes);
     for (char *c = host; *c; c++) /* it stands between quotes */
         if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20) *c = '?';
     if (gmtime_r(&started, &utc)) strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -354,9 +358,9 @@ qg_status qg_run_folder_process(const qg_run_folder *folder, const qg_machine *m
              "# How the run went on this machine; it does not change the result.\n"
              "state: %s\nhost: \"%s\"\npid: %ld\nthreads: %d\n%s%s%sstarted: %s\n"
              "seconds: %.1f\n"
-             "step: %" PRId64 "\nsteps_per_second: %.1f\n",
+             "step: %" PRId64 "\nsteps_per_second: %.1f\n%s",
              state, host, (long)getpid(), machine->threads, isa ? "instruction_set: " : "",
              isa ? isa : "", isa ? "\n" : "", when, result->seconds, result->step,
-             result->steps_per_second);
+             result->steps_per_second, inexact);
     return qg_run_folder_text(folder, "process.yaml", text, error);
 }

@@ -250,7 +250,8 @@ static const qg_settings vector = {
     .life_loss_terminal = false,
 };
 
-static const char *const preset_names[] = {"dqn3", "machado", "grid", "cleanrl", "sb3", "vector", NULL};
+static const char *const preset_names[] = {"dqn3", "machado", "grid", "cleanrl",
+                                           "sb3",  "vector",  NULL};
 static const qg_settings *const presets[] = {&dqn3, &machado, &grid, &cleanrl, &sb3, &vector};
 
 static const char *const network_names[] = {"nature", "nature-pad0", "grid", "vector"};
@@ -274,9 +275,9 @@ qg_status qg_settings_preset(qg_settings *settings, const char *preset, qg_error
             *settings = *presets[i];
             return QG_OK;
         }
-    return qg_fail(error, QG_ERROR_USAGE,
-                   "preset: there is no '%.60s'; allowed: dqn3, machado, grid, cleanrl, sb3, vector",
-                   preset);
+    return qg_fail(
+        error, QG_ERROR_USAGE,
+        "preset: there is no '%.60s'; allowed: dqn3, machado, grid, cleanrl, sb3, vector", preset);
 }
 
 static const qg_setting *find_setting(const char *key)

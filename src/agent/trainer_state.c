@@ -124,6 +124,7 @@ qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error)
     t->progress.restoring = tape->reading;
     if (tape->reading) qg_trainer_report(t); /* it may take a while */
     if (!status) status = qg_episode_pass(&t->episode, tape, error);
+    if (!status && tape->reading) qg_run_note_losses(&t->run, t->domain);
     t->progress.restoring = false;
     if (!status) status = pass_validation(t, tape, error);
     return status ? status : qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);

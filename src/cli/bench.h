@@ -15,6 +15,7 @@
 
 typedef struct bench_session {
     const char *preset;      /* of the network; NULL: all that matter */
+    const char *domain;      /* whose steps are measured; NULL: some of all games */
     int threads;             /* the most that are used */
     bool threads_given;      /* ... and no other number */
     double seconds;          /* for one measurement */

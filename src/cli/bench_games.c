@@ -4,12 +4,14 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "domain/atari/ale.h"
+#include "domain/gym/gym.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Steps between two looks at the clock. */
-enum { GRID_BLOCK = 4096, ATARI_BLOCK = 128, MAX_BLOCKS = 4096 };
+enum { GRID_BLOCK = 4096, SLOW_BLOCK = 512, ATARI_BLOCK = 128, MAX_BLOCKS = 4096 };
 
 static qg_status play_block(qg_domain *domain, qg_random *random, int steps, uint8_t *screen,
                             qg_error *error)
@@ -25,6 +27,35 @@ static qg_status play_block(qg_domain *domain, qg_random *random, int steps, uin
     return status;
 }
 
+/* Steps of an environment of Gymnasium's, resets included, and what of it is not its own. */
+static qg_status measure_gym(bench_session *b, qg_domain *domain, uint8_t *screen, qg_error *error)
+{
+    qg_random random = qg_random_stream(1, "bench");
+    const double begin = qg_clock_seconds();
+    double now = begin, least = INFINITY, least_over = INFINITY, over = 0;
+    int64_t steps = 0;
+    qg_status status = QG_OK;
+    while (!status && now < begin + b->seconds) {
+        const double own = qg_gym_seconds(domain);
+        status = play_block(domain, &random, SLOW_BLOCK, screen, error);
+        const double after = qg_clock_seconds(), extra = after - now - qg_gym_seconds(domain) + own;
+        least = fmin(least, after - now);
+        least_over = fmin(least_over, extra);
+        over += extra;
+        steps += SLOW_BLOCK;
+        now = after;
+        if (!status) status = bench_check(error);
+    }
+    if (status) return status;
+    bench_begin(b, "games", domain->name);
+    bench_figure(b, "fastest step", least / SLOW_BLOCK * 1e6, "us");
+    bench_figure(b, "mean", (now - begin) / (double)steps * 1e6, "us");
+    bench_figure(b, "beyond the environment's own", least_over / SLOW_BLOCK * 1e6, "us");
+    bench_figure(b, "mean", over / (double)steps * 1e6, "us");
+    bench_end(b);
+    return QG_OK;
+}
+
 /* Steps per second with observation, reset and the draw of the action, of the fastest block. */
 static qg_status measure_grid(bench_session *b, const char *name, qg_error *error)
 {
@@ -35,11 +66,13 @@ static qg_status measure_grid(bench_session *b, const char *name, qg_error *erro
     uint8_t *screen = malloc(qg_observation_size(&domain->shape));
     status = screen ? qg_domain_reset(domain, 0, screen, error)
                     : qg_fail_memory(error, "a screen", qg_observation_size(&domain->shape));
+    const bool gym = qg_gym_seconds(domain) >= 0;
+    if (!status && gym) status = measure_gym(b, domain, screen, error);
     qg_random random = qg_random_stream(1, "bench");
     const double begin = qg_clock_seconds();
     double now = begin, least = 0;
     int64_t steps = 0;
-    while (!status && now < begin + b->seconds / 3) {
+    while (!status && !gym && now < begin + b->seconds / 3) {
         status = play_block(domain, &random, GRID_BLOCK, screen, error);
         const double after = qg_clock_seconds();
         if (steps == 0 || after - now < least) least = after - now;
@@ -47,7 +80,7 @@ static qg_status measure_grid(bench_session *b, const char *name, qg_error *erro
         now = after;
         if (!status) status = bench_check(error);
     }
-    if (!status) {
+    if (!status && !gym) {
         bench_begin(b, "games", name);
         bench_figure(b, "fastest", GRID_BLOCK / least * 1e-6, "M steps/s");
         bench_figure(b, "mean", (double)steps / (now - begin) * 1e-6, "M steps/s");
@@ -161,6 +194,7 @@ qg_status bench_games(bench_session *b, qg_error *error)
 {
     const qg_game *game;
     qg_status status = QG_OK;
+    if (b->domain) return measure_grid(b, b->domain, error);
     for (size_t i = 0; (game = qg_game_at(i)) && !status; i++)
         if (strncmp(game->name, "minatar/", 8) == 0) status = measure_grid(b, game->name, error);
     static const char *const atari[] = {"breakout", "space_invaders", "qbert", "beam_rider"};

@@ -57,6 +57,15 @@ const char *cli_message(qg_error *error)
     return error->message;
 }
 
+void cli_show_note(const char *domain)
+{
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
+    qg_error ignored; /* who opens it says what is wrong */
+    if (qg_domain_resolve(domain, &game, name, &ignored) == QG_OK && game->note && *game->note)
+        fprintf(stderr, "qgraft: note: %s: %s\n", name, game->note);
+}
+
 void cli_warn_of_network(const qg_network_info *info)
 {
     char text[256];

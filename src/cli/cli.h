@@ -40,6 +40,9 @@ int cmd_update(int argc, char **argv);
  * command line: `overwrite` is --overwrite. */
 const char *cli_message(qg_error *error);
 
+/* Says on stderr what a user should know of a domain, if there is something. */
+void cli_show_note(const char *domain);
+
 /* Warns on stderr of a network whose game means another one by now. */
 void cli_warn_of_network(const qg_network_info *info);
 

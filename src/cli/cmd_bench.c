@@ -18,6 +18,7 @@ static const char documentation[] =
     "  qgraft bench\n"
     "  qgraft bench update --preset nature --threads 1 --set double=true\n"
     "  qgraft bench games replay --seconds 5 --json\n"
+    "  qgraft bench games gym:CartPole-v1              the steps of one domain\n"
     "  qgraft bench replay --screens 1M                7.5 GB in $TMPDIR or /tmp";
 
 #define CHANGED                                                                                    \
@@ -52,6 +53,7 @@ enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
 typedef struct bench_arguments {
     bool wanted[SUBJECTS], some; /* subjects that were named */
+    const char *domain;
     const char *preset, *threads, *seconds, *isa, *precision, *screens;
     const char *sets[8];
     int set_count;
@@ -83,11 +85,18 @@ static void parse_set(bench_arguments *a, const char *text, struct argp_state *s
 
 static error_t parse_subject(bench_arguments *a, const char *word, struct argp_state *state)
 {
+    qg_error ignored;
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
     for (int i = 0; i < SUBJECTS; i++)
         if (strcmp(word, subjects[i].name) == 0) {
             a->wanted[i] = a->some = true;
             return 0;
         }
+    if (strncmp(word, "gym:", 4) == 0 || qg_domain_resolve(word, &game, name, &ignored) == QG_OK) {
+        a->domain = word;
+        return 0;
+    }
     argp_error(state, "there is no subject '%.60s': update, act, games, replay, train or study",
                word);
     return EINVAL;
@@ -170,10 +179,13 @@ static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_erro
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t threads = cores < 1 ? 1 : cores > QG_MAX_THREADS ? QG_MAX_THREADS : cores;
     *bench = (bench_session){.preset = a->preset,
+                             .domain = a->domain,
                              .seconds = 1.5,
                              .json = a->json,
                              .sets = a->sets,
                              .set_count = a->set_count};
+    if (a->domain && !(a->wanted[2] && a->some))
+        return qg_fail(error, QG_ERROR_USAGE, "%s: name the subject games before it", a->domain);
     static const char *const presets[] = {
         "nature",       "nature-pad0", "grid",      "nature-dueling",  "nature-pad0-dueling",
         "grid-dueling", "nature-norm", "grid-norm", "nature-pad0-norm"};
@@ -215,7 +227,8 @@ static qg_status run(const bench_arguments *a, bench_session *bench, qg_error *e
 int cmd_bench(int argc, char **argv)
 {
     bench_arguments arguments = {0};
-    const struct argp argp = {argp_options, parse_option, "[SUBJECT...]", documentation, 0, 0, 0};
+    const struct argp argp = {
+        argp_options, parse_option, "[SUBJECT... [DOMAIN]]", documentation, 0, 0, 0};
     cli_parse(&argp, argc, argv, &arguments);
     cli_catch_interrupt();
     bench_session bench;

@@ -150,8 +150,12 @@ static qg_status resolve(const play_arguments *a, cli_player *player, double *fp
 
 static qg_status play(const play_arguments *a, cli_player *player, qg_error *error)
 {
-    play_watcher watcher = {.draws = !a->no_draw && cli_canvas_possible()};
+    play_watcher watcher = {.draws = !a->no_draw && cli_canvas_possible() &&
+                                     qg_domain_has_picture(player->domain)};
     qg_status status = resolve(a, player, &watcher.fps, error);
+    if (!status && a->gif && !qg_domain_has_picture(player->domain))
+        status = qg_fail(error, QG_ERROR_USAGE, "--gif: %s has no pictures of itself",
+                         player->domain->name);
     if (!status && a->gif) {
         qg_picture picture;
         qg_domain_picture(player->domain, &picture);

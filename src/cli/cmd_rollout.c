@@ -111,6 +111,8 @@ static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, bool
 {
     assert(r->steps > 0);
     r->observation_size = qg_observation_size(&domain->shape);
+    if (raw && !qg_domain_has_picture(domain))
+        return qg_fail(error, QG_ERROR_USAGE, "`raw`: %s has no pictures of itself", domain->name);
     if (raw) {
         qg_picture picture;
         qg_domain_picture(domain, &picture);

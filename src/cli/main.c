@@ -56,7 +56,8 @@ static void print_help(FILE *stream)
           "  qgraft train minatar/breakout --steps 1M\n"
           "  qgraft rollout minatar/breakout --random 1000 --seed 1 --out play.safetensors\n"
           "\n'qgraft COMMAND --help' explains a command. All take --domain-plugin FILE: a game of\n"
-          "your own, see docs/api.md.\n",
+          "your own, see docs/api.md; and --python FILE: the interpreter that Gymnasium's\n"
+          "environments (gym:ID) run in, see docs/domains.md.\n",
           stream);
 }
 

@@ -151,6 +151,7 @@ qg_status cli_player_open(const cli_player_arguments *a, cli_player *player, qg_
         return qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game: name a domain behind it",
                        a->words[0]);
     status = resolve(a, domain, player, error);
+    if (!status) cli_show_note(domain);
     if (!status) status = open_domain(domain, player, error);
     if (!status && !a->random) status = open_engine(player, a->isa, error);
     return status;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char option[] = "--domain-plugin";
 static const char variable[] = "QGRAFT_PLUGINS";
 
 static qg_status add_to_environment(const char *absolute, qg_error *error)
@@ -35,21 +35,53 @@ static qg_status add_plugin(const char *path, qg_error *error)
     return status;
 }
 
+/* A path stays as it is but for the folder it is relative to: where it is a link, what it is called
+ * by tells Python which environment it belongs to. */
+static qg_status choose_python(const char *path, qg_error *error)
+{
+    char *folder = *path != '/' && strchr(path, '/') ? getcwd(NULL, 0) : strdup("");
+    char *named = NULL;
+    if (!folder || asprintf(&named, "%s%s%s", folder, *folder ? "/" : "", path) < 0) named = NULL;
+    const int failed = named ? setenv("QGRAFT_PYTHON", named, 1) : 1;
+    free(folder);
+    free(named);
+    return failed ? qg_fail_memory(error, path, strlen(path)) : QG_OK;
+}
+
+static const struct {
+    const char *option;
+    qg_status (*take)(const char *path, qg_error *error);
+} taken[] = {{"--domain-plugin", add_plugin}, {"--python", choose_python}};
+enum { TAKEN = sizeof taken / sizeof *taken };
+
+/* The place in the table of the option that `word` is, with "=FILE" or without; TAKEN: none. */
+static size_t find_option(const char *word)
+{
+    size_t k = 0;
+    for (; k < TAKEN; k++) {
+        const size_t length = strlen(taken[k].option);
+        if (strncmp(word, taken[k].option, length) == 0 && (!word[length] || word[length] == '='))
+            break;
+    }
+    return k;
+}
+
 qg_status cli_take_plugins(int *argc, char **argv, qg_error *error)
 {
-    const size_t length = sizeof option - 1;
     int kept = 0, i = 0;
     for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
-        const char *word = argv[i], *path = word + length + 1;
-        const bool is_option = strncmp(word, option, length) == 0;
-        if (!is_option || (word[length] != '\0' && word[length] != '=')) {
+        const char *word = argv[i];
+        const size_t k = find_option(word);
+        if (k == TAKEN) {
             argv[kept++] = argv[i];
             continue;
         }
-        if (word[length] == '\0') path = ++i < *argc ? argv[i] : "";
+        const char *path = strchr(word, '=');
+        path = path ? path + 1 : ++i < *argc ? argv[i] : "";
         if (!*path)
-            return qg_fail(error, QG_ERROR_USAGE, "%s: name the plugin's file behind it", option);
-        const qg_status status = add_plugin(path, error);
+            return qg_fail(error, QG_ERROR_USAGE, "%s: name the %s file behind it", taken[k].option,
+                           k ? "interpreter's" : "plugin's");
+        const qg_status status = taken[k].take(path, error);
         if (status != QG_OK) return status;
     }
     for (; i < *argc; i++)

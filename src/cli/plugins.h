@@ -1,12 +1,15 @@
-/* Games of the user's own: --domain-plugin FILE, which every command takes, and QGRAFT_PLUGINS. */
+/* What every command takes for games of the user's own: --domain-plugin FILE (or QGRAFT_PLUGINS),
+ * and
+ * --python FILE (or QGRAFT_PYTHON), the interpreter of Gymnasium's environments. */
 #ifndef QG_CLI_PLUGINS_H
 #define QG_CLI_PLUGINS_H
 
 #include <qgraft/error.h>
 
-/* Takes every `--domain-plugin FILE` and `--domain-plugin=FILE` in front of a "--" out of the line
- * and adds the absolute path to the environment variable QGRAFT_PLUGINS (paths with ':' between
- * them), so that processes that this one starts know the games, too. */
+/* Takes every `--python FILE` and `--python=FILE`, of which the last counts, out of the line and
+ * puts it into the environment; the same for every `--domain-plugin FILE` in front of a "--" whose
+ * absolute path it adds to the environment variable QGRAFT_PLUGINS (paths with ':' between them),
+ * so that processes that this one starts know the games, too. */
 qg_status cli_take_plugins(int *argc, char **argv, qg_error *error);
 
 /* Loads all that QGRAFT_PLUGINS names. */

@@ -168,7 +168,7 @@ static qg_status name_folder(const qg_train_options *options, const char *prefix
     const qg_status status = qg_domain_resolve(options->domain, &game, name, error);
     if (status) return status;
     for (char *c = name; *c; c++)
-        if (strchr("/:,=", *c)) *c = '-';
+        if (strchr("/:,=[]{}\"", *c)) *c = '-';
     snprintf(folder, size, "runs/%s%s-s%" PRIu64, prefix, name, options->run.seed);
     return QG_OK;
 }
@@ -261,6 +261,7 @@ int train_run(const train_arguments *arguments, const qg_train_options *options,
     watched.run.stop = cli_interrupt_flag();
     watched.progress = cli_show_progress;
     watched.context = &progress;
+    if (!arguments->quiet) cli_show_note(options->domain);
     const qg_status status =
         call ? call(context, &watched, &result, &error) : qg_train(&watched, &result, &error);
     cli_end_progress(&progress);

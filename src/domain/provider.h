@@ -44,6 +44,7 @@ typedef struct qg_domain_provider {
 /* All of them, in the order in which their games are listed; NULL behind the last. */
 extern const qg_domain_provider *const qg_domain_providers[];
 
-extern const qg_domain_provider qg_minatar_provider, qg_atari_provider, qg_plugin_provider;
+extern const qg_domain_provider qg_minatar_provider, qg_atari_provider, qg_gym_provider,
+    qg_plugin_provider;
 
 #endif

@@ -3,5 +3,5 @@
 
 #include <stddef.h>
 
-const qg_domain_provider *const qg_domain_providers[] = {&qg_minatar_provider, &qg_atari_provider,
-                                                         &qg_plugin_provider, NULL};
+const qg_domain_provider *const qg_domain_providers[] = {
+    &qg_minatar_provider, &qg_atari_provider, &qg_gym_provider, &qg_plugin_provider, NULL};

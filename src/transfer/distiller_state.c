@@ -52,7 +52,9 @@ static qg_status pass_play(qg_distiller *d, qg_tape *tape, qg_error *error)
     if (!playing || !tape->good) return QG_OK;
     qg_status status = QG_OK;
     if (tape->reading) status = qg_play_open(&d->teachers[d->played], &d->play, error);
-    return status ? status : qg_play_pass(&d->play, tape, error);
+    if (!status) status = qg_play_pass(&d->play, tape, error);
+    if (!status && tape->reading && tape->good) qg_run_note_losses(&d->run, d->play.domain);
+    return status;
 }
 
 static void pass_task(qg_distiller *d, int k, qg_tape *tape)

@@ -68,6 +68,10 @@ static qg_status record(void *context, qg_domain *domain, int64_t step, const ui
         r->begun = true;
         return QG_OK;
     }
+    if (!qg_domain_has_picture(domain))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s: has no pictures of itself, so that its looks cannot be compared",
+                       domain->name);
     qg_picture picture;
     qg_domain_picture(domain, &picture);
     size_t size = 0;

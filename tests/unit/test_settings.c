@@ -205,7 +205,7 @@ static void test_set(void **state)
     expect_refusal("discount", "'discount' is not of the form KEY=VALUE");
     expect_refusal("=1", "'=1' is not of the form KEY=VALUE");
     expect_refusal("network=natur", "network: there is no 'natur'; allowed: nature, nature-pad0, "
-                                    "grid, each also as NAME-dueling, NAME-norm or "
+                                    "grid, vector, each also as NAME-dueling, NAME-norm or "
                                     "NAME-split:WIDTH (1 to 8192), or a list of layers");
     assert_int_equal(qg_settings_set(&s, "network=grid-dueling", &error), QG_OK);
     expect_refusal("network=[]", "network: a list of layers is needed, each a mapping such as "

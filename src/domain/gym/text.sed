@@ -1,0 +1,4 @@
+# Any text as a string of C.
+s/[\\"]/\\&/g
+s/^/"/
+s/$/\\n"/
