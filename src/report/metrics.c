@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The last column of all, `reason`, ends the line. */
 static void put_header(FILE *out)
@@ -191,6 +192,29 @@ static void put_claims(FILE *out, const qg_results *r)
     }
 }
 
+static void put_continual(FILE *out, const qg_results *r)
+{
+    fputs("run,seed,transfer,game,before,after,difference,normalised,forgetting,from\n", out);
+    for (size_t i = 0; i < r->continual_count; i++) {
+        const qg_continual *it = &r->continual[i];
+        const double difference = it->value - it->reference;
+        double span = NAN;
+        for (int g = 0; g < r->study->game_count; g++)
+            if (strcmp(r->study->games[g].name, it->game) == 0 && !r->games[g].problem[0])
+                span = r->games[g].scale.reference - r->games[g].scale.random;
+        qg_cell_text(out, r->study->runs[it->run].id);
+        fprintf(out, "%" PRIu64 ",%s,", it->seed, it->forward ? "forward" : "backward");
+        qg_cell_text(out, it->game);
+        qg_cell_real(out, it->reference);
+        qg_cell_real(out, it->value);
+        qg_cell_real(out, difference);
+        qg_cell_real(out, difference / span);
+        qg_cell_real(out, it->forgetting);
+        qg_cell_quoted(out, r->study->runs[it->other].id);
+        fputc('\n', out);
+    }
+}
+
 static qg_status write_table(const qg_results *results, const char *name,
                              void (*put)(FILE *, const qg_results *), qg_error *error)
 {
@@ -209,6 +233,14 @@ static qg_status write_table(const qg_results *results, const char *name,
 
 qg_status qg_metrics_write(const qg_results *results, qg_error *error)
 {
-    const qg_status status = write_table(results, "metrics.csv", put_rows, error);
-    return status ? status : write_table(results, "claims.csv", put_claims, error);
+    qg_status status = write_table(results, "metrics.csv", put_rows, error);
+    if (!status) status = write_table(results, "claims.csv", put_claims, error);
+    if (status) return status;
+    if (results->continual_count > 0)
+        return write_table(results, "continual.csv", put_continual, error);
+    char *const path = qg_path_join(results->folder, "continual.csv"); /* of an older report */
+    if (!path) return qg_fail_memory(error, "a path", strlen(results->folder));
+    unlink(path);
+    free(path);
+    return QG_OK;
 }

@@ -56,6 +56,7 @@ static void put_contents(FILE *out, const qg_results *r, const qg_figures *figur
     fputs("<li><a href=\"#overview\">All experiments</a></li>\n", out);
     if (find_figure(figures, QG_FIGURE_MATRIX))
         fputs("<li><a href=\"#matrix\">Transfer matrix</a></li>\n", out);
+    if (r->continual_count > 0) fputs("<li><a href=\"#chains\">Chains</a></li>\n", out);
     if (find_figure(figures, QG_FIGURE_SCATTER))
         fputs("<li><a href=\"#similarity\">Similarity and transfer</a></li>\n", out);
     for (size_t i = 0; i < figures->count; i++)
@@ -309,6 +310,7 @@ void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figur
     put_claims(out, results);
     put_overview(out, results);
     put_matrix(out, figures);
+    qg_page_continual(out, results);
     put_similarity(out, figures);
     put_curves(out, results, figures);
     qg_page_making(out, results, find_figure(figures, QG_FIGURE_SOURCES));

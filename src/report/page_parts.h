@@ -14,6 +14,9 @@ void qg_page_effects(FILE *out, const qg_results *results);
 /* What a reader of 20 seconds takes along: a sentence for each kind of copy. */
 void qg_page_answer(FILE *out, const qg_results *results);
 
+/* What chains of grafts have forgotten and knew before; nothing where there are none. */
+void qg_page_continual(FILE *out, const qg_results *results);
+
 /* How everything was made; the figure of the sources may be NULL. */
 void qg_page_making(FILE *out, const qg_results *results, const qg_figure *sources);
 

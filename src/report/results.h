@@ -9,6 +9,7 @@
 #include <qgraft/statistics.h>
 #include <qgraft/study.h>
 
+#include "report/continual.h"
 #include "report/run_curves.h"
 #include "report/run_facts.h"
 
@@ -112,6 +113,8 @@ typedef struct qg_results {
     qg_claim_result *claims;           /* [claim_count] */
     qg_source_score *source_scores;    /* [source_count] */
     qg_source_curves *source_curves;   /* [source_count] */
+    qg_continual *continual; /* [continual_count] of chains of grafts */
+    size_t continual_count;
     qg_warnings warnings;
 } qg_results;
 

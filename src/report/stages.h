@@ -26,6 +26,9 @@ qg_status qg_results_find_similarities(qg_results *results, qg_error *error);
 /* 7. What the sources' networks score. */
 qg_status qg_results_find_source_scores(qg_results *results, qg_error *error);
 
+/* 8. What chains of grafts have forgotten and knew before (continual.h). */
+qg_status qg_results_find_continual(qg_results *results, qg_error *error);
+
 /* The deviation of the normalised area in each stratum, over all groups; NaN: none. */
 void qg_results_find_spread(const qg_results *results, double deviations[QG_STRATA]);
 
