@@ -29,7 +29,7 @@ static const struct {
                      "save_file(DQN.load(\"FILE\").policy.state_dict(), \"FILE.safetensors\")"},
     [QG_FILE_TORCH] = {"a pickle of PyTorch", NULL, BY_TORCH},
     [QG_FILE_TORCH_ZIP] = {"a zip file of PyTorch", NULL, BY_TORCH},
-    [QG_FILE_TORCH7] = {"a file of Torch7", NULL, BY_HAND},
+    [QG_FILE_TORCH7] = {"a file of Torch7", NULL, "'qgraft import' makes a network file of it"},
     [QG_FILE_PICKLE] = {"a pickle of Python", NULL, BY_HAND},
     [QG_FILE_NPZ] = {"a zip file of numpy", NULL,
                      BY_NUMPY "{k: numpy.ascontiguousarray(v) for k, v in "
@@ -87,7 +87,7 @@ static const struct {
     AT(0, "\xfe\xff", QG_FILE_UTF16),
     /* A table, or an object of version 1; the first of the file. */
     AT(0, "\3\0\0\0\1\0\0\0", QG_FILE_TORCH7),
-    AT(0, "\4\0\0\0\1\0\0\0\3\0\0\0V 1", QG_FILE_TORCH7),
+    AT(0, "\4\0\0\0\1\0\0\0", QG_FILE_TORCH7),
 #undef AT
 };
 

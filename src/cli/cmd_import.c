@@ -1,5 +1,5 @@
-/* qgraft import: makes a network file of a DQN that was trained with CleanRL or Stable-Baselines3.
- */
+/* qgraft import: makes a network file of a DQN that was trained with CleanRL, Stable-Baselines3 or
+ * DQN 3.0 (Torch7). */
 #include "cli/cli.h"
 
 #include <qgraft/agent.h>
@@ -7,8 +7,10 @@
 #include <qgraft/settings.h>
 
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "network/foreign.h"
+#include "network/torch7_network.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,27 +20,35 @@ enum { OPTION_FORMAT = 256, OPTION_STEP, OPTION_SCORE };
 typedef struct import_arguments {
     const char *path, *out, *domain, *seed, *step, *score;
     qg_foreign_format format;
+    bool torch7; /* the format is that */
 } import_arguments;
+
+#define TORCH7 "torch7"
 
 static const char documentation[] =
     "Makes a network file of a DQN state dict of CleanRL or Stable-Baselines3 (CnnPolicy), saved "
     "as "
-    "safetensors; every bit of the parameters is kept: F16 and BF16 become the same values in "
+    "safetensors, or of a binary file of Torch7, as DQN 3.0 saves; every bit of the parameters is "
+    "kept: F16 and BF16 become the same values in "
     "float32, F64 is rounded to the nearest, which is said. With the game it was trained on, its "
     "outputs "
     "have names, so that a last layer can be copied by the meaning of the actions.\v"
     "The architecture is nature-pad0: 4 screens of 84x84, convolutions without padding. Those "
-    "programs shrink the screen in another way; docs/transfer.md says what else differs.\n"
+    "programs shrink the screen in another way; docs/transfer.md says what else differs. A network "
+    "of Torch7 has the layers that its file says: nn.Sequential of SpatialConvolution, Linear, "
+    "Rectifier or ReLU, Reshape or View; of a whole agent the best network is taken.\n"
     "What torch.compile (_orig_mod.) and DataParallel (module.) put before the tensors' names is "
     "passed over, and a Q-network saved alone (model.q_net.state_dict()) is read, too.\n"
     "In Python: safetensors.torch.save_file(model.policy.state_dict(), \"sb3.safetensors\")\n"
     "Examples:\n"
     "  qgraft import cleanrl.safetensors --domain breakout --out breakout.safetensors\n"
-    "  qgraft import sb3.safetensors --domain pong --step 10M --score 20.5 --out pong.safetensors";
+    "  qgraft import sb3.safetensors --domain pong --step 10M --score 20.5 --out pong.safetensors\n"
+    "  qgraft import DQN3_0_1_breakout.t7 --domain breakout --out breakout.safetensors";
 
 static const struct argp_option argp_options[] = {
     {"out", 'o', "NET", 0, "the network file to be written", 0},
-    {"format", OPTION_FORMAT, "NAME", 0, "cleanrl or sb3 (default: by the tensors' names)", 0},
+    {"format", OPTION_FORMAT, "NAME", 0, "cleanrl, sb3 or torch7 (default: by what is in the file)",
+     0},
     {"domain", 'd', "GAME", 0, "what it was trained on; names the actions", 0},
     {"seed", 's', "S", 0, "the seed it was trained with (default 0)", 0},
     {"step", OPTION_STEP, "N", 0, "agent steps it was trained for, as 10M (default 0)", 0},
@@ -61,7 +71,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_FORMAT:
         a->format = qg_foreign_find(text);
-        if (!a->format) argp_error(state, "--format is 'cleanrl' or 'sb3', not '%.60s'", text);
+        a->torch7 = strcmp(text, TORCH7) == 0;
+        if (!a->format && !a->torch7)
+            argp_error(state, "--format is 'cleanrl', 'sb3' or '" TORCH7 "', not '%.60s'", text);
         break;
     case OPTION_STEP:
         a->step = text;
@@ -152,21 +164,42 @@ static void warn_of_subnormals(const qg_network *network)
     }
 }
 
+static bool is_torch7(const char *path)
+{
+    uint8_t begin[QG_FILE_KIND_BYTES];
+    return qg_file_kind_of(begin, qg_file_begin(path, begin, sizeof begin)) == QG_FILE_TORCH7;
+}
+
+/* *format: its name; *part: of Torch7, where in the file the network stood, otherwise "". */
+static qg_status load(const import_arguments *a, qg_network *network, const char **format,
+                      const char **part, qg_rounding *rounding, qg_error *error)
+{
+    *format = TORCH7;
+    if (a->torch7 || (!a->format && is_torch7(a->path)))
+        return qg_torch7_network_load(a->path, network, part, rounding, error);
+    qg_foreign_format found = a->format;
+    const qg_status status = qg_foreign_load(a->path, &found, network, rounding, error);
+    *part = "";
+    if (!status) *format = qg_foreign_name(found);
+    return status;
+}
+
 static qg_status import(const import_arguments *a, qg_network *network, qg_error *error)
 {
     qg_rounding rounding;
     qg_network_info info = {.score = NAN};
-    qg_foreign_format format = a->format;
+    const char *format, *part;
     char sha256[65];
-    qg_status status = qg_foreign_load(a->path, &format, network, &rounding, error);
+    qg_status status = load(a, network, &format, &part, &rounding, error);
     if (!status) status = qg_sha256_file(a->path, sha256, error);
     if (!status) status = describe(a, network, &info, error);
     if (status) return status;
-    const qg_note notes[] = {{"imported_format", qg_foreign_name(format)},
+    const qg_note notes[] = {{"imported_format", format},
                              {"imported_file", a->path},
-                             {"imported_sha256", sha256}};
+                             {"imported_sha256", sha256},
+                             {"imported_part", part}};
     info.notes = notes;
-    info.note_count = sizeof notes / sizeof *notes;
+    info.note_count = sizeof notes / sizeof *notes - !*part;
     status = qg_network_save(a->out, network, &info, error);
     if (status) return status;
     warn_of_rounding(&rounding);

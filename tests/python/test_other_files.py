@@ -70,7 +70,7 @@ KINDS = {
     "npz": (of_numpy(np.savez, a=np.zeros(3)), "a zip file of numpy", None, 'numpy.load("FILE")'),
     "npy": (of_numpy(np.save, np.zeros(3)), "an array of numpy", None, 'numpy.load("FILE")'),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(88), "an HDF5 file", None, "docs/files.md"),
-    "torch7": (struct.pack("<iii", 3, 1, 5) + bytes(99), "a file of Torch7", None, "docs/files.md"),
+    "torch7": (struct.pack("<iii", 3, 1, 5) + bytes(99), "a file of Torch7", None, "qgraft import"),
     "lfs": (LFS, "a Git LFS pointer", "git lfs pull", None),
     "html": (b"\n<!DOCTYPE html>\n<html><body>404</body></html>\n", "a page of HTML", DOWNLOAD, None),
     "xml": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "a page of HTML or XML",
@@ -193,7 +193,7 @@ def emulator(folder, ready, bad):
 # reader: kinds that it says something else of, for that is not what is wrong with them
 READERS = {
     "inspect": (tensors("inspect", "BAD"), {"safetensors"}),
-    "import": (tensors("import", "BAD", "--out", "out"), {"safetensors"}),
+    "import": (tensors("import", "BAD", "--out", "out"), {"safetensors", "torch7"}),
     "study": (study, {"empty", *TEXT}),
     "settings": (settings, {"empty", *TEXT}),
     "table": (table, {"empty", "text"}),
