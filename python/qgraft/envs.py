@@ -4,7 +4,7 @@
     gymnasium.make_vec("qgraft/minatar-breakout-v0", num_envs=64)    # all are stepped in one C call
 
 Observations are uint8 [height, width, channels]: MinAtar's bits [10, 10, 4 to 10], Atari's grey values
-[84, 84, 1]. Actions are indices; `action_names` says what they are called. info of a step has
+[84, 84, 1]; a plugin's vectors are float32 [values]. Actions are indices; `action_names` says what they are called. info of a step has
 "life_lost".
 
 Of a game of a plugin: `qgraft.envs.Game(NAME)`, `qgraft.envs.Games(NAME, num_envs=64)`.
@@ -65,6 +65,8 @@ class _Played:
 
 def _observation_space(domain):
     shape = domain.shape
+    if shape.max == 0:
+        return spaces.Box(-np.inf, np.inf, (shape.channels,), np.float32)
     return spaces.Box(0, shape.max, (shape.height, shape.width, shape.channels), np.uint8)
 
 
@@ -97,7 +99,7 @@ class Game(gymnasium.Env):
             self._domain = self._played.open(self.np_random.integers(2**32))
             self._opened = True
         noops = int(self._played.draw_noops(self.np_random, 1)[0])
-        seen = np.empty(self.observation_space.shape, np.uint8)
+        seen = np.empty(self.observation_space.shape, self.observation_space.dtype)
         lib.qg_domain_abandon(self._domain)
         call(lib.qg_domain_reset, self._domain, noops, ffi.cast("uint8_t *", seen.ctypes.data))
         self._begun = True
@@ -110,7 +112,7 @@ class Game(gymnasium.Env):
             raise UsageError(f"step: {action!r} is no action; they are 0 to "
                              f"{self.action_space.n - 1}")
         step = ffi.new("qg_step *")
-        seen = np.empty(self.observation_space.shape, np.uint8)
+        seen = np.empty(self.observation_space.shape, self.observation_space.dtype)
         call(lib.qg_domain_step, self._domain, int(action), step,
              ffi.cast("uint8_t *", seen.ctypes.data))
         self._begun = not (step.end or step.truncated)
@@ -120,6 +122,8 @@ class Game(gymnasium.Env):
         """The full screen of the last frame, uint8 [height, width, 3]."""
         if self.render_mode is None:
             return None
+        if not lib.qg_domain_has_picture(self._domain):
+            raise UsageError(f"render: {text(self._domain.name)} has no picture")
         picture = ffi.new("qg_picture *")
         lib.qg_domain_picture(self._domain, picture)
         pixels = np.frombuffer(ffi.buffer(picture.pixels, picture.height * picture.width), np.uint8)
@@ -195,7 +199,7 @@ class Games(gymnasium.vector.VectorEnv):
     def _step(self):
         if self._played.noop_max > 0 and (self._steps["end"] | self._steps["truncated"]).any():
             self._noops[:] = self._played.draw_noops(self.np_random, self.num_envs)
-        seen = np.empty(self.observation_space.shape, np.uint8)
+        seen = np.empty(self.observation_space.shape, self.observation_space.dtype)
         if lib.qg_domains_step(self._pointers, self.num_envs, self._room[0], self._room[1],
                                self._room[2], ffi.cast("uint8_t *", seen.ctypes.data), self._error):
             from ._library import error_of

@@ -407,3 +407,16 @@ def test_settings():
         word = str(value).lower() if isinstance(value, bool) else str(value)
         assert word == theirs[name] or float(word) == float(theirs[name]), name
     assert ours["clip_reward"] is True and isinstance(ours["minibatch"], int)
+
+
+def test_networks_of_vectors():
+    ours = qgraft.Network([{"linear": 8}], input=(4, 1, 1), input_max=0, actions=2, seed=1)
+    states = np.random.default_rng(1).normal(0, 3, (6, 4)).astype(np.float32)
+    hidden = np.maximum(states @ ours["fc1"].weight.T + ours["fc1"].bias, 0)
+    close(ours.forward(states), (hidden @ ours["fc2"].weight.T + ours["fc2"].bias).astype(float))
+    engine = qgraft.Engine(ours, preset="vector")
+    engine.update(states, [0, 1] * 3, [1.0] * 6, states[::-1], [0] * 6)
+    assert engine.network.sha256 != ours.sha256
+    for wrong in (states.astype(np.float64), states[:, :0], states * np.nan, states > 0):
+        with pytest.raises(qgraft.UsageError):
+            ours.forward(wrong)
