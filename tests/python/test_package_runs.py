@@ -211,6 +211,50 @@ def test_study(tmp_path):
     assert (again.tasks["state"] == "finished").all() and again.name == "small"
 
 
+# ---- The examples ----
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def example(name, *words, folder):
+    """As its first lines say it is started, but that the folder of its runs is another."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-m", f"examples.{name}", *map(str, words)], check=True,
+                          cwd=folder, env=environment, capture_output=True, text=True).stdout
+
+
+def test_figure(source, tmp_path):
+    example("figure", source.folder, tmp_path / "figure.png", folder=tmp_path)
+    from PIL import Image
+
+    with Image.open(tmp_path / "figure.png") as figure:
+        assert figure.size == (1000, 400) and len(figure.convert("RGB").getcolors(100000)) > 50
+
+
+def test_torch_model(source, tmp_path):
+    pytest.importorskip("torch")
+    said = example("torch_model", source.folder / "last.safetensors", tmp_path / "back",
+                   folder=tmp_path)
+    assert float(said.split(": ")[1]) < 1e-5
+    assert qgraft.Network.load(tmp_path / "back").sha256 == source.last.sha256
+
+
+def test_own_environment(tmp_path):
+    """It learns to walk to the end of its corridor."""
+    pytest.importorskip("gymnasium")
+    example("own_environment", folder=tmp_path)
+    run = qgraft.Run(tmp_path / "runs/corridor")
+    assert run.evaluations["score"].iloc[-1] == 1
+
+
+def test_two_gravities(tmp_path):
+    pytest.importorskip("gymnasium")
+    said = example("cartpole_gravity", 1500, 2, folder=tmp_path)
+    assert "Verdict(decision=" in said and said.index("fresh") < said.index("grafted")
+    runs = tmp_path / "runs/cartpole-gravity"
+    assert qgraft.Run(runs / "grafted2").layers["copied"].sum() == 2
+
+
 # ---- Bad input ----
 
 
