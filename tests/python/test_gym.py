@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import gym_envs
 
@@ -295,6 +295,42 @@ def test_pictures(tmp_path):
     assert "RuntimeError: no screen" in refusal("play", "--random", odd(trouble="render"), "--gif",
                                                 tmp_path / "q.gif", "--no-draw", code=1)
     assert "no pictures" in refusal("play", "--random", odd(render_mode="none"), "--gif", tmp_path / "q.gif")
+
+
+def test_a_network_of_floats_against_numpy(tmp_path):
+    """Q-values and TD errors of 'update' on float states, in doubles."""
+    qgraft("train", odd(), "--steps", 0, "--out", tmp_path / "n", "--quiet")
+    network = tmp_path / "n" / "last.safetensors"
+    random, n = np.random.default_rng(1), 40
+    states, after = (random.normal(0, 3, (n, 3, 1, 1)).astype(np.float32) for _ in range(2))
+    batch = {"states": states, "next_states": after, "actions": random.integers(0, 2, n),
+             "rewards": random.normal(size=n).astype(np.float32), "terminals": (np.arange(n) % 3 == 0).astype(np.uint8)}
+    save_file(batch, tmp_path / "b")
+
+    def forward(x):
+        w = {k: v.astype(float) for k, v in load_file(network).items()}
+        x = x.reshape(n, 3).astype(float)
+        for layer in ("fc1", "fc2"):
+            x = np.maximum(x @ w[f"{layer}.weight"].T + w[f"{layer}.bias"], 0)
+        return x @ w["fc3.weight"].T + w["fc3.bias"]
+    qgraft("update", "--online", network, "--target", network, "--batch", tmp_path / "b", "--out", tmp_path / "u",
+           "--set=clip_error=0", "--set=discount=0.9")
+    made, q = load_file(tmp_path / "u"), forward(states)
+    assert np.allclose(made["q"], q, rtol=1e-5, atol=1e-5)
+    target = batch["rewards"].clip(-1, 1) + 0.9 * (batch["terminals"] == 0) * forward(after).max(1)
+    assert np.allclose(made["td_error"], target - q[np.arange(n), batch["actions"]], rtol=1e-4, atol=1e-5)
+    batch["states"][3] = np.nan
+    save_file(batch, tmp_path / "b")
+    assert "not a finite number" in refusal("update", "--online", network, "--target", network, "--batch", tmp_path / "b",
+                                  "--out", tmp_path / "v", code=1)
+
+
+def test_cartpole_is_learned(tmp_path):
+    """A fraction of the way (docs/domains.md has the whole): random play holds the pole for 9 to 22 steps."""
+    qgraft("train", "gym:CartPole-v1", "--steps", "4k", "--out", tmp_path / "r", "--quiet",
+           "--set=eval_every=2k", "--set=eval_steps=1k", "--set=epsilon_steps=2k")
+    scores = [float(row.split(",")[1]) for row in (tmp_path / "r" / "evaluations.csv").read_text().splitlines()[1:]]
+    assert max(scores) > 80
 
 
 def test_graft_evaluate_similarity(tmp_path):

@@ -97,7 +97,7 @@ static void choose_defaults(const qg_observation_shape *s, double fps, qg_game_d
         row || s->height < SMALL || s->width < SMALL ? qg_grid_defaults : qg_screen_defaults;
     if (row) {
         defaults->preset = "vector";
-        defaults->steps = 50000;
+        defaults->steps = 40000;
     }
     defaults->fps = fps >= 0.01 && fps <= 1000 ? fps : 30;
 }
