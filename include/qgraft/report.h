@@ -44,10 +44,23 @@ typedef struct qg_report {
 qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,
                           qg_error *error);
 
-/* How single runs of a study scatter: the deviation of the normalised area in each stratum, over
- * all of its groups; NaN where it has none of two runs. What has been finished counts. Writes
- * nothing. Errors as of qg_report_write. */
+/* How much the runs of a study that differ in nothing but the seed scatter: the pooled standard
+ * deviation of their normalised areas in each stratum; NaN for one without two such runs. Of a
+ * study that is not finished what there is counts. Writes nothing. Errors as of qg_report_write. */
 qg_status qg_report_spread(const char *folder, double deviations[QG_STRATA], qg_error *error);
+
+/* What a look at a study that goes on until it is decided has found. */
+typedef struct qg_report_look {
+    int number, seeds; /* from 1; of arms that were open */
+    double level;      /* that adjusted p were held against */
+    int arms, decided; /* by this look and those before it */
+    bool done;         /* nothing is open, or all seeds are there */
+} qg_report_look;
+
+/* Makes the next look at the study in `folder`, of which all runs are finished, and writes it into
+ * looks.json; of one that is done it tells the last. QG_ERROR_USAGE: runs are not finished, or the
+ * study looks once; otherwise as qg_report_write. */
+qg_status qg_report_look_at(const char *folder, qg_report_look *look, qg_error *error);
 
 #ifdef __cplusplus
 }

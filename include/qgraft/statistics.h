@@ -90,22 +90,15 @@ qg_status qg_threshold_times_of(const qg_pair *pairs, size_t count, qg_threshold
 
 /* ---- Intervals ---- */
 
-#define QG_CONFIDENCE 0.95
-#define QG_RESAMPLES  50000 /* of every bootstrap */
+#define QG_ALPHA     0.05  /* of errors that an interval or a verdict may make */
+#define QG_RESAMPLES 50000 /* of every bootstrap */
 
 typedef struct qg_estimate {
     double value, low, high; /* the ends of the 95 % interval; NaN where there is none */
 } qg_estimate;
 
-/* The t with P(|T| <= t) = confidence (0 < confidence < 1), T of Student's distribution with any
- * real number of degrees of freedom above 0. */
-double qg_student_quantile(double degrees, double confidence);
-
-/* The mean of count >= 1 values and Student's interval; none for a single value. */
-qg_estimate qg_mean_of(const double *values, size_t count);
-
-/* qg_mean_of the seeds (at least one) at every point: the curve of a figure and its band, `curve`
- * [point]. QG_ERROR_MEMORY. */
+/* The mean of the seeds (at least one) and Student's interval at every point: the curve of a figure
+ * and its band, `curve` [point]. QG_ERROR_MEMORY. */
 qg_status qg_curve_of(const qg_curves *curves, qg_estimate *curve, qg_error *error);
 
 /* Values of independent runs on one or more tasks: [task][run], counts[task] >= 1. */
@@ -226,11 +219,23 @@ double qg_largest_t_p(qg_largest_t *largest, double t, double degrees, bool two_
 /* The t that the largest |T| exceeds with probability alpha. */
 double qg_largest_t_reach(qg_largest_t *largest, double alpha, double degrees);
 
+/* ---- Looking several times ---- */
+
+/* How much of the error rate is spent early: O'Brien and Fleming's way hardly any, Pocock's about
+ * the same at each look. */
+typedef enum qg_spending { QG_SPEND_OBRIEN_FLEMING, QG_SPEND_POCOCK } qg_spending;
+
+/* The two-sided level of each look, levels [count], such that a test which looks when these shares
+ * (rising, at most 1) of the information are there errs with probability alpha in all (Lan and
+ * DeMets 1983, alpha / 2 on each side). That of a look depends on those before it only.
+ * QG_ERROR_USAGE, QG_ERROR_MEMORY. */
+qg_status qg_spending_levels(qg_spending spending, const double *fractions, size_t count,
+                             double alpha, double *levels, qg_error *error);
+
 /* ---- Verdicts ---- */
 
-#define QG_ALPHA        0.05 /* of errors that a verdict may make */
-#define QG_ENOUGH_SEEDS 6    /* of both sides, for what resamples them */
-#define QG_MARGIN       0.1  /* of effects that matter, unless a study says another */
+#define QG_ENOUGH_SEEDS 6   /* of both sides, for what resamples them */
+#define QG_MARGIN       0.1 /* of effects that matter, unless a study says another */
 
 typedef enum qg_compare { QG_COMPARE_MODERATED, QG_COMPARE_WELCH, QG_COMPARE_PAIRED } qg_compare;
 typedef enum qg_adjust { QG_ADJUST_BH, QG_ADJUST_DUNNETT, QG_ADJUST_NONE } qg_adjust;
@@ -242,6 +247,7 @@ typedef struct qg_rule {
     double margin;     /* above 0 */
     bool effects_only; /* no verdicts: nothing is permuted or adjusted, which takes most of the time
                         */
+    double level;      /* what adjusted p are held against at one look of several; 0: QG_ALPHA */
 } qg_rule;
 
 typedef enum qg_decision {
@@ -253,14 +259,16 @@ typedef enum qg_decision {
 } qg_decision;
 
 typedef enum qg_reason {
-    QG_NO_RUNS,         /* nothing to compare */
-    QG_UNFINISHED,      /* runs are missing or go on */
-    QG_ONE_SEED,        /* the spread of a single run is unknown */
-    QG_ZERO_OUTSIDE,    /* decided: the adjusted interval excludes zero */
-    QG_IN_MARGIN,       /* decided: so small that it does not matter */
-    QG_ZERO_INSIDE,     /* even the unadjusted interval holds zero */
-    QG_ONE_OF_MANY,     /* only the unadjusted interval excludes zero */
-    QG_PERMUTATION_OPEN /* the permutation test does not agree */
+    QG_NO_RUNS,          /* nothing to compare */
+    QG_UNFINISHED,       /* runs are missing or go on */
+    QG_ONE_SEED,         /* the spread of a single run is unknown */
+    QG_ZERO_OUTSIDE,     /* decided: the adjusted interval excludes zero */
+    QG_IN_MARGIN,        /* decided: so small that it does not matter */
+    QG_ZERO_INSIDE,      /* even the unadjusted interval holds zero */
+    QG_ONE_OF_MANY,      /* only the unadjusted interval excludes zero */
+    QG_PERMUTATION_OPEN, /* the permutation test does not agree */
+    QG_DECIDED_AT_LOOK,  /* decided: at one of several looks, by its level */
+    QG_NOT_AT_ANY_LOOK   /* at no look of those that there were */
 } qg_reason;
 
 /* An arm of an experiment: runs that are compared with a baseline. */

@@ -61,8 +61,9 @@ typedef struct qg_study_run {
     double epsilon;              /* distillations: of the teachers' play */
     uint64_t *seeds;             /* rising */
     int seed_count;
+    int later_seeds; /* the last of them, which came with looks */
     int baseline; /* grafts: the training from fresh weights with the same game, steps and settings;
-                     -1: the study has none */
+                  -1: the study has none */
     int64_t *snapshots; /* steps whose networks others begin from, rising */
     int snapshot_count;
     char also_evaluate[QG_MAX_OTHER_GAMES][QG_DOMAIN_NAME]; /* trainings and grafts; resolved */
@@ -87,15 +88,6 @@ typedef struct qg_study_game {
     double threshold, random, reference;
 } qg_study_game;
 
-typedef enum qg_claim_metric {
-    QG_CLAIM_AREA, /* the measures of these names (qg_measure) */
-    QG_CLAIM_EARLY,
-    QG_CLAIM_LATE,
-    QG_CLAIM_ASYMPTOTE,
-    QG_CLAIM_JUMPSTART,
-    QG_CLAIM_MAXIMUM,
-} qg_claim_metric;
-
 typedef enum qg_claim_kind {
     QG_CLAIM_POSITIVE, /* `of` is better than its baseline */
     QG_CLAIM_NEGATIVE, /* ... worse than its baseline */
@@ -110,17 +102,39 @@ typedef struct qg_study_claim {
     char *source; /* who said it; may be NULL */
     int line;
     qg_claim_kind kind;
-    qg_claim_metric metric;
-    double margin;  /* QG_CLAIM_LITTLE: of normalised scores */
-    int *of, *than; /* runs, all of them grafts, in rising order */
+    qg_measure metric; /* not QG_ZERO_SHOT */
+    double margin;     /* QG_CLAIM_LITTLE: of normalised scores */
+    int *of, *than;    /* runs, all of them grafts, in rising order */
     int of_count, than_count;
 } qg_study_claim;
 
-/* The words of a study file: "positive", ...; "area", ... */
+/* The words of a study file: "positive", ... */
 const char *qg_claim_kind_name(qg_claim_kind kind);
-const char *qg_claim_metric_name(qg_claim_metric metric);
-const char *qg_compare_name(qg_compare compare); /* "moderated", ... */
-const char *qg_adjust_name(qg_adjust adjust);    /* "bh", ... */
+const char *qg_compare_name(qg_compare compare);                 /* "moderated", ... */
+const char *qg_adjust_name(qg_adjust adjust);                    /* "bh", ... */
+const char *qg_spending_name(qg_spending spending);              /* "obrien-fleming", "pocock" */
+bool qg_spending_parse(const char *name, qg_spending *spending); /* false: no such name */
+
+/* What was seen of an arm (a listed graft) at a look. */
+typedef struct qg_look_arm {
+    int seeds, baseline_seeds;
+    double effect, p, adjusted_p; /* as in the verdict then; NaN: none */
+    qg_decision decision;         /* once it is one, it stays */
+} qg_look_arm;
+
+typedef struct qg_seed_look {
+    int seeds;              /* that arms which were open then have */
+    double fraction, level; /* of the information; what adjusted p were held against */
+    qg_look_arm *arms;      /* [arm_count] in the order of the runs */
+} qg_seed_look;
+
+/* Of a study that looks several times, each time as many seeds later as its file has. */
+typedef struct qg_study_looks {
+    int max_seeds; /* 0: it looks once, at its end */
+    qg_spending spending;
+    qg_seed_look *items;
+    int count, arm_count;
+} qg_study_looks;
 
 typedef struct qg_study {
     char name[QG_STUDY_NAME];
@@ -146,7 +160,8 @@ typedef struct qg_study {
     int claim_count;
     qg_rule rule;     /* of verdicts */
     double deviation; /* of single runs, for the plan; 0: not given */
-    uint8_t *text;    /* the file's bytes */
+    qg_study_looks looks;
+    uint8_t *text; /* the file's bytes */
     size_t text_size;
 } qg_study;
 
@@ -175,6 +190,31 @@ void qg_study_explain_lists(const qg_study *study, void (*tell)(void *context, c
 
 void qg_study_free(qg_study *study); /* NULL is allowed */
 
+/* ------------------------------------------------------------------- looking several times */
+
+/* Fixes that the study looks at every so many seeds as its file has, up to max_seeds, and gives
+ * more to arms that are not decided. QG_ERROR_USAGE for what cannot be: no graft, one seed, arms
+ * with seeds of their own, no more seeds than there are. */
+qg_status qg_study_begin_looks(qg_study *study, int64_t max_seeds, qg_spending spending,
+                               qg_error *error);
+
+/* Takes from FOLDER/looks.json, if there is one, what was looked at, and gives all runs the seeds
+ * that follow from it, as qg_study_open does, too. For a study that was just loaded. QG_ERROR_DATA:
+ * it is damaged, or of other runs. */
+qg_status qg_study_take_looks(qg_study *study, const char *folder, qg_error *error);
+
+/* Writes FOLDER/looks.json. */
+qg_status qg_study_write_looks(const qg_study *study, const char *folder, qg_error *error);
+
+/* Adds a look with its number of seeds, to be filled; NULL: no memory. */
+qg_seed_look *qg_study_add_look(qg_study *study, qg_error *error);
+
+/* Whether the run is an arm; the seeds of look number `look` (from 0); whether nothing is open, or
+ * the last look was made. */
+bool qg_looks_arm(const qg_study_run *run);
+int qg_looks_seeds(const qg_study *study, int look);
+bool qg_looks_done(const qg_study *study);
+
 #define QG_TASK_NAME (QG_STUDY_NAME + 32) /* bytes of the name of a task, with the NUL */
 
 /* "ID:SEED". */
@@ -187,6 +227,9 @@ void qg_task_name(const qg_study *study, int task, char *text, size_t size);
 bool qg_study_is_measurement(const qg_study_run *run);
 int qg_study_measurement(const qg_study *study, qg_run_kind kind, const char *game,
                          const char *other_game);
+
+/* Whether a graft is a control: of random layers, or onto the game that its source plays. */
+bool qg_study_is_control(const qg_study *study, const qg_study_run *run);
 
 /* What a run is, for people: "first 2 of si, frozen, to demon_attack". */
 void qg_study_run_title(const qg_study *study, const qg_study_run *run, char *text, size_t size);

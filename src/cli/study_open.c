@@ -38,5 +38,6 @@ qg_status study_open(const char *name, const char *out, const char *scale, qg_st
     if (status) return status;
     *folder =
         is_folder || out ? strdup(is_folder ? name : out) : qg_path_join("runs", (*study)->name);
-    return *folder ? QG_OK : qg_fail_memory(error, "a path", strlen(name));
+    if (!*folder) return qg_fail_memory(error, "a path", strlen(name));
+    return is_folder ? QG_OK : qg_study_take_looks(*study, *folder, error);
 }

@@ -13,13 +13,6 @@ typedef struct counts {
     size_t seeds, baseline_seeds;
 } counts;
 
-static bool is_control(const qg_study *study, const qg_study_run *run)
-{
-    if (run->source < 0) return true;
-    const int maker = study->sources[run->source].run;
-    return maker >= 0 && strcmp(study->runs[maker].game, run->game) == 0;
-}
-
 static counts count(const qg_study *study)
 {
     counts c = {.seeds = SIZE_MAX, .baseline_seeds = SIZE_MAX};
@@ -34,7 +27,7 @@ static counts count(const qg_study *study)
             first = study->runs[j].kind != QG_RUN_GRAFT || study->runs[j].baseline != run->baseline;
         c.arms[run->choice.frozen ? QG_FROZEN : QG_FREE]++;
         c.baselines += first;
-        c.comparisons += !is_control(study, run);
+        c.comparisons += !qg_study_is_control(study, run);
         c.seeds = seeds < c.seeds ? seeds : c.seeds;
         c.baseline_seeds = baseline < c.baseline_seeds ? baseline : c.baseline_seeds;
     }

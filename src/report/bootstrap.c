@@ -93,8 +93,8 @@ qg_status qg_bootstrap_interval(qg_sample *sample, qg_statistic *statistic, void
     estimate->value = statistic(context, sample);
     qg_bootstrap(sample, seed, add_replicate, &r);
     qg_sort(r.values, QG_RESAMPLES);
-    estimate->low = qg_quantile(r.values, QG_RESAMPLES, (1 - QG_CONFIDENCE) / 2);
-    estimate->high = qg_quantile(r.values, QG_RESAMPLES, (1 + QG_CONFIDENCE) / 2);
+    estimate->low = qg_quantile(r.values, QG_RESAMPLES, QG_ALPHA / 2);
+    estimate->high = qg_quantile(r.values, QG_RESAMPLES, 1 - QG_ALPHA / 2);
     free(r.values);
     return QG_OK;
 }

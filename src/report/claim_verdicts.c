@@ -10,18 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const qg_measure measures[] = {
-    [QG_CLAIM_AREA] = QG_AREA,           [QG_CLAIM_EARLY] = QG_EARLY,
-    [QG_CLAIM_LATE] = QG_LATE,           [QG_CLAIM_ASYMPTOTE] = QG_ASYMPTOTE,
-    [QG_CLAIM_JUMPSTART] = QG_JUMPSTART, [QG_CLAIM_MAXIMUM] = QG_MAXIMUM,
-};
-
 /* ------------------------------------------------------------------------------- seed by seed */
 
 /* The experiments that something speaks of: those that were compared, over as many seeds as any. */
 typedef struct selection {
     const qg_experiment **items;
-    size_t count, lacking;
+    size_t count, lacking, dropped;
 } selection;
 
 /* One value a seed. */
@@ -60,13 +54,23 @@ static double side_value(const qg_experiment *e, const qg_side *side, uint64_t s
     return (double)NAN;
 }
 
+/* How many of a side's seeds count: of a study that looks several times those of its first look, as
+ * only their number does not depend on what was seen. */
+static size_t count_seeds(const qg_results *r, const qg_side *side)
+{
+    const qg_study_run *run = &r->study->runs[side->run];
+    const size_t first = (size_t)(run->seed_count - run->later_seeds);
+    return side->count < first ? side->count : first;
+}
+
 /* The mean over the experiments of what the transfers, or their baselines, with each seed reached,
  * for seeds that all of them have. */
-static void average(const selection *s, bool transfer, qg_measure measure, seed_values *means)
+static void average(const qg_results *r, const selection *s, bool transfer, qg_measure measure,
+                    seed_values *means)
 {
     const qg_experiment *first = s->items[0];
     const qg_side *side = transfer ? &first->transfer : &first->baseline;
-    for (size_t i = 0; i < side->count; i++) {
+    for (size_t i = 0; i < count_seeds(r, side); i++) {
         double sum = 0;
         for (size_t k = 0; k < s->count; k++) {
             const qg_experiment *e = s->items[k];
@@ -169,14 +173,14 @@ static qg_status pool(const qg_results *r, const selection *s, qg_measure measur
     qg_status status = create(&transfers, s->items[0]->transfer.count, error);
     if (!status) status = create(&baselines, s->items[0]->baseline.count, error);
     if (!status && r->study->rule.compare == QG_COMPARE_PAIRED) {
-        for (size_t i = 0; i < s->items[0]->transfer.count; i++) {
+        for (size_t i = 0; i < count_seeds(r, &s->items[0]->transfer); i++) {
             const uint64_t seed = s->items[0]->transfer.seeds[i];
             add(&transfers, seed, seed_mean(s, NULL, seed, measure));
         }
         status = pool_pairs(&transfers, pooled, error);
     } else if (!status) {
-        average(s, true, measure, &transfers);
-        average(s, false, measure, &baselines);
+        average(r, s, true, measure, &transfers);
+        average(r, s, false, measure, &baselines);
         status = pool_groups(&transfers, &baselines, pooled, error);
     }
     destroy(&transfers);
@@ -193,7 +197,7 @@ static qg_status pool_difference(const qg_results *r, const selection *of, const
     if (of->count == 0 || than->count == 0) return QG_OK;
     const qg_side *side = &of->items[0]->transfer; /* has every seed that all have */
     qg_status status = create(&differences, side->count, error);
-    for (size_t i = 0; i < side->count && !status; i++)
+    for (size_t i = 0; i < count_seeds(r, side) && !status; i++)
         add(&differences, side->seeds[i], compare_seed(r, of, than, side->seeds[i], measure));
     if (!status) status = pool_pairs(&differences, pooled, error);
     destroy(&differences);
@@ -203,12 +207,20 @@ static qg_status pool_difference(const qg_results *r, const selection *of, const
 /* ----------------------------------------------------------------------------------- the study */
 
 /* Adds an experiment; those with fewer seeds than others would take them from all. */
-static void choose(selection *s, const qg_experiment *e)
+static void choose(const qg_results *r, selection *s, const qg_experiment *e)
 {
-    const size_t most = s->count > 0 ? s->items[0]->transfer.count : 0;
+    const size_t most = s->count > 0 ? count_seeds(r, &s->items[0]->transfer) : 0;
     if (!e || e->problem[0] || !e->complete) s->lacking++;
-    if (!e || e->problem[0] || e->transfer.count < most) return;
-    if (e->transfer.count > most) s->count = 0;
+    if (!e || e->problem[0]) return;
+    const size_t seeds = count_seeds(r, &e->transfer);
+    if (seeds < most) {
+        s->dropped++;
+        return;
+    }
+    if (seeds > most) {
+        s->dropped += s->count;
+        s->count = 0;
+    }
     s->items[s->count++] = e;
 }
 
@@ -217,18 +229,25 @@ static qg_status choose_pooled(const qg_results *r, selection *s, qg_error *erro
     *s = (selection){.items = calloc(r->experiment_count + 1, sizeof(qg_experiment *))};
     if (!s->items) return qg_fail_memory(error, "the pooled experiments", sizeof *s->items);
     for (size_t i = 0; i < r->experiment_count; i++)
-        if (qg_results_pooled(r, &r->experiments[i])) choose(s, &r->experiments[i]);
+        if (qg_results_pooled(r, &r->experiments[i])) choose(r, s, &r->experiments[i]);
     return QG_OK;
+}
+
+/* The pairs that the experiment's seeds make, which stand first. */
+static size_t count_pairs(const qg_results *r, const qg_experiment *e)
+{
+    const size_t seeds = count_seeds(r, &e->transfer);
+    return e->pair_count < seeds ? e->pair_count : seeds;
 }
 
 static qg_status find_iqm(qg_results *r, const selection *s, qg_error *error)
 {
-    const size_t seeds = s->count > 0 ? s->items[0]->pair_count : 0;
+    const size_t seeds = s->count > 0 ? count_pairs(r, s->items[0]) : 0;
     double *values = calloc(s->count * seeds + 1, sizeof *values);
     size_t used = 0;
     if (!values) return qg_fail_memory(error, "the IQM", s->count * seeds * sizeof *values);
     for (size_t i = 0; i < s->count; i++)
-        for (size_t p = 0; p < s->items[i]->pair_count && s->items[i]->pair_count == seeds; p++)
+        for (size_t p = 0; p < seeds && count_pairs(r, s->items[i]) == seeds; p++)
             values[used++] = s->items[i]->pairs[p].difference[QG_AREA];
     const qg_status status =
         qg_iqm_over_seeds(values, seeds ? used / seeds : 0, seeds, QG_REPORT_SEED, &r->iqm, error);
@@ -247,6 +266,7 @@ static qg_status pool_study(qg_results *r, qg_error *error)
     qg_status status = choose_pooled(r, &all, error);
     if (!status) status = pool(r, &all, QG_AREA, &r->pooled, error);
     if (!status) status = find_iqm(r, &all, error);
+    r->dropped = all.dropped;
     free(all.items);
     return status;
 }
@@ -259,7 +279,7 @@ static qg_status choose_runs(const qg_results *r, const int *runs, int count, se
     *s = (selection){.items = calloc((size_t)count + 1, sizeof(qg_experiment *))};
     if (!s->items) return qg_fail_memory(error, "the experiments of a claim", sizeof *s->items);
     for (int i = 0; i < count; i++)
-        choose(s, qg_results_experiment(r, runs[i]));
+        choose(r, s, qg_results_experiment(r, runs[i]));
     return QG_OK;
 }
 
@@ -289,7 +309,7 @@ static double little_p(const qg_effect *effect, double margin)
 static qg_status check_claim(const qg_results *r, const qg_study_claim *claim,
                              qg_claim_result *result, qg_error *error)
 {
-    const qg_measure measure = measures[claim->metric];
+    const qg_measure measure = claim->metric;
     selection of = {0}, than = {0};
     const bool compares = claim->than_count > 0;
     qg_status status = choose_runs(r, claim->of, claim->of_count, &of, error);
@@ -300,6 +320,7 @@ static qg_status check_claim(const qg_results *r, const qg_study_claim *claim,
     if (!status) count_signs(r, &of, measure, result);
     result->experiments = of.count + than.count;
     result->lacking = of.lacking + than.lacking;
+    result->dropped = of.dropped + than.dropped;
     const qg_pooled *pooled = &result->pooled;
     result->p = result->lacking > 0 ? (double)NAN
                 : claim->kind == QG_CLAIM_LITTLE

@@ -175,23 +175,12 @@ qg_estimate qg_effect_interval(const qg_effect *effect, double alpha)
     return (qg_estimate){effect->value, effect->value - reach, effect->value + reach};
 }
 
-double qg_student_quantile(double degrees, double confidence)
-{
-    return qg_student_reach(degrees, 1 - confidence);
-}
-
-qg_estimate qg_mean_of(const double *values, size_t count)
-{
-    const qg_effect effect = qg_effect_of_pairs(values, count);
-    return qg_effect_interval(&effect, 1 - QG_CONFIDENCE);
-}
-
 qg_status qg_curve_of(const qg_curves *curves, qg_estimate *curve, qg_error *error)
 {
     const size_t seeds = curves->seed_count;
     double *scores = calloc(seeds + 1, sizeof *scores);
     if (!scores) return qg_fail_memory(error, "a curve", seeds * sizeof *scores);
-    const double reach = seeds > 1 ? qg_student_quantile((double)seeds - 1, QG_CONFIDENCE) : 0;
+    const double reach = seeds > 1 ? qg_student_reach((double)seeds - 1, QG_ALPHA) : 0;
     for (size_t i = 0; i < curves->point_count; i++) {
         for (size_t s = 0; s < seeds; s++)
             scores[s] = curves->scores[s][i];

@@ -57,6 +57,18 @@ static size_t find_baseline(arms *a, const qg_experiment *e, qg_measure m)
     return a->baseline_count++;
 }
 
+/* An arm without runs counts in the family that it will belong to; before its baseline has runs,
+ * in one of an empty baseline. */
+static size_t find_family(const qg_results *r, arms *a, size_t experiment)
+{
+    const int baseline = r->study->runs[r->experiments[experiment].run].baseline;
+    for (size_t b = 0; b < a->baseline_count; b++)
+        if (!a->sides[b] || a->sides[b]->run == baseline) return b; /* the empty one is the last */
+    a->sides[a->baseline_count] = NULL;
+    a->baselines[a->baseline_count] = (qg_group){.stratum = QG_BASELINES};
+    return a->baseline_count++;
+}
+
 static void fill(const qg_results *r, qg_measure m, arms *a)
 {
     assert(a->arms); /* arms_create */
@@ -70,7 +82,8 @@ static void fill(const qg_results *r, qg_measure m, arms *a)
         a->arms[i].runs = add_group(a, &e->transfer, e->game, m,
                                     r->study->runs[e->run].choice.frozen ? QG_FROZEN : QG_FREE);
     }
-    if (a->baseline_count == 0) a->baseline_count = 1; /* an empty one, for arms without */
+    for (size_t i = 0; i < r->experiment_count; i++)
+        if (r->experiments[i].problem[0]) a->arms[i].baseline = find_family(r, a, i);
 }
 
 static qg_status judge_measure(qg_results *r, qg_measure m, arms *a, qg_verdict *verdicts,
@@ -97,7 +110,7 @@ static size_t count_learned(const qg_experiment *e, const qg_side *side)
 {
     size_t count = 0;
     for (size_t s = 0; s < side->count; s++)
-        count += qg_normalised(&e->game->scale, side->levels[s][QG_ASYMPTOTE]) >= QG_LEARNED;
+        count += qg_has_learned(&e->game->scale, side->levels[s][QG_ASYMPTOTE]);
     return count;
 }
 

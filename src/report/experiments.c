@@ -26,10 +26,6 @@ static qg_status measure_side(const qg_results *r, int run, size_t points, qg_si
 static qg_status pair_up(qg_results *r, qg_experiment *e, qg_error *error)
 {
     const int baseline_run = r->study->runs[e->run].baseline;
-    if (baseline_run < 0) {
-        explain(e, "the study has no baseline for it");
-        return QG_OK;
-    }
     qg_curves transfer = r->runs[e->run].curves, baseline = r->runs[baseline_run].curves;
     if (transfer.seed_count == 0 || baseline.seed_count == 0) {
         explain(e, transfer.seed_count == 0 ? "there is no curve of it yet"
@@ -42,7 +38,6 @@ static qg_status pair_up(qg_results *r, qg_experiment *e, qg_error *error)
     }
     if (baseline.point_count < transfer.point_count) transfer.point_count = baseline.point_count;
     baseline.point_count = transfer.point_count;
-    e->point_count = transfer.point_count;
     e->pairs = qg_results_memory(transfer.seed_count, sizeof *e->pairs, error);
     if (!e->pairs) return error->code;
     if (qg_pairs_measure(&baseline, &transfer, &e->game->scale, e->pairs, &e->pair_count, error)) {
@@ -53,9 +48,8 @@ static qg_status pair_up(qg_results *r, qg_experiment *e, qg_error *error)
         explain(e, "it has no seed in common with its baseline");
         return QG_OK;
     }
-    r->compared++;
-    qg_status status = measure_side(r, e->run, e->point_count, &e->transfer, error);
-    if (!status) status = measure_side(r, baseline_run, e->point_count, &e->baseline, error);
+    qg_status status = measure_side(r, e->run, transfer.point_count, &e->transfer, error);
+    if (!status) status = measure_side(r, baseline_run, baseline.point_count, &e->baseline, error);
     return status ? status : qg_threshold_times_of(e->pairs, e->pair_count, &e->times, error);
 }
 
@@ -87,7 +81,7 @@ static void find_source_game(const qg_results *r, qg_experiment *e)
     else if (r->study->sources[source].run >= 0)
         game = r->study->runs[r->study->sources[source].run].game;
     snprintf(e->source_game, sizeof e->source_game, "%s", game);
-    e->control = source < 0 || strcmp(game, r->study->runs[e->run].game) == 0;
+    e->control = qg_study_is_control(r->study, &r->study->runs[e->run]);
 }
 
 /* Whether all seeds of the run have all their evaluations in this report. */
@@ -111,7 +105,7 @@ qg_status qg_results_compare(qg_results *r, qg_error *error)
         *e = (qg_experiment){.run = i, .game = find_game(r, run->game), .facts = *find_facts(r, i)};
         find_source_game(r, e);
         r->only_controls = r->only_controls && e->control;
-        e->complete = is_complete(r, i) && run->baseline >= 0 && is_complete(r, run->baseline);
+        e->complete = is_complete(r, i) && is_complete(r, run->baseline);
         if (pair_up(r, e, error)) return error->code;
     }
     return QG_OK;

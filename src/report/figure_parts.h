@@ -24,8 +24,8 @@ bool qg_figure_shows(const qg_results *results, const qg_figure *figure, int run
 
 /* ------------------------------------------------------------------------------ one file each */
 
-/* All fill the figure but for its name and drawing, write it as gnuplot's commands and what it shows
- * as CSV, and give the height that it needs; 0: there is nothing to draw. */
+/* All fill the figure but for its name and drawing, write it as gnuplot's commands and what it
+ * shows as CSV, and give the height that it needs; 0: there is nothing to draw. */
 int qg_figure_forest(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 int qg_figure_scatter(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 int qg_figure_sources(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);

@@ -60,7 +60,7 @@ static const qg_pair *find_pair(const qg_experiment *e, uint64_t seed)
 /* Whether the run did; `levels` NULL: it is not known. */
 static void put_learned(FILE *out, const qg_scale *scale, const double *levels)
 {
-    if (levels) fputc(qg_normalised(scale, levels[QG_ASYMPTOTE]) >= QG_LEARNED ? '1' : '0', out);
+    if (levels) fputc(qg_has_learned(scale, levels[QG_ASYMPTOTE]) ? '1' : '0', out);
     fputc(',', out);
 }
 
@@ -71,8 +71,9 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     const qg_experiment *e = qg_results_experiment(r, run);
     const qg_pair *pair = find_pair(e, result->seeds[seed]);
     const qg_scale none = {NAN, NAN, NAN};
-    const qg_scale *scale = e && pair ? &e->game->scale : &none;
-    const size_t points = e && pair ? e->point_count : result->curves.point_count;
+    const bool scaled = e && !e->game->problem[0]; /* also without a baseline of this seed */
+    const qg_scale *scale = scaled ? &e->game->scale : &none;
+    const size_t points = pair ? e->transfer.points : result->curves.point_count;
     put_run(out, r, run, "seed");
     fprintf(out, "%" PRIu64 ",1,%s,%" PRId64 ",", result->seeds[seed], pair ? "1" : "",
             result->curves.steps[points - 1]);
@@ -83,7 +84,7 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
         qg_cells_empty(out, 2);
     }
     qg_cells_empty(out, 9);
-    put_learned(out, scale, pair ? pair->transfer : NULL);
+    put_learned(out, scale, pair ? pair->transfer : scaled ? result->levels[seed] : NULL);
     put_learned(out, scale, pair ? pair->baseline : NULL);
     qg_cell_real(out, pair ? pair->area_ratio : NAN);
     qg_cell_real(out, scale->threshold);
@@ -114,7 +115,7 @@ static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
 {
     put_run(out, r, e->run, "pooled");
     fprintf(out, ",%zu,%zu,%" PRId64 ",", e->transfer.count, e->baseline.count,
-            r->runs[e->run].curves.steps[e->point_count - 1]);
+            r->runs[e->run].curves.steps[e->transfer.points - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
         qg_cell_real(out, qg_side_level(&e->transfer, (qg_measure)m));
         qg_cell_real(out, qg_side_level(&e->baseline, (qg_measure)m));
@@ -171,7 +172,7 @@ static void put_claims(FILE *out, const qg_results *r)
         qg_cell_text(out, claim->says);
         qg_cell_text(out, claim->source ? claim->source : "");
         qg_cell_text(out, qg_claim_kind_name(claim->kind));
-        qg_cell_text(out, qg_claim_metric_name(claim->metric));
+        qg_cell_text(out, qg_measure_name(claim->metric));
         qg_cell_real(out, claim->kind == QG_CLAIM_LITTLE ? claim->margin : NAN);
         qg_cell_text(out, qg_finding_name(result->finding));
         qg_cell_real(out, pooled->effect.value);

@@ -98,7 +98,7 @@ static void put_test(FILE *out, const qg_study_claim *claim)
                                         [QG_CLAIM_WORSE] = "gains less",
                                         [QG_CLAIM_LITTLE] = "within"};
     fputs("<td class=\"some\">", out);
-    qg_html_print(out, "%s: %s", qg_claim_metric_name(claim->metric), kinds[claim->kind]);
+    qg_html_print(out, "%s: %s", qg_measure_name(claim->metric), kinds[claim->kind]);
     if (claim->kind == QG_CLAIM_LITTLE) qg_html_print(out, " \u00b1%g", claim->margin);
     fputs("</td>", out);
 }
@@ -120,6 +120,8 @@ static void put_base(FILE *out, const qg_study_claim *claim, const qg_claim_resu
                   result->experiments == 1 ? "" : "s", result->pooled.seeds,
                   result->pooled.seeds == 1 ? "" : "s");
     if (result->lacking > 0) qg_html_print(out, " (%zu lacking)", result->lacking);
+    if (result->dropped > 0)
+        qg_html_print(out, " (%zu with fewer seeds left out)", result->dropped);
     put_signs(out, "free", &result->free);
     put_signs(out, "frozen", &result->frozen);
     qg_html_print(out, ": %s", qg_claim_reason(claim, result));
@@ -233,11 +235,12 @@ static void put_overview(FILE *out, const qg_results *r)
     qg_page_end_table(out);
     qg_study_explain_lists(r->study, put_note, out);
     if (r->pooled_count > 1) {
-        qg_page_table(
-            out,
-            "All of them together, without controls (random layers, or the source's own game) and "
-            "without those that have fewer seeds than others.",
-            "over the study|#difference|#95 % interval");
+        char caption[256];
+        snprintf(caption, sizeof caption,
+                 "All of them together, without controls (random layers, or the source's own game) "
+                 "and without the %zu that have fewer seeds than others.",
+                 r->dropped);
+        qg_page_table(out, caption, "over the study|#difference|#95 % interval");
         put_estimate(out, "mean", &r->pooled.raw);
         put_estimate(out, "interquartile mean over all pairs, bootstrap over seeds", &r->iqm);
         qg_page_end_table(out);

@@ -162,6 +162,60 @@ static void put_sources(FILE *out, const qg_results *r, const qg_figure *figure)
     if (figure) qg_page_figure(out, figure);
 }
 
+/* ------------------------------------------------------------------------------------ looks */
+
+static void put_number(FILE *out, const char *format, double value)
+    __attribute__((format(printf, 2, 0)));
+static void put_number(FILE *out, const char *format, double value)
+{
+    if (isfinite(value))
+        qg_html_element(out, "td class=\"number\"", format, value);
+    else
+        fputs("<td class=\"number\">&ndash;</td>", out);
+}
+
+static void put_look(FILE *out, const qg_study *study, int number)
+{
+    const qg_seed_look *look = &study->looks.items[number];
+    for (int i = 0, a = 0; i < study->run_count; i++) {
+        if (!qg_looks_arm(&study->runs[i])) continue;
+        const qg_look_arm *arm = &look->arms[a++];
+        fputs("<tr>", out);
+        qg_html_element(out, "td class=\"number\"", "%d", number + 1);
+        put_number(out, "%.3g", look->fraction);
+        put_number(out, "%.2g", look->level);
+        qg_html_element(out, "td", "%s", study->runs[i].id);
+        qg_html_element(out, "td class=\"number\"", "%d : %d", arm->seeds, arm->baseline_seeds);
+        qg_page_difference(out, arm->effect);
+        put_number(out, "%.2g", arm->p);
+        put_number(out, "%.2g", arm->adjusted_p);
+        fputs("<td>", out);
+        qg_page_decision(out, arm->decision);
+        fputs("</td></tr>\n", out);
+    }
+}
+
+static void put_looks(FILE *out, const qg_study *study)
+{
+    const qg_study_looks *looks = &study->looks;
+    if (looks->max_seeds == 0) return;
+    fputs("<h3>Looks</h3>\n", out);
+    qg_html_element(
+        out, "p",
+        "The study was looked at %d time%s, and goes on to at most %d seeds where it is "
+        "not decided. A verdict needs an adjusted p of at most the level of its look "
+        "(Lan and DeMets, %s spending), and stands from then on. Intervals called "
+        "adjusted are those of the last look's level; p and effects here are those that "
+        "were seen then. All of it: looks.json.",
+        looks->count, looks->count == 1 ? "" : "s", looks->max_seeds,
+        qg_spending_name(looks->spending));
+    if (looks->count == 0) return;
+    qg_page_table(out, NULL, "#look|#information|#level|run|#seeds|#effect|#p|#adjusted p|verdict");
+    for (int k = 0; k < looks->count; k++)
+        put_look(out, study, k);
+    qg_page_end_table(out);
+}
+
 /* --------------------------------------------------------------------------------- settings */
 
 /* "a=1, b=2": what differs from the preset, in malloc'ed memory; NULL: none. */
@@ -327,6 +381,7 @@ void qg_page_making(FILE *out, const qg_results *results, const qg_figure *sourc
     fputs("<section id=\"making\"><h2>How this was made</h2>\n", out);
     put_scales(out, results);
     put_human_normalised(out, results);
+    put_looks(out, results->study);
     put_sources(out, results, sources);
     put_settings(out, results->study);
     put_tasks(out, results);

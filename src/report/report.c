@@ -143,16 +143,30 @@ static qg_status warn_of_edits(qg_results *r, qg_error *error)
     return status;
 }
 
+static qg_status find_effects(qg_results *r, qg_error *error)
+{
+    qg_status status = qg_results_read(r, error);
+    if (!status) status = qg_results_find_scales(r, error);
+    return status ? status : qg_results_compare(r, error);
+}
+
+/* The intervals of a study that looks several times are those of its last look. */
+static void take_level(qg_study *study)
+{
+    if (study->looks.count > 0)
+        study->rule.level = study->looks.items[study->looks.count - 1].level;
+}
+
 static qg_status find_results(qg_results *r, qg_error *error)
 {
     listener l = {r, QG_OK, error};
     qg_study_adequacy(r->study, take_line, &l);
     qg_status status = l.status ? l.status : warn_of_edits(r, error);
-    if (!status) status = qg_results_read(r, error);
-    if (!status) status = qg_results_find_scales(r, error);
-    if (!status) status = qg_results_compare(r, error);
+    if (!status) status = find_effects(r, error);
     if (!status) status = qg_results_find_verdicts(r, error);
-    if (!status) status = qg_results_judge(r, error);
+    if (status) return status;
+    qg_results_apply_looks(r);
+    status = qg_results_judge(r, error);
     if (!status) status = qg_results_find_similarities(r, error);
     if (!status) status = qg_results_find_source_scores(r, error);
     return status ? status : qg_results_find_continual(r, error);
@@ -165,6 +179,7 @@ qg_status qg_report_write(const char *folder, const qg_report_options *options, 
     qg_results results = {.folder = folder, .partial = options->partial};
     qg_status status = qg_study_open(folder, &study, error);
     results.study = study;
+    if (!status) take_level(study);
     if (!status) status = find_results(&results, error);
     if (!status) status = write_all(&results, options, report, error);
     if (status && options->stop && *options->stop) /* gnuplot feels Ctrl-C, too */
@@ -180,9 +195,50 @@ qg_status qg_report_spread(const char *folder, double deviations[QG_STRATA], qg_
     qg_results results = {.folder = folder, .partial = true};
     qg_status status = qg_study_open(folder, &study, error);
     results.study = study;
-    if (!status) status = find_results(&results, error);
+    if (!status) status = find_effects(&results, error);
     if (!status) qg_results_find_spread(&results, deviations);
     qg_results_free(&results);
+    qg_study_free(study);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ looking */
+
+static void sum_up(const qg_study *study, qg_report_look *look)
+{
+    const qg_study_looks *looks = &study->looks;
+    const qg_seed_look *last = &looks->items[looks->count - 1];
+    *look = (qg_report_look){.number = looks->count,
+                             .seeds = last->seeds,
+                             .level = last->level,
+                             .arms = looks->arm_count,
+                             .done = qg_looks_done(study)};
+    for (int a = 0; a < looks->arm_count; a++)
+        look->decided += last->arms[a].decision != QG_NOT_DECIDED;
+}
+
+/* The next look at a study that is open and has one to come. */
+static qg_status look_again(qg_study *study, const char *folder, qg_error *error)
+{
+    qg_results results = {.study = study, .folder = folder};
+    double fraction = 0;
+    qg_status status = qg_results_begin_look(study, &fraction, error);
+    if (!status) status = find_effects(&results, error);
+    if (!status) status = qg_results_find_verdicts(&results, error);
+    if (!status) status = qg_results_look(&results, study, fraction, error);
+    if (!status) status = qg_study_write_looks(study, folder, error);
+    qg_results_free(&results);
+    return status;
+}
+
+qg_status qg_report_look_at(const char *folder, qg_report_look *look, qg_error *error)
+{
+    qg_study *study = NULL;
+    qg_status status = qg_study_open(folder, &study, error);
+    if (!status && study->looks.max_seeds == 0)
+        status = qg_fail(error, QG_ERROR_USAGE, "%s: this study looks once, at its end", folder);
+    if (!status && !qg_looks_done(study)) status = look_again(study, folder, error);
+    if (!status) sum_up(study, look);
     qg_study_free(study);
     return status;
 }

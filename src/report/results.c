@@ -33,6 +33,11 @@ double qg_normalised(const qg_scale *scale, double score)
     return (score - scale->random) / (scale->reference - scale->random);
 }
 
+bool qg_has_learned(const qg_scale *scale, double score)
+{
+    return qg_normalised(scale, score) >= 0.25; /* a quarter of the way to the reference */
+}
+
 double qg_side_level(const qg_side *side, qg_measure measure)
 {
     double sum = 0;

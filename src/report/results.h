@@ -15,8 +15,6 @@
 
 #define QG_REPORT_SEED 1 /* of all draws of a report: the same results, the same numbers */
 
-#define QG_LEARNED 0.25 /* normalised; a run whose asymptote is below this never learned */
-
 /* The scores between which those of a game are normalised, and where they come from. */
 typedef struct qg_game_scale {
     qg_scale scale;
@@ -43,7 +41,7 @@ typedef struct qg_experiment {
     bool complete;                    /* all its seeds and its baseline's have finished */
     qg_side transfer, baseline;       /* empty without a comparison */
     qg_pair *pairs;                   /* [pair_count] those with the same seed */
-    size_t pair_count, point_count;
+    size_t pair_count;
     qg_verdict verdict;               /* on the normalised area */
     qg_estimate effects[QG_MEASURES]; /* normalised, with the unadjusted interval */
     qg_estimate probability;          /* that the area of a transfer is above that of a baseline */
@@ -90,6 +88,7 @@ typedef struct qg_claim_result {
     qg_estimate adjusted; /* the interval of Holm's step */
     size_t experiments;   /* that it rests on, `of` and `than` together */
     size_t lacking;       /* experiments of the claim that are not compared, or not finished */
+    size_t dropped;       /* that have fewer seeds than others, and are not in it */
     qg_stratum_count free, frozen; /* those of `of` */
 } qg_claim_result;
 
@@ -103,17 +102,18 @@ typedef struct qg_results {
     qg_run_curves *runs;      /* [run_count] */
     qg_game_scale *games;     /* [game_count] */
     qg_experiment *experiments;
-    size_t experiment_count, compared; /* all; those with a comparison */
-    bool only_controls;                /* no experiment is more than a control */
-    size_t pooled_count;               /* those that qg_results_pooled tells */
-    size_t decided[QG_DECISIONS];      /* of these, by qg_decision */
-    qg_pooled pooled;                  /* area, over these */
-    qg_estimate iqm;                   /* of their differences of the area; NaN: none */
-    qg_pairing pairing;                /* of the areas, seed by seed */
-    qg_claim_result *claims;           /* [claim_count] */
-    qg_source_score *source_scores;    /* [source_count] */
-    qg_source_curves *source_curves;   /* [source_count] */
-    qg_continual *continual; /* [continual_count] of chains of grafts */
+    size_t experiment_count;
+    bool only_controls;              /* no experiment is more than a control */
+    size_t pooled_count;             /* those that qg_results_pooled tells */
+    size_t dropped;                  /* of these, with fewer seeds than others: not in the mean */
+    size_t decided[QG_DECISIONS];    /* of these, by qg_decision */
+    qg_pooled pooled;                /* area, over these */
+    qg_estimate iqm;                 /* of their differences of the area; NaN: none */
+    qg_pairing pairing;              /* of the areas, seed by seed */
+    qg_claim_result *claims;         /* [claim_count] */
+    qg_source_score *source_scores;  /* [source_count] */
+    qg_source_curves *source_curves; /* [source_count] */
+    qg_continual *continual;         /* [continual_count] of chains of grafts */
     size_t continual_count;
     qg_warnings warnings;
 } qg_results;
@@ -143,6 +143,9 @@ const char *qg_copy_stratum_name(qg_copy_stratum stratum);
 const qg_experiment *qg_results_experiment(const qg_results *results, int run);
 
 double qg_normalised(const qg_scale *scale, double score);
+
+/* Whether a run, or a source, that ends at this score has learned at all. */
+bool qg_has_learned(const qg_scale *scale, double score);
 
 /* Means: over a side of what its runs reached; over the pairs of their area ratio. */
 double qg_side_level(const qg_side *side, qg_measure measure);

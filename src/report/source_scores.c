@@ -104,7 +104,7 @@ static qg_status warn_of_source(qg_results *r, const qg_study_source *source, do
     for (int g = 0; g < r->study->game_count; g++) {
         const qg_game_scale *it = &r->games[g];
         if (strcmp(r->study->games[g].name, game) != 0 || it->problem[0]) continue;
-        if (qg_normalised(&it->scale, score) < QG_LEARNED)
+        if (!qg_has_learned(&it->scale, score))
             return qg_warn(&r->warnings, error,
                            "the source %s scores %.4g on %s, near random play (%.4g): what is "
                            "copied from it may be no more than random layers",

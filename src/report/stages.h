@@ -17,6 +17,16 @@ qg_status qg_results_compare(qg_results *results, qg_error *error);
 /* 4. The verdicts on them. */
 qg_status qg_results_find_verdicts(qg_results *results, qg_error *error);
 
+/* 4a. Of a study that looks several times: what its looks have decided stands, whatever the data
+ * say now. */
+void qg_results_apply_looks(qg_results *results);
+
+/* The level of the next look into study->rule, and its share of the information; and the look
+ * itself, added to the study, when the verdicts have been found by that rule. */
+qg_status qg_results_begin_look(qg_study *study, double *fraction, qg_error *error);
+qg_status qg_results_look(const qg_results *results, qg_study *study, double fraction,
+                          qg_error *error);
+
 /* 5. All experiments together, and the claims held against them. */
 qg_status qg_results_judge(qg_results *results, qg_error *error);
 

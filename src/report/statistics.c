@@ -217,7 +217,7 @@ qg_status qg_probability_of_improvement(const qg_tasks *x, const qg_tasks *y, ui
  * variance of Hanley and McNeil with both sizes at their mean. */
 static double improvement_end(double theta, double x_count, double y_count, double sign)
 {
-    const double z = qg_student_reach(INFINITY, 1 - QG_CONFIDENCE);
+    const double z = qg_student_reach(INFINITY, QG_ALPHA);
     const double middle = (x_count + y_count) / 2 - 1;
     double near = theta, far = sign > 0 ? 1 : 0;
     for (int i = 0; i < 100; i++) {
@@ -318,8 +318,8 @@ static void summarise_profile(const qg_sample *sample, const profiler *p, qg_est
         for (size_t i = 0; i < sample->count; i++)
             above += p->below[i] > t;
         profile[t].value = (double)above / (double)sample->count;
-        profile[t].low = level_quantile(p, t, (1 - QG_CONFIDENCE) / 2);
-        profile[t].high = level_quantile(p, t, (1 + QG_CONFIDENCE) / 2);
+        profile[t].low = level_quantile(p, t, QG_ALPHA / 2);
+        profile[t].high = level_quantile(p, t, 1 - QG_ALPHA / 2);
     }
 }
 

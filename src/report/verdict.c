@@ -29,8 +29,10 @@ const char *qg_reason_text(qg_reason reason)
         [QG_ZERO_INSIDE] = "the interval holds zero",
         [QG_ONE_OF_MANY] = "it would be decided alone, but it is one of many comparisons",
         [QG_PERMUTATION_OPEN] = "the permutation test does not agree",
+        [QG_DECIDED_AT_LOOK] = "decided at one of the study's looks, by its level",
+        [QG_NOT_AT_ANY_LOOK] = "decided at none of the study's looks so far",
     };
-    assert(reason <= QG_PERMUTATION_OPEN);
+    assert(reason <= QG_NOT_AT_ANY_LOOK);
     return texts[reason];
 }
 
@@ -141,6 +143,11 @@ static qg_status compare(work *w, size_t i, qg_error *error)
 
 /* ----------------------------------------------------------------------------- the families */
 
+static double level_of(const qg_rule *rule)
+{
+    return rule->level > 0 ? rule->level : QG_ALPHA;
+}
+
 /* Of the comparison's squared error, the root of the baseline's part. Paired differences have one
  * error each, about half of it the baseline's. */
 static double baseline_share(const work *w, size_t i)
@@ -163,16 +170,19 @@ static double margin_t(const work *w, const qg_verdict *v)
 static qg_status adjust_family(work *w, size_t count, qg_error *error)
 {
     qg_largest_t *largest;
-    for (size_t k = 0; k < count; k++)
-        w->p[k] = baseline_share(w, w->members[k]);
+    for (size_t k = 0; k < count; k++) {
+        const size_t i = w->members[k];
+        w->p[k] = isnan(w->verdicts[i].p) ? 0 : baseline_share(w, i);
+    }
     if (qg_largest_t_create(w->p, count, &largest, error)) return error->code;
     for (size_t k = 0; k < count; k++) {
         qg_verdict *v = &w->verdicts[w->members[k]];
+        if (isnan(v->p)) continue;
         const double degrees = v->effect.degrees, error_ = v->effect.error;
         const double t = error_ > 0 ? fabs(v->effect.value) / error_ : v->p > 0 ? 0 : INFINITY;
         v->family_p = fmax(v->p, isinf(t) ? 0 : qg_largest_t_p(largest, t, degrees, true));
         if (w->rule->adjust != QG_ADJUST_DUNNETT) continue;
-        const double reach = qg_largest_t_reach(largest, QG_ALPHA, degrees) * error_;
+        const double reach = qg_largest_t_reach(largest, level_of(w->rule), degrees) * error_;
         v->adjusted =
             (qg_estimate){v->effect.value, v->effect.value - reach, v->effect.value + reach};
         const double m = margin_t(w, v);
@@ -183,16 +193,18 @@ static qg_status adjust_family(work *w, size_t count, qg_error *error)
     return QG_OK;
 }
 
-/* Dunnett, among the arms of each baseline, experiments and controls apart. */
+/* Dunnett, among the arms of each baseline, experiments and controls apart. Arms without p, as
+ * those without runs, count as independent ones: more arms to come never turn a verdict. */
 static qg_status adjust_families(work *w, bool controls, qg_error *error)
 {
     for (size_t b = 0; b < w->baseline_count; b++) {
-        size_t count = 0;
-        for (size_t i = 0; i < w->arm_count; i++)
-            if (w->arms[i].baseline == b && w->arms[i].control == controls &&
-                !isnan(w->verdicts[i].p))
-                w->members[count++] = i;
-        if (count > 0 && adjust_family(w, count, error)) return error->code;
+        size_t count = 0, known = 0;
+        for (size_t i = 0; i < w->arm_count; i++) {
+            if (w->arms[i].baseline != b || w->arms[i].control != controls) continue;
+            w->members[count++] = i;
+            known += isnan(w->verdicts[i].p) ? 0 : 1;
+        }
+        if (known > 0 && adjust_family(w, count, error)) return error->code;
     }
     return QG_OK;
 }
@@ -221,10 +233,10 @@ static qg_status adjust_rates(work *w, bool controls, qg_error *error)
     size_t selected = 0;
     for (size_t k = 0; k < count; k++) {
         w->verdicts[w->members[k]].q = w->adjusted[k];
-        selected += w->adjusted[k] <= QG_ALPHA;
+        selected += w->adjusted[k] <= level_of(w->rule);
     }
     if (w->rule->adjust != QG_ADJUST_BH) return QG_OK;
-    const double alpha = QG_ALPHA * (selected > 1 ? (double)selected : 1) / (double)count;
+    const double alpha = level_of(w->rule) * (selected > 1 ? (double)selected : 1) / (double)count;
     for (size_t k = 0; k < count; k++) {
         qg_verdict *v = &w->verdicts[w->members[k]];
         v->adjusted = qg_effect_interval(&v->effect, alpha);
@@ -239,7 +251,7 @@ static qg_status adjust_rates(work *w, bool controls, qg_error *error)
 static void adjust_nothing(work *w)
 {
     for (size_t i = 0; i < w->arm_count; i++) {
-        w->verdicts[i].adjusted = w->verdicts[i].raw;
+        w->verdicts[i].adjusted = qg_effect_interval(&w->verdicts[i].effect, level_of(w->rule));
         w->verdicts[i].margin_p = qg_effect_margin_p(&w->verdicts[i].effect, w->rule->margin);
     }
 }
@@ -256,6 +268,7 @@ static double decisive_p(const qg_rule *rule, const qg_verdict *v)
 static void decide(const work *w, size_t i)
 {
     qg_verdict *v = &w->verdicts[i];
+    const double level = level_of(w->rule);
     v->decision = QG_NOT_DECIDED;
     if (isnan(v->effect.value)) {
         v->reason = QG_NO_RUNS;
@@ -263,16 +276,16 @@ static void decide(const work *w, size_t i)
         v->reason = QG_UNFINISHED;
     } else if (isnan(v->p)) {
         v->reason = QG_ONE_SEED;
-    } else if (decisive_p(w->rule, v) <= QG_ALPHA && !(v->permutation_p > QG_ALPHA)) {
+    } else if (decisive_p(w->rule, v) <= level && !(v->permutation_p > QG_ALPHA)) {
         v->decision = v->effect.value > 0 ? QG_POSITIVE : QG_NEGATIVE;
         v->reason = QG_ZERO_OUTSIDE;
-    } else if (v->margin_p <= QG_ALPHA) {
+    } else if (v->margin_p <= level) {
         v->decision = QG_WITHIN_MARGIN;
         v->reason = QG_IN_MARGIN;
     } else {
-        v->reason = decisive_p(w->rule, v) <= QG_ALPHA ? QG_PERMUTATION_OPEN
-                    : v->p <= QG_ALPHA                 ? QG_ONE_OF_MANY
-                                                       : QG_ZERO_INSIDE;
+        v->reason = decisive_p(w->rule, v) <= level ? QG_PERMUTATION_OPEN
+                    : v->p <= level                 ? QG_ONE_OF_MANY
+                                                    : QG_ZERO_INSIDE;
     }
 }
 

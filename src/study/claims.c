@@ -18,19 +18,14 @@ static const char *const kinds[] = {[QG_CLAIM_POSITIVE] = "positive",
                                     [QG_CLAIM_WORSE] = "worse",
                                     [QG_CLAIM_LITTLE] = "little"};
 
-static const char *const metrics[] = {
-    [QG_CLAIM_AREA] = "area",           [QG_CLAIM_EARLY] = "early",
-    [QG_CLAIM_LATE] = "late",           [QG_CLAIM_ASYMPTOTE] = "asymptote",
-    [QG_CLAIM_JUMPSTART] = "jumpstart", [QG_CLAIM_MAXIMUM] = "maximum"};
+/* The measures that a claim may speak of: what scores before any training is no effect of it. */
+static const char *const metrics[QG_MEASURES] = {
+    [QG_AREA] = "area",           [QG_EARLY] = "early",         [QG_LATE] = "late",
+    [QG_ASYMPTOTE] = "asymptote", [QG_JUMPSTART] = "jumpstart", [QG_MAXIMUM] = "maximum"};
 
 const char *qg_claim_kind_name(qg_claim_kind kind)
 {
     return kinds[kind];
-}
-
-const char *qg_claim_metric_name(qg_claim_metric metric)
-{
-    return metrics[metric];
 }
 
 /* The value of `key` of a run, as it would be written in a filter. */
@@ -38,7 +33,7 @@ static void describe(const qg_study *study, const qg_study_run *run, const char 
                      char text[QG_STUDY_NAME])
 {
     const qg_study_source *const source = run->source >= 0 ? &study->sources[run->source] : NULL;
-    const bool self = source && strcmp(qg_source_game(study, source), run->game) == 0;
+    const bool self = source && qg_study_is_control(study, run);
     if (strcmp(key, "game") == 0) snprintf(text, QG_STUDY_NAME, "%s", run->game);
     if (strcmp(key, "from") == 0)
         snprintf(text, QG_STUDY_NAME, "%s", source ? source->name : "random");
@@ -111,15 +106,15 @@ static qg_status read_kind(const study_reader *reader, const qg_yaml *node, qg_s
     if (!expect || k == sizeof kinds / sizeof *kinds)
         return qg_study_fail(reader, node->line,
                              "expect: one of positive, negative, better, worse, little is needed");
-    while (m < sizeof metrics / sizeof *metrics && strcmp(metrics[m], metric) != 0)
+    while (m < QG_MEASURES && (!metrics[m] || strcmp(metrics[m], metric) != 0))
         m++;
-    if (m == sizeof metrics / sizeof *metrics)
+    if (m == QG_MEASURES)
         return qg_study_fail(reader, qg_yaml_get(node, "metric")->line,
                              "metric: '%.60s' is none of area, early, late, asymptote, jumpstart, "
                              "maximum",
                              metric);
     claim->kind = (qg_claim_kind)k;
-    claim->metric = (qg_claim_metric)m;
+    claim->metric = (qg_measure)m;
     const bool compares = claim->kind == QG_CLAIM_BETTER || claim->kind == QG_CLAIM_WORSE;
     if (compares != (qg_yaml_get(node, "than") != NULL))
         return qg_study_fail(reader, node->line, "than: belongs to better and worse, and to both");

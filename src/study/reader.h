@@ -119,9 +119,10 @@ qg_status qg_study_add_run(const study_reader *reader, qg_study_run *run, int *i
 /* The source of that name, -1: none. */
 int qg_study_find_source(const qg_study *study, const char *name);
 
-/* Frees what a source or run holds. */
+/* Frees what a source, a run or the looks hold. */
 void qg_study_free_source(qg_study_source *source);
 void qg_study_free_run(qg_study_run *run);
+void qg_study_free_looks(qg_study_looks *looks);
 
 /* The game that a source's network plays; its architecture as text. */
 const char *qg_source_game(const qg_study *study, const qg_study_source *source);

@@ -37,6 +37,12 @@ const char *qg_source_network(const qg_study *study, const qg_study_source *sour
     return source->run >= 0 ? study->runs[source->run].settings.network : source->file_network;
 }
 
+bool qg_study_is_control(const qg_study *study, const qg_study_run *run)
+{
+    return run->source < 0 ||
+           strcmp(qg_source_game(study, &study->sources[run->source]), run->game) == 0;
+}
+
 void qg_task_name(const qg_study *study, int task, char *text, size_t size)
 {
     const qg_study_task *const t = &study->tasks[task];
@@ -71,6 +77,7 @@ void qg_study_free(qg_study *study)
         free(study->claims[i].of);
         free(study->claims[i].than);
     }
+    qg_study_free_looks(&study->looks);
     free(study->sources);
     free(study->runs);
     free(study->tasks);

@@ -91,6 +91,10 @@ qg_status qg_study_open(const char *folder, qg_study **study, qg_error *error)
         status = qg_fail(error, QG_ERROR_USAGE, "%s: holds no study (`run` makes one)", folder);
     if (!status) status = open_with_head(folder, head, study, error);
     json_decref(head);
+    if (!status) status = qg_study_take_looks(*study, folder, error);
+    if (!status) return QG_OK;
+    qg_study_free(*study);
+    *study = NULL;
     return status;
 }
 

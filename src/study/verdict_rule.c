@@ -16,6 +16,24 @@ const char *qg_compare_name(qg_compare compare)
     return compares[compare];
 }
 
+static const char *const spendings[] = {
+    [QG_SPEND_OBRIEN_FLEMING] = "obrien-fleming", [QG_SPEND_POCOCK] = "pocock"};
+
+const char *qg_spending_name(qg_spending spending)
+{
+    return spendings[spending];
+}
+
+bool qg_spending_parse(const char *name, qg_spending *spending)
+{
+    for (int i = QG_SPEND_OBRIEN_FLEMING; i <= QG_SPEND_POCOCK; i++) {
+        if (strcmp(name, spendings[i]) != 0) continue;
+        *spending = (qg_spending)i;
+        return true;
+    }
+    return false;
+}
+
 const char *qg_adjust_name(qg_adjust adjust)
 {
     return adjusts[adjust];

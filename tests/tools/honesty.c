@@ -259,7 +259,7 @@ static void print_permutation(int studies)
         if (kind > 0) s.baseline_noise = kind == 1 ? draw_failing : draw_steady;
         printf("%-24s", titles[kind]);
         for (size_t n = 6; n <= 10; n += 2) {
-            const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, 1e-9, false};
+            const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, 1e-9, false, 0};
             const study now = with_seeds(s, n, n);
             const tally t = simulate(&now, &rule, studies);
             printf(" %zu seeds: %5.1f %5.1f |", n, t.raw, t.positive_or_negative);
@@ -280,7 +280,7 @@ static void print_multiplicity(int studies)
     for (int adjust = QG_ADJUST_NONE; adjust >= QG_ADJUST_BH; adjust--) {
         printf("%-10s", adjust_names[adjust]);
         for (size_t i = 0; i < FEW; i++) {
-            const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 1e-9, false};
+            const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 1e-9, false, 0};
             study s = with_seeds(usual, seed_counts[i], seed_counts[i]);
             s.arms = 24;
             s.baselines = 3;
@@ -305,7 +305,7 @@ static void print_equivalence(int studies)
         for (int effect = 0; effect <= 2; effect += 2) {
             printf("%-10s %-24d", adjust_names[adjust], effect);
             for (size_t i = 0; i < FEW; i++) {
-                const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 2, false};
+                const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 2, false, 0};
                 study s = with_seeds(usual, seed_counts[i], seed_counts[i]);
                 s.frozen_deviation = 1;
                 s.effect = effect;
@@ -393,6 +393,96 @@ static void print_pooled(int studies)
     }
 }
 
+/* ------------------------------------------------------------------------------ until decided */
+
+/* Studies that look at 4, 8 and 12 seeds, and give more to what is open. */
+typedef struct looking {
+    double any, found, false_share, wrong; /* as in `tally`; arms without effect that are decided */
+    double seeds;                          /* of an arm, in the mean */
+} looking;
+
+enum { LOOKS = 3, LOOK_SEEDS = 4 };
+
+/* One study: which arms were decided, and with how many seeds each. */
+static void look(const study *s, draw *d, qg_rule rule, const double levels[LOOKS],
+                 bool decided[MOST_ARMS], size_t seeds[MOST_ARMS], uint64_t seed)
+{
+    for (int k = 0; k < LOOKS; k++) {
+        qg_verdict verdicts[MOST_ARMS];
+        qg_error error;
+        bool open = false;
+        for (size_t a = 0; a < s->arms; a++) {
+            if (decided[a]) continue;
+            open = true;
+            d->arms[a].runs.count = seeds[a] = (size_t)(k + 1) * LOOK_SEEDS;
+            d->baselines[d->arms[a].baseline].count = seeds[a];
+        }
+        if (!open) return;
+        rule.level = levels[k];
+        check(qg_verdicts_of(d->baselines, s->baselines, d->arms, s->arms, &rule, seed, verdicts,
+                             &error),
+              &error);
+        for (size_t a = 0; a < s->arms; a++)
+            decided[a] = decided[a] || verdicts[a].decision == QG_POSITIVE ||
+                         verdicts[a].decision == QG_NEGATIVE;
+    }
+}
+
+static looking simulate_looks(const study *s, qg_adjust adjust, const double levels[LOOKS],
+                              int studies)
+{
+    const qg_rule rule = {QG_COMPARE_MODERATED, adjust, 1e-9, false, 0};
+    qg_random random = qg_random_stream(adjust, "looks");
+    looking sum = {0};
+    for (int i = 0; i < studies; i++) {
+        draw d;
+        bool decided[MOST_ARMS] = {false};
+        size_t seeds[MOST_ARMS] = {0}, all = 0, right = 0;
+        draw_study(s, &random, &d);
+        look(s, &d, rule, levels, decided, seeds, (uint64_t)i);
+        for (size_t a = 0; a < s->arms; a++) {
+            all += decided[a];
+            right += decided[a] && a < s->changed;
+            sum.seeds += (double)seeds[a];
+        }
+        sum.any += all > 0;
+        sum.found += (double)right;
+        sum.wrong += (double)(all - right);
+        if (all > 0) sum.false_share += (double)(all - right) / (double)all;
+    }
+    const double each = 100.0 / studies;
+    return (looking){sum.any * each, s->changed ? sum.found * each / (double)s->changed : 0,
+                     sum.false_share * each, sum.wrong * each / (double)(s->arms - s->changed),
+                     sum.seeds / studies / (double)s->arms};
+}
+
+static void print_looks(int studies)
+{
+    static const double fractions[LOOKS] = {1.0 / LOOKS, 2.0 / LOOKS, 1};
+    static const char *const ways[] = {"O'Brien-Fleming", "Pocock", "as if each were the only one"};
+    printf("\n7. Looks at 4, 8 and 12 seeds: arms without effect that are decided in %%, studies\n"
+           "without any effect that decide something; with an effect of 2 in six of 24 arms those\n"
+           "found, the share of the decided that has none, and the mean seeds of an arm\n");
+    for (int adjust = QG_ADJUST_NONE; adjust >= QG_ADJUST_BH; adjust--)
+        for (int way = 0; way < 3; way++) {
+            double levels[LOOKS] = {QG_ALPHA, QG_ALPHA, QG_ALPHA};
+            qg_error error;
+            if (way < 2)
+                check(qg_spending_levels((qg_spending)way, fractions, LOOKS, QG_ALPHA, levels,
+                                         &error),
+                      &error);
+            study s = with_seeds(usual, LOOKS * LOOK_SEEDS, LOOKS * LOOK_SEEDS);
+            s.arms = 24;
+            s.baselines = 3;
+            const looking none = simulate_looks(&s, (qg_adjust)adjust, levels, studies);
+            s.effect = 2;
+            s.changed = 6;
+            const looking six = simulate_looks(&s, (qg_adjust)adjust, levels, studies);
+            printf("%-8s %-28s %5.1f %5.1f %6.1f %5.1f %5.1f\n", adjust_names[adjust], ways[way],
+                   none.wrong, none.any, six.found, six.false_share, six.seeds);
+        }
+}
+
 int honesty(int studies)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -402,5 +492,6 @@ int honesty(int studies)
     print_equivalence(studies / 2);
     print_improvement(studies);
     print_pooled(studies);
+    print_looks(studies / 2);
     return 0;
 }

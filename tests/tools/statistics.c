@@ -8,6 +8,7 @@
 #include <qgraft/statistics.h>
 
 #include "honesty.h"
+#include "report/distributions.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -357,7 +358,7 @@ static json_t *answer_quantiles(const json_t *json)
     const double confidence = json_real_value(json_object_get(json, "confidence"));
     double *quantiles = allocate(count, sizeof *quantiles);
     for (size_t i = 0; i < count; i++)
-        quantiles[i] = qg_student_quantile(degrees[i], confidence);
+        quantiles[i] = qg_student_reach(degrees[i], 1 - confidence);
     return show_reals(quantiles, count);
 }
 

@@ -9,6 +9,8 @@
 
 #include "base/random.h"
 
+#include "report/distributions.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -157,20 +159,26 @@ static void test_refusals(void **state)
 
 /* ---- Intervals ---- */
 
+static qg_estimate mean_of(const double *values, size_t count)
+{
+    const qg_effect effect = qg_effect_of_pairs(values, count);
+    return qg_effect_interval(&effect, QG_ALPHA);
+}
+
 static void test_mean(void **state)
 {
     (void)state;
     const double values[] = {1, 2, 6};
     const double reach = 4.302652729911275 * sqrt(7.0 / 3); /* t with 2 degrees, 0.975 */
-    assert_estimate(qg_mean_of(values, 3), 3, 3 - reach, 3 + reach);
+    assert_estimate(mean_of(values, 3), 3, 3 - reach, 3 + reach);
     /* Squares of squares have no double. */
     for (int exponent = -150; exponent <= 150; exponent += 10) {
         const double unit = pow(10, exponent);
         const double scaled[] = {values[0] * unit, values[1] * unit, values[2] * unit};
-        const qg_estimate e = qg_mean_of(scaled, 3);
+        const qg_estimate e = mean_of(scaled, 3);
         assert_true(fabs((e.high - e.value) / unit - reach) < 1e-6 * reach);
     }
-    const qg_estimate one = qg_mean_of(values, 1);
+    const qg_estimate one = mean_of(values, 1);
     assert_true(one.value == 1 && isnan(one.low) && isnan(one.high));
 }
 
@@ -346,7 +354,7 @@ static qg_verdict judge(const double *baseline, size_t baseline_count, const dou
 {
     const qg_group b = group_of(baseline, baseline_count, QG_BASELINES);
     const qg_arm a = {.runs = group_of(arm, count, QG_FREE)};
-    const qg_rule rule = {compare, QG_ADJUST_BH, QG_MARGIN, false};
+    const qg_rule rule = {compare, QG_ADJUST_BH, QG_MARGIN, false, 0};
     qg_verdict verdict;
     assert_int_equal(qg_verdicts_of(&b, 1, &a, 1, &rule, 1, &verdict, &error), 0);
     return verdict;
@@ -390,7 +398,7 @@ static void test_verdicts_together(void **state)
     qg_verdict verdicts[20];
     for (int i = 0; i < 20; i++)
         arms[i] = (qg_arm){.runs = group_of(i ? same : up, 4, QG_FREE)};
-    qg_rule rule = {QG_COMPARE_WELCH, QG_ADJUST_NONE, QG_MARGIN, false};
+    qg_rule rule = {QG_COMPARE_WELCH, QG_ADJUST_NONE, QG_MARGIN, false, 0};
     assert_int_equal(qg_verdicts_of(&baseline, 1, arms, 20, &rule, 1, verdicts, &error), 0);
     assert_int_equal(verdicts[0].decision, QG_POSITIVE);
     for (int adjust = QG_ADJUST_BH; adjust <= QG_ADJUST_DUNNETT; adjust++) {
@@ -415,7 +423,7 @@ static void test_honesty(void **state)
     for (int c = 0; c < 3; c++)
         for (int compare = 0; compare <= QG_COMPARE_PAIRED; compare++) {
             qg_random random = qg_random_stream(1, "honesty");
-            const qg_rule rule = {(qg_compare)compare, QG_ADJUST_BH, QG_MARGIN, false};
+            const qg_rule rule = {(qg_compare)compare, QG_ADJUST_BH, QG_MARGIN, false, 0};
             int raw = 0, studies = 0;
             for (int study = 0; study < 500; study++) {
                 double values[5][5];
@@ -449,7 +457,7 @@ static void test_power(void **state)
     (void)state;
     const qg_design design = {1, 1, 5, 5, 4, 1};
     const double effect = qg_visible_effect(&design, QG_ALPHA);
-    const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, QG_MARGIN, false};
+    const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, QG_MARGIN, false, 0};
     qg_random random = qg_random_stream(1, "power");
     int seen = 0;
     for (int study = 0; study < 500; study++) {
@@ -475,9 +483,60 @@ static void test_power(void **state)
     assert_true(isinf(qg_visible_effect(&(qg_design){1, 1, 1, 5, 4, 1}, QG_ALPHA)));
 }
 
+/* An arm that is to come counts in Dunnett's family, so that it cannot turn the verdict of another
+ * when it is there. */
+static void test_arms_to_come(void **state)
+{
+    (void)state;
+    const double base[] = {0, 1, 2, 3}, up[] = {3, 4, 5, 7}, other[] = {1, 2, 2, 3};
+    const qg_group baseline = group_of(base, 4, QG_BASELINES);
+    qg_rule rule = {.compare = QG_COMPARE_WELCH, .adjust = QG_ADJUST_DUNNETT, .margin = 0.1};
+    qg_verdict alone[1], waiting[2], both[2];
+    qg_arm arms[2] = {{.runs = group_of(up, 4, QG_FREE)}, {.unfinished = true}};
+    assert_int_equal(qg_verdicts_of(&baseline, 1, arms, 1, &rule, 1, alone, &error), 0);
+    assert_int_equal(qg_verdicts_of(&baseline, 1, arms, 2, &rule, 1, waiting, &error), 0);
+    arms[1] = (qg_arm){.runs = group_of(other, 4, QG_FREE)};
+    assert_int_equal(qg_verdicts_of(&baseline, 1, arms, 2, &rule, 1, both, &error), 0);
+    assert_true(alone[0].family_p < both[0].family_p && both[0].family_p <= waiting[0].family_p);
+    assert_true(waiting[0].adjusted.low <= both[0].adjusted.low);
+    assert_true(isnan(waiting[1].family_p) && waiting[1].reason == QG_NO_RUNS);
+}
+
+/* The boundaries that ldbounds prints for five looks, two-sided, alpha 0.05 (Reboussin et al. 2000,
+ * "Computations for group sequential boundaries using the Lan-DeMets spending function method"). */
+static void test_spending(void **state)
+{
+    (void)state;
+    static const double fractions[] = {0.2, 0.4, 0.6, 0.8, 1};
+    static const double published[2][5] = {{4.8769, 3.3569, 2.6803, 2.2898, 2.0310},
+                                           {2.4380, 2.4268, 2.4101, 2.3966, 2.3859}};
+    double levels[5];
+    for (int s = 0; s < 2; s++) {
+        assert_int_equal(qg_spending_levels((qg_spending)s, fractions, 5, 0.05, levels, &error), 0);
+        for (int i = 0; i < 5; i++)
+            assert_float_equal(qg_student_reach(INFINITY, levels[i]), published[s][i], 1.5e-4);
+    }
+    /* One look is a test; a level depends on no later look. */
+    assert_int_equal(qg_spending_levels(QG_SPEND_POCOCK, fractions + 4, 1, 0.05, levels, &error),
+                     0);
+    assert_float_equal(levels[0], 0.05, 1e-9);
+    double two[2];
+    assert_int_equal(qg_spending_levels(QG_SPEND_OBRIEN_FLEMING, fractions, 2, 0.05, two, &error),
+                     0);
+    assert_int_equal(
+        qg_spending_levels(QG_SPEND_OBRIEN_FLEMING, fractions, 5, 0.05, levels, &error), 0);
+    assert_memory_equal(two, levels, sizeof two);
+    static const double wrong[][2] = {{0.5, 0.5}, {0.6, 0.4}, {0.5, 1.1}, {0, 1}};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(qg_spending_levels(QG_SPEND_POCOCK, wrong[i], 2, 0.05, two, &error),
+                         QG_ERROR_USAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_spending),
+        cmocka_unit_test(test_arms_to_come),
         cmocka_unit_test(test_measures),
         cmocka_unit_test(test_censored),
         cmocka_unit_test(test_two_points),

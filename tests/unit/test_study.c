@@ -288,7 +288,7 @@ static void test_claims(void **state)
     assert_int_equal(s->claims[0].of_count, 8);
     assert_int_equal(s->claims[1].of_count, 4);
     assert_int_equal(s->claims[1].than_count, 4);
-    assert_int_equal(s->claims[1].metric, QG_CLAIM_LATE);
+    assert_int_equal(s->claims[1].metric, QG_LATE);
     assert_string_equal(s->claims[1].source, "paper");
     assert_int_equal(s->claims[2].of_count, 2);
     assert_true(s->claims[2].margin == 0.2);
