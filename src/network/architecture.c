@@ -113,8 +113,11 @@ static qg_status read_part(const json_t *object, int position, char part[QG_PART
     return QG_OK;
 }
 
-static qg_status read_layer(const json_t *object, int position, qg_layer *layer, qg_error *error)
+/* `streams`: whether its outputs are the two streams of a dueling network. */
+static qg_status read_layer(const json_t *object, int position, qg_layer *layer, bool *streams,
+                            qg_error *error)
 {
+    *streams = false;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)object, key, value)
@@ -143,9 +146,12 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
     layer->norm = json_is_true(norm);
     if (json_object_get(object, "conv")) {
         layer->kind = QG_CONV;
-        if (json_object_get(object, "linear"))
-            return qg_fail(error, QG_ERROR_USAGE, "network: layer %d is both conv and linear",
-                           position);
+        const char *other = json_object_get(object, "linear")    ? "linear"
+                            : json_object_get(object, "dueling") ? "dueling"
+                                                                 : NULL;
+        if (other)
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "network: layer %d is both conv and %s: leave one out", position, other);
         if ((status = read_field(object, position, "conv", -1, 1, MAX_CHANNELS, &layer->outputs,
                                  error)) ||
             (status = read_field(object, position, "kernel", -1, 1, MAX_KERNEL, &layer->kernel,
@@ -166,7 +172,8 @@ static qg_status read_layer(const json_t *object, int position, qg_layer *layer,
     if (json_object_get(object, "dueling")) {
         status = read_field(object, position, "dueling", -1, 1, MAX_CHANNELS / 2, &layer->outputs,
                             error);
-        layer->outputs *= 2; /* two streams */
+        layer->outputs *= 2;
+        *streams = true;
         return status;
     }
     return read_field(object, position, "linear", -1, 1, MAX_CHANNELS, &layer->outputs, error);
@@ -210,11 +217,11 @@ static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
             "network: must be nature, nature-pad0, grid, vector or a list of at most %d layers",
             QG_MAX_LAYERS - 1);
     int channels = a->channels, height = a->height, width = a->width, convs = 0, linears = 0;
+    bool dueling = false; /* the layer below is two streams */
     for (size_t i = 0; i <= hidden; i++) {
         qg_layer *layer = &a->layers[i];
         const int position = (int)i + 1;
         qg_status status = QG_OK;
-        const bool dueling = i > 0 && json_object_get(json_array_get(list, i - 1), "dueling");
         if (dueling && i < hidden)
             return qg_fail(error, QG_ERROR_USAGE,
                            "network: layer %d is dueling, which only the last of the list can be",
@@ -223,7 +230,7 @@ static qg_status build(const json_t *list, qg_architecture *a, qg_error *error)
             *layer = (qg_layer){
                 .kind = QG_LINEAR, .heads = dueling, .outputs = a->actions + (dueling ? 1 : 0)};
         else
-            status = read_layer(json_array_get(list, i), position, layer, error);
+            status = read_layer(json_array_get(list, i), position, layer, &dueling, error);
         if (status) return status;
         if (i == hidden && i > 0) memcpy(layer->part, a->layers[i - 1].part, sizeof layer->part);
         if (layer->kind == QG_CONV && linears)

@@ -174,6 +174,7 @@ static void test_messages(void **state)
     refuses("[{\"dueling\":0}]", "layer 1 needs 'dueling', a whole number from 1 to 4096");
     refuses("[{\"dueling\":4097}]", "layer 1 needs 'dueling'");
     refuses("[{\"dueling\":5,\"linear\":5}]", "layer 1 must be");
+    refuses("[{\"conv\":5,\"kernel\":1,\"dueling\":4}]", "layer 1 is both conv and dueling");
     refuses("{\"linear\":5}", "a list of at most 15 layers");
     refuses("[{\"linear\":5}", "is not nature");
     refuses("[5]", "layer 1 must be");
