@@ -120,11 +120,11 @@ static qg_status learn(qg_trainer *t, qg_error *error)
     const qg_td_trace trace = {.td_errors = t->td_errors};
     const qg_status status = qg_td_learner_update(&t->learner, &t->minibatch.batch,
                                                   qg_random_u64(&t->dropout), &trace, error);
-    if (s->prioritised) /* what is drawn next depends on what will be added */
+    if (status) return status; /* without TD errors there are no priorities */
+    if (s->prioritised)        /* what is drawn next depends on what will be added */
         qg_replay_set_priorities(t->replay, &t->minibatch, t->td_errors);
     else
         qg_replay_expect(t->replay, &t->sampling, s->update_every, s->minibatch); /* as it plays */
-    if (status) return status;
     double sum = 0;
     for (int i = 0; i < s->minibatch; i++)
         sum += (double)fabsf(t->td_errors[i]);
