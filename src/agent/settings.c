@@ -567,6 +567,10 @@ qg_status qg_settings_check(const qg_settings *s, qg_error *error)
         return qg_fail(error, QG_ERROR_USAGE,
                        "loss: huber needs a clip_error above 0, where its slope stops rising; "
                        "without one take mse");
+    if (s->tau == 0 && strcmp(s->target_update, "soft") == 0)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "tau: with 0 a soft target_update leaves the target network as it is; set "
+                       "one above 0");
     if (s->epsilon_end > s->epsilon_start)
         return qg_fail(error, QG_ERROR_USAGE, "epsilon_end: %g is more than epsilon_start (%g)",
                        s->epsilon_end, s->epsilon_start);

@@ -28,9 +28,8 @@ static const char documentation[] =
 
 static const struct argp_option argp_options[] = {
     {"preset", OPTION_PRESET, "NAME", 0,
-     "network for update and act: nature, nature-pad0 or grid, each also NAME-dueling (default: "
-     "nature "
-     "and grid)",
+     "network for update and act: nature, nature-pad0 or grid, each also NAME-dueling or "
+     "NAME-norm (default: nature and grid)",
      0},
     {"set", 'S', "KEY=VALUE", 0,
      "change what learns, for update, train and study: " CHANGED "; may be repeated", 0},

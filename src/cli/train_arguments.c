@@ -12,7 +12,7 @@ static const struct argp_option argp_options[] = {
     {"set", 'S', "KEY=VALUE", 0, "change a setting; may be repeated", 0},
     {"config", OPTION_CONFIG, "FILE", 0, "settings from a YAML file, before any --set", 0},
     {"preset", OPTION_PRESET, "NAME", 0,
-     "dqn3, machado, grid, cleanrl or sb3 (default: what suits the domain)", 0},
+     "dqn3, machado, grid, cleanrl, sb3 or vector (default: what suits the domain)", 0},
     {"settings", OPTION_SETTINGS, NULL, 0, "print the resolved settings as YAML and end", 0},
     {"snapshot", OPTION_SNAPSHOT, "N[,N...]", 0,
      "keep the networks of these steps, as step-N.safetensors", 0},

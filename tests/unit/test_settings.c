@@ -264,6 +264,12 @@ static void test_check(void **state)
     strcpy(s.loss, "huber");
     assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "huber needs a clip_error above 0"));
+    s = preset("dqn3");
+    s.tau = 0; /* means nothing with copies */
+    assert_int_equal(qg_settings_check(&s, &error), QG_OK);
+    strcpy(s.target_update, "soft");
+    assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "tau: with 0 a soft target_update"));
 }
 
 static qg_status parse(qg_settings *settings, const char *yaml, qg_error *error)
