@@ -80,11 +80,11 @@ qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const ch
 
 bool qg_graft_choice_equal(const qg_graft_choice *a, const qg_graft_choice *b);
 
-/* Whether the choice makes sense by itself, for a run of `steps` steps (0: it makes none) of a
- * network with `layers` layers (0: not known); QG_ERROR_USAGE names what contradicts what.
- * `random`: its layers are no source's. */
+/* Whether the choice makes sense by itself, for a run of `steps` steps (0: it makes none) whose
+ * learning begins behind step `learn_start` (0: not known) of a network with `layers` layers (0:
+ * not known); QG_ERROR_USAGE names what contradicts what. `random`: its layers are no source's. */
 qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int64_t steps,
-                                int layers, qg_error *error);
+                                int64_t learn_start, int layers, qg_error *error);
 
 /* ------------------------------------------------------------------------------------- grafting */
 

@@ -164,8 +164,8 @@ qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mappin
                            : target;
     const int most = source < target ? source : target;
     int wanted = 0;
-    if (qg_graft_choice_check(&run->choice, run->source == QG_SOURCE_RANDOM, run->steps, target,
-                              reader->error))
+    if (qg_graft_choice_check(&run->choice, run->source == QG_SOURCE_RANDOM, run->steps,
+                              run->settings.learn_start, target, reader->error))
         return qg_study_locate(reader, mapping->line);
     if (run->choice.way == QG_CHOOSE_FIRST || run->choice.way == QG_CHOOSE_LAST)
         wanted = run->choice.count;

@@ -166,6 +166,12 @@ static qg_status copy_layer(const qg_network *source, const char *source_actions
                        "q-values; copy the layers below, or set the same network for both",
                        from->name, from->heads ? "has a value and an advantage head" : "has none",
                        to->name, to->heads ? "has a value and an advantage head" : "has none");
+    if (from->norm != to->norm)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "%s of the source %s and %s of the target %s: what it outputs would not be "
+                       "the same; copy other layers, or set the same network for both",
+                       from->name, from->norm ? "has layer normalisation" : "has none", to->name,
+                       to->norm ? "has layer normalisation" : "has none");
     if (!fits || (!by_meaning && from->outputs != to->outputs)) {
         char from_shape[64], to_shape[64];
         shape_text(from, from_shape, sizeof from_shape);

@@ -135,20 +135,26 @@ static qg_status check_rates(const qg_graft_learning *learning, int layers, qg_e
 }
 
 qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int64_t steps,
-                                int layers, qg_error *error)
+                                int64_t learn_start, int layers, qg_error *error)
 {
     const qg_graft_learning *const it = &choice->learning;
     const int64_t thaw = first_thaw(it);
+    const char *const thaws = it->thaw ? "thaw" : "thaw_every";
     const char *const pull = it->ewc > 0 ? "ewc" : "l2_sp";
     if (thaw && !choice->frozen)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`%s`: the copied layers learn from the beginning: it is for those that "
                        "`freeze` freezes",
-                       it->thaw ? "thaw" : "thaw_every");
+                       thaws);
     if (thaw && steps && thaw >= steps)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`%s`: step %" PRId64 " is not within the %" PRId64 " steps of the run",
-                       it->thaw ? "thaw" : "thaw_every", thaw, steps);
+                       thaws, thaw, steps);
+    if (thaw && thaw <= learn_start)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "`%s`: at step %" PRId64 " nothing learns yet, so that the layers would "
+                       "never be frozen: learn_start is %" PRId64 "; leave `freeze` out",
+                       thaws, thaw, learn_start);
     if (qg_graft_learning_pulls(it) && choice->frozen && !thaw)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`%s`: frozen layers need no pull: leave `freeze` out, or `thaw` them",

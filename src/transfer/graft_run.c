@@ -115,7 +115,8 @@ static qg_status prepare(graft_run *g, qg_error *error)
     if (!status) status = make_target(g, error);
     const int layers = g->target.architecture.layer_count;
     if (!status)
-        status = qg_graft_choice_check(&o->choice, is_control(g), o->train.steps, layers, error);
+        status = qg_graft_choice_check(&o->choice, is_control(g), o->train.steps,
+                                       o->train.settings.learn_start, layers, error);
     if (!status) status = check_play(g, error);
     if (!status)
         status =

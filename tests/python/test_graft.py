@@ -46,8 +46,9 @@ def train(target, folder, *words, **options):
     return load_file(folder / "last.safetensors")
 
 
-def plan(source, target, *words):
-    return json.loads(run("graft", source, "--to", target, "--dry-run", "--json", *words).stdout)
+def plan(source, target, *words, settings=None):
+    return json.loads(run("graft", source, "--to", target, "--dry-run", "--json", *words,
+                          settings=settings).stdout)
 
 
 def refused(source, target, *words, code=2):
@@ -483,11 +484,11 @@ def test_thaw_every(source, tmp_path):
         moved = [not same(a, b, layer) for a, b in zip(parts, parts[1:])]
         assert moved == [k >= i for k in range(4)], layer
     assert "frozen_unchanged: true" in (tmp_path / "run" / "run.yaml").read_text()
-    layers = plan(source, TARGET, "--first", 4, "--freeze", "--thaw-every", 400)["layers"]
+    layers = plan(source, TARGET, "--first", 4, "--freeze", "--thaw-every", 400, settings=SMALL)["layers"]
     assert [l["thaw"] for l in layers] == [1600, 1200, 800, 400, None]
-    table = run("graft", source, "--to", TARGET, "--dry-run", "--first", 1, "--freeze", "--thaw", 10,
+    table = run("graft", source, "--to", TARGET, "--dry-run", "--first", 1, "--freeze", "--thaw", 5001,
                 "--lr-scale", "1:0.5").stdout
-    assert "frozen until 10, rate x 0.5" in table
+    assert "frozen until 5001, rate x 0.5" in table
 
 
 def test_layer_rates(source, tmp_path):
@@ -522,6 +523,7 @@ def test_pulls(source, tmp_path):
     (["--thaw", 100], "--thaw: the copied layers learn from the beginning: it is for those that --freeze"),
     (["--thaw-every", 100], "--thaw-every: the copied layers learn"),
     (["--freeze", "--thaw", 100], "--thaw: step 100 is not within the 100 steps of the run"),
+    (["--freeze", "--thaw", 99], "--thaw: at step 99 nothing learns yet, so that"),
     (["--freeze", "--thaw", 0], "--thaw: '0' is not a whole number from 1"),
     (["--freeze", "--l2-sp", 1], "--l2-sp: frozen layers need no pull"),
     (["--freeze", "--ewc", 1], "--ewc: frozen layers need no pull"),
@@ -540,7 +542,7 @@ def test_ewc_without_data(source, tmp_path):
     save_file(network, tmp_path / "nobody", {**said(source), "domain": ""})
     text = refused(tmp_path / "nobody", TARGET, "--first", 2, "--ewc", 1)
     assert "--ewc: the source does not say its game" in text
-    text = refused("random", TARGET, "--first", 2, "--freeze", "--thaw", 5, "--ewc", 1)
+    text = refused("random", TARGET, "--first", 2, "--freeze", "--thaw", 9000, "--ewc", 1)
     assert "--ewc: random layers have no game" in text
     save_file(network, tmp_path / "other", {**said(source), "domain": "minatar/chess"})
     assert "chess" in refused(tmp_path / "other", TARGET, "--first", 2, "--ewc", 1)

@@ -220,6 +220,9 @@ static void test_checks(void **state)
         {"first 2 thaw_every=9", false, "`thaw_every`: the copied layers learn"},
         {"first 2 frozen thaw=100", false, "`thaw`: step 100 is not within the 100 steps"},
         {"first 2 frozen thaw_every=100", false, "`thaw_every`: step 100 is not within"},
+        {"first 2 frozen thaw=9 thaw_every=200", false, NULL}, /* the lower one stays frozen */
+        {"first 2 frozen thaw=8", false, "`thaw`: at step 8 nothing learns yet"},
+        {"first 2 frozen thaw_every=8", false, "`thaw_every`: at step 8 nothing learns yet"},
         {"first 2 frozen l2_sp=1", false, "`l2_sp`: frozen layers need no pull"},
         {"first 2 frozen ewc=1", false, "`ewc`: frozen layers need no pull"},
         {"first 2 frozen thaw=9 ewc=1", true, "`ewc`: random layers have no game"},
@@ -229,7 +232,7 @@ static void test_checks(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qg_graft_choice choice;
         if (qg_graft_choice_parse(cases[i].text, &choice, &error)) fail_msg("%s", error.message);
-        const qg_status status = qg_graft_choice_check(&choice, cases[i].random, 100, 5, &error);
+        const qg_status status = qg_graft_choice_check(&choice, cases[i].random, 100, 8, 5, &error);
         assert_int_equal(status, cases[i].message ? QG_ERROR_USAGE : QG_OK);
         if (status && !strstr(error.message, cases[i].message))
             fail_msg("'%s' lacks '%s'", error.message, cases[i].message);
@@ -331,6 +334,19 @@ static void test_heads(void **state)
         qg_network_free(all[i]);
 }
 
+/* The same weights with layer normalisation behind them compute something else. */
+static void test_norm(void **state)
+{
+    (void)state;
+    static const char normed[] = "[{\"conv\": 4, \"kernel\": 3, \"norm\": true}, {\"linear\": 6}]";
+    const qg_graft_choice first = CHOOSE(FIRST, 1), last = CHOOSE(LAST, 1);
+    pairs(normed, normed, &first, (const int[]){0, -1, -1});
+    pairs(normed, small, &last, (const int[]){-1, -1, 2}); /* neither last layer has it */
+    refuses(normed, small, &first,
+            "conv1 of the source has layer normalisation and conv1 of the target has none");
+    refuses(small, normed, &first, "of the source has none and conv1 of the target has layer");
+}
+
 static void test_no_common_action(void **state)
 {
     (void)state;
@@ -385,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_different_depths),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_rows_by_meaning),
+        cmocka_unit_test(test_norm),
         cmocka_unit_test(test_no_common_action),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_refusals),
