@@ -95,6 +95,31 @@ const char *qg_csv_real(double value, char text[32])
     return isnan(value) ? "" : qg_text_from_real(value, text);
 }
 
+const char *qg_csv_text(const char *text, char *cell)
+{
+    char *to = cell;
+    *to++ = '"';
+    for (; *text; text++) {
+        if (*text == '"') *to++ = '"';
+        *to++ = *text;
+    }
+    *to++ = '"';
+    *to = '\0';
+    return cell;
+}
+
+const char *qg_csv_read_text(const char *cell, char *text, size_t size)
+{
+    if (*cell++ != '"') return NULL;
+    for (size_t i = 0; *cell && i < size; i++, cell++) {
+        const bool end = *cell == '"' && cell[1] != '"';
+        text[i] = end ? '\0' : *cell;
+        if (end) return cell + 1;
+        cell += *cell == '"';
+    }
+    return NULL;
+}
+
 int64_t qg_csv_size(const qg_csv *csv)
 {
     return csv->size;

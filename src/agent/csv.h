@@ -7,6 +7,7 @@
 
 #include <qgraft/error.h>
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct qg_csv qg_csv; /* an open file */
@@ -23,6 +24,14 @@ qg_status qg_csv_row(qg_csv *csv, qg_error *error, const char *format, ...)
 
 /* A number for a cell: enough digits to read it back, nothing for NaN; `text` or a literal. */
 const char *qg_csv_real(double value, char text[32]);
+
+/* A text for a cell: in quotes, its own ones doubled (RFC 4180); `cell` has 2 strlen(text) + 3
+ * bytes and is returned. */
+const char *qg_csv_text(const char *text, char *cell);
+
+/* Undoes that into `text`, `size` bytes: what stands behind the cell; NULL: it is none, or longer.
+ */
+const char *qg_csv_read_text(const char *cell, char *text, size_t size);
 
 int64_t qg_csv_size(const qg_csv *csv); /* bytes of the file */
 

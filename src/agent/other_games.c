@@ -90,12 +90,12 @@ qg_status qg_other_games_write(const qg_other_games *games, const qg_run *run,
     qg_status status = QG_OK;
     for (int i = 0; i < games->count && !status; i++) {
         const qg_evaluation *e = &evaluations[i];
-        char cells[4][32];
-        status = qg_csv_row(run->folder.tables[games->table].csv, error,
-                            "%" PRId64 ",\"%s\",%s,%" PRId64 ",%s,%s,%s", run->step,
-                            games->games[i].name, qg_csv_real(e->score, cells[0]), e->episodes,
-                            qg_csv_real(e->deviation, cells[1]), qg_csv_real(e->minimum, cells[2]),
-                            qg_csv_real(e->maximum, cells[3]));
+        char name[2 * QG_DOMAIN_NAME + 2], cells[4][32];
+        status = qg_csv_row(
+            run->folder.tables[games->table].csv, error, "%" PRId64 ",%s,%s,%" PRId64 ",%s,%s,%s",
+            run->step, qg_csv_text(games->games[i].name, name), qg_csv_real(e->score, cells[0]),
+            e->episodes, qg_csv_real(e->deviation, cells[1]), qg_csv_real(e->minimum, cells[2]),
+            qg_csv_real(e->maximum, cells[3]));
         if (!status)
             status = qg_run_folder_scalar(&run->folder, run->step, "other_game", i + 1, "score",
                                           e->score, error);

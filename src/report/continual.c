@@ -1,7 +1,7 @@
 #include "report/continual.h"
 
+#include "agent/csv.h"
 #include "base/file.h"
-#include "base/yaml_tree.h"
 #include "report/stages.h"
 
 #include <math.h>
@@ -11,12 +11,26 @@
 
 enum { MOST_LINKS = 64 };
 
+#define LARGEST_FILE ((size_t)64 << 20)
+
 /* -------------------------------------------------------------------- what the runs have written
  */
 
 static char *folder_of(const qg_results *r, int task)
 {
     return qg_path_join(r->folder, r->study->tasks[task].folder);
+}
+
+/* "STEP,"GAME",SCORE,..." */
+static bool parse_row(const char *row, int64_t *step, char game[QG_DOMAIN_NAME], double *score)
+{
+    char *end;
+    *step = strtoll(row, &end, 10);
+    if (end == row || *end != ',') return false;
+    const char *rest = qg_csv_read_text(end + 1, game, QG_DOMAIN_NAME);
+    if (!rest || *rest != ',') return false;
+    *score = strtod(rest + 1, &end);
+    return end > rest + 1 && *end == ',';
 }
 
 /* The score on a game at a step; at the last one: step -1. NaN: there is none. */
@@ -30,18 +44,18 @@ static qg_status read_other_score(const qg_results *r, int task, const char *gam
     if (folder) path = qg_path_join(folder, "other_evaluations.csv");
     free(folder);
     if (!path) return qg_fail_memory(error, "a path", strlen(r->folder));
-    const qg_status status = qg_file_read(path, QG_YAML_LARGEST, &data, &size, error);
+    const qg_status status = qg_file_read(path, LARGEST_FILE, &data, &size, error);
     int line = 1;
     for (const char *at = (const char *)data, *end; !status && at; at = end + 1, line++) {
         const size_t left = size - (size_t)(at - (const char *)data);
         char row[512], name[QG_DOMAIN_NAME];
-        long long when;
+        int64_t when;
         double value;
         end = memchr(at, '\n', left);
         if (!end) break; /* a row that is just being written is not there yet */
         snprintf(row, sizeof row, "%.*s", (int)(end - at), at);
         if (line == 1) continue;
-        if (sscanf(row, "%lld,\"%95[^\"]\",%lf", &when, name, &value) != 3) {
+        if (!parse_row(row, &when, name, &value)) {
             qg_fail(error, QG_ERROR_DATA, "%s:%d: is no row of step, game and score", path, line);
             free(path);
             free(data);
@@ -191,20 +205,28 @@ static qg_status find_forward(qg_results *r, const chain *c, qg_error *error)
     return add(r, &found, error);
 }
 
+/* Of the chain that a task ends. */
+static qg_status find_all(qg_results *r, int task, qg_error *error)
+{
+    const qg_study_run *const run = &r->study->runs[r->study->tasks[task].run];
+    chain c;
+    qg_status status = follow(r, task, &c, error);
+    for (int i = 0; i < run->also_evaluate_count && !status; i++)
+        status = find_backward(r, &c, run->also_evaluate[i], error);
+    return status ? status : find_forward(r, &c, error);
+}
+
 qg_status qg_results_find_continual(qg_results *r, qg_error *error)
 {
     const qg_study *const study = r->study;
     qg_status status = QG_OK;
     for (int t = 0; t < study->task_count && !status; t++) {
         const qg_study_run *const run = &study->runs[study->tasks[t].run];
-        chain c;
         if (run->kind != QG_RUN_GRAFT || run->source < 0 ||
             r->statuses[t].state != QG_TASK_FINISHED)
             continue;
-        status = follow(r, t, &c, error);
-        for (int i = 0; i < run->also_evaluate_count && !status; i++)
-            status = find_backward(r, &c, run->also_evaluate[i], error);
-        if (!status) status = find_forward(r, &c, error);
+        status = find_all(r, t, error);
+        if (status) status = qg_results_do_without(r, "what it shows of its chain", status, error);
     }
     return status;
 }

@@ -71,12 +71,12 @@ qg_status qg_distillation_write_teachers(const qg_run_folder *folder, const qg_t
         &csv, error);
     for (int k = 0; k < tasks && !status; k++) {
         const qg_evaluation *e = &evaluations[k];
-        char score[32], deviation[32], minimum[32], maximum[32];
-        status = qg_csv_row(csv, error, "%d,\"%s\",%s,%" PRId64 ",%s,%s,%s,%s", k + 1,
-                            teachers[k].domain, qg_text_from_real(e->score, score), e->episodes,
-                            qg_text_from_real(e->deviation, deviation),
-                            qg_text_from_real(e->minimum, minimum),
-                            qg_text_from_real(e->maximum, maximum), teachers[k].sha256);
+        char name[2 * QG_DOMAIN_NAME + 2], score[32], deviation[32], minimum[32], maximum[32];
+        status = qg_csv_row(
+            csv, error, "%d,%s,%s,%" PRId64 ",%s,%s,%s,%s", k + 1,
+            qg_csv_text(teachers[k].domain, name), qg_text_from_real(e->score, score), e->episodes,
+            qg_text_from_real(e->deviation, deviation), qg_text_from_real(e->minimum, minimum),
+            qg_text_from_real(e->maximum, maximum), teachers[k].sha256);
     }
     if (!status) status = qg_csv_sync(csv, error);
     qg_csv_close(csv);

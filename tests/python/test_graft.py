@@ -658,6 +658,12 @@ def test_chains(tmp_path):
              for path in runs.glob("*/s1/other_evaluations.csv")}
     assert games["ab"] == {SOURCE, "minatar/asterix"} and games["aba"] == {"minatar/asterix"}
     check_continual(tmp_path / "chain")
+    (runs / "ab" / "s1" / "other_evaluations.csv").unlink()
+    assert "other_evaluations.csv" in run("report", tmp_path / "chain", code=1).stderr
+    run("report", tmp_path / "chain", "--partial")
+    assert "what it shows of its chain was left out" in (tmp_path / "chain" / "report.html").read_text()
+    kept = {row["run"] for row in table(tmp_path / "chain" / "continual.csv")}
+    assert "ab" not in kept and "minatar-asterix-from-aba-first2" in kept
     for change, text in (({"from": "ab2"}, "there is no 'ab2'"), ({"from": "ab"}, "is made of itself"),
                          ({"first": 9}, "layer 9"), ({"also_evaluate": "chess"}, "chess"),
                          ({"thaw": 5}, "--thaw: the copied layers learn"),

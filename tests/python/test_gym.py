@@ -1,6 +1,7 @@
 """Environments of Gymnasium as domains: what comes of every kind of space, against Gymnasium itself;
 runs that go on; environments that raise, hang, die or lie, and a worker that does."""
 
+import csv
 import json
 import os
 import re
@@ -348,6 +349,8 @@ def test_graft_evaluate_similarity(tmp_path):
 
 
 def test_a_study(tmp_path):
+    """A name with quotes is a cell that Python's csv reads, and the report finds the game again."""
+    source, target = odd(length=15, space='"float"'), odd(length=25)
     (tmp_path / "s.yaml").write_text(f"""
 study: gym
 question: Does it run?
@@ -355,14 +358,19 @@ steps: 300
 seeds: 2
 settings: {{learn_start: 100, replay: 300, minibatch: 8, validation_size: 20, eval_every: 300, eval_steps: 60}}
 sources:
-  short: {{game: "{odd(length=15)}"}}
+  short: {{game: {source!r}}}
 runs:
-  - {{game: "{odd(length=25)}"}}
-  - {{game: "{odd(length=25)}", from: short, first: 1}}
+  - {{game: {target!r}}}
+  - {{game: {target!r}, from: short, first: 1, also_evaluate: [{source!r}]}}
 """)
     qgraft("run", tmp_path / "s.yaml", "--out", tmp_path / "out")
     finished = [p.read_text() for p in (tmp_path / "out").rglob("process.yaml")]
     assert len(finished) >= 5 and all("state: finished" in text for text in finished)
+    with open(next((tmp_path / "out").rglob("other_evaluations.csv")), newline="") as file:
+        assert [row["game"] for row in csv.DictReader(file)] == [source, source]
+    qgraft("report", tmp_path / "out")
+    with open(tmp_path / "out" / "continual.csv", newline="") as file:
+        assert [(row["transfer"], row["game"]) for row in csv.DictReader(file)] == [("backward", source)] * 2
 
 
 LIES = {

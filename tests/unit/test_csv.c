@@ -78,6 +78,28 @@ static void test_lost_rows(void **state)
     }
 }
 
+static void test_texts(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"", "\"\""},
+                                           {"minatar/breakout", "\"minatar/breakout\""},
+                                           {"gym:X[a=\"b\",c=1]", "\"gym:X[a=\"\"b\"\",c=1]\""},
+                                           {"\"", "\"\"\"\""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char cell[64], row[80], text[32];
+        assert_string_equal(qg_csv_text(cases[i][0], cell), cases[i][1]);
+        snprintf(row, sizeof row, "%s,5", cell);
+        const char *rest = qg_csv_read_text(row, text, strlen(cases[i][0]) + 1);
+        assert_string_equal(rest, ",5");
+        assert_string_equal(text, cases[i][0]);
+        assert_null(qg_csv_read_text(row, text, strlen(cases[i][0]))); /* no room */
+    }
+    char text[32];
+    static const char *const wrong[] = {"", "a", "\"", "\"a", "\"a\"\"", "a\"b\""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_null(qg_csv_read_text(wrong[i], text, sizeof text));
+}
+
 static void test_full_disk(void **state)
 {
     (void)state;
@@ -100,10 +122,8 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_new_file),
-        TEST(test_resume),
-        TEST(test_lost_rows),
-        TEST(test_full_disk),
+        TEST(test_new_file), TEST(test_resume),    TEST(test_lost_rows),
+        TEST(test_texts),    TEST(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
