@@ -61,7 +61,8 @@ typedef struct qg_study_run {
     double epsilon;              /* distillations: of the teachers' play */
     uint64_t *seeds;             /* rising */
     int seed_count;
-    int later_seeds; /* the last of them, which came with looks */
+    uint64_t *file_seeds; /* those of the file, where looks have added to `seeds`; else NULL */
+    int file_seed_count;
     int baseline; /* grafts: the training from fresh weights with the same game, steps and settings;
                   -1: the study has none */
     int64_t *snapshots; /* steps whose networks others begin from, rising */
@@ -200,14 +201,23 @@ qg_status qg_study_begin_looks(qg_study *study, int64_t max_seeds, qg_spending s
 
 /* Takes from FOLDER/looks.json, if there is one, what was looked at, and gives all runs the seeds
  * that follow from it, as qg_study_open does, too. For a study that was just loaded. QG_ERROR_DATA:
- * it is damaged, or of other runs. */
+ * it is damaged, or of other runs, or of another rule (`verdicts`, seeds, given scales). */
 qg_status qg_study_take_looks(qg_study *study, const char *folder, qg_error *error);
 
-/* Writes FOLDER/looks.json. */
+/* qg_study_begin_looks, and writes the folder as qg_study_save does, with looks.json: the rule,
+ * which no later command changes. QG_ERROR_USAGE: runs that it lists have finished; QG_ERROR_BUSY:
+ * another process runs the study. Neither changes the folder. */
+qg_status qg_study_start_looks(qg_study *study, const char *folder, int64_t max_seeds,
+                               qg_spending spending, qg_error *error);
+
+/* Writes FOLDER/looks.json, which its caller has locked. */
 qg_status qg_study_write_looks(const qg_study *study, const char *folder, qg_error *error);
 
 /* Adds a look with its number of seeds, to be filled; NULL: no memory. */
 qg_seed_look *qg_study_add_look(qg_study *study, qg_error *error);
+
+/* Whether the run has the seed by the file, not by a look. */
+bool qg_looks_first_seed(const qg_study_run *run, uint64_t seed);
 
 /* Whether the run is an arm; the seeds of look number `look` (from 0); whether nothing is open, or
  * the last look was made. */

@@ -305,9 +305,7 @@ static qg_status begin_looks(const run_arguments *a, const run_work *w, qg_error
                        w->folder, looks->max_seeds, qg_spending_name(looks->spending));
     }
     if (!a->max_seeds) return qg_fail(error, QG_ERROR_USAGE, "--until-decided needs --max-seeds N");
-    qg_status status = qg_study_begin_looks(w->study, most, spending, error);
-    if (!status) status = qg_study_save(w->study, w->folder, error);
-    return status ? status : qg_study_write_looks(w->study, w->folder, error);
+    return qg_study_start_looks(w->study, w->folder, most, spending, error);
 }
 
 static void print_look(const run_arguments *a, const qg_report_look *look)

@@ -54,13 +54,19 @@ static double side_value(const qg_experiment *e, const qg_side *side, uint64_t s
     return (double)NAN;
 }
 
-/* How many of a side's seeds count: of a study that looks several times those of its first look, as
- * only their number does not depend on what was seen. */
+/* Which of a side's seeds count: of a study that looks several times those of its file, as only
+ * they do not depend on what was seen. */
+static bool counts(const qg_results *r, const qg_side *side, uint64_t seed)
+{
+    return qg_looks_first_seed(&r->study->runs[side->run], seed);
+}
+
 static size_t count_seeds(const qg_results *r, const qg_side *side)
 {
-    const qg_study_run *run = &r->study->runs[side->run];
-    const size_t first = (size_t)(run->seed_count - run->later_seeds);
-    return side->count < first ? side->count : first;
+    size_t count = 0;
+    for (size_t i = 0; i < side->count; i++)
+        count += counts(r, side, side->seeds[i]);
+    return count;
 }
 
 /* The mean over the experiments of what the transfers, or their baselines, with each seed reached,
@@ -70,8 +76,9 @@ static void average(const qg_results *r, const selection *s, bool transfer, qg_m
 {
     const qg_experiment *first = s->items[0];
     const qg_side *side = transfer ? &first->transfer : &first->baseline;
-    for (size_t i = 0; i < count_seeds(r, side); i++) {
+    for (size_t i = 0; i < side->count; i++) {
         double sum = 0;
+        if (!counts(r, side, side->seeds[i])) continue;
         for (size_t k = 0; k < s->count; k++) {
             const qg_experiment *e = s->items[k];
             sum += side_value(e, transfer ? &e->transfer : &e->baseline, side->seeds[i], measure);
@@ -173,9 +180,10 @@ static qg_status pool(const qg_results *r, const selection *s, qg_measure measur
     qg_status status = create(&transfers, s->items[0]->transfer.count, error);
     if (!status) status = create(&baselines, s->items[0]->baseline.count, error);
     if (!status && r->study->rule.compare == QG_COMPARE_PAIRED) {
-        for (size_t i = 0; i < count_seeds(r, &s->items[0]->transfer); i++) {
-            const uint64_t seed = s->items[0]->transfer.seeds[i];
-            add(&transfers, seed, seed_mean(s, NULL, seed, measure));
+        const qg_side *side = &s->items[0]->transfer;
+        for (size_t i = 0; i < side->count; i++) {
+            const uint64_t seed = side->seeds[i];
+            if (counts(r, side, seed)) add(&transfers, seed, seed_mean(s, NULL, seed, measure));
         }
         status = pool_pairs(&transfers, pooled, error);
     } else if (!status) {
@@ -197,8 +205,9 @@ static qg_status pool_difference(const qg_results *r, const selection *of, const
     if (of->count == 0 || than->count == 0) return QG_OK;
     const qg_side *side = &of->items[0]->transfer; /* has every seed that all have */
     qg_status status = create(&differences, side->count, error);
-    for (size_t i = 0; i < count_seeds(r, side) && !status; i++)
-        add(&differences, side->seeds[i], compare_seed(r, of, than, side->seeds[i], measure));
+    for (size_t i = 0; i < side->count && !status; i++)
+        if (counts(r, side, side->seeds[i]))
+            add(&differences, side->seeds[i], compare_seed(r, of, than, side->seeds[i], measure));
     if (!status) status = pool_pairs(&differences, pooled, error);
     destroy(&differences);
     return status;
@@ -233,11 +242,13 @@ static qg_status choose_pooled(const qg_results *r, selection *s, qg_error *erro
     return QG_OK;
 }
 
-/* The pairs that the experiment's seeds make, which stand first. */
+/* The pairs that the seeds that count make. */
 static size_t count_pairs(const qg_results *r, const qg_experiment *e)
 {
-    const size_t seeds = count_seeds(r, &e->transfer);
-    return e->pair_count < seeds ? e->pair_count : seeds;
+    size_t count = 0;
+    for (size_t p = 0; p < e->pair_count; p++)
+        count += counts(r, &e->transfer, e->pairs[p].seed);
+    return count;
 }
 
 static qg_status find_iqm(qg_results *r, const selection *s, qg_error *error)
@@ -247,8 +258,10 @@ static qg_status find_iqm(qg_results *r, const selection *s, qg_error *error)
     size_t used = 0;
     if (!values) return qg_fail_memory(error, "the IQM", s->count * seeds * sizeof *values);
     for (size_t i = 0; i < s->count; i++)
-        for (size_t p = 0; p < seeds && count_pairs(r, s->items[i]) == seeds; p++)
-            values[used++] = s->items[i]->pairs[p].difference[QG_AREA];
+        for (size_t p = 0; p < s->items[i]->pair_count; p++)
+            if (count_pairs(r, s->items[i]) == seeds &&
+                counts(r, &s->items[i]->transfer, s->items[i]->pairs[p].seed))
+                values[used++] = s->items[i]->pairs[p].difference[QG_AREA];
     const qg_status status =
         qg_iqm_over_seeds(values, seeds ? used / seeds : 0, seeds, QG_REPORT_SEED, &r->iqm, error);
     free(values);

@@ -234,11 +234,14 @@ static qg_status look_again(qg_study *study, const char *folder, qg_error *error
 qg_status qg_report_look_at(const char *folder, qg_report_look *look, qg_error *error)
 {
     qg_study *study = NULL;
-    qg_status status = qg_study_open(folder, &study, error);
+    qg_lock lock;
+    qg_status status = qg_lock_folder(folder, &lock, error);
+    if (!status) status = qg_study_open(folder, &study, error);
     if (!status && study->looks.max_seeds == 0)
         status = qg_fail(error, QG_ERROR_USAGE, "%s: this study looks once, at its end", folder);
     if (!status && !qg_looks_done(study)) status = look_again(study, folder, error);
     if (!status) sum_up(study, look);
+    qg_unlock_folder(&lock);
     qg_study_free(study);
     return status;
 }

@@ -119,6 +119,11 @@ qg_status qg_study_add_run(const study_reader *reader, qg_study_run *run, int *i
 /* The source of that name, -1: none. */
 int qg_study_find_source(const qg_study *study, const char *name);
 
+#define QG_MOST_LOOKS 64
+
+/* Gives all runs the seeds that follow from the looks, and plans anew: once for each study. */
+qg_status qg_study_extend(qg_study *study, qg_error *error);
+
 /* Frees what a source, a run or the looks hold. */
 void qg_study_free_source(qg_study_source *source);
 void qg_study_free_run(qg_study_run *run);

@@ -59,6 +59,7 @@ void qg_study_free_source(qg_study_source *source)
 void qg_study_free_run(qg_study_run *run)
 {
     free(run->seeds);
+    free(run->file_seeds);
     free(run->snapshots);
 }
 

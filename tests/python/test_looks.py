@@ -12,6 +12,8 @@ import time
 import numpy
 import pytest
 import scipy.stats
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from test_cli import qgraft, refusal
 
@@ -82,6 +84,53 @@ def test_only_what_is_open_gets_seeds(looked):
                 assert arm["adjusted_p"] <= max(it["level"] for it in record["looks"][:number])
 
 
+# A network that always goes up is sure to cross the road; nothing is known of the other arm.
+SURE = """
+steps: 1k
+seeds: 2
+baseline_seeds: 3
+settings: {eval_every: 200, eval_steps: 500, learn_start: 990, validation_size: 50, replay: 1k}
+sources:
+  up: {file: up.safetensors}
+  b: {game: minatar/breakout, seeds: [1, 2, 100]}
+runs:
+  - {game: minatar/freeway}
+  - {game: minatar/freeway, from: up, last: 1, freeze: true}
+  - {game: minatar/breakout, from: b, first: 1}
+games: {minatar/freeway: {random: 0, reference: 10}, minatar/breakout: {random: 0, reference: 10}}
+verdicts: {margin: 0.001}
+"""
+
+
+def write_up(folder):
+    qgraft("train", "minatar/freeway", "--out", folder / "fresh", "--steps", 60, "--quiet",
+           "--set", "learn_start=50", "--set", "validation_size=50", "--set", "eval_steps=5")
+    path = folder / "fresh/last.safetensors"
+    with safe_open(path, "numpy") as file:
+        said = file.metadata()
+    network = load_file(path)
+    network["fc2.weight"][:] = 0
+    network["fc2.bias"][:] = [action == "up" for action in said["actions"].split(",")]
+    save_file(network, folder / "up.safetensors", metadata=said)
+
+
+def test_what_is_decided_early_gets_no_more_seeds(tmp_path):
+    """Seeds of a file need not follow one another: 3 and 4 are added to 1, 2 and 100."""
+    write_up(tmp_path)
+    (tmp_path / "study.yaml").write_text(SURE)
+    out = tmp_path / "out"
+    words = qgraft("run", tmp_path / "study.yaml", "--out", out, "--until-decided", "--max-seeds", 4,
+                   "--spending", "pocock").stderr
+    assert "look 1, 2 seeds" in words and "1 of 2 decided; more seeds for the others" in words
+    looks = json.loads((out / "looks.json").read_text())["looks"]
+    sure, open_one = "minatar-freeway-from-up-last1-frozen", "minatar-breakout-from-b-first1"
+    assert [[arm["run"] for arm in look["arms"]] for look in looks] == [[sure, open_one]] * 2
+    assert [[arm["decision"] for arm in look["arms"]] for look in looks] == [["positive", "open"]] * 2
+    assert [[arm["seeds"] for arm in look["arms"]] for look in looks] == [[2, 2], [2, 4]]
+    assert seeds_of(out, sure) == [1, 2] and seeds_of(out, "minatar-freeway") == [1, 2, 3]
+    assert seeds_of(out, open_one) == [1, 2, 3, 4]
+
+
 def test_the_report_lists_the_looks(looked):
     folder, _, record = looked
     qgraft("report", folder / "out")
@@ -129,6 +178,53 @@ def test_killed_and_gone_on(looked, tmp_path):
     assert (tmp_path / "out/looks.json").read_bytes() == (looked[0] / "out/looks.json").read_bytes()
     qgraft("run", tmp_path / "out", "--until-decided", "--quiet")  # there is nothing left to do
     assert (tmp_path / "out/looks.json").read_bytes() == (looked[0] / "out/looks.json").read_bytes()
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_rule_stands(looked, tmp_path):
+    """Whoever has seen results can change neither the rule nor how often is looked."""
+    file = tmp_path / "study.yaml"
+    copy = shutil.copytree(looked[0] / "out", tmp_path / "copy")
+    before = contents(copy)
+    for old, new, name in (
+            ("games:", "verdicts: {margin: 0.9}\ngames:", "margin"),
+            ("games:", "verdicts: {adjust: none}\ngames:", "adjust"),
+            ("games:", "verdicts: {compare: welch}\ngames:", "compare"),
+            ("freeway: {random: 0", "freeway: {random: -3", "games"),
+            (", minatar/breakout: {random: 0, reference: 1}", "", "games"),
+            ("baseline_seeds: 3", "baseline_seeds: 9", "baseline_seeds")):
+        file.write_text(STUDY.replace(old, new))
+        assert STUDY.replace(old, new) != STUDY
+        for more in (UNTIL, ()):
+            error = qgraft("run", file, "--out", copy, *more, code=1).stderr
+            assert f"'{name}' is not what the study was begun with" in error and error.count("\n") == 1
+    assert contents(copy) == before
+    (copy / "looks.json").unlink()
+    file.write_text(STUDY)
+    before = contents(copy)
+    error = refusal("run", file, "--out", copy, *UNTIL)
+    assert "of the runs that are compared have finished" in error and "another --out" in error
+    assert contents(copy) == before
+
+
+def test_a_folder_that_is_worked_on_is_not_begun(tmp_path):
+    (tmp_path / "study.yaml").write_text(STUDY.replace("steps: 1k", "steps: 1M"))
+    command = [os.environ["QGRAFT"], "run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet"]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        while not (tmp_path / "out/runs").exists():
+            time.sleep(0.05)
+        (tmp_path / "study.yaml").write_text(STUDY.replace("steps: 1k", "steps: 2M"))
+        error = qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", *UNTIL, code=1).stderr
+        assert f"{process.pid}" in error
+        assert not (tmp_path / "out/looks.json").exists()
+        assert "1M" in (tmp_path / "out/study.yaml").read_text()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def test_nonsense_is_refused(looked, tmp_path):
