@@ -97,6 +97,12 @@ typedef struct qg_grafted_layer {
     double lr_scale; /* factor of its learning rate */
 } qg_grafted_layer;
 
+/* What qg_graft would make of each layer, but for the rows, which go by the names of actions; fails
+ * as it does for layers and shapes. */
+qg_status qg_graft_pair(const qg_architecture *source, const qg_architecture *target,
+                        const qg_graft_choice *choice, qg_grafted_layer grafted[QG_MAX_LAYERS],
+                        qg_error *error);
+
 /* Copies layers of `source` into `target`, which was initialised before (those that are not copied
  * keep what they hold); `grafted` gets what happened to each layer of the target. The actions are
  * the names in the order of the outputs, separated by commas, as in qg_network_info. Layers are

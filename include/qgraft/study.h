@@ -35,7 +35,7 @@ typedef struct qg_study_source {
     char **files; /* absolute paths: one for all seeds, or one for each of the study's */
     int file_count;
     char file_game[QG_DOMAIN_NAME]; /* what the files say: "" unknown */
-    char file_network[QG_ARCHITECTURE_TEXT];
+    qg_architecture file_architecture;
 } qg_study_source;
 
 #define QG_SOURCE_NONE   (-1)
@@ -79,7 +79,9 @@ typedef struct qg_study_task {
     int parent_count;
     char hash[65]; /* SHA-256 of all that determines the result, that of the parents included */
     char network_hash[65]; /* the same, but that it knows a given file by the network in it */
-    char *folder;          /* "runs/ID/sSEED", within the study's folder */
+    /* Both without the games that it is evaluated on, too: what that begins from it is known by. */
+    char result_hash[65], result_network_hash[65];
+    char *folder; /* "runs/ID/sSEED", within the study's folder */
 } qg_study_task;
 
 /* A score that a learner of the game should reach (time to threshold), and the two scores between

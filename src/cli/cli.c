@@ -23,6 +23,13 @@ static void print_failure(const char *message)
             message);
 }
 
+void cli_name_option(const char *key, size_t length, char *name, size_t size)
+{
+    snprintf(name, size, "--%.*s", (int)length, key);
+    for (char *c = name; *c; c++)
+        if (*c == '_') *c = '-';
+}
+
 /* What a command calls a thing that the library calls `word`: mostly an option of that name. */
 static void name_word(const char *word, size_t length, char *name, size_t size)
 {
@@ -35,9 +42,7 @@ static void name_word(const char *word, size_t length, char *name, size_t size)
             snprintf(name, size, "%s", others[i][1]);
             return;
         }
-    snprintf(name, size, "--%.*s", (int)length, word);
-    for (char *c = name; *c; c++)
-        if (*c == '_') *c = '-';
+    cli_name_option(word, length, name, size);
 }
 
 const char *cli_message(qg_error *error)

@@ -40,6 +40,9 @@ int cmd_update(int argc, char **argv);
  * command line: `overwrite` is --overwrite. */
 const char *cli_message(qg_error *error);
 
+/* The option of a key, key[0 ... length-1]: `thaw_every` is --thaw-every. */
+void cli_name_option(const char *key, size_t length, char *name, size_t size);
+
 /* Says on stderr what a user should know of a domain, if there is something. */
 void cli_show_note(const char *domain);
 

@@ -94,11 +94,9 @@ static void set_choice(graft_arguments *a, const char *key, const char *value,
 {
     qg_error error;
     if (qg_graft_choice_set(&a->choice, key, value, &error)) {
-        char flag[32];
-        snprintf(flag, sizeof flag, "%s", key);
-        for (char *c = flag; *c; c++)
-            if (*c == '_') *c = '-';
-        argp_error(state, "--%s%s", flag, error.message + strlen(key));
+        char option[32];
+        cli_name_option(key, strlen(key), option, sizeof option);
+        argp_error(state, "%s%s", option, error.message + strlen(key));
     }
     if (a->choice.way != QG_CHOOSE_NONE) a->ways |= 1u << a->choice.way;
 }

@@ -1,6 +1,7 @@
 /* The page from the top: summary, contents, claims, all experiments at one look. */
 #include "report/page.h"
 
+#include "base/text.h"
 #include "report/page_parts.h"
 
 #include <math.h>
@@ -235,11 +236,12 @@ static void put_overview(FILE *out, const qg_results *r)
     qg_page_end_table(out);
     qg_study_explain_lists(r->study, put_note, out);
     if (r->pooled_count > 1) {
-        char caption[256];
-        snprintf(caption, sizeof caption,
-                 "All of them together, without controls (random layers, or the source's own game) "
-                 "and without the %zu that have fewer seeds than others.",
-                 r->dropped);
+        char caption[256] = "All of them together, without controls (random layers, or the "
+                            "source's own game)";
+        if (r->dropped > 0)
+            qg_text_add(caption, sizeof caption,
+                        " and without the %zu that have fewer seeds than others", r->dropped);
+        qg_text_add(caption, sizeof caption, ".");
         qg_page_table(out, caption, "over the study|#difference|#95 % interval");
         put_estimate(out, "mean", &r->pooled.raw);
         put_estimate(out, "interquartile mean over all pairs, bootstrap over seeds", &r->iqm);

@@ -42,8 +42,9 @@ void qg_page_continual(FILE *out, const qg_results *r)
         "<section id=\"chains\"><h2>Chains</h2>\n"
         "<p>Scores of a game, means over seeds. Backward: of an earlier game, when it was learned "
         "and at the end of the run; their difference is the backward transfer. Forward: of the "
-        "run's game before the run, from fresh weights and by the network that was handed on. By "
-        "seed: <code>continual.csv</code>.</p>\n",
+        "run's game before the run, from fresh weights and by the network that was handed on. Of a "
+        "link with <code>take: best</code> the score before is the highest of noisy evaluations, "
+        "which makes forgetting look larger than it is. By seed: <code>continual.csv</code>.</p>\n",
         out);
     qg_page_table(out, NULL,
                   "run|transfer|game|from|#seeds|#before|#after|#difference|#forgetting");

@@ -194,7 +194,7 @@ static qg_status adjust_family(work *w, size_t count, qg_error *error)
 }
 
 /* Dunnett, among the arms of each baseline, experiments and controls apart. Arms without p, as
- * those without runs, count as independent ones: more arms to come never turn a verdict. */
+ * those without runs, count as independent ones: the family does not grow. */
 static qg_status adjust_families(work *w, bool controls, qg_error *error)
 {
     for (size_t b = 0; b < w->baseline_count; b++) {

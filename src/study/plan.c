@@ -17,6 +17,7 @@ enum { MOST_TASKS = 100000 }; /* a file of a few bytes can ask for 10^12 */
 typedef struct file_sums {
     char file[65];    /* SHA-256 of its bytes */
     char network[65]; /* of its tensors and architecture, the same for every file that holds them */
+    char play[65];    /* of what says how it is played: game, actions, history */
 } file_sums;
 
 typedef struct planner {
@@ -59,21 +60,23 @@ static qg_status find_parent(const planner *p, const qg_study_run *run, uint64_t
 
 /* What a network's file is made of: the hash of the task that makes it, or of the file itself, or
  * (`by_network`) of the network in it. */
-static void describe_source(FILE *out, const planner *p, const qg_study_task *task, int source,
-                            bool by_network, int *parent)
+static void describe_source(FILE *out, const planner *p, const qg_study_run *run,
+                            const qg_study_task *task, int source, bool by_network, int *parent)
 {
     const qg_study *const study = p->reader->study;
     const qg_study_source *const s = &study->sources[source];
     if (s->run >= 0) {
         const qg_study_task *const maker = &study->tasks[task->parents[(*parent)++]];
         fprintf(out, "network %s take %d at %" PRId64 "\n",
-                by_network ? maker->network_hash : maker->hash, (int)s->take, s->at);
+                by_network ? maker->result_network_hash : maker->result_hash, (int)s->take, s->at);
         return;
     }
     const int file =
         s->file_count == 1 ? 0 : seed_index(study->seeds, study->seed_count, task->seed);
     const file_sums *const sums = &p->sums[source][file];
     fprintf(out, "file %s\n", by_network ? sums->network : sums->file);
+    if (by_network && run->kind == QG_RUN_GRAFT && run->choice.learning.ewc > 0)
+        fprintf(out, "played as %s\n", sums->play); /* for the Fisher information */
 }
 
 /* The preset is a name only: what it set is all here. A setting that is newer than studies is
@@ -84,8 +87,14 @@ static bool is_hashed(const qg_setting *setting, const char *value)
     return !qg_setting_is_old(setting, value) && strcmp(setting->name, "preset") != 0;
 }
 
+/* What a hash is of. */
+typedef struct hash_of {
+    bool by_network; /* a given file is known by the network in it */
+    bool whole;      /* with `also_evaluate`, by which nothing else of the run changes */
+} hash_of;
+
 static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
-                         const qg_study_task *task, bool by_network)
+                         const qg_study_task *task, hash_of what)
 {
     size_t count;
     const qg_setting *const table = qg_settings_table(&count);
@@ -96,24 +105,24 @@ static void describe_run(FILE *out, const planner *p, const qg_study_run *run,
         qg_setting_format(&run->settings, &table[i], value, sizeof value);
         if (is_hashed(&table[i], value)) fprintf(out, "%s: %s\n", table[i].name, value);
     }
-    for (int i = 0; i < run->also_evaluate_count; i++)
+    for (int i = 0; i < run->also_evaluate_count && what.whole; i++)
         fprintf(out, "also evaluate %s\n", run->also_evaluate[i]);
     int sources[QG_MAX_TEACHERS], parent = 0;
     const qg_study_kind *const kind = qg_study_kind_of(run);
     const int source_count = kind->sources(run, sources);
     for (int i = 0; i < source_count; i++)
-        describe_source(out, p, task, sources[i], by_network, &parent);
+        describe_source(out, p, run, task, sources[i], what.by_network, &parent);
     kind->describe(run, out);
 }
 
 static qg_status hash_task(const planner *p, const qg_study_run *run, const qg_study_task *task,
-                           bool by_network, char hash[65])
+                           hash_of what, char hash[65])
 {
     char *text = NULL;
     size_t size = 0;
     FILE *const out = qg_text_stream(&text, &size);
     if (!out) return qg_fail_memory(p->reader->error, "a plan", 0);
-    describe_run(out, p, run, task, by_network);
+    describe_run(out, p, run, task, what);
     const bool failed = ferror(out);
     if (fclose(out) != 0 || failed) {
         free(text);
@@ -122,6 +131,17 @@ static qg_status hash_task(const planner *p, const qg_study_run *run, const qg_s
     SHA256Data((const uint8_t *)text, size, hash);
     free(text);
     return QG_OK;
+}
+
+static qg_status hash_all(const planner *p, const qg_study_run *run, qg_study_task *task)
+{
+    char *const hashes[2][2] = {{task->result_hash, task->hash},
+                                {task->result_network_hash, task->network_hash}};
+    qg_status status = QG_OK;
+    for (int n = 0; n < 2; n++)
+        for (int w = 0; w < 2 && !status; w++)
+            status = hash_task(p, run, task, (hash_of){n == 1, w == 1}, hashes[n][w]);
+    return status;
 }
 
 static qg_status add_task(const planner *p, int run_index, uint64_t seed)
@@ -145,8 +165,7 @@ static qg_status add_task(const planner *p, int run_index, uint64_t seed)
     qg_status status = QG_OK;
     for (int i = 0; i < source_count && !status; i++)
         status = find_parent(p, run, seed, sources[i], task);
-    if (!status) status = hash_task(p, run, task, false, task->hash);
-    return status ? status : hash_task(p, run, task, true, task->network_hash);
+    return status ? status : hash_all(p, run, task);
 }
 
 static qg_status hash_file(const char *path, file_sums *sums, qg_error *error)
@@ -158,6 +177,11 @@ static qg_status hash_file(const char *path, file_sums *sums, qg_error *error)
     if (status) return status;
     qg_network_sha256(&network, sums->network);
     qg_network_free(&network);
+    char *play;
+    const int size = asprintf(&play, "%s\n%s\n%d\n", info.domain, info.actions, info.history);
+    if (size < 0) return qg_fail_memory(error, "a plan", sizeof info.actions);
+    SHA256Data((const uint8_t *)play, (size_t)size, sums->play);
+    free(play);
     return QG_OK;
 }
 
@@ -188,9 +212,17 @@ static qg_status add_tasks(planner *p)
     return status;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
 qg_status qg_study_plan(const study_reader *reader)
 {
     const qg_study *const study = reader->study;
+    for (int r = 0; r < study->run_count; r++) /* in whatever order the file has them */
+        qsort(study->runs[r].also_evaluate, (size_t)study->runs[r].also_evaluate_count,
+              sizeof *study->runs[r].also_evaluate, compare_names);
     planner p = {reader, calloc((size_t)study->run_count + 1, sizeof *p.first_task),
                  calloc((size_t)study->source_count + 1, sizeof *p.sums)};
     const qg_status status =

@@ -102,12 +102,21 @@ qg_status qg_study_other_games(const study_reader *reader, const qg_yaml *mappin
 /* `from`, whose source is known, and what is copied how: makes *run a graft. */
 qg_status qg_study_graft(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);
 
-/* Layers that the networks do not have, and what contradicts itself; the settings are read. */
+/* Layers that the networks do not have or that do not fit, and what contradicts itself; the
+ * settings are read. */
 qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mapping,
                                const qg_study_run *run);
 
-/* Ends with NULL; what says how a graft is made, beside `from`. */
-extern const char *const qg_study_choice_keys[];
+/* qg_study_check_keys of a mapping that may be a graft: `keys`, at most 16, and what says how one
+ * is made, beside `from`. */
+qg_status qg_study_check_graft_keys(const study_reader *reader, const qg_yaml *mapping,
+                                    const char *what, const char *const *keys);
+
+/* The networks that a run whose settings are read, and a source, will have; false: not known. */
+bool qg_study_run_network(const qg_study *study, const qg_study_run *run,
+                          qg_architecture *architecture);
+bool qg_study_source_network(const qg_study *study, const qg_study_source *source,
+                             qg_architecture *architecture);
 
 /* `seeds` of a mapping, or those that the study has for such a run. */
 qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);

@@ -74,6 +74,49 @@ qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, 
                                                       : QG_OK;
 }
 
+/* A student has the inputs and outputs of its teacher. */
+static bool make_student(const qg_study *study, const qg_study_run *run, qg_architecture *a)
+{
+    qg_architecture teacher;
+    qg_error ignored;
+    return qg_study_source_network(study, &study->sources[run->teachers[0]], &teacher) &&
+           !qg_architecture_make(run->settings.network, teacher.channels, teacher.height,
+                                 teacher.width, teacher.input_max, teacher.actions, a, &ignored);
+}
+
+bool qg_study_run_network(const qg_study *study, const qg_study_run *run, qg_architecture *a)
+{
+    const qg_game *game;
+    char name[QG_DOMAIN_NAME];
+    qg_error ignored;
+    int actions;
+    if (run->kind == QG_RUN_DISTILL) return make_student(study, run, a);
+    if (qg_domain_resolve(run->game, &game, name, &ignored) ||
+        !qg_game_actions(game, qg_domain_options_of(&run->settings).actions, &actions))
+        return false;
+    return !qg_architecture_make(run->settings.network,
+                                 run->settings.history * game->shape.channels, game->shape.height,
+                                 game->shape.width, game->shape.max, actions, a, &ignored);
+}
+
+bool qg_study_source_network(const qg_study *study, const qg_study_source *source,
+                             qg_architecture *a)
+{
+    if (source->run >= 0) return qg_study_run_network(study, &study->runs[source->run], a);
+    *a = source->file_architecture;
+    return a->layer_count > 0;
+}
+
+/* Whether the network of `run` takes the other game's screens. */
+static bool can_see(const qg_study *study, const qg_study_run *run, const qg_game *other)
+{
+    const qg_observation_shape *const shape = &other->shape;
+    qg_architecture a;
+    return !qg_study_run_network(study, run, &a) || /* whoever makes it says what is wrong */
+           (a.height == shape->height && a.width == shape->width && a.input_max == shape->max &&
+            a.channels >= run->settings.history * shape->channels);
+}
+
 /* Whether the network of `run` has an output for an action of the other game. */
 static bool can_play(const qg_study_run *run, const qg_game *other)
 {
@@ -107,6 +150,10 @@ static qg_status add_other_game(const study_reader *reader, const qg_yaml *node,
     if (run->also_evaluate_count == QG_MAX_OTHER_GAMES)
         return qg_study_fail(reader, node->line, "also_evaluate: at most %d games",
                              QG_MAX_OTHER_GAMES);
+    if (!can_see(reader->study, run, game))
+        return qg_study_fail(reader, node->line,
+                             "also_evaluate: %s has screens that a network of %s does not take",
+                             name, run->game);
     if (!can_play(run, game))
         return qg_study_fail(
             reader, node->line,

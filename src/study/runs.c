@@ -1,32 +1,46 @@
 /* Runs: trainings and grafts that a study compares. */
 #include "study/reader.h"
 
+#include "transfer/graft_learning.h"
+
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const run_keys[] = {
-    "game",  "from",        "first",         "last",       "layers",   "part",
-    "match", "freeze",      "steps",         "preset",     "settings", "seeds",
-    "name",  "group",       "thaw",          "thaw_every", "lr_scale", "l2_sp",
-    "ewc",   "ewc_samples", "also_evaluate", NULL};
+static const char *const run_keys[] = {"game",  "from", "steps", "preset",        "settings",
+                                       "seeds", "name", "group", "also_evaluate", NULL};
 
-const char *const qg_study_choice_keys[] = {
+/* What says how a graft is made, beside `from`. */
+static const char *const choice_keys[] = {
     "first",      "last",     "layers", "part", "match",       "freeze", "thaw",
     "thaw_every", "lr_scale", "l2_sp",  "ewc",  "ewc_samples", NULL};
 enum { CHOICE_WAYS = 4 }; /* they come first */
+enum { CHOICE_KEYS = sizeof choice_keys / sizeof *choice_keys };
+
+qg_status qg_study_check_graft_keys(const study_reader *reader, const qg_yaml *mapping,
+                                    const char *what, const char *const *keys)
+{
+    const char *all[CHOICE_KEYS + 16]; /* with its NULL */
+    size_t count = 0;
+    for (; keys[count]; count++)
+        all[count] = keys[count];
+    assert(count <= 16);
+    memcpy(all + count, choice_keys, sizeof choice_keys);
+    return qg_study_check_keys(reader, mapping, what, all);
+}
 
 static qg_status read_choice(const study_reader *reader, const qg_yaml *mapping,
                              qg_graft_choice *choice)
 {
     int ways = 0;
     for (size_t i = 0; i < CHOICE_WAYS; i++)
-        ways += qg_yaml_get(mapping, qg_study_choice_keys[i]) != NULL;
+        ways += qg_yaml_get(mapping, choice_keys[i]) != NULL;
     if (ways != 1)
         return qg_study_fail(reader, mapping->line,
                              "from: exactly one of first, last, layers, part says what is copied");
-    for (size_t i = 0; qg_study_choice_keys[i]; i++) {
-        const char *const key = qg_study_choice_keys[i];
+    for (size_t i = 0; choice_keys[i]; i++) {
+        const char *const key = choice_keys[i];
         const char *value = NULL;
         const qg_status status = qg_study_text(reader, mapping, key, &value);
         if (status) return status;
@@ -58,7 +72,7 @@ qg_status qg_study_graft(const study_reader *reader, const qg_yaml *mapping, qg_
             "from: random layers that are not frozen are those of a fresh network; "
             "'freeze: true' makes them a control");
     }
-    for (const char *const *key = qg_study_choice_keys; *key; key++)
+    for (const char *const *key = choice_keys; *key; key++)
         if (qg_yaml_get(mapping, *key))
             return qg_study_fail(reader, qg_yaml_get(mapping, *key)->key_line,
                                  "%s: means nothing without 'from'", *key);
@@ -85,8 +99,8 @@ static bool name_run(const qg_study *study, const qg_run_variant *variant, qg_st
         bool known = false;
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
             known = known || strcmp(key, shown[k]) == 0;
-        for (size_t k = 0; qg_study_choice_keys[k]; k++)
-            known = known || strcmp(key, qg_study_choice_keys[k]) == 0;
+        for (size_t k = 0; choice_keys[k]; k++)
+            known = known || strcmp(key, choice_keys[k]) == 0;
         if (!node && settings) node = qg_yaml_get(settings, key);
         if (known || !node || !node->text) continue;
         snprintf(text, sizeof text, "-%s%.80s", key, node->text);
@@ -145,36 +159,26 @@ static qg_status set_name(const study_reader *reader, const qg_run_variant *vari
     return QG_OK;
 }
 
-/* How many weighted layers a network has, on a screen so large that any fits; 0: not known. */
-static int count_layers(const char *network)
-{
-    qg_architecture architecture;
-    qg_error ignored;
-    if (qg_architecture_make(network, 10, 84, 84, 255, 18, &architecture, &ignored)) return 0;
-    return architecture.layer_count;
-}
-
 qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mapping,
                                const qg_study_run *run)
 {
     const qg_study *const study = reader->study;
-    const int target = count_layers(run->settings.network);
-    const int source = run->source >= 0
-                           ? count_layers(qg_source_network(study, &study->sources[run->source]))
-                           : target;
-    const int most = source < target ? source : target;
-    int wanted = 0;
-    if (qg_graft_choice_check(&run->choice, run->source == QG_SOURCE_RANDOM, run->steps,
-                              run->settings.learn_start, target, reader->error))
-        return qg_study_locate(reader, mapping->line);
-    if (run->choice.way == QG_CHOOSE_FIRST || run->choice.way == QG_CHOOSE_LAST)
-        wanted = run->choice.count;
-    for (int l = 0; run->choice.way == QG_CHOOSE_LAYERS && l < 32; l++)
-        if (run->choice.layers >> l & 1) wanted = l + 1;
-    if (wanted <= most || source == 0 || target == 0) return QG_OK;
-    return qg_study_fail(reader, mapping->line,
-                         "%s: layer %d of networks that have %d and %d: 1 to %d can be copied",
-                         qg_graft_way_name(run->choice.way), wanted, source, target, most);
+    const bool random = run->source == QG_SOURCE_RANDOM;
+    qg_architecture source, target;
+    qg_grafted_layer grafted[QG_MAX_LAYERS];
+    const bool known =
+        qg_study_run_network(study, run, &target) &&
+        (random || qg_study_source_network(study, &study->sources[run->source], &source));
+    qg_status status =
+        qg_graft_choice_check(&run->choice, random, run->steps, run->settings.learn_start,
+                              known ? target.layer_count : 0, reader->error);
+    if (!status && known)
+        status = qg_graft_pair(random ? &target : &source, &target, &run->choice, grafted,
+                               reader->error);
+    if (!status && known)
+        status = qg_graft_learning_apply(&run->choice.learning, target.layer_count, grafted,
+                                         reader->error);
+    return status ? qg_study_locate(reader, mapping->line) : QG_OK;
 }
 
 static qg_status read_variant(const study_reader *reader, const qg_run_variant *variant,
@@ -207,7 +211,7 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
 static qg_status read_item(const study_reader *reader, const qg_yaml *item)
 {
     int64_t total = 0;
-    qg_status status = qg_study_check_keys(reader, item, "runs", run_keys);
+    qg_status status = qg_study_check_graft_keys(reader, item, "runs", run_keys);
     if (!status) status = qg_run_variant_total(reader, item, &total);
     for (int64_t i = 0; i < total && !status; i++) {
         qg_run_variant variant;

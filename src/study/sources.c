@@ -18,10 +18,8 @@ enum { MOST_GENERATIONS = 64 }; /* of sources that are made of others */
 
 static const char *const train_keys[] = {"game",  "steps", "preset",        "settings",
                                          "seeds", "take",  "also_evaluate", NULL};
-static const char *const graft_keys[] = {
-    "game",   "from",   "first",      "last",     "layers", "part",          "match",
-    "freeze", "thaw",   "thaw_every", "lr_scale", "l2_sp",  "ewc",           "ewc_samples",
-    "steps",  "preset", "settings",   "seeds",    "take",   "also_evaluate", NULL};
+static const char *const graft_keys[] = {"game",  "from", "steps",         "preset", "settings",
+                                         "seeds", "take", "also_evaluate", NULL};
 static const char *const distill_keys[] = {"distill",  "temperature", "samples", "order", "epsilon",
                                            "settings", "seeds",       "take",    NULL};
 static const char *const from_keys[] = {"from", "at", "take", NULL};
@@ -96,7 +94,7 @@ static qg_status read_grafted(const source_reader *r, const qg_yaml *node, qg_st
     int parent = QG_SOURCE_RANDOM;
     qg_study_run run = {
         .line = source->line, .kind = QG_RUN_GRAFT, .source = QG_SOURCE_NONE, .baseline = -1};
-    qg_status status = qg_study_check_keys(reader, node, source->name, graft_keys);
+    qg_status status = qg_study_check_graft_keys(reader, node, source->name, graft_keys);
     if (!status && !(from->kind == QG_YAML_SCALAR && strcmp(from->text, "random") == 0))
         status = refer(r, from, &parent);
     if (!status) status = qg_study_game_and_steps(reader, node, &run);
@@ -231,10 +229,10 @@ static qg_status look_at_files(const study_reader *reader, int line, qg_study_so
             return qg_study_locate(reader, line);
         if (i == 0) {
             snprintf(source->file_game, sizeof source->file_game, "%s", info.domain);
-            snprintf(source->file_network, sizeof source->file_network, "%s", architecture.text);
+            source->file_architecture = architecture;
         }
         if (strcmp(source->file_game, info.domain) != 0 ||
-            strcmp(source->file_network, architecture.text) != 0)
+            !qg_architecture_equal(&source->file_architecture, &architecture))
             return qg_study_fail(reader, line,
                                  "file: the networks are not of one game and one architecture");
     }

@@ -185,3 +185,34 @@ qg_status qg_study_hold(const qg_study *study, const char *folder, qg_lock *lock
     if (status) qg_unlock_folder(lock);
     return status;
 }
+
+/* ------------------------------------------------------------------- looking several times */
+
+/* Who has seen results may not choose how often, and how strictly, is looked. */
+static qg_status refuse_finished(const qg_study *study, const char *folder, qg_error *error)
+{
+    qg_task_status *statuses = calloc((size_t)study->task_count + 1, sizeof *statuses);
+    if (!statuses) return qg_fail_memory(error, "a study's tasks", sizeof *statuses);
+    const qg_status status = qg_study_look(study, folder, statuses, error);
+    int count = 0;
+    for (int t = 0; t < study->task_count && !status; t++)
+        count += study->runs[study->tasks[t].run].listed && statuses[t].state == QG_TASK_FINISHED;
+    free(statuses);
+    if (status || count == 0) return status;
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "%s: %d of the runs that are compared have finished: how often is looked is "
+                   "fixed before anybody sees results; take another `folder`",
+                   folder, count);
+}
+
+qg_status qg_study_start_looks(qg_study *study, const char *folder, int64_t max_seeds,
+                               qg_spending spending, qg_error *error)
+{
+    qg_lock lock = {-1};
+    qg_status status = qg_study_begin_looks(study, max_seeds, spending, error);
+    if (!status) status = refuse_finished(study, folder, error);
+    if (!status) status = qg_study_hold(study, folder, &lock, error);
+    if (!status) status = qg_study_write_looks(study, folder, error);
+    qg_unlock_folder(&lock);
+    return status;
+}

@@ -147,17 +147,21 @@ static qg_status copy_by_meaning(const qg_network *source, int s, const char *so
                    target_actions, source_actions[0] ? source_actions : "unknown");
 }
 
-static qg_status copy_layer(const qg_network *source, const char *source_actions,
-                            qg_network *target, int t, const char *target_actions,
-                            const qg_graft_choice *choice, qg_grafted_layer *grafted,
-                            qg_error *error)
+/* Rows of last layers go by the meaning of their actions, unless the choice says otherwise. */
+static bool goes_by_meaning(const qg_architecture *source, int s, const qg_architecture *target,
+                            int t, const qg_graft_choice *choice)
 {
-    const int s = grafted->source;
-    const qg_layer *from = &source->architecture.layers[s];
-    const qg_layer *to = &target->architecture.layers[t];
-    const bool last =
-        s + 1 == source->architecture.layer_count && t + 1 == target->architecture.layer_count;
-    const bool by_meaning = last && choice->match == QG_MATCH_MEANING;
+    return s + 1 == source->layer_count && t + 1 == target->layer_count &&
+           choice->match == QG_MATCH_MEANING;
+}
+
+/* Whether layer s of the source can stand for layer t of the target. */
+static qg_status check_pair(const qg_architecture *source, int s, const qg_architecture *target,
+                            int t, const qg_graft_choice *choice, qg_error *error)
+{
+    const qg_layer *from = &source->layers[s], *to = &target->layers[t];
+    const bool last = s + 1 == source->layer_count && t + 1 == target->layer_count;
+    const bool by_meaning = goes_by_meaning(source, s, target, t, choice);
     const bool fits = from->kind == to->kind && qg_layer_fan_in(from) == qg_layer_fan_in(to) &&
                       from->in_channels == to->in_channels && from->kernel == to->kernel;
     if (from->heads != to->heads)
@@ -181,7 +185,17 @@ static qg_status copy_layer(const qg_network *source, const char *source_actions
             from->name, from_shape, to->name, to_shape,
             fits && last ? ": the numbers of actions differ; leave `match` index out" : "");
     }
-    if (by_meaning)
+    return QG_OK;
+}
+
+static qg_status copy_layer(const qg_network *source, const char *source_actions,
+                            qg_network *target, int t, const char *target_actions,
+                            const qg_graft_choice *choice, qg_grafted_layer *grafted,
+                            qg_error *error)
+{
+    const int s = grafted->source;
+    const qg_layer *to = &target->architecture.layers[t];
+    if (goes_by_meaning(&source->architecture, s, &target->architecture, t, choice))
         return copy_by_meaning(source, s, source_actions, target, t, target_actions, grafted,
                                error);
     for (int row = 0; row < to->outputs; row++)
@@ -190,15 +204,27 @@ static qg_status copy_layer(const qg_network *source, const char *source_actions
     return QG_OK;
 }
 
+qg_status qg_graft_pair(const qg_architecture *source, const qg_architecture *target,
+                        const qg_graft_choice *choice, qg_grafted_layer grafted[QG_MAX_LAYERS],
+                        qg_error *error)
+{
+    qg_status status = pair_layers(source, target, choice, grafted, error);
+    for (int t = 0; t < target->layer_count && !status; t++) {
+        if (grafted[t].source < 0) continue;
+        grafted[t].frozen = choice->frozen;
+        status = check_pair(source, grafted[t].source, target, t, choice, error);
+    }
+    return status;
+}
+
 qg_status qg_graft(const qg_network *source, const char *source_actions, qg_network *target,
                    const char *target_actions, const qg_graft_choice *choice,
                    qg_grafted_layer grafted[QG_MAX_LAYERS], qg_error *error)
 {
     qg_status status =
-        pair_layers(&source->architecture, &target->architecture, choice, grafted, error);
+        qg_graft_pair(&source->architecture, &target->architecture, choice, grafted, error);
     for (int t = 0; t < target->architecture.layer_count && !status; t++) {
         if (grafted[t].source < 0) continue;
-        grafted[t].frozen = choice->frozen;
         status = copy_layer(source, source_actions, target, t, target_actions, choice, &grafted[t],
                             error);
     }

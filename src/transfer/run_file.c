@@ -154,8 +154,9 @@ static qg_status read_snapshots(const run_reader *r, const qg_yaml *node)
 static qg_status read_also_evaluate(const run_reader *r, const qg_yaml *node)
 {
     qg_run_file *const file = r->file;
-    if (node->kind != QG_YAML_LIST || node->count > QG_MAX_OTHER_GAMES)
-        return fail(r, node, "a list of at most 8 games is needed");
+    char what[64];
+    snprintf(what, sizeof what, "a list of at most %d games is needed", QG_MAX_OTHER_GAMES);
+    if (node->kind != QG_YAML_LIST || node->count > QG_MAX_OTHER_GAMES) return fail(r, node, what);
     for (size_t i = 0; i < node->count; i++) {
         const char *const text = get_text(r, &node->items[i]);
         if (!text) return r->error->code;

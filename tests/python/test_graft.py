@@ -665,7 +665,7 @@ def test_chains(tmp_path):
     kept = {row["run"] for row in table(tmp_path / "chain" / "continual.csv")}
     assert "ab" not in kept and "minatar-asterix-from-aba-first2" in kept
     for change, text in (({"from": "ab2"}, "there is no 'ab2'"), ({"from": "ab"}, "is made of itself"),
-                         ({"first": 9}, "layer 9"), ({"also_evaluate": "chess"}, "chess"),
+                         ({"first": 9}, "--first 9: the networks have 5"), ({"also_evaluate": "chess"}, "chess"),
                          ({"thaw": 5}, "--thaw: the copied layers learn"),
                          ({"group": "x"}, "no key 'group'")):
         study = json.loads(json.dumps(CHAIN))

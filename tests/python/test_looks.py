@@ -40,6 +40,11 @@ def looked(tmp_path_factory):
     return folder, result.stderr, json.loads((folder / "out/looks.json").read_text())
 
 
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def seeds_of(folder, run):
     return sorted(int(path.name[1:]) for path in (folder / "runs" / run).iterdir())
 
@@ -87,18 +92,19 @@ def test_only_what_is_open_gets_seeds(looked):
 # A network that always goes up is sure to cross the road; nothing is known of the other arm.
 SURE = """
 steps: 1k
-seeds: 2
-baseline_seeds: 3
+seeds: 3
+baseline_seeds: 4
 settings: {eval_every: 200, eval_steps: 500, learn_start: 990, validation_size: 50, replay: 1k}
 sources:
   up: {file: up.safetensors}
-  b: {game: minatar/breakout, seeds: [1, 2, 100]}
+  b: {game: minatar/breakout, seeds: [1, 2, 3, 100]}
 runs:
   - {game: minatar/freeway}
   - {game: minatar/freeway, from: up, last: 1, freeze: true}
   - {game: minatar/breakout, from: b, first: 1}
 games: {minatar/freeway: {random: 0, reference: 10}, minatar/breakout: {random: 0, reference: 10}}
-verdicts: {margin: 0.001}
+verdicts: {margin: 0.001, adjust: none}
+claims: [{says: It helps, expect: positive, of: {from: b}}]
 """
 
 
@@ -115,20 +121,32 @@ def write_up(folder):
 
 
 def test_what_is_decided_early_gets_no_more_seeds(tmp_path):
-    """Seeds of a file need not follow one another: 3 and 4 are added to 1, 2 and 100."""
+    """Seeds of a file need not follow one another: 4 to 6 are added to 1, 2, 3 and 100."""
     write_up(tmp_path)
     (tmp_path / "study.yaml").write_text(SURE)
     out = tmp_path / "out"
-    words = qgraft("run", tmp_path / "study.yaml", "--out", out, "--until-decided", "--max-seeds", 4,
+    words = qgraft("run", tmp_path / "study.yaml", "--out", out, "--until-decided", "--max-seeds", 6,
                    "--spending", "pocock").stderr
-    assert "look 1, 2 seeds" in words and "1 of 2 decided; more seeds for the others" in words
+    assert "look 1, 3 seeds" in words and "1 of 2 decided; more seeds for the others" in words
     looks = json.loads((out / "looks.json").read_text())["looks"]
     sure, open_one = "minatar-freeway-from-up-last1-frozen", "minatar-breakout-from-b-first1"
     assert [[arm["run"] for arm in look["arms"]] for look in looks] == [[sure, open_one]] * 2
     assert [[arm["decision"] for arm in look["arms"]] for look in looks] == [["positive", "open"]] * 2
-    assert [[arm["seeds"] for arm in look["arms"]] for look in looks] == [[2, 2], [2, 4]]
-    assert seeds_of(out, sure) == [1, 2] and seeds_of(out, "minatar-freeway") == [1, 2, 3]
-    assert seeds_of(out, open_one) == [1, 2, 3, 4]
+    assert [[arm["seeds"] for arm in look["arms"]] for look in looks] == [[3, 3], [3, 6]]
+    assert seeds_of(out, sure) == [1, 2, 3]
+    assert seeds_of(out, "minatar-freeway") == [1, 2, 3, 4]
+    assert seeds_of(out, open_one) == [1, 2, 3, 4, 5, 6]
+    assert seeds_of(out, "b") == [1, 2, 3, 4, 5, 6, 100, 101, 102, 103, 104]  # the arm's baseline, too
+    qgraft("report", out)
+    area = {}
+    for row in table(out / "metrics.csv"):
+        if row["row"] == "seed":
+            area[row["run"], int(row["seed"])] = float(row["area"]) / 10
+    mean = {run: numpy.mean([area[run, seed] for seed in seeds])
+            for run, seeds in ((open_one, (1, 2, 3)), ("b", (1, 2, 3, 100)))}  # those of the file
+    claim, = table(out / "claims.csv")
+    assert (claim["seeds"], claim["seeds_baseline"]) == ("3", "4")
+    assert float(claim["effect"]) == pytest.approx(mean[open_one] - mean["b"])
 
 
 def test_the_report_lists_the_looks(looked):

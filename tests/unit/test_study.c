@@ -450,10 +450,24 @@ static void test_refusals(void **state)
         {"runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: random, first: "
          "6, "
          "freeze: true}\n",
-         ":3: first: layer 6 of networks that have 5 and 5: 1 to 5 can be copied"},
+         ":3: `first` 6: the networks have 5 and 5 weighted layers; 1 to 5 can be copied"},
         {"runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: random, layers: "
          "'1,7', freeze: true}\n",
-         ":3: layers: layer 7 of networks"},
+         ":3: `layers` 7: the networks have"},
+        {"sources:\n  d: {game: minatar/breakout, settings: {network: grid-dueling}}\nruns:\n"
+         "  - {game: minatar/asterix}\n"
+         "  - {game: minatar/asterix, from: d, last: 1, settings: {network: grid}}\n",
+         ":5: heads of the source has a value and an advantage head"},
+        {"sources:\n  d: {game: minatar/breakout, settings: {network: 'grid-split:32'}}\nruns:\n"
+         "  - {game: minatar/asterix}\n"
+         "  - {game: minatar/asterix, from: d, first: 4, settings: {network: grid}}\n",
+         ":5: fc1 of the source (linear 32x"},
+        {"runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: random, first: "
+         "2, "
+         "freeze: true, lr_scale: '1:0.1'}\n",
+         ":3: `lr_scale`: layer 1 is frozen and has no learning rate"},
+        {"runs:\n  - {game: minatar/breakout, also_evaluate: pong}\n",
+         ":2: also_evaluate: pong has screens that a network of minatar/breakout does not take"},
         {"runs: [{game: minatar/breakout}]\nverdicts: {compare: pairs}\n",
          ":2: compare: one of moderated, welch, paired, not 'pairs'"},
         {"runs: [{game: minatar/breakout}]\nverdicts: {margin: 0}\n", ":2: margin: is more than 0"},
@@ -482,6 +496,72 @@ static void test_refusals(void **state)
     assert_int_equal(qg_study_load(scratch_path("none.yaml"), 1, &study, &error), QG_ERROR_IO);
     assert_int_equal(qg_study_load(write_study(BASE), 0, &study, &error), QG_ERROR_USAGE);
     assert_int_equal(qg_study_load(write_study(BASE), 2, &study, &error), QG_ERROR_USAGE);
+}
+
+/* Games that a run is only evaluated on make it another one, and nothing that begins from it. */
+static void test_also_evaluate(void **state)
+{
+    (void)state;
+#define ALSO(games)                                                                                \
+    "seeds: 1\nsteps: 1k\nsources: {b: {game: minatar/breakout, also_evaluate: " games "}}\n"      \
+    "runs:\n  - {game: minatar/asterix}\n  - {game: minatar/asterix, from: b, first: 1}\n"
+    qg_study *const none = load(ALSO("[]"));
+    qg_study *const both = load(ALSO("[minatar/freeway, minatar/asterix]"));
+    qg_study *const turned = load(ALSO("[minatar/asterix, minatar/freeway]"));
+    const char *const child = "runs/minatar-asterix-from-b-first1/s1";
+    assert_string_not_equal(hash_of(none, "runs/b/s1"), hash_of(both, "runs/b/s1"));
+    assert_string_equal(hash_of(both, "runs/b/s1"), hash_of(turned, "runs/b/s1"));
+    assert_string_equal(hash_of(none, child), hash_of(both, child));
+    const qg_study_task *const b = &both->tasks[find_task(both, "runs/b/s1")];
+    assert_string_equal(b->result_hash, hash_of(none, "runs/b/s1"));
+    assert_string_equal(b->result_network_hash, b->result_hash);
+    qg_study_free(none);
+    qg_study_free(both);
+    qg_study_free(turned);
+}
+
+static void save_network(const qg_network_info *info)
+{
+    qg_architecture architecture;
+    qg_network network;
+    qg_error error;
+    assert_int_equal(qg_architecture_make("grid", 4, 10, 10, 1, 3, &architecture, &error), QG_OK);
+    assert_int_equal(qg_network_create(&architecture, &network, &error), QG_OK);
+    qg_network_initialise(&network, 1);
+    assert_int_equal(qg_network_save(scratch_path("given.safetensors"), &network, info, &error),
+                     QG_OK);
+    qg_network_free(&network);
+}
+
+/* A given network is known by itself; for EWC also by what it says of its play. */
+static void test_given_networks(void **state)
+{
+    (void)state;
+    const char *const text =
+        "seeds: 1\nsteps: 1k\nsources: {g: {file: given.safetensors}}\nruns:\n"
+        "  - {game: minatar/breakout}\n"
+        "  - {game: minatar/breakout, from: g, first: 2, group: x, name: plain}\n"
+        "  - {game: minatar/breakout, from: g, first: 2, group: x, name: ewc, ewc: 5}\n";
+    const qg_network_info infos[] = {
+        {.domain = "minatar/breakout", .actions = "noop,left,right", .history = 1},
+        {.domain = "minatar/breakout", .actions = "noop,left,right", .history = 1, .step = 9},
+        {.domain = "minatar/freeway", .actions = "noop,left,right", .history = 1},
+        {.domain = "minatar/breakout", .actions = "noop,right,left", .history = 1},
+        {.domain = "minatar/breakout", .actions = "noop,left,right", .history = 2},
+    };
+    char plain[65] = "", ewc[65] = "";
+    for (size_t i = 0; i < sizeof infos / sizeof *infos; i++) {
+        save_network(&infos[i]);
+        qg_study *const s = load(text);
+        const char *const found = s->tasks[find_task(s, "runs/ewc/s1")].network_hash;
+        if (i == 0) {
+            memcpy(plain, s->tasks[find_task(s, "runs/plain/s1")].network_hash, sizeof plain);
+            memcpy(ewc, found, sizeof ewc);
+        }
+        assert_string_equal(plain, s->tasks[find_task(s, "runs/plain/s1")].network_hash);
+        assert_int_equal(strcmp(ewc, found) == 0, i < 2);
+        qg_study_free(s);
+    }
 }
 
 /* Every way in which a file can be cut off or changed in one byte: refused or read, never a crash.
@@ -620,6 +700,8 @@ int main(void)
                                        cmocka_unit_test(test_adequacy),
                                        cmocka_unit_test(test_lists_of_layers),
                                        cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_also_evaluate),
+                                       cmocka_unit_test(test_given_networks),
                                        cmocka_unit_test(test_mutations),
                                        cmocka_unit_test(test_folder),
                                        cmocka_unit_test(test_task_folder)};
