@@ -399,7 +399,8 @@ int qg_torch7_shape(const qg_torch7 *file, const qg_torch7_node *tensor,
             return -1;
         shape[d] = (size_t)size;
     }
-    return (uint64_t)last < storage->count ? (int)rank : -1;
+    /* A stride of 0 would make any number of values of one. */
+    return (uint64_t)last < storage->count && values <= storage->count ? (int)rank : -1;
 }
 
 bool qg_torch7_floats(const qg_torch7 *file, const qg_torch7_node *tensor, float *values,

@@ -202,8 +202,9 @@ static qg_status read_network(const gathering *g, qg_network *network, qg_roundi
 {
     qg_architecture a;
     qg_status status = make_architecture(g, &a);
+    if (status) return status;
     size_t shape[QG_TORCH7_RANK];
-    for (int l = 0; l < a.layer_count * !status; l++) {
+    for (int l = 0; l < a.layer_count; l++) {
         const qg_torch7_node *const w = qg_torch7_field(g->file, g->modules[l], "weight");
         const int rank = w ? qg_torch7_shape(g->file, w, shape) : -1;
         size_t count = 1;
@@ -214,7 +215,7 @@ static qg_status read_network(const gathering *g, qg_network *network, qg_roundi
                            "%s: the weight of %s is no tensor of floats of %zu values", g->path,
                            a.layers[l].name, qg_layer_weights(&a.layers[l]));
     }
-    if (!status) status = qg_network_create(&a, network, g->error);
+    status = qg_network_create(&a, network, g->error);
     if (status) return status;
     for (int l = 0; l < a.layer_count && !status; l++) {
         const qg_layer *const layer = &a.layers[l];

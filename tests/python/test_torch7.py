@@ -301,6 +301,8 @@ def change(listed, i, **fields):
     ("bias of conv1", lambda: sequential(change(
         modules("nature"), 1, bias=Tensor(np.ones(32), strides=[-1], offset=31)))),
     ("bias of conv1", lambda: sequential(change(
+        modules("nature"), 1, bias=Tensor(np.ones(32), strides=[0], storage=Storage([1.0], "Float"))))),
+    ("bias of conv1", lambda: sequential(change(
         modules("nature"), 1, bias=Tensor(np.ones(32), strides=[2**62])))),
     ("bias of conv1", lambda: sequential(change(
         modules("nature"), 1, bias=Tensor(np.ones(32), offset=-5)))),
