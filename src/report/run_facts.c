@@ -54,12 +54,14 @@ void qg_run_facts_read(const char *folder, qg_run_facts *facts)
         facts->frozen_unchanged = strcmp(unchanged, "true") == 0;
     }
     if (process) {
-        char threads[16] = "";
+        char threads[16] = "", inexact[16] = "";
         get_text(process, "host", facts->host, sizeof facts->host);
         get_text(process, "instruction_set", facts->instruction_set, sizeof facts->instruction_set);
         get_text(process, "started", facts->started, sizeof facts->started);
         get_text(process, "threads", threads, sizeof threads);
         facts->threads = (int)strtol(threads, NULL, 10);
+        get_text(process, "inexact_resumes", inexact, sizeof inexact);
+        facts->inexact_resumes = (int)strtol(inexact, NULL, 10);
     }
     qg_yaml_free(run);
     qg_yaml_free(process);

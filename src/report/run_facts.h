@@ -12,6 +12,7 @@ typedef struct qg_run_facts {
     char version[32], instruction_set[32];
     char host[64], started[32];
     int threads;
+    int inexact_resumes;    /* how often it went on otherwise than without interruption */
     char parent_domain[96]; /* of a graft */
     bool random;            /* of a graft: no layers of another network */
     char copied[512];       /* "conv1,fc2(3 of 6 rows)" */

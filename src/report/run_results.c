@@ -203,9 +203,24 @@ static qg_status warn_mixed(qg_results *r, qg_error *error)
     return status;
 }
 
+/* Nor is a run that an environment did not let go on as it was. */
+static qg_status warn_inexact(qg_results *r, qg_error *error)
+{
+    int runs = 0;
+    for (int t = 0; t < r->study->task_count; t++)
+        runs += r->facts[t].inexact_resumes > 0;
+    if (runs == 0) return QG_OK;
+    return qg_warn(
+        &r->warnings, error,
+        "inexact_resumes in process.yaml of %d runs: interrupted, they went on otherwise "
+        "than without interruption, and run again they give other results",
+        runs);
+}
+
 qg_status qg_results_read(qg_results *results, qg_error *error)
 {
     qg_status status = look(results, error);
     if (!status) status = read_runs(results, error);
-    return status ? status : warn_mixed(results, error);
+    if (!status) status = warn_mixed(results, error);
+    return status ? status : warn_inexact(results, error);
 }
