@@ -13,6 +13,7 @@ import cffi
 
 out, *words = sys.argv[1:]
 headers, compiler = words[: words.index("--")], words[words.index("--") + 1 :]
+folder = os.path.realpath(os.path.dirname(headers[0]))
 
 
 def declarations():
@@ -24,7 +25,7 @@ def declarations():
     for line in result.splitlines():
         marker = re.match(r'# \d+ "([^"]*)"', line)
         if marker:
-            ours = "/qgraft/" in marker[1]
+            ours = os.path.realpath(os.path.dirname(marker[1])) == folder
         elif ours:
             lines.append(line)
     return "\n".join(lines)

@@ -195,7 +195,7 @@ qg_status qg_domain_resolve(const char *name, const qg_game **game, char normali
 /* Begins an episode: a game that is over, truncated or new is started, one that goes on (a life was
  * lost) is continued; then `noops` (0 or more) no-op frames are played (a game that ends under them
  * is started again). `observation` gets the first screen, u8 [height][width][channels] of
- * domain->shape: qg_observation_size bytes of the caller's. */
+ * domain->shape, of vectors float [channels]: qg_observation_size bytes of the caller's. */
 qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error);
 
 /* Plays action index `action` (0 ... domain->action_count - 1; anything else is a programming
@@ -211,7 +211,8 @@ void qg_domain_abandon(qg_domain *domain);
  * by qg_domain_step, but one whose last step, which stands in steps[i], was its game's last is
  * begun anew instead, as by qg_domain_reset with noops[i] (NULL: none): its step is all zero, and
  * its action is not looked at. All domains have screens of one size; `observations` gets count of
- * them, u8 [count][height][width][channels]. After a failure some games have been stepped. */
+ * them, u8 [count][height][width][channels], of vectors float [count][channels]. After a failure
+ * some games have been stepped. */
 qg_status qg_domains_step(qg_domain *const *domains, size_t count, const int *actions,
                           const int *noops, qg_step *steps, uint8_t *observations, qg_error *error);
 

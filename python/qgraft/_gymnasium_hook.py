@@ -11,18 +11,23 @@ _LIBRARY = pathlib.Path(__file__).with_name("libqgraft.so")
 
 
 class _Hook:
-    """Finds the module gymnasium once, and has the games registered behind it."""
+    """Finds the module gymnasium, and has the games registered once it is executed."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "gymnasium":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        sys.meta_path.remove(self)  # so that the others are asked
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
         if spec is not None:
             execute = spec.loader.exec_module
 
             def execute_and_register(module):
                 execute(module)
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
                 _register(module)
 
             spec.loader.exec_module = execute_and_register

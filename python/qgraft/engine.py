@@ -22,8 +22,8 @@ class Engine:
     """Computes with a network's parameters, which it copies; nothing that it does changes `network`.
 
     settings: of learning (learning_rate, discount, clip_error, minibatch, precision, ...; see
-        qgraft.settings), over those of `preset` ("dqn3" for grey values, "grid" for bits). minibatch
-        is the most transitions of an update.
+        qgraft.settings), over those of `preset` ("dqn3" for grey values, "grid" for bits, "vector"
+        for vectors). minibatch is the most transitions of an update.
     threads, isa: how it uses the machine; they change no bit of a result.
     learns: False makes one that only acts, without target network and optimiser.
 
@@ -32,7 +32,7 @@ class Engine:
 
     def __init__(self, network, *, preset=None, settings=None, threads=1, isa=None, learns=True):
         self._settings = ffi.new("qg_settings *")
-        fill(self._settings, preset or ("grid" if network.input_max == 1 else "dqn3"), None,
+        fill(self._settings, preset or {1: "grid", 0: "vector"}.get(network.input_max, "dqn3"), None,
              settings)
         self._isa = ffi.new("char[]", path_bytes(isa)) if isa else ffi.NULL
         machine = ffi.new("qg_machine *", {"threads": threads, "isa": self._isa})
@@ -128,7 +128,7 @@ class Engine:
 
     def forward(self, states, target=False):
         """Q-values float32 [n, actions] of states: uint8 (or bool) [n, channels, height, width], of
-        the online or the target network."""
+        vectors float32 [n, values]; of the online or the target network."""
         if target:
             self._learning("forward")
         a = self._like._struct.architecture
@@ -194,11 +194,15 @@ class Engine:
         if values is None and name in ("weights", "discounts"):
             return None
         array = np.asarray(values)
-        whole = array.dtype.kind in ("iub" if kind is np.int32 else "iubf")
-        if array.shape != (n,) or not whole or not np.isfinite(array).all():
+        fits = array.shape == (n,) and array.dtype.kind in ("iub" if kind is np.int32 else "iubf")
+        if fits:  # after the cast, too
+            with np.errstate(over="ignore"):
+                column = np.ascontiguousarray(array, kind)
+            fits = (column == array).all() if kind is np.int32 else np.isfinite(column).all()
+        if not fits:
             raise UsageError(f"{name}: {'whole' if kind is np.int32 else 'finite'} numbers [{n}] "
                              f"are expected, not {array.dtype} {list(array.shape)}")
-        return np.ascontiguousarray(array, kind)
+        return column
 
     def _next_draw(self):
         self._draws += 1

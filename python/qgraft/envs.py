@@ -4,8 +4,8 @@
     gymnasium.make_vec("qgraft/minatar-breakout-v0", num_envs=64)    # all are stepped in one C call
 
 Observations are uint8 [height, width, channels]: MinAtar's bits [10, 10, 4 to 10], Atari's grey values
-[84, 84, 1]; a plugin's vectors are float32 [values]. Actions are indices; `action_names` says what they are called. info of a step has
-"life_lost".
+[84, 84, 1]; a plugin's vectors are float32 [values]. Actions are indices; `action_names` says what they
+are called. info of a step has "life_lost".
 
 Of a game of a plugin: `qgraft.envs.Game(NAME)`, `qgraft.envs.Games(NAME, num_envs=64)`.
 

@@ -12,7 +12,8 @@ class Layer:
     """One weighted layer of a network; the arrays are views: what is written to them is the
     network's.
 
-    name: "conv1", ..., "fc1", ... or, of a dueling network, "heads"; kind: "conv" or "linear"; part: of a split network, else "".
+    name: "conv1", ..., "fc1", ... or, of a dueling network, "heads"; kind: "conv" or "linear"; part: of
+        a split network, else "".
     weight: float32 [outputs, in_channels, kernel, kernel] (conv) or [outputs, inputs] (linear, the
         inputs channel-major, as PyTorch flattens them).
     bias: float32 [outputs].
@@ -41,8 +42,9 @@ class Network:
 
     architecture: "nature", "nature-pad0", "grid", "nature-split:W", "grid-split:W", or a list of
         layers as JSON or as Python's lists and dicts ([{"conv": 16, "kernel": 3}, {"linear": 64}]).
-    input: (channels, height, width): screens per state times channels of a screen.
-    input_max: inputs are bytes / input_max: 255 for grey values, 1 for bits.
+    input: (channels, height, width): screens per state times channels of a screen; (values, 1, 1) of
+        vectors.
+    input_max: inputs are bytes / input_max: 255 for grey values, 1 for bits; 0: floats, of vectors.
     actions: their names in the order of the outputs, or how many there are.
     seed: of the initial weights (Torch7's: uniform in +-1/sqrt(fan_in)); None: all zero.
     """
@@ -106,6 +108,9 @@ class Network:
         info = ffi.new("qg_network_info *")
         for name in ("domain", "precision", "emulator"):
             self._set_text(info, name, getattr(self, name))
+        for name in self.actions:
+            if "," in name:
+                raise UsageError(f"actions: {name!r} has a comma, which parts names in a file")
         self._set_text(info, "actions", ",".join(self.actions))
         if self.actions and len(self.actions) != self.action_count:
             raise UsageError(f"actions: {len(self.actions)} names for {self.action_count} outputs")
@@ -212,7 +217,8 @@ class Network:
     # -------------------------------------------------------------------------------- what it does
 
     def forward(self, states):
-        """Q-values float32 [n, actions] of states: uint8 (or bool) [n, channels, height, width].
+        """Q-values float32 [n, actions] of states: uint8 (or bool) [n, channels, height, width], of
+        vectors float32 [n, values].
 
         For many calls an Engine is faster: this one takes the parameters anew each time.
         """

@@ -344,7 +344,7 @@ def test_wrong_states(states):
 
 
 @pytest.mark.parametrize("change", [
-    {"actions": [6] * 4}, {"actions": [-1] * 4}, {"actions": [1.0] * 4}, {"weights": [1]},
+    {"actions": [6] * 4}, {"actions": [-1] * 4}, {"actions": [2**32] * 4}, {"rewards": [1e300] * 4}, {"actions": [1.0] * 4}, {"weights": [1]},
     {"discounts": ["x"] * 4}, {"actions": None}, {"rewards": [None] * 4}, {"actions": [1] * 3}, {"rewards": [np.nan] * 4},
     {"rewards": [[1.0]] * 4}, {"terminals": [1] * 5}, {"next_states": np.zeros((3, 10, 10, 10), "u1")},
     {"next_states": np.zeros((4, 9, 10, 10), "u1")}])
@@ -368,6 +368,7 @@ def test_wrong_uses():
                  actor.copy_to_target, lambda: actor.target,
                  lambda: actor.forward(batch["states"], target=True),
                  lambda: make("grid").load_state_dict({}),
+                 lambda: qgraft.Network(input=(4, 84, 84), actions=["a,b", "c"]).save("/nowhere"),
                  lambda: make("grid").load_state_dict({**network("grid", 1), "fc2.bias": [1, 2]}),
                  lambda: qgraft.Engine(make("grid"), isa="abacus"),
                  lambda: qgraft.Engine(make("grid"), settings={"precision": "float8"})]:
@@ -414,7 +415,7 @@ def test_networks_of_vectors():
     states = np.random.default_rng(1).normal(0, 3, (6, 4)).astype(np.float32)
     hidden = np.maximum(states @ ours["fc1"].weight.T + ours["fc1"].bias, 0)
     close(ours.forward(states), (hidden @ ours["fc2"].weight.T + ours["fc2"].bias).astype(float))
-    engine = qgraft.Engine(ours, preset="vector")
+    engine = qgraft.Engine(ours)
     engine.update(states, [0, 1] * 3, [1.0] * 6, states[::-1], [0] * 6)
     assert engine.network.sha256 != ours.sha256
     for wrong in (states.astype(np.float64), states[:, :0], states * np.nan, states > 0):
