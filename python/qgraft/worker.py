@@ -69,14 +69,13 @@ class Floats(Vector):
     def __init__(self, space):
         super().__init__(int(numpy.prod(space.shape)), 0)
         self.space_shape, self.dtype = space.shape, space.dtype
-        self.whole = self.dtype.kind in "iu" and self.dtype.itemsize > 2
         if self.dtype.itemsize > 4 and self.dtype.kind == "f":
             self.note = f"observations of {self.dtype} are kept as float32"
 
     def write(self, observation, out):
         values = check(observation, self.space_shape, self.dtype)
         out[0, 0] = values.reshape(-1)
-        if self.whole and not numpy.array_equal(out[0, 0].astype(self.dtype), values.reshape(-1)):
+        if not fits_float32(values):
             raise Misbehaviour(f"an observation of {self.dtype} has a value that no float32 can hold")
 
 
@@ -100,6 +99,7 @@ class Flat(Vector):
         self.note = "; ".join(notes) or None
 
     def write(self, observation, out):
+        check_parts(self.space, observation)
         try:
             values = gymnasium.spaces.flatten(self.space, observation)
         except Exception as error:
@@ -107,8 +107,41 @@ class Flat(Vector):
         if values.shape != self.shape[2:]:
             raise Misbehaviour(f"an observation has {values.size} values, its space says {self.shape[2]}")
         out[0, 0] = values
-        if self.dtype.kind in "iu" and not numpy.array_equal(out[0, 0], values):
-            raise Misbehaviour("an observation has a value that no float32 can hold")
+
+
+def check_parts(space, observation, where="an observation"):
+    """flatten converts, wraps and cuts off what is not of its space: that is looked for before."""
+    spaces = gymnasium.spaces
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        named = isinstance(space, spaces.Dict)
+        kinds, parts = (dict, space.spaces.items()) if named else ((tuple, list), enumerate(space.spaces))
+        if not isinstance(observation, kinds) or not named and len(observation) != len(space.spaces):
+            raise not_of(space, observation, where)
+        for key, part in parts:
+            if named and key not in observation:
+                raise Misbehaviour(f"{where} has no {key}")
+            check_parts(part, observation[key], f"{where}[{key}]")
+    elif isinstance(space, spaces.Box):
+        values = check(observation, space.shape, space.dtype, where)
+        if not fits_float32(values):
+            raise Misbehaviour(f"{where} has a value of {values.dtype} that no float32 can hold")
+    elif not space.contains(observation):
+        raise not_of(space, observation, where)
+
+
+def not_of(space, observation, where):
+    return Misbehaviour(f"{where} is {one_line(observation)[:200]}, "
+                        f"its space says {one_line(space)[:200]}")
+
+
+def fits_float32(values):
+    """Whole numbers of 24 bits and zeros behind them; other numbers are rounded, as the note says."""
+    if values.dtype.kind not in "iu":
+        return True
+    size = values.astype(numpy.uint64)
+    size = numpy.where(values < 0, numpy.negative(size), size)
+    lowest_bit = numpy.maximum(size & numpy.negative(size), numpy.uint64(1))
+    return bool((size // lowest_bit < 1 << 24).all())
 
 
 def without_text(space):
@@ -197,13 +230,13 @@ def overlaps(source, target):
     return numpy.maximum(both, 0).astype(float)
 
 
-def check(observation, shape, dtype):
+def check(observation, shape, dtype, where="an observation"):
     if type(observation) is numpy.ndarray and observation.shape == shape and observation.dtype == dtype:
         return observation
     values = numpy.asarray(observation)
     if values.shape == shape and values.dtype == dtype:
         return values
-    raise Misbehaviour(f"an observation is {values.dtype} {values.shape}, its space says {dtype} {shape}")
+    raise Misbehaviour(f"{where} is {values.dtype} {values.shape}, its space says {dtype} {shape}")
 
 
 def read_observations(space, settings):
@@ -277,7 +310,8 @@ def name_actions(env, count, given):
     if names is None:
         meanings = getattr(env.unwrapped, "get_action_meanings", None)
         names = list(meanings()) if callable(meanings) else []
-        names = ["".join(c if c.isascii() and c.isalnum() else "_" for c in str(n).lower())[:23] for n in names]
+        names = ["".join(c if c.isascii() and c.isalnum() else "_" for c in str(n).lower())[:23]
+                 for n in names]
         sound = len(names) == count and len(set(names)) == count and all(n and n[0].isalpha() for n in names)
         names = names if sound else [f"action_{i}" for i in range(count)]
     if len(names) != count:
@@ -342,7 +376,6 @@ class Worker:
             "picture": arguments.get("render_mode") == "rgb_array",
             "fps": float((env.metadata or {}).get("render_fps") or 30),
             "note": self.reader.note or "",
-            "version": gymnasium.__version__,
         }
 
     def unmap(self):
@@ -434,6 +467,8 @@ class Worker:
 
 def main():
     worker = Worker(int(sys.argv[1]), int(sys.argv[2]))
+    for descriptor in worker.control, worker.memory:
+        os.set_inheritable(descriptor, False)  # what the environment starts has no part in them
     sys.path[0] = os.getcwd()
     try:
         global gymnasium, numpy

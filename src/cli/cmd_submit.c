@@ -192,6 +192,12 @@ static qg_status prepare(submit_arguments *a, submission *s, qg_error *error)
     const ssize_t length = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
     if (length < 0) return qg_fail_errno(error, "/proc/self/exe");
     a->slurm.program = s->program;
+    char *const here = getcwd(NULL, 0); /* sbatch hands it on to the tasks (study/process.c) */
+    if (!here || setenv("QGRAFT_START_FOLDER", here, 0)) {
+        free(here);
+        return qg_fail_errno(error, "the folder of now");
+    }
+    free(here);
     a->slurm.more = a->more;
     return qg_slurm_plan_make(s->study, s->folder, &a->slurm, &s->plan, error);
 }

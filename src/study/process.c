@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static const char start_folder[] = "QGRAFT_START_FOLDER";
+
 /* ---------------------------------------------------------------------------------- start */
 
 /* "$ qgraft train ...": what the log's next lines come from. */
@@ -36,10 +38,33 @@ static qg_status write_command(int log, const char *const *arguments, const char
     return status;
 }
 
+/* Our environment, and in QGRAFT_START_FOLDER where we were started, unless another process that
+ * started us says so: what is named from there is found by a run that is in another folder. The
+ * first word is to be freed, and the list. NULL: no memory. */
+static char **make_environment(void)
+{
+    size_t count = 0;
+    char *start = NULL, *folder = getenv(start_folder) ? NULL : getcwd(NULL, 0);
+    while (environ[count])
+        count++;
+    char **list = calloc(count + 2, sizeof *list);
+    if (list && asprintf(&start, "%s=%s", start_folder, folder ? folder : getenv(start_folder)) < 0)
+        start = NULL;
+    free(folder);
+    if (!start) {
+        free(list);
+        return NULL;
+    }
+    list[0] = start;
+    for (size_t i = 0, used = 1; i < count; i++)
+        if (strncmp(environ[i], start, sizeof start_folder) != 0) list[used++] = environ[i];
+    return list;
+}
+
 /* In the child: becomes the program. A group of its own keeps the terminal's Ctrl-C away, so that
  * the parent alone says when to stop. */
 static _Noreturn void become(const char *program, const char *folder, const char *const *arguments,
-                             int log, pid_t parent)
+                             char **environment, int log, pid_t parent)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -48,7 +73,7 @@ static _Noreturn void become(const char *program, const char *folder, const char
     if (nothing >= 0) dup2(nothing, STDIN_FILENO);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    if (chdir(folder) == 0) execv(program, (char *const *)(uintptr_t)arguments);
+    if (chdir(folder) == 0) execve(program, (char *const *)(uintptr_t)arguments, environment);
     dprintf(STDERR_FILENO, "qgraft: %s: cannot start in %s: %s\n", program, folder,
             strerror(errno));
     _exit(127);
@@ -71,11 +96,16 @@ qg_status qg_process_start(qg_process *process, const char *program, const char 
     struct stat file;
     const qg_status status = write_command(process->log_file, arguments, process->log, error);
     if (status) return status;
+    char **const environment = make_environment();
+    if (!environment) return qg_fail_memory(error, "an environment", 4096);
     if (fstat(process->log_file, &file) == 0) process->begun = file.st_size;
     const pid_t parent = getpid();
     process->started = process->moved = qg_clock_seconds();
     process->pid = fork();
-    if (process->pid == 0) become(program, folder, arguments, process->log_file, parent);
+    if (process->pid == 0)
+        become(program, folder, arguments, environment, process->log_file, parent);
+    free(environment[0]);
+    free(environment);
     if (process->pid > 0) return QG_OK;
     process->pid = 0;
     return qg_fail_errno(error, "%s: cannot start a process", program);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 
@@ -72,6 +73,9 @@ class Odd(gymnasium.Env):
         self.last = self.draw(self.np_random)
         result = [self.last, float(self.count % 3), False, self.count >= self.length, {}]
         trouble = self.trouble if self.count == self.at else ""
+        if self.trouble == "once" and os.path.exists(os.environ.get("GYM_ONCE", "")):
+            os.remove(os.environ["GYM_ONCE"])
+            raise ValueError("not again")
         if trouble == "raise":
             raise ValueError("the `wheel`\nfell off")
         if trouble == "exit":
@@ -82,7 +86,9 @@ class Odd(gymnasium.Env):
             sys.exit(3)
         if trouble == "crash":
             os.kill(os.getpid(), 11)
-        if trouble == "hang":
+        if trouble == "child":
+            log(child=subprocess.Popen(["sleep", "1000"]).pid)
+        if trouble in ("hang", "child"):
             time.sleep(1000)
         if trouble == "nan":
             result[0] = self.last * np.float32("nan")

@@ -2,9 +2,11 @@
 runs that go on; environments that raise, hang, die or lie, and a worker that does."""
 
 import csv
+import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,11 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 import gym_envs
+
+_SPEC = importlib.util.spec_from_file_location("worker", Path(__file__).parents[2] / "python/qgraft/worker.py")
+worker = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(worker)
+worker.gymnasium, worker.numpy = gymnasium, np  # as its main imports them
 
 QGRAFT = os.environ.get("QGRAFT")
 pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
@@ -210,6 +217,48 @@ def test_an_environment_in_trouble_ends_its_run(trouble, tmp_path):
     assert "state: failed" in (tmp_path / "run" / "process.yaml").read_text()
 
 
+SPACES = gymnasium.spaces
+WRONG_PARTS = [
+    (SPACES.Dict(a=SPACES.Box(-1, 1, (2,), np.float32)), {"a": np.zeros(2)}, r"\[a\] is float64 \(2,\)"),
+    (SPACES.Dict(a=SPACES.Box(-1, 1, (2,), np.float32)), {"a": np.zeros((1, 2), np.float32)}, r"\[a\] is float32 \(1, 2\)"),
+    (SPACES.Dict(a=SPACES.Box(0, 9, (2,), np.int8)), {"a": np.array([300, 1])}, r"\[a\] is int64"),
+    (SPACES.Dict(a=SPACES.Box(0, 1 << 62, (1,), np.int64)), {"a": np.array([(1 << 60) + 1])}, "no float32"),
+    (SPACES.Dict(a=SPACES.Box(0, np.inf, (1,), np.float64), b=SPACES.Box(0, 1 << 30, (1,), np.int64)),
+     {"a": np.ones(1), "b": np.array([(1 << 24) + 1])}, "no float32"),
+    (SPACES.Dict(a=SPACES.Discrete(3), b=SPACES.Discrete(3)), {"a": 1}, "has no b"),
+    (SPACES.Dict(a=SPACES.Dict(b=SPACES.Discrete(3))), {"a": {"b": -1}}, r"\[a\]\[b\] is -1, .*Discrete\(3\)"),
+    (SPACES.Dict(a=SPACES.Discrete(3)), [1], r"is \[1\]"),
+    (SPACES.Tuple((SPACES.Discrete(3), SPACES.MultiBinary(2))), (1, np.array([0, 3])), r"\[1\] is \[0 3\]"),
+    (SPACES.Tuple((SPACES.Discrete(3),)), (1, 2), r"is \(1, 2\)"),
+    (SPACES.Tuple((SPACES.Discrete(3),)), (1.5,), r"\[0\] is 1.5"),
+    (SPACES.MultiDiscrete([2, 3]), np.array([0, -1]), r"is \[ 0 -1\]"),
+]
+
+
+@pytest.mark.parametrize("space, observation, message", WRONG_PARTS)
+def test_parts_that_are_not_of_their_space(space, observation, message):
+    """flatten takes each of them, and cuts off, wraps or rounds, or names no part."""
+    reader = worker.read_observations(space, {})
+    out = np.zeros(reader.shape, np.float32)
+    with pytest.raises(worker.Misbehaviour, match=message):
+        reader.write(observation, out)
+
+
+@pytest.mark.parametrize("value", [0, 5, -(1 << 24), 3 << 50, -(1 << 63), (1 << 24) - 1])
+def test_whole_numbers_that_a_float_holds(value):
+    least = np.iinfo(np.int64)
+    reader = worker.read_observations(SPACES.Dict(a=SPACES.Box(least.min, least.max, (1,), np.int64)), {})
+    out = np.zeros(reader.shape, np.float32)
+    reader.write({"a": np.array([value])}, out)
+    assert int(out[0, 0, 0]) == value
+
+
+@pytest.mark.parametrize("dtype, value", [
+    (np.uint64, (1 << 64) - 1), (np.int64, (1 << 63) - 1), (np.int64, (1 << 53) + 1), (np.int64, -(1 << 24) - 1)])
+def test_whole_numbers_that_no_float_holds(dtype, value):
+    assert not worker.fits_float32(np.array([value], dtype))
+
+
 def test_a_number_that_no_float_holds(tmp_path):
     assert "no float32 can hold" in refusal("rollout", odd(space="toowhole"), "--random", 3, "--seed", 1,
                                             "--out", tmp_path / "r", code=1)
@@ -253,7 +302,7 @@ def interrupt(folder, *words, rows=3):
 
 
 def test_resume_is_exact(tmp_path):
-    words = ["train", odd(length=33), "--steps", 4000, "--quiet", *SMALL]
+    words = ["train", odd(length=33), "--steps", 1500, "--quiet", *SMALL]
     qgraft(*words, "--out", tmp_path / "whole")
     cut = tmp_path / "cut"
     assert interrupt(cut, *words, "--out", cut) == 130
@@ -262,28 +311,34 @@ def test_resume_is_exact(tmp_path):
     assert "inexact" not in (cut / "process.yaml").read_text()
 
 
-def test_resume_of_what_cannot_be_repeated(tmp_path):
-    words = ["train", odd(length=33, trouble="chance"), "--steps", 4000, "--out", tmp_path / "run", *SMALL]
+@pytest.mark.parametrize("trouble", ["chance", "once"])
+def test_resume_of_what_cannot_be_repeated(trouble, tmp_path):
+    """It draws from elsewhere, or raises while it is played again and no more after that."""
+    words = ["train", odd(length=33, trouble=trouble), "--steps", 1500, "--out", tmp_path / "run", *SMALL]
     assert interrupt(tmp_path / "run", *words) == 130
-    said = qgraft(*words, "--resume").stderr
+    (tmp_path / "once").touch()
+    said = qgraft(*words, "--resume", GYM_ONCE=str(tmp_path / "once")).stderr
     assert "does not do the same when it is played again: the run went on from a fresh episode" in said
     assert "inexact_resumes: 1 " in (tmp_path / "run" / "process.yaml").read_text()
 
 
 def test_a_worker_never_outlives_its_run(tmp_path):
+    """Nor does what the environment has started."""
     log = tmp_path / "log"
-    process = subprocess.Popen([QGRAFT, "train", odd(trouble="hang"), "--steps", "300", "--out", tmp_path / "run",
+    process = subprocess.Popen([QGRAFT, "train", odd(trouble="child"), "--steps", "300", "--out", tmp_path / "run",
                                 "--quiet", *SMALL], env={**HERE, "GYM_LOG": str(log)})
-    while not log.exists() or '"action"' not in log.read_text():
+    while not log.exists() or '"child"' not in log.read_text():
         assert process.poll() is None
         time.sleep(0.01)
-    workers = {json.loads(line)["pid"] for line in log.read_text().splitlines() if '"pid"' in line}
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    workers = {line[key] for line in told for key in ("pid", "child") if key in line}
+    assert len(workers) > 1
     process.kill()
     process.wait()
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert workers and not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
 def test_pictures(tmp_path):
@@ -349,7 +404,12 @@ def test_graft_evaluate_similarity(tmp_path):
 
 
 def test_a_study(tmp_path):
-    """A name with quotes is a cell that Python's csv reads, and the report finds the game again."""
+    """Of an environment that only the folder of the start has, by an interpreter named from there; runs
+    have folders of their own. A name with quotes is a cell that Python's csv reads, and the report finds
+    the game again."""
+    shutil.copy(Path(__file__).parent / "gym_envs.py", tmp_path)
+    environment = {**HERE, "QGRAFT_PYTHON": os.path.relpath(sys.executable, tmp_path.resolve())}
+    del environment["PYTHONPATH"]
     source, target = odd(length=15, space='"float"'), odd(length=25)
     (tmp_path / "s.yaml").write_text(f"""
 study: gym
@@ -363,7 +423,7 @@ runs:
   - {{game: {target!r}}}
   - {{game: {target!r}, from: short, first: 1, also_evaluate: [{source!r}]}}
 """)
-    qgraft("run", tmp_path / "s.yaml", "--out", tmp_path / "out")
+    subprocess.run([QGRAFT, "run", "s.yaml", "--out", "out", "--quiet"], cwd=tmp_path, env=environment, check=True)
     finished = [p.read_text() for p in (tmp_path / "out").rglob("process.yaml")]
     assert len(finished) >= 5 and all("state: finished" in text for text in finished)
     with open(next((tmp_path / "out").rglob("other_evaluations.csv")), newline="") as file:
@@ -388,7 +448,7 @@ def test_a_worker_that_lies(lie, tmp_path):
     fake.write_text(f"""#!{sys.executable}
 import json, os, struct, sys
 def made(**other):
-    told = {{"shape": [1, 1, 4], "max": 0, "actions": ["a", "b"], "picture": False, "fps": 30, "note": "", "version": ""}}
+    told = {{"shape": [1, 1, 4], "max": 0, "actions": ["a", "b"], "picture": False, "fps": 30, "note": ""}}
     return json.dumps({{**told, **other}}).encode()
 control = int(sys.argv[2])
 what, size = struct.unpack("=ii", os.read(control, 8))

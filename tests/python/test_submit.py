@@ -40,6 +40,7 @@ if os.environ.get("FAILS") == command:
     print(f"{command}: error: first thing\\nhave a nice day\\n{command}: error: second", file=sys.stderr)
     sys.exit(1)
 if command == "sbatch":
+    (here / "start").write_text(os.environ["QGRAFT_START_FOLDER"])
     record = Path(options["output"]).parents[1] / "slurm.json"
     known = record.read_text() if record.exists() else "{}"
     with open(here / "records", "a") as records:
@@ -141,6 +142,7 @@ def test_the_number_is_found_wherever_it_stands(cluster, answer):
     assert cluster.recorded() == cluster.jobs() and len(cluster.jobs()) == 5
     records = [json.loads(line) for line in (cluster.bin / "records").read_text().splitlines()]
     assert [len(r.get("arrays", {})) for r in records] == [0, 1, 2, 3, 4]  # before each call all others
+    assert (cluster.bin / "start").read_text() == str(cluster.folder)
     dependency = [word for word in cluster.calls("sbatch")[-1] if "dependency" in word][0]
     assert dependency.split(":")[1:] == [str(job) for job in list(cluster.jobs().values())[:-1]]
     said = cluster.refusal(ANSWER=answer, BANNER=QUOTA)

@@ -35,6 +35,9 @@ static void test_read(void **state)
          "gym:A-v0[k=v]:actions=up+down,observe=image,size=7x9", "A",
          "{\"id\":\"A-v0\",\"arguments\":{\"k\":\"v\"},\"settings\":{\"actions\":[\"up\",\"down\"],"
          "\"observe\":\"image\",\"size\":[7,9]}}"},
+        {"gym:A[a=.5,b=+5,c=-.25,d=1.2.3,e=+x]", "gym:A[a=.5,b=+5,c=-.25,d=1.2.3,e=+x]", "A",
+         "{\"id\":\"A\",\"arguments\":{\"a\":0.5,\"b\":5,\"c\":-0.25,\"d\":\"1.2.3\",\"e\":\"+x\"},"
+         "\"settings\":{}}"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         qg_gym_name read, again;
@@ -107,6 +110,16 @@ static void test_no_python(void **state)
     setenv("QGRAFT_PYTHON", "cat", 1); /* it waits for nothing and knows no such file */
     assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_DATA);
     assert_non_null(strstr(error.message, "it said last: "));
+    setenv("QGRAFT_START_FOLDER", "/nowhere", 1);
+    assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_IO);
+    assert_non_null(strstr(error.message, "gym:CartPole-v1: no folder '/nowhere'"));
+    unsetenv("QGRAFT_START_FOLDER");
+    static const char *const times[] = {"0", "-1", "soon"};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        setenv("QGRAFT_PYTHON_TIMEOUT", times[i], 1);
+        assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_USAGE);
+        assert_non_null(strstr(error.message, "QGRAFT_PYTHON_TIMEOUT is a number of seconds"));
+    }
 }
 
 int main(void)

@@ -203,8 +203,9 @@ static qg_status save(void *self, uint8_t **state, size_t *size, qg_error *error
     return QG_OK;
 }
 
-/* Plays the actions; whether they brought what they brought before. */
-static qg_status play_again(gym *g, const saved_episode *head, const uint8_t *actions,
+/* Plays the actions; *same: they brought what they brought before. An environment that raises now
+ * is another than before, but no failure as long as its process lives. */
+static qg_status play_again(gym *g, const saved_episode *head, const uint8_t *actions, bool *same,
                             qg_error *error)
 {
     qg_status status = begin(g, error);
@@ -212,7 +213,8 @@ static qg_status play_again(gym *g, const saved_episode *head, const uint8_t *ac
         qg_step frame = {0};
         status = step(g, actions[i], &frame, error);
     }
-    return status;
+    *same = !status && !g->over && g->crc == head->crc;
+    return status == QG_ERROR_DATA && qg_worker_lives(g->worker) ? QG_OK : status;
 }
 
 static qg_status restore(void *self, const uint8_t *state, size_t size, qg_error *error)
@@ -233,9 +235,10 @@ static qg_status restore(void *self, const uint8_t *state, size_t size, qg_error
     g->over = head.crc == 0; /* also before the first one */
     g->domain->lost = false;
     if (g->over) return QG_OK;
-    const qg_status status = play_again(g, &head, state + sizeof head, error);
+    bool same;
+    const qg_status status = play_again(g, &head, state + sizeof head, &same, error);
     if (status) return status;
-    g->domain->lost = g->over || g->crc != head.crc;
+    g->domain->lost = !same;
     g->domain->losses += g->domain->lost;
     return QG_OK;
 }
@@ -320,7 +323,7 @@ static void picture(void *self, qg_picture *result)
 static void destroy(void *self)
 {
     gym *g = self;
-    qg_worker_give(g->worker);
+    qg_worker_close(g->worker);
     free(g->played);
     free(g->observation);
     free(g->pixels);

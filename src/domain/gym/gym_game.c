@@ -108,8 +108,7 @@ static qg_status describe(const char *name, const json_t *told, qg_gym_game *g, 
     const qg_status status = read_actions(name, told, g, error);
     if (status) return status;
     g->note = read_text(told, "note");
-    g->version = read_text(told, "version");
-    if (!g->note || !g->version) return qg_fail_memory(error, "a game", sizeof *g);
+    if (!g->note) return qg_fail_memory(error, "a game", sizeof *g);
     g->draws = json_is_true(json_object_get(told, "picture"));
     choose_defaults(&g->game.shape, json_number_value(json_object_get(told, "fps")), &g->defaults);
     return QG_OK;
@@ -165,7 +164,6 @@ static void free_game(qg_gym_game *g)
     free(g->name);
     free(g->family);
     free(g->note);
-    free(g->version);
     free(g->request);
     free(g);
 }
@@ -191,7 +189,7 @@ static qg_status make(qg_gym_name *read, qg_gym_game **result, qg_error *error)
         free_game(g);
         return status;
     }
-    qg_worker_give(worker);
+    qg_worker_rest(worker);
     g->game.name = g->name;
     g->game.family = g->family;
     g->game.family_source = "the environment's name";

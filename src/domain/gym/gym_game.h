@@ -9,8 +9,8 @@
 typedef struct qg_gym_game {
     qg_game game; /* the first member; its name is the domain's, normalised */
     qg_game_defaults defaults;
-    char *name, *family, *note, *version; /* version: "gymnasium 1.4.0" */
-    char *request;                        /* what its worker is to make (gym_name.h) */
+    char *name, *family, *note;
+    char *request; /* what its worker is to make (gym_name.h) */
     char **actions;
     bool draws; /* it has pictures */
     struct qg_gym_game *next;

@@ -94,9 +94,14 @@ static json_t *value_of(char *text)
         strcpy(text, "none");
         return json_null();
     }
+    /* .5 and +5 are numbers to whoever writes them, if not in JSON. */
+    const bool plus = *text == '+' && isdigit((unsigned char)text[1]);
+    double number;
     json_error_t ignored;
-    json_t *const read = json_loads(text, JSON_DECODE_ANY, &ignored);
-    return read ? read : json_string(text);
+    json_t *const read = json_loads(text + plus, JSON_DECODE_ANY, &ignored);
+    if (read) return read;
+    return strchr(text, '.') && qg_text_to_real(text, &number) ? json_real(number)
+                                                               : json_string(text);
 }
 
 static json_t *size_of(const char *text)

@@ -25,6 +25,7 @@ enum {
     TAIL = 4096, /* bytes that are kept of what it prints */
     MOST_RESTING = 8,
     NO_PROGRAM = -1, /* status: it was no Python that could be run; `flags` is errno */
+    NO_FOLDER = -2,  /* status: there is no folder to start it in; `flags` is errno */
 };
 
 static const char program[] =
@@ -63,19 +64,28 @@ static const char *interpreter(void)
     return named && *named ? named : "python3";
 }
 
-static double patience(void)
+/* Where the command was given, when its runs are in other folders (study/process.c); NULL: here. */
+static const char *start_folder(void)
 {
-    double seconds;
+    const char *folder = getenv("QGRAFT_START_FOLDER");
+    return folder && *folder ? folder : NULL;
+}
+
+static qg_status read_patience(double *seconds, qg_error *error)
+{
     const char *told = getenv("QGRAFT_PYTHON_TIMEOUT");
-    return told && qg_text_to_real(told, &seconds) && seconds > 0 ? seconds : PATIENCE;
+    *seconds = PATIENCE;
+    if (!told || !*told || (qg_text_to_real(told, seconds) && *seconds > 0)) return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "QGRAFT_PYTHON_TIMEOUT is a number of seconds above 0, not '%.40s'", told);
 }
 
 /* ------------------------------------------------------------------------------ its beginning */
 
 /* In the child: what the program needs, and nothing of ours. Only calls that are safe after a fork
  * of a process with threads. */
-static _Noreturn void become_worker(char *const arguments[], const int kept[3], int life,
-                                    int printed, int control)
+static _Noreturn void become_worker(char *const arguments[], const char *folder, const int kept[3],
+                                    int life, int printed, int control)
 {
     setsid();
     const int nothing = open("/dev/null", O_RDONLY);
@@ -86,7 +96,7 @@ static _Noreturn void become_worker(char *const arguments[], const int kept[3], 
         fcntl(kept[i], F_SETFD, 0);
     /* The kernel's signal when the last end that could write to `life` is closed. */
     fcntl(life, F_SETFD, 0);
-    fcntl(life, F_SETOWN, getpid());
+    fcntl(life, F_SETOWN, -getpid()); /* the group: what the environment starts ends with it */
     fcntl(life, F_SETSIG, SIGKILL);
     fcntl(life, F_SETFL, O_ASYNC | O_NONBLOCK);
     char byte;
@@ -96,8 +106,9 @@ static _Noreturn void become_worker(char *const arguments[], const int kept[3], 
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execvp(arguments[0], arguments);
-    const reply_head failed = {.status = NO_PROGRAM, .flags = (uint32_t)errno};
+    const bool there = !folder || chdir(folder) == 0;
+    if (there) execvp(arguments[0], arguments);
+    const reply_head failed = {.status = there ? NO_PROGRAM : NO_FOLDER, .flags = (uint32_t)errno};
     _exit(write(control, &failed, sizeof failed) == sizeof failed ? 127 : 126);
 }
 
@@ -138,6 +149,7 @@ static bool start(qg_worker *w)
 {
     ends e;
     char path[32], control[16], memory[16], python[] = "python3", *named = strdup(interpreter());
+    const char *const folder = start_folder();
     bool good = open_ends(w, &e) && named;
     snprintf(path, sizeof path, "/proc/self/fd/%d", e.program);
     snprintf(control, sizeof control, "%d", e.control[1]);
@@ -146,7 +158,7 @@ static bool start(qg_worker *w)
     const int kept[3] = {e.program, e.control[1], w->file};
     if (good) w->process = fork();
     if (good && w->process == 0)
-        become_worker(arguments, kept, e.life[0], e.printed[1], e.control[1]);
+        become_worker(arguments, folder, kept, e.life[0], e.printed[1], e.control[1]);
     good = good && w->process > 0;
     const int problem = errno;
     close_ends(&e, !good);
@@ -336,7 +348,10 @@ static qg_status receive_text(qg_worker *w, size_t size, double end, double seco
     }
     free(w->text);
     w->text = malloc(size + 1);
-    if (!w->text) return qg_fail_memory(error, "an answer", size);
+    if (!w->text) {
+        w->failed = true; /* the answer would be taken for the next one's */
+        return qg_fail_memory(error, "an answer", size);
+    }
     w->text[size] = '\0';
     return receive(w, w->text, size, end, seconds, error);
 }
@@ -350,6 +365,12 @@ static qg_status judge(qg_worker *w, const reply_head *head, qg_error *error)
         return qg_fail_errno(error, "no Python '%s' (name another by `python` or QGRAFT_PYTHON)",
                              interpreter());
     }
+    if (head->status == NO_FOLDER) {
+        errno = (int)head->flags;
+        w->failed = true;
+        return qg_fail_errno(error, "no folder '%.200s' to start it in (QGRAFT_START_FOLDER)",
+                             start_folder() ? start_folder() : "");
+    }
     make_line(w->text);
     return qg_fail(error, head->status == 2 ? QG_ERROR_USAGE : QG_ERROR_DATA, "%s", w->text);
 }
@@ -359,12 +380,14 @@ qg_status qg_worker_ask(qg_worker *w, qg_worker_request what, int32_t argument, 
 {
     if (w->failed) return qg_fail(error, QG_ERROR_DATA, "its process has ended");
     const request r = {what, text ? (int32_t)strlen(text) : argument};
-    const double seconds = patience() * (what == QG_WORKER_MAKE ? STARTING : 1);
+    double seconds;
+    if (read_patience(&seconds, error)) return error->code;
+    if (what == QG_WORKER_MAKE) seconds *= STARTING;
     const double end = qg_clock_seconds() + seconds;
     reply_head head;
     if (!send_all(w, &r, sizeof r) || (text && !send_all(w, text, strlen(text)))) {
-        const struct pollfd told = {.fd = w->control, .events = POLLIN};
-        if (poll((struct pollfd *)&told, 1, 0) <= 0) return fail_dead(w, error);
+        struct pollfd told = {.fd = w->control, .events = POLLIN};
+        if (poll(&told, 1, 0) <= 0) return fail_dead(w, error);
     }
     qg_status status = receive(w, &head, sizeof head, end, seconds, error);
     if (!status && (head.size > 0 || head.status != 0))
@@ -396,9 +419,30 @@ qg_status qg_worker_map(qg_worker *w, size_t size, bool grow, const uint8_t **me
     return QG_OK;
 }
 
+bool qg_worker_lives(const qg_worker *w)
+{
+    return !w->failed;
+}
+
+/* What the environment does at its end is done before the process is killed. */
+static void close_environment(qg_worker *w)
+{
+    qg_worker_reply reply;
+    qg_error ignored;
+    if (!w->failed && w->owner == getpid())
+        w->failed = qg_worker_ask(w, QG_WORKER_CLOSE, 0, NULL, &reply, &ignored) != QG_OK;
+}
+
+void qg_worker_close(qg_worker *w)
+{
+    if (w) close_environment(w);
+    qg_worker_end(w);
+}
+
 /* --------------------------------------------------------------------------------- those that rest
  */
 
+/* Each has described its domain and waits for that to be opened: Python is not started twice. */
 static pthread_mutex_t resting_lock = PTHREAD_MUTEX_INITIALIZER;
 static qg_worker *resting; /* of this process, or of the one that it was forked from */
 
@@ -418,18 +462,14 @@ qg_status qg_worker_take(const char *name, qg_worker **worker, qg_error *error)
     return QG_OK;
 }
 
-void qg_worker_give(qg_worker *w)
+void qg_worker_rest(qg_worker *w)
 {
-    if (!w) return;
-    qg_worker_reply reply;
-    qg_error ignored;
-    if (!w->failed && w->owner == getpid())
-        w->failed = qg_worker_ask(w, QG_WORKER_CLOSE, 0, NULL, &reply, &ignored) != QG_OK;
     int count = 0;
+    close_environment(w);
     pthread_mutex_lock(&resting_lock);
     for (const qg_worker *other = resting; other; other = other->next)
         count++;
-    const bool rests = !w->failed && w->owner == getpid() && count < MOST_RESTING;
+    const bool rests = !w->failed && count < MOST_RESTING;
     if (rests) {
         w->next = resting;
         resting = w;

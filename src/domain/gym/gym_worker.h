@@ -5,8 +5,8 @@
  * behind it. The reply is i32 status (0: done; 1: failed; 2: refused), u32 bytes of text behind it,
  * f64 reward, u32 flags, u32 nanoseconds that the environment itself took (a step's). An
  * observation lies at the beginning of a file in memory, a picture u8 [height][width][3] behind it
- * at the next multiple of 4096. The process leads a group of its own and is killed by the kernel
- * when this process ends, however that ends. What it prints is read and dropped but for the end. */
+ * at the next multiple of 4096. The process leads a group of its own, which the kernel kills when
+ * this process ends, however that ends. What it prints is read and dropped but for the end. */
 #ifndef QG_GYM_WORKER_H
 #define QG_GYM_WORKER_H
 
@@ -37,20 +37,27 @@ typedef struct qg_worker_reply {
 typedef struct qg_worker qg_worker;
 
 /* A worker for the domain `name`: one that rests, or a new process of the interpreter that
- * QGRAFT_PYTHON names (else python3). Its first request is QG_WORKER_MAKE. QG_ERROR_IO. */
+ * QGRAFT_PYTHON names (else python3), in the folder of now or that which QGRAFT_START_FOLDER names.
+ * Its first request is QG_WORKER_MAKE. QG_ERROR_IO. */
 qg_status qg_worker_take(const char *name, qg_worker **worker, qg_error *error);
 
-/* Lets it rest for the next one that needs it, its environment closed; one that has failed is
- * ended. NULL is allowed. */
-void qg_worker_give(qg_worker *worker);
+/* Closes the environment and lets the process rest for the next qg_worker_take of its name; one
+ * that has failed is ended. */
+void qg_worker_rest(qg_worker *worker);
 
-/* Ends it. NULL is allowed. */
+/* Closes the environment and ends the process. NULL is allowed. */
+void qg_worker_close(qg_worker *worker);
+
+/* Ends the process as it is. NULL is allowed. */
 void qg_worker_end(qg_worker *worker);
+
+/* False: it has ended, or has been ended. */
+bool qg_worker_lives(const qg_worker *worker);
 
 /* Asks, and waits for the answer: 60 seconds, or as many as QGRAFT_PYTHON_TIMEOUT says, five times
  * that for QG_WORKER_MAKE. `text` is MAKE's JSON, else NULL. QG_ERROR_DATA: the environment raised
  * an exception (the message is its last line), did not answer or died; QG_ERROR_USAGE: it was
- * refused. */
+ * refused, or no number of seconds can be read. */
 qg_status qg_worker_ask(qg_worker *worker, qg_worker_request what, int32_t argument,
                         const char *text, qg_worker_reply *reply, qg_error *error);
 
