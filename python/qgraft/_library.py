@@ -4,9 +4,12 @@
 them. cffi releases the GIL in every call.
 """
 
+import contextlib
 import os
 import pathlib
+import signal
 import sys
+import threading
 
 from ._interface import ffi
 
@@ -99,8 +102,8 @@ def version():
 class Watch:
     """What a long call is watched by: its callbacks, and the flag that ends it.
 
-    An exception in a callback (Ctrl-C becomes one there) sets the flag; the call then ends in order,
-    and `run` raises the exception.
+    An exception in a callback sets the flag, and so does Ctrl-C; the call then ends in order, and `run`
+    raises the exception, or KeyboardInterrupt.
     """
 
     def __init__(self):
@@ -119,9 +122,29 @@ class Watch:
             self._raised = exception.with_traceback(traceback)
         self.stop[0] += 1
 
+    def _interrupt(self, number, frame):
+        self._raised = self._raised or KeyboardInterrupt()
+        self.stop[0] += 1
+
+    @contextlib.contextmanager
+    def _interruptible(self):
+        """Ctrl-C raises nothing between the callbacks' lines, where it could be lost. A handler of the
+        user's own stays, and other threads are never interrupted."""
+        before = (signal.getsignal(signal.SIGINT)
+                  if threading.current_thread() is threading.main_thread() else None)
+        if before is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     def run(self, function, *arguments):
         error = ffi.new("qg_error *")
-        status = function(*arguments, error)
+        with self._interruptible():
+            status = function(*arguments, error)
         if self._raised is not None:
             raise self._raised
         if status:

@@ -290,7 +290,8 @@ def test_headers_are_cpp_clean(tmp_path):
 def installed(tmp_path_factory):
     """An installed copy, and the environment in which pkg-config finds it."""
     folder = tmp_path_factory.mktemp("installed")
-    run("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", folder)
+    run("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--tags", "devel,runtime",
+        "--destdir", folder)
     description, = folder.rglob("qgraft.pc")
     return folder, {**os.environ, "PKG_CONFIG_PATH": str(description.parent),
                     "PKG_CONFIG_SYSROOT_DIR": str(folder)}

@@ -288,6 +288,7 @@ def seed_means(rows, side, seeds=(1, 2, 3)):
 
 def test_summary_and_claims(reported):
     _, answer, page = reported
+    assert "own game) and without the 1 that have fewer seeds than others." in page
     assert (answer["positive"], answer["negative"], answer["no_effect"],
             answer["not_decided"]) == (2, 2, 1, 1)
     assert answer["experiments"] == 6  # random layers, and the source's own game, are controls
@@ -366,6 +367,7 @@ games: {{{", ".join(f"minatar/{g}: {{random: 0, reference: 1}}" for g in games)}
     qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
     qgraft("report", tmp_path / "out")
     page = (tmp_path / "out/report.html").read_text()
+    assert "own game)." in page and "that have fewer seeds" not in page
     rho, count = re.search(r"is (-?[\d.]+) over (\d+) pairs of games", page).groups()
     effects = {}
     for row in read_metrics(tmp_path / "out"):
