@@ -19,11 +19,7 @@ typedef struct expected {
 struct qg_replay {
     qg_replay_ring *ring;
     qg_screen_store *store; /* the ring's */
-    int history, channels;
-    int span;        /* steps of a transition */
-    int row;         /* screens that are read for one */
-    size_t pixels;   /* values of a screen */
-    bool is_mapped;  /* screens are used where they lie in the file */
+    qg_transition_form form;
     uint8_t *recent; /* [history][qg_screen_store_room]: the newest screens */
     const uint8_t *newest[QG_MAX_HISTORY];
     expected next;
@@ -31,6 +27,20 @@ struct qg_replay {
 };
 
 /* ------------------------------------------------------------------------- open and close */
+
+static qg_transition_form form_of(const qg_replay_plan *plan, size_t room)
+{
+    const int span = plan->n_step > 1 ? plan->n_step : 1;
+    return (qg_transition_form){.history = plan->history,
+                                .channels = plan->shape.channels,
+                                .span = span,
+                                .row = span > 1 ? 2 * plan->history : plan->history + 1,
+                                .pixels = qg_observation_size(&plan->shape),
+                                .room = room,
+                                .is_mapped =
+                                    qg_observation_is_vector(&plan->shape) ||
+                                    (!qg_observation_is_grid(&plan->shape) && !plan->compressed)};
+}
 
 /* The memory of a ring, which it takes over. */
 static qg_status make(qg_replay_ring *ring, qg_replay **result, qg_error *error)
@@ -56,13 +66,7 @@ static qg_status make(qg_replay_ring *ring, qg_replay **result, qg_error *error)
     }
     replay->ring = ring;
     replay->store = ring->store;
-    replay->history = plan->history;
-    replay->channels = plan->shape.channels;
-    replay->span = plan->n_step > 1 ? plan->n_step : 1;
-    replay->row = replay->span > 1 ? 2 * plan->history : plan->history + 1;
-    replay->pixels = qg_observation_size(&plan->shape);
-    replay->is_mapped = qg_observation_is_vector(&plan->shape) ||
-                        (!qg_observation_is_grid(&plan->shape) && !plan->compressed);
+    replay->form = form_of(plan, qg_screen_store_room(ring->store));
     *result = replay;
     return QG_OK;
 }
@@ -110,6 +114,11 @@ const qg_replay_ring *qg_replay_file(const qg_replay *replay)
     return replay->ring;
 }
 
+const qg_transition_form *qg_replay_form(const qg_replay *replay)
+{
+    return &replay->form;
+}
+
 qg_status qg_replay_sync(qg_replay *replay, qg_error *error)
 {
     return qg_screen_store_sync(replay->store, error);
@@ -125,7 +134,8 @@ qg_status qg_replay_finish(qg_replay *replay, const char *about, qg_error *error
 
 static uint8_t *recent(const qg_replay *replay, int64_t entry)
 {
-    return replay->recent + (size_t)(entry % replay->history) * qg_screen_store_room(replay->store);
+    return replay->recent +
+           (size_t)(entry % replay->form.history) * qg_screen_store_room(replay->store);
 }
 
 /* Of `count` entries the first one whose whole history is known: before the run's first screen
@@ -133,7 +143,7 @@ static uint8_t *recent(const qg_replay *replay, int64_t entry)
 static int64_t first_state(const qg_replay *replay, int64_t count)
 {
     return count > replay->ring->plan.capacity
-               ? count - replay->ring->plan.capacity + replay->history - 1
+               ? count - replay->ring->plan.capacity + replay->form.history - 1
                : 0;
 }
 
@@ -151,7 +161,7 @@ static size_t leaf_of(const qg_replay *replay, int64_t entry)
  * of its history can no longer. */
 static void admit(qg_replay *replay)
 {
-    const int64_t count = replay->ring->count, complete = count - 1 - replay->span;
+    const int64_t count = replay->ring->count, complete = count - 1 - replay->form.span;
     const int64_t first = first_state(replay, count);
     for (int64_t lost = first_state(replay, count - 1); lost < first; lost++)
         qg_priorities_remove(&replay->priorities, leaf_of(replay, lost));
@@ -167,7 +177,7 @@ qg_status qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_repl
 {
     const qg_status status = qg_replay_ring_add(replay->ring, screen, end, error);
     if (status) return status;
-    memcpy(recent(replay, replay->ring->count - 1), screen, replay->pixels);
+    memcpy(recent(replay, replay->ring->count - 1), screen, replay->form.pixels);
     if (replay->priorities.nodes) admit(replay);
     return QG_OK;
 }
@@ -181,10 +191,11 @@ void qg_replay_set_action(qg_replay *replay, int action, float reward)
 static void read_recent(const qg_replay *replay)
 {
     const int64_t count = replay->ring->count;
-    const int64_t first = count > replay->history ? count - replay->history : 0;
+    const int64_t first = count > replay->form.history ? count - replay->form.history : 0;
     for (int64_t entry = first; entry < count; entry++) {
         const uint8_t *screen = qg_screen_store_get(replay->store, entry, recent(replay, entry));
-        if (screen != recent(replay, entry)) memcpy(recent(replay, entry), screen, replay->pixels);
+        if (screen != recent(replay, entry))
+            memcpy(recent(replay, entry), screen, replay->form.pixels);
     }
 }
 
@@ -203,8 +214,8 @@ qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int ac
 static void list_state(const qg_replay *replay, int64_t entry, int64_t *wanted)
 {
     bool cut = false; /* an end or the beginning of the run has been met */
-    for (int h = replay->history - 1; h >= 0; h--, entry--) {
-        if (h < replay->history - 1)
+    for (int h = replay->form.history - 1; h >= 0; h--, entry--) {
+        if (h < replay->form.history - 1)
             cut = cut || entry < qg_replay_ring_oldest(replay->ring) || end_of(replay, entry);
         wanted[h] = cut ? -1 : entry;
     }
@@ -215,64 +226,18 @@ qg_states qg_replay_state(qg_replay *replay)
     assert(replay->ring->count > 0);
     int64_t wanted[QG_MAX_HISTORY];
     list_state(replay, replay->ring->count - 1, wanted);
-    for (int h = 0; h < replay->history; h++)
+    for (int h = 0; h < replay->form.history; h++)
         replay->newest[h] = wanted[h] < 0 ? NULL : recent(replay, wanted[h]);
-    return (qg_states){1, replay->history, replay->channels, replay->newest};
+    return (qg_states){1, replay->form.history, replay->form.channels, replay->newest};
 }
 
 /* ----------------------------------------------------------------------------- minibatches */
-
-qg_status qg_minibatch_create(const qg_replay *replay, int size, qg_minibatch *minibatch,
-                              qg_error *error)
-{
-    const size_t n = (size_t)size, pointers = 2 * n * (size_t)replay->history;
-    const size_t screens = n * (size_t)replay->row;
-    const size_t bytes = replay->is_mapped ? 1 : screens * qg_screen_store_room(replay->store);
-    *minibatch = (qg_minibatch){.screens = calloc(pointers, sizeof *minibatch->screens),
-                                .actions = calloc(n, sizeof *minibatch->actions),
-                                .rewards = calloc(n, sizeof *minibatch->rewards),
-                                .terminals = calloc(n, 1),
-                                .discounts = calloc(n, sizeof *minibatch->discounts),
-                                .weights = calloc(n, sizeof *minibatch->weights),
-                                .drawn = calloc(n, sizeof *minibatch->drawn),
-                                .wanted = calloc(screens, sizeof *minibatch->wanted),
-                                .room = malloc(bytes)};
-    if (!minibatch->screens || !minibatch->actions || !minibatch->rewards ||
-        !minibatch->terminals || !minibatch->discounts || !minibatch->weights ||
-        !minibatch->drawn || !minibatch->wanted || !minibatch->room) {
-        qg_minibatch_destroy(minibatch);
-        return qg_fail_memory(error, "a minibatch", bytes);
-    }
-    const qg_states half = {size, replay->history, replay->channels, minibatch->screens};
-    minibatch->batch = (qg_batch){.states = half,
-                                  .next_states = half,
-                                  .actions = minibatch->actions,
-                                  .rewards = minibatch->rewards,
-                                  .terminals = minibatch->terminals,
-                                  .discounts = replay->span > 1 ? minibatch->discounts : NULL};
-    minibatch->batch.next_states.screens += pointers / 2;
-    return QG_OK;
-}
-
-void qg_minibatch_destroy(qg_minibatch *minibatch)
-{
-    free(minibatch->screens);
-    free(minibatch->actions);
-    free(minibatch->rewards);
-    free(minibatch->terminals);
-    free(minibatch->discounts);
-    free(minibatch->weights);
-    free(minibatch->drawn);
-    free(minibatch->wanted);
-    free(minibatch->room);
-    *minibatch = (qg_minibatch){0};
-}
 
 bool qg_replay_can_sample(const qg_replay *replay)
 {
     /* Two ends never follow each other, so this looks at one or two entries. */
     for (int64_t entry = first_state(replay, replay->ring->count);
-         entry < replay->ring->count - replay->span; entry++)
+         entry < replay->ring->count - replay->form.span; entry++)
         if (!end_of(replay, entry)) return true;
     return false;
 }
@@ -281,12 +246,12 @@ bool qg_replay_can_sample(const qg_replay *replay)
 static bool draw(const qg_replay *replay, int64_t count, qg_random *random, qg_minibatch *minibatch)
 {
     const int64_t first = first_state(replay, count);
-    const uint64_t choices = (uint64_t)(count - replay->span - first);
+    const uint64_t choices = (uint64_t)(count - replay->form.span - first);
     for (int i = 0; i < minibatch->batch.states.size; i++) {
         int64_t entry;
         do {
             entry = first + (int64_t)qg_random_below(random, choices);
-            if (entry >= replay->ring->count - replay->span) return false;
+            if (entry >= replay->ring->count - replay->form.span) return false;
         } while (end_of(replay, entry));
         minibatch->drawn[i] = entry;
     }
@@ -297,7 +262,7 @@ static bool draw(const qg_replay *replay, int64_t count, qg_random *random, qg_m
 static int64_t next_entry(const qg_replay *replay, int64_t entry)
 {
     int64_t next = entry + 1;
-    while (next < entry + replay->span && !end_of(replay, next))
+    while (next < entry + replay->form.span && !end_of(replay, next))
         next++;
     return next;
 }
@@ -305,17 +270,17 @@ static int64_t next_entry(const qg_replay *replay, int64_t entry)
 /* The screens of state and next state: those of the state and, a step later, one more. */
 static void begin_reading(const qg_replay *replay, qg_minibatch *minibatch)
 {
-    const int size = minibatch->batch.states.size, screens = replay->row;
+    const int size = minibatch->batch.states.size, screens = replay->form.row;
     for (int i = 0; i < size; i++) {
         int64_t *wanted = minibatch->wanted + (size_t)i * (size_t)screens;
         const int64_t next = next_entry(replay, minibatch->drawn[i]);
         list_state(replay, minibatch->drawn[i], wanted);
-        if (replay->span > 1)
-            list_state(replay, next, wanted + replay->history);
+        if (replay->form.span > 1)
+            list_state(replay, next, wanted + replay->form.history);
         else
-            wanted[replay->history] = next;
+            wanted[replay->form.history] = next;
     }
-    if (!replay->is_mapped)
+    if (!replay->form.is_mapped)
         qg_screen_store_begin_reading(replay->store, minibatch->wanted, size * screens,
                                       minibatch->room);
 }
@@ -339,15 +304,16 @@ static const uint8_t *screen_at(const qg_replay *replay, const qg_minibatch *min
 {
     const int64_t entry = minibatch->wanted[k];
     if (entry < 0) return NULL;
-    return replay->is_mapped ? qg_screen_store_get(replay->store, entry, NULL)
-                             : minibatch->room + k * qg_screen_store_room(replay->store);
+    return replay->form.is_mapped ? qg_screen_store_get(replay->store, entry, NULL)
+                                  : minibatch->room + k * qg_screen_store_room(replay->store);
 }
 
 /* What the learner takes, of a minibatch whose screens have been read. */
 static void fill(const qg_replay *replay, qg_minibatch *minibatch)
 {
-    const size_t size = (size_t)minibatch->batch.states.size, history = (size_t)replay->history;
-    const size_t row = (size_t)replay->row,
+    const size_t size = (size_t)minibatch->batch.states.size,
+                 history = (size_t)replay->form.history;
+    const size_t row = (size_t)replay->form.row,
                  behind = row - history; /* where the next state begins */
     for (size_t i = 0; i < size; i++) {
         const int64_t entry = minibatch->drawn[i], next = next_entry(replay, entry);
@@ -368,13 +334,13 @@ void qg_replay_expect(qg_replay *replay, const qg_random *random, int64_t steps,
     const int64_t count = replay->ring->count + steps;
     next->drawn = false;
     if (!qg_screen_store_reads_ahead(replay->store) ||
-        count - replay->span <= first_state(replay, count))
+        count - replay->form.span <= first_state(replay, count))
         return;
     qg_screen_store_finish_reading(replay->store);
     qg_error ignored; /* without memory nothing is read ahead */
     if (next->minibatch.batch.states.size != size) {
         qg_minibatch_destroy(&next->minibatch);
-        if (qg_minibatch_create(replay, size, &next->minibatch, &ignored)) return;
+        if (qg_minibatch_create(&replay->form, size, &next->minibatch, &ignored)) return;
     }
     next->before = next->after = *random;
     next->count = count;
@@ -444,50 +410,4 @@ void qg_replay_set_priorities(qg_replay *replay, const qg_minibatch *minibatch,
     for (int i = 0; i < minibatch->batch.states.size; i++)
         qg_priorities_learned(&replay->priorities, leaf_of(replay, minibatch->drawn[i]),
                               (double)td_errors[i]);
-}
-
-qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, qg_error *error)
-{
-    if (!replay->is_mapped) return QG_OK; /* the screens were read into its own memory */
-    const size_t count = 2 * (size_t)minibatch->batch.states.size * (size_t)replay->history;
-    uint8_t *copy = malloc(count * replay->pixels);
-    if (!copy) return qg_fail_memory(error, "validation transitions", count * replay->pixels);
-    for (size_t i = 0; i < count; i++)
-        if (minibatch->screens[i])
-            minibatch->screens[i] =
-                memcpy(copy + i * replay->pixels, minibatch->screens[i], replay->pixels);
-    free(minibatch->room);
-    minibatch->room = copy;
-    return QG_OK;
-}
-
-qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, int actions,
-                            qg_minibatch *minibatch, qg_error *error)
-{
-    const size_t n = (size_t)size, count = 2 * n * (size_t)replay->history;
-    if (tape->reading) {
-        const qg_status status = qg_minibatch_create(replay, size, minibatch, error);
-        if (status) return status;
-        free(minibatch->room);
-        minibatch->room = malloc(count * replay->pixels);
-        if (!minibatch->room)
-            return qg_fail_memory(error, "validation transitions", count * replay->pixels);
-    }
-    qg_tape_pass(tape, minibatch->actions, n * sizeof *minibatch->actions);
-    qg_tape_pass(tape, minibatch->rewards, n * sizeof *minibatch->rewards);
-    qg_tape_pass(tape, minibatch->terminals, n);
-    if (replay->span > 1)
-        qg_tape_pass(tape, minibatch->discounts, n * sizeof *minibatch->discounts);
-    for (size_t i = 0; i < n; i++)
-        qg_tape_require(tape, minibatch->actions[i] >= 0 && minibatch->actions[i] < actions);
-    for (size_t i = 0; i < count; i++) {
-        size_t bytes = minibatch->screens[i] ? replay->pixels : 0; /* none: a screen of zeros */
-        const uint8_t *screen = qg_tape_pass_blob(tape, minibatch->screens[i], &bytes);
-        if (!tape->reading) continue;
-        qg_tape_require(tape, screen && (bytes == 0 || bytes == replay->pixels));
-        if (tape->good && screen && bytes > 0)
-            minibatch->screens[i] =
-                memcpy(minibatch->room + i * replay->pixels, screen, replay->pixels);
-    }
-    return QG_OK;
 }

@@ -7,8 +7,7 @@
 #ifndef QG_REPLAY_H
 #define QG_REPLAY_H
 
-#include <qgraft/td_learner.h>
-
+#include "agent/minibatch.h"
 #include "agent/replay_ring.h"
 #include "base/random.h"
 
@@ -49,30 +48,15 @@ qg_status qg_replay_add_screen(qg_replay *replay, const uint8_t *screen, qg_repl
 
 const qg_replay_ring *qg_replay_file(const qg_replay *replay);
 
+/* Of the minibatches that are drawn from it. */
+const qg_transition_form *qg_replay_form(const qg_replay *replay);
+
 /* Finishes the file as qg_replay_ring_finish does. */
 qg_status qg_replay_finish(qg_replay *replay, const char *about, qg_error *error);
 
 /* The action taken on the newest screen and the reward (as it is to be learned) that followed. It
  * makes the newest screen's transition complete when the next screen is added. */
 void qg_replay_set_action(qg_replay *replay, int action, float reward);
-
-/* Room for `size` transitions outside the ring. */
-typedef struct qg_minibatch {
-    qg_batch batch; /* what is learned from; points into the ring and into the below */
-    const uint8_t **screens;
-    int32_t *actions;
-    float *rewards;
-    uint8_t *terminals;
-    float *discounts; /* of several steps */
-    float *weights;   /* of what was drawn by priority */
-    int64_t *drawn;   /* [size]: entries; of each a state and the next one */
-    int64_t *wanted;  /* [size][history + 1, of several steps 2 * history]: screens; -1: zeros */
-    uint8_t *room;    /* the same as bytes, where the file has them otherwise or it is detached */
-} qg_minibatch;
-
-qg_status qg_minibatch_create(const qg_replay *replay, int size, qg_minibatch *minibatch,
-                              qg_error *error);
-void qg_minibatch_destroy(qg_minibatch *minibatch);
 
 /* Draws transitions uniformly with replacement among those that are complete, whose whole history
  * is in the ring and whose state is not an episode's end (such a draw is repeated). Valid until the
@@ -94,14 +78,6 @@ void qg_replay_set_priorities(qg_replay *replay, const qg_minibatch *minibatch,
  * have been added: with several threads others read its screens meanwhile. What is drawn stays the
  * same. */
 void qg_replay_expect(qg_replay *replay, const qg_random *random, int64_t steps, int size);
-
-/* Copies the screens of what was drawn, so that it stays valid for ever. */
-qg_status qg_minibatch_detach(const qg_replay *replay, qg_minibatch *minibatch, qg_error *error);
-
-/* Passes a detached minibatch of `size` transitions; reading makes it. What was read is checked
- * with the tape. */
-qg_status qg_minibatch_pass(const qg_replay *replay, qg_tape *tape, int size, int actions,
-                            qg_minibatch *minibatch, qg_error *error);
 
 /* Whether there is a transition to draw. */
 bool qg_replay_can_sample(const qg_replay *replay);

@@ -66,12 +66,12 @@ qg_status qg_trainer_evaluate(void *self, double *score, qg_error *error)
 /* At the first update: the transitions for validation. */
 static qg_status start_learning(qg_trainer *t, qg_error *error)
 {
-    const qg_status status =
-        qg_minibatch_create(t->replay, (int)t->settings->validation_size, &t->validation, error);
+    const qg_status status = qg_minibatch_create(
+        qg_replay_form(t->replay), (int)t->settings->validation_size, &t->validation, error);
     if (status) return status;
     qg_random random = qg_random_stream(t->options->run.seed, "validation");
     qg_replay_sample(t->replay, &random, &t->validation);
-    return qg_minibatch_detach(t->replay, &t->validation, error);
+    return qg_minibatch_detach(qg_replay_form(t->replay), &t->validation, error);
 }
 
 /* Of the weights of importance: rises in a line to 1. */

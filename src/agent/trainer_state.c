@@ -24,7 +24,8 @@ qg_status qg_trainer_open_replay(qg_trainer *t, bool existing, qg_error *error)
     qg_status status = existing ? qg_replay_open(path, &plan, &t->replay, error)
                                 : qg_replay_create(path, &plan, &t->replay, error);
     free(path);
-    if (!status) status = qg_minibatch_create(t->replay, s->minibatch, &t->minibatch, error);
+    if (!status)
+        status = qg_minibatch_create(qg_replay_form(t->replay), s->minibatch, &t->minibatch, error);
     if (status) return status;
     t->td_errors = calloc((size_t)s->minibatch, sizeof *t->td_errors);
     return t->td_errors ? QG_OK : qg_fail_memory(error, "TD errors", 0);
@@ -77,7 +78,7 @@ static qg_status pass_validation(qg_trainer *t, qg_tape *tape, qg_error *error)
     qg_tape_pass_bool(tape, &drawn);
     if (tape->reading) qg_minibatch_destroy(&t->validation);
     if (!drawn || !tape->good) return QG_OK;
-    return qg_minibatch_pass(t->replay, tape, (int)t->settings->validation_size,
+    return qg_minibatch_pass(qg_replay_form(t->replay), tape, (int)t->settings->validation_size,
                              t->domain->action_count, &t->validation, error);
 }
 

@@ -91,7 +91,8 @@ static qg_status measure(bench_session *b, replay_bench *r, const qg_replay_plan
     double add = 0;
     bench_times drawn, read;
     qg_status status = fill(r, b->screens, &add, error);
-    if (!status) status = qg_minibatch_create(r->replay, BATCH, &r->minibatch, error);
+    if (!status)
+        status = qg_minibatch_create(qg_replay_form(r->replay), BATCH, &r->minibatch, error);
     if (!status) status = bench_repeat(b, sample, r, &drawn, error);
     if (!status) status = bench_repeat(b, sample_and_read, r, &read, error);
     if (status) return status;

@@ -161,7 +161,7 @@ static void check_filling(const qg_observation_shape *shape, int64_t capacity, i
     enum { SIZE = 16 };
     qg_replay *replay = create(shape, capacity, history);
     qg_minibatch m;
-    assert_int_equal(qg_minibatch_create(replay, SIZE, &m, &error), QG_OK);
+    assert_int_equal(qg_minibatch_create(qg_replay_form(replay), SIZE, &m, &error), QG_OK);
     assert_int_equal(m.batch.states.size, SIZE);
     assert_int_equal(m.batch.states.parts, history);
     assert_int_equal(m.batch.states.part_channels, shape->channels);
@@ -219,7 +219,7 @@ static void test_uniform(void **state)
     enum { CAPACITY = 64, SIZE = 32, DRAWS = 1000 / SHARE, ENTRIES = 200, HISTORY = 4 };
     qg_replay *replay = create(&grey, CAPACITY, HISTORY);
     qg_minibatch m;
-    assert_int_equal(qg_minibatch_create(replay, SIZE, &m, &error), QG_OK);
+    assert_int_equal(qg_minibatch_create(qg_replay_form(replay), SIZE, &m, &error), QG_OK);
     for (int n = 0; n < ENTRIES; n++)
         add(replay, &grey, 0.15);
     qg_random random = qg_random_stream(3, "replay");
@@ -286,7 +286,7 @@ static void test_proportional(void **state)
     prioritised = true;
     qg_replay *replay = create(&grey, CAPACITY, 1);
     qg_minibatch m;
-    assert_int_equal(qg_minibatch_create(replay, SIZE, &m, &error), QG_OK);
+    assert_int_equal(qg_minibatch_create(qg_replay_form(replay), SIZE, &m, &error), QG_OK);
     qg_random random = qg_random_stream(3, "replay");
     for (int n = 0; n < ENTRIES; n++)
         add(replay, &grey, 0.15);
@@ -342,8 +342,8 @@ static void test_detach(void **state)
     for (int s = 0; s < 2; s++) {
         qg_replay *replay = create(shapes[s], 60, HISTORY);
         qg_minibatch kept, other;
-        assert_int_equal(qg_minibatch_create(replay, SIZE, &kept, &error), QG_OK);
-        assert_int_equal(qg_minibatch_create(replay, SIZE, &other, &error), QG_OK);
+        assert_int_equal(qg_minibatch_create(qg_replay_form(replay), SIZE, &kept, &error), QG_OK);
+        assert_int_equal(qg_minibatch_create(qg_replay_form(replay), SIZE, &other, &error), QG_OK);
         for (int n = 0; n < 40; n++)
             add(replay, shapes[s], 0.2);
         qg_random random = qg_random_stream(4, "replay");
@@ -351,7 +351,7 @@ static void test_detach(void **state)
         int64_t entries[SIZE];
         for (int i = 0; i < SIZE; i++)
             entries[i] = assert_transition(shapes[s], &kept, i, HISTORY);
-        assert_int_equal(qg_minibatch_detach(replay, &kept, &error), QG_OK);
+        assert_int_equal(qg_minibatch_detach(qg_replay_form(replay), &kept, &error), QG_OK);
         for (int n = 0; n < 200; n++) {
             add(replay, shapes[s], 0.2);
             qg_replay_sample(replay, &random, &other);
@@ -475,7 +475,7 @@ static void assert_all_drawn(qg_replay *replay, const qg_observation_shape *shap
 {
     qg_minibatch m;
     qg_random random = qg_random_stream(9, "replay");
-    assert_int_equal(qg_minibatch_create(replay, 16, &m, &error), QG_OK);
+    assert_int_equal(qg_minibatch_create(qg_replay_form(replay), 16, &m, &error), QG_OK);
     for (int k = 0; k < 50 / SHARE; k++) {
         qg_replay_sample(replay, &random, &m);
         for (int i = 0; i < 16; i++)
