@@ -247,6 +247,45 @@ def test_own_environment(tmp_path):
     assert run.evaluations["score"].iloc[-1] == 1
 
 
+EDITED = """
+import gymnasium
+class Edited(gymnasium.Env):
+    observation_space, action_space = gymnasium.spaces.Box(0, 9, (2,)), gymnasium.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.low, {}
+    def step(self, action):
+        return self.observation_space.low, REWARD, True, False, {}
+gymnasium.register("Edited-v0", Edited)
+"""
+
+
+def test_an_environment_that_is_edited_between_runs(tmp_path, monkeypatch):
+    """Each run has the code of its time, and no process of an environment stays behind."""
+    pytest.importorskip("gymnasium")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    for reward in (1.0, 7.0):
+        (tmp_path / "edited.py").write_text(EDITED.replace("REWARD", str(reward)))
+        run = qgraft.train("gym:edited:Edited-v0", steps=300, out=tmp_path / str(reward), settings={
+            "learn_start": 100, "replay": 300, "minibatch": 8, "validation_size": 20, "eval_every": 300,
+            "eval_steps": 60})
+        assert run.evaluations["score"].iloc[-1] == reward
+        children = [c for task in pathlib.Path("/proc/self/task").iterdir()
+                    for c in (task / "children").read_text().split()]
+        names = [pathlib.Path(f"/proc/{c}/cmdline").read_text() for c in children]
+        assert not any("gym:edited" in name for name in names)
+
+
+def test_gymnasium_may_be_looked_for_before_it_is_imported():
+    pytest.importorskip("gymnasium")
+    subprocess.run([sys.executable, "-c", """
+import importlib.util, qgraft
+assert importlib.util.find_spec("gymnasium") and importlib.util.find_spec("gymnasium")
+import gymnasium
+gymnasium.spec("qgraft/minatar-breakout-v0")
+"""], check=True)
+
+
 def test_two_gravities(tmp_path):
     pytest.importorskip("gymnasium")
     said = example("cartpole_gravity", 1500, 2, folder=tmp_path)
