@@ -40,7 +40,7 @@ static qg_status write_command(int log, const char *const *arguments, const char
 
 /* Our environment, and in QGRAFT_START_FOLDER where we were started, unless another process that
  * started us says so: what is named from there is found by a run that is in another folder. The
- * first word is to be freed, and the list. NULL: no memory. */
+ * first word is to be freed, and the list. NULL: errno says why. */
 static char **make_environment(void)
 {
     size_t count = 0;
@@ -48,8 +48,8 @@ static char **make_environment(void)
     while (environ[count])
         count++;
     char **list = calloc(count + 2, sizeof *list);
-    if (list && asprintf(&start, "%s=%s", start_folder, folder ? folder : getenv(start_folder)) < 0)
-        start = NULL;
+    const char *from = folder ? folder : getenv(start_folder);
+    if (!list || !from || asprintf(&start, "%s=%s", start_folder, from) < 0) start = NULL;
     free(folder);
     if (!start) {
         free(list);
@@ -97,7 +97,7 @@ qg_status qg_process_start(qg_process *process, const char *program, const char 
     const qg_status status = write_command(process->log_file, arguments, process->log, error);
     if (status) return status;
     char **const environment = make_environment();
-    if (!environment) return qg_fail_memory(error, "an environment", 4096);
+    if (!environment) return qg_fail_errno(error, "the environment of a run");
     if (fstat(process->log_file, &file) == 0) process->begun = file.st_size;
     const pid_t parent = getpid();
     process->started = process->moved = qg_clock_seconds();
