@@ -131,7 +131,7 @@ class _Options:
         run.overwrite, run.resume, run.keep_replay = overwrite, resume, keep_replay
         run.stop = self.watch.stop
 
-    def train(self, options, domain, steps, snapshots, progress):
+    def train(self, options, domain, steps, snapshots, also_evaluate, progress):
         """A qg_train_options, but for its settings and its qg_run_options."""
         options.domain = self.string(domain)
         if steps is not None:
@@ -139,6 +139,9 @@ class _Options:
         rows = ffi.new("int64_t[]", [int(step) for step in sorted(snapshots)])
         self.keep.append(rows)
         options.snapshots, options.snapshot_count = rows, len(snapshots)
+        games = ffi.new("const char *[]", [self.string(game) for game in also_evaluate])
+        self.keep.append(games)
+        options.also_evaluate, options.also_evaluate_count = games, len(also_evaluate)
         options.progress = self.watch.callback("void (*)(void *, const qg_progress *)",
                                                _train_watcher(_listener(progress)))
 
@@ -170,19 +173,20 @@ def _usual(domain, options, steps, preset, network, config, settings):
 
 
 def train(domain, *, out, steps=None, seed=1, preset=None, settings=None, config=None, snapshots=(),
-          initial=None, frozen=(), threads=None, isa=None, overwrite=False, resume=False,
-          keep_replay=False, progress=None) -> Run:
+          also_evaluate=(), initial=None, frozen=(), threads=None, isa=None, overwrite=False,
+          resume=False, keep_replay=False, progress=None) -> Run:
     """Trains an agent: `qgraft train`.
 
     out: the folder. steps: agent steps; None, as threads, preset: the domain's own.
     settings: a mapping ({"learning_rate": 0.001}; qgraft.settings() names all) over those of the
     YAML file `config`, over those of `preset`. snapshots: steps whose networks are kept.
+    also_evaluate: other games that every evaluation plays, too (other_evaluations.csv).
     initial: a Network to begin with; frozen: names of its layers that do not learn.
     """
     options, o = ffi.new("qg_train_options *"), _Options()
     _usual(domain, options, steps, preset, None, config, settings)
     o.run(options.run, out, seed, threads, isa, overwrite, resume, keep_replay)
-    o.train(options, domain, steps, snapshots, progress)
+    o.train(options, domain, steps, snapshots, also_evaluate, progress)
     if initial is not None:
         options.initial = initial._struct
     for name in frozen:
@@ -196,15 +200,18 @@ def train(domain, *, out, steps=None, seed=1, preset=None, settings=None, config
 
 
 def graft(source, domain, *, out, first=None, last=None, layers=None, part=None, freeze=False,
-          match="meaning", reinit_seed=None, steps=None, seed=1, preset=None, settings=None,
-          config=None, snapshots=(), threads=None, isa=None, overwrite=False, resume=False,
-          keep_replay=False, progress=None) -> Run:
+          match="meaning", thaw=None, thaw_every=None, lr_scale=None, l2_sp=None, ewc=None,
+          ewc_samples=None, reinit_seed=None, steps=None, seed=1, preset=None, settings=None,
+          config=None, snapshots=(), also_evaluate=(), threads=None, isa=None, overwrite=False,
+          resume=False, keep_replay=False, progress=None) -> Run:
     """Copies layers of a network file into a new network and trains that: `qgraft graft`.
 
     source: the file, or "random": fresh layers, which are frozen, as a control. One of first, last
     (how many layers), layers (a list of numbers, from 1) and part (a name) says which; freeze: they
     do not learn; match: rows of the last layer go by the "meaning" of their actions or by their
-    "index". Otherwise as `train`; the network's layers are the source's unless set.
+    "index". thaw: the step from which frozen layers learn, thaw_every: one after the other;
+    lr_scale: factors of the learning rate, {layer: factor}; l2_sp, ewc: how strongly copied layers
+    are pulled back to what they were, ewc_samples: states of the source's play for it. Otherwise as `train`; the network's layers are the source's unless set.
     """
     options, o = ffi.new("qg_graft_options *"), _Options()
     network = None
@@ -215,11 +222,13 @@ def graft(source, domain, *, out, first=None, last=None, layers=None, part=None,
     usual = ffi.new("qg_train_options *")
     _usual(domain, usual, steps, preset, network, config, settings)
     options.train = usual[0]
-    options.choice = choice_of(first, last, layers, part, freeze, match)[0]
+    learning = {"thaw": thaw, "thaw_every": thaw_every, "lr_scale": lr_scale, "l2_sp": l2_sp,
+                "ewc": ewc, "ewc_samples": ewc_samples}
+    options.choice = choice_of(first, last, layers, part, freeze, match, learning)[0]
     if reinit_seed is not None:
         options.reinit, options.reinit_seed = True, reinit_seed
     o.run(train.run, out, seed, threads, isa, overwrite, resume, keep_replay)
-    o.train(train, domain, steps, snapshots, progress)
+    o.train(train, domain, steps, snapshots, also_evaluate, progress)
     result = ffi.new("qg_run_result *")
     o.watch.run(lib.qg_graft_run, options, result)
     _warn(result)

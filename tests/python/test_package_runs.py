@@ -74,6 +74,20 @@ def test_graft(source, tmp_path):
     assert control.layers["frozen"].sum() == 2
 
 
+def test_graft_between_free_and_frozen(source, tmp_path):
+    file = source.folder / "best.safetensors"
+    ours = qgraft.graft(file, "minatar/asterix", out=tmp_path / "ours", first=2, freeze=True, thaw=700,
+                        lr_scale={1: 0.5, 3: 2}, l2_sp=0.01, also_evaluate=["minatar/breakout"],
+                        steps=1000, settings=FEW)
+    program("graft", file, "--to=minatar/asterix", "--first=2", "--freeze", "--thaw=700",
+            "--lr-scale=1:0.5,3:2", "--l2-sp=0.01", "--also-evaluate=minatar/breakout",
+            "--steps=1000", *SETS, "--out", tmp_path / "theirs")
+    same(ours.folder, tmp_path / "theirs")
+    same(ours.folder, tmp_path / "theirs", ["other_evaluations.csv"])
+    with pytest.raises(qgraft.UsageError, match="thaw"):
+        qgraft.graft(file, "minatar/asterix", out=tmp_path / "no", first=2, thaw=700, settings=FEW)
+
+
 def test_initial(source, tmp_path):
     network = source.last
     run = qgraft.train("minatar/breakout", out=tmp_path / "run", steps=1000, settings=FEW,
