@@ -57,8 +57,8 @@ typedef struct qg_architecture {
  *   grid         conv 16 3x3 three times, linear 128; the input has 10 channels, so that first
  *                layers fit between the built-in games (fewer are filled up with zeros)
  *   vector       linear 128 twice, for vectors of floats
- *   nature-dueling, nature-pad0-dueling, grid-dueling, vector-dueling   dueling networks: two streams
- *                of as many units as the preset's (last) linear layer, a value and an advantage head
+ *   nature-dueling, nature-pad0-dueling, grid-dueling, vector-dueling   dueling networks: two
+ * streams of as many units as the preset's (last) linear layer, a value and an advantage head
  *   nature-norm, nature-pad0-norm, grid-norm, vector-norm   layer normalisation behind every hidden
  *                layer
  *   nature-split:W, grid-split:W   split networks: the convolutions and a linear layer of W units

@@ -73,7 +73,7 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
     const qg_scale none = {NAN, NAN, NAN};
     const bool scaled = e && !e->game->problem[0]; /* also without a baseline of this seed */
     const qg_scale *scale = scaled ? &e->game->scale : &none;
-    const size_t points = pair ? e->transfer.points : result->curves.point_count;
+    const size_t points = e && pair ? e->transfer.points : result->curves.point_count;
     put_run(out, r, run, "seed");
     fprintf(out, "%" PRIu64 ",1,%s,%" PRId64 ",", result->seeds[seed], pair ? "1" : "",
             result->curves.steps[points - 1]);

@@ -86,9 +86,9 @@ static void go_on(const density *before, density *d, double time, double reach)
 qg_status qg_spending_levels(qg_spending spending, const double *fractions, size_t count,
                              double alpha, double *levels, qg_error *error)
 {
-    density *now = calloc(2, sizeof *now), *next = now + 1;
-    if (!now) return qg_fail_memory(error, "levels", 2 * sizeof *now);
-    density *const both = now;
+    density *const both = calloc(2, sizeof *both);
+    if (!both) return qg_fail_memory(error, "levels", 2 * sizeof *both);
+    density *now = both, *next = both + 1;
     double before = 0;
     qg_status status = QG_OK;
     for (size_t i = 0; i < count && !status; i++) {

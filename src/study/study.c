@@ -34,7 +34,8 @@ const char *qg_source_game(const qg_study *study, const qg_study_source *source)
 
 const char *qg_source_network(const qg_study *study, const qg_study_source *source)
 {
-    return source->run >= 0 ? study->runs[source->run].settings.network : source->file_architecture.text;
+    return source->run >= 0 ? study->runs[source->run].settings.network
+                            : source->file_architecture.text;
 }
 
 bool qg_study_is_control(const qg_study *study, const qg_study_run *run)

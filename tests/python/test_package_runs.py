@@ -165,7 +165,9 @@ except KeyboardInterrupt:
 
 def test_control_c(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, tmp_path / "run"], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               # what is started in the background of a script ignores it
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)

@@ -220,7 +220,7 @@ static qg_status play_again(gym *g, const saved_episode *head, const uint8_t *ac
 static qg_status restore(void *self, const uint8_t *state, size_t size, qg_error *error)
 {
     gym *g = self;
-    saved_episode head;
+    saved_episode head = {0};
     bool good = size >= sizeof head;
     if (good) memcpy(&head, state, sizeof head);
     good = good && head.steps == size - sizeof head && (head.episode > 0 || head.steps == 0) &&

@@ -379,7 +379,7 @@ qg_status qg_worker_ask(qg_worker *w, qg_worker_request what, int32_t argument, 
                         qg_worker_reply *reply, qg_error *error)
 {
     if (w->failed) return qg_fail(error, QG_ERROR_DATA, "its process has ended");
-    const request r = {what, text ? (int32_t)strlen(text) : argument};
+    const request r = {(int32_t)what, text ? (int32_t)strlen(text) : argument};
     double seconds;
     if (read_patience(&seconds, error)) return error->code;
     if (what == QG_WORKER_MAKE) seconds *= STARTING;
