@@ -93,7 +93,9 @@ static qg_status write_texts(const qg_results *r, qg_figure *figure, texts *t, i
     const bool written = script && data && !ferror(script) && !ferror(data);
     const bool script_closed = !script || fclose(script) == 0;
     const bool data_closed = !data || fclose(data) == 0;
-    return written && script_closed && data_closed ? QG_OK : qg_fail_memory(error, "a figure", t->data_size);
+    return written && script_closed && data_closed
+               ? QG_OK
+               : qg_fail_memory(error, "a figure", t->data_size);
 }
 
 /* Draws the next figure, whose name begins as figure->name does, if there is anything to draw. */
