@@ -40,6 +40,8 @@ __all__ = sorted([*_HOME_OF, *_MODULES])
 
 
 def __getattr__(name):
+    if name == "__version__":
+        return __getattr__("version")()
     if name in _MODULES:
         return importlib.import_module(f".{name}", __name__)
     if name not in _HOME_OF:

@@ -64,7 +64,7 @@ def test_installed():
     assert not home.is_relative_to(ROOT / "python")
     assert (home / "py.typed").exists() and (home / "libqgraft.so").exists()
     program = subprocess.run([home / "bin" / "qgraft", "--version"], capture_output=True, text=True)
-    assert program.returncode == 0 and qgraft.version() in program.stdout
+    assert program.returncode == 0 and qgraft.__version__ in program.stdout
 
 
 def test_console_script():
