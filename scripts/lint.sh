@@ -30,8 +30,8 @@ tidy() {
 
 cpp() {
     # Not analysed: unused functions, since each room is checked on its own.
-    cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j "$(nproc)" -I include -I src -I "$build/src" \
-        --enable=warning,performance,portability --suppress=missingIncludeSystem \
+    cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j "$(nproc)" \
+        -I include -I src -I "$build/src" --enable=warning,performance,portability --suppress=missingIncludeSystem \
         --suppress=normalCheckLevelMaxBranches -D__linux__ src include
 }
 

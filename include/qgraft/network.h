@@ -57,13 +57,10 @@ typedef struct qg_architecture {
  *   grid         conv 16 3x3 three times, linear 128; the input has 10 channels, so that first
  *                layers fit between the built-in games (fewer are filled up with zeros)
  *   vector       linear 128 twice, for vectors of floats
- *   nature-dueling, nature-pad0-dueling, grid-dueling, vector-dueling   dueling networks: two
- * streams of as many units as the preset's (last) linear layer, a value and an advantage head
- *   nature-norm, nature-pad0-norm, grid-norm, vector-norm   layer normalisation behind every hidden
- *                layer
- *   nature-split:W, grid-split:W   split networks: the convolutions and a linear layer of W units
- *                (the bottleneck) are the part "perception", the linear layers behind it the part
- *                "decision"
+ *   NAME-dueling of each: a dueling network, two streams of as many units as its (last) linear
+ * layer, a value and an advantage head NAME-norm of each: layer normalisation behind every hidden
+ * layer nature-split:W, grid-split:W   split networks: the convolutions and a linear layer of W
+ * units (the bottleneck) are the part "perception", the linear layers behind it the part "decision"
  * or JSON: [{"conv": 32, "kernel": 8, "stride": 4, "padding": 1}, ..., {"linear": 512}]; the last
  * linear layer, one unit per action, is added. {"dueling": 512} as the last of the list makes two
  * streams of 512 units, and heads behind them. "norm": true in a convolution or linear layer

@@ -49,7 +49,7 @@ def as_dict(struct):
 
 
 def settings(preset="dqn3", **values):
-    """All settings of a preset, with `values` changed, by name; `preset` may be "dqn3", "grid", "vector", ...
+    """All settings of a preset ("dqn3", "grid", "vector", ...), with `values` changed, by name.
 
     docs: `qgraft train --settings` explains each.
     """

@@ -211,7 +211,8 @@ def graft(source, domain, *, out, first=None, last=None, layers=None, part=None,
     do not learn; match: rows of the last layer go by the "meaning" of their actions or by their
     "index". thaw: the step from which frozen layers learn, thaw_every: one after the other;
     lr_scale: factors of the learning rate, {layer: factor}; l2_sp, ewc: how strongly copied layers
-    are pulled back to what they were, ewc_samples: states of the source's play for it. Otherwise as `train`; the network's layers are the source's unless set.
+    are pulled back to what they were, ewc_samples: states of the source's play for it. Otherwise as
+    `train`; the network's layers are the source's unless set.
     """
     options, o = ffi.new("qg_graft_options *"), _Options()
     network = None

@@ -305,7 +305,7 @@ static const uint8_t *screen_at(const qg_replay *replay, const qg_minibatch *min
     const int64_t entry = minibatch->wanted[k];
     if (entry < 0) return NULL;
     return replay->form.is_mapped ? qg_screen_store_get(replay->store, entry, NULL)
-                                  : minibatch->room + k * qg_screen_store_room(replay->store);
+                                  : minibatch->room + k * replay->form.room;
 }
 
 /* What the learner takes, of a minibatch whose screens have been read. */

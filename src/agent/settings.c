@@ -83,8 +83,8 @@ static const qg_setting table[] = {
     ROW(INT, noop_max, 0, 10000, "episodes begin with 1 to this many no-op frames; 0: none"),
     ROW(INT, frame_skip, 1, 100, "frames per step"),
     ROW(REAL, sticky, 0, 1, "probability that a step repeats the last action instead"),
-    NEW(TEXT, actions, 0, 0, "minimal",
-        "minimal, full (Atari 18, grids 6) or xitari (minimal; Pong 3)"),
+    CHOICE(actions, "minimal", "minimal, full, xitari",
+           "minimal, full (Atari 18, grids 6) or xitari (minimal; Pong 3)"),
     NEW(TEXT, max_episode_frames, 0, 0, "0",
         "frames after which a game is truncated; 0: none; xitari: 8 hours, Pong 65000"),
     ROW(BOOLEAN, clip_reward, 0, 0, "clip rewards to [-1, 1] in training"),
@@ -187,16 +187,6 @@ static qg_status set_precision(qg_settings *settings, const char *value, qg_erro
     return status;
 }
 
-static qg_status set_actions(qg_settings *settings, const char *value, qg_error *error)
-{
-    qg_action_set set;
-    if (!qg_action_set_find(value, &set))
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "actions: there is no '%.60s'; allowed: minimal, full, xitari", value);
-    strcpy(settings->actions, qg_action_set_name(set));
-    return QG_OK;
-}
-
 static qg_status set_max_episode_frames(qg_settings *settings, const char *value, qg_error *error)
 {
     int64_t frames = 0;
@@ -239,7 +229,6 @@ static qg_status set_text(qg_settings *settings, const qg_setting *setting, cons
         return set_choice((char *)settings + setting->offset, setting, value, error);
     if (strcmp(setting->name, "network") == 0) return set_network(settings, value, error);
     if (strcmp(setting->name, "precision") == 0) return set_precision(settings, value, error);
-    if (strcmp(setting->name, "actions") == 0) return set_actions(settings, value, error);
     if (strcmp(setting->name, "max_episode_frames") == 0)
         return set_max_episode_frames(settings, value, error);
     return qg_fail(error, QG_ERROR_USAGE,

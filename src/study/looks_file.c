@@ -148,16 +148,15 @@ static qg_status check_rule(const qg_study *study, const char *folder, const jso
     else if (!json_is_object(then))
         status =
             qg_fail(error, QG_ERROR_DATA, "%s/looks.json: is not what this version writes", folder);
-    const char *key;
-    json_t *value;
-    if (!status)
-        json_object_foreach(own, key,
-                            value) if (!status && !json_equal(value, json_object_get(then, key)))
-            status = qg_fail(error, QG_ERROR_DATA,
-                             "%s/looks.json: '%s' is not what the study was begun with: a rule "
-                             "that is changed after a look keeps no error rate; set it back, or "
-                             "take another `folder`",
-                             folder, key);
+    for (void *i = json_object_iter(own); i && !status; i = json_object_iter_next(own, i)) {
+        const char *key = json_object_iter_key(i);
+        if (json_equal(json_object_iter_value(i), json_object_get(then, key))) continue;
+        status = qg_fail(error, QG_ERROR_DATA,
+                         "%s/looks.json: '%s' is not what the study was begun with: a rule that is "
+                         "changed after a look keeps no error rate; set it back, or take another "
+                         "`folder`",
+                         folder, key);
+    }
     json_decref(own);
     return status;
 }

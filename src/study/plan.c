@@ -135,13 +135,14 @@ static qg_status hash_task(const planner *p, const qg_study_run *run, const qg_s
 
 static qg_status hash_all(const planner *p, const qg_study_run *run, qg_study_task *task)
 {
-    char *const hashes[2][2] = {{task->result_hash, task->hash},
-                                {task->result_network_hash, task->network_hash}};
-    qg_status status = QG_OK;
-    for (int n = 0; n < 2; n++)
-        for (int w = 0; w < 2 && !status; w++)
-            status = hash_task(p, run, task, (hash_of){n == 1, w == 1}, hashes[n][w]);
-    return status;
+    qg_status status = hash_task(p, run, task, (hash_of){false, true}, task->hash);
+    if (!status) status = hash_task(p, run, task, (hash_of){true, true}, task->network_hash);
+    memcpy(task->result_hash, task->hash, sizeof task->hash);
+    memcpy(task->result_network_hash, task->network_hash, sizeof task->network_hash);
+    if (status || run->also_evaluate_count == 0) return status;
+    status = hash_task(p, run, task, (hash_of){false, false}, task->result_hash);
+    return status ? status
+                  : hash_task(p, run, task, (hash_of){true, false}, task->result_network_hash);
 }
 
 static qg_status add_task(const planner *p, int run_index, uint64_t seed)

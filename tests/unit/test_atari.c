@@ -24,12 +24,7 @@
 #include <zlib.h>
 #include <cmocka.h>
 
-/* Under the thread sanitizer only the threads matter, and all else is slow. */
-#ifdef __SANITIZE_THREAD__
-enum { QUICK = 1 };
-#else
-enum { QUICK = 0 };
-#endif
+#include "quick.h"
 
 enum { SIDE = QG_SCREEN_SIDE, PIXELS = SIDE * SIDE, WIDTH = QG_SCREEN_WIDTH };
 

@@ -14,19 +14,13 @@
 #include "base/random.h"
 
 #include "reference.h"
+#include "quick.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Under the thread sanitizer only the threads matter, and all else is slow. */
-#ifdef __SANITIZE_THREAD__
-enum { QUICK = 1 };
-#else
-enum { QUICK = 0 };
-#endif
 
 static const qg_engine_class *tested;
 static bool anchored; /* are engines made with an anchor? */

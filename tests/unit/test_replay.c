@@ -10,15 +10,11 @@
 #include "agent/replay.h"
 #include "agent/screen_codec.h"
 #include "scratch.h"
+#include "quick.h"
 
 #include <math.h>
 
-/* Under the thread sanitizer only the threads matter, and handing them work is slow. */
-#ifdef __SANITIZE_THREAD__
-enum { QUICK = 1, SHARE = 5 };
-#else
-enum { QUICK = 0, SHARE = 1 };
-#endif
+enum { SHARE = QUICK ? 5 : 1 }; /* of the entries */
 
 static qg_error error;
 

@@ -11,13 +11,7 @@
 #include "agent/screen_store.h"
 #include "base/random.h"
 #include "scratch.h"
-
-/* Under the thread sanitizer only the threads matter, and all else is slow. */
-#ifdef __SANITIZE_THREAD__
-enum { QUICK = 1 };
-#else
-enum { QUICK = 0 };
-#endif
+#include "quick.h"
 
 enum { SIDE = 64, PIXELS = SIDE * SIDE, PLACES = 1024, SEGMENT = 1 << 18 };
 

@@ -9,6 +9,7 @@
 #include "domain/atari/catalogue.h"
 #include "domain/atari/rom.h"
 #include "domain/atari/screen.h"
+#include "domain/played.h"
 #include "domain/provider.h"
 
 #include "base/file.h"
@@ -40,9 +41,7 @@ typedef struct atari {
     uint32_t seed;    /* of this game; of the first the domain's */
     qg_random seeds;  /* of the games to come */
     bool started;     /* there has been a game */
-    uint8_t *played;  /* [frames]: the action code of each */
-    size_t frames;    /* since the game's start */
-    size_t room;      /* for frames in `played` */
+    qg_played played; /* the action code of each frame */
     int lives;        /* after the last frame; always 0 in games without lives */
     int shown;        /* frames that the screen shows, at most 2 */
     uint8_t *last[2]; /* palette indices u8 [height][160]: the last frame and the one before */
@@ -72,7 +71,7 @@ static qg_status begin_game(atari *self, qg_error *error)
     qg_emulator_frame frame;
     self->ale->look(self->emulator, &frame);
     self->lives = frame.lives;
-    self->frames = 0;
+    self->played.count = 0;
     keep_frame(self);
     memset(self->last[1], 0, self->frame_size);
     self->shown = 0; /* the screen before the first frame is not mixed with it */
@@ -94,19 +93,6 @@ static qg_status start(void *object, qg_error *error)
     return begin_game_of(self, (uint32_t)qg_random_u64(&self->seeds), error);
 }
 
-static qg_status note_code(atari *self, int code, qg_error *error)
-{
-    if (self->frames == self->room) {
-        const size_t room = self->room ? 2 * self->room : 1 << 14;
-        uint8_t *const played = realloc(self->played, room);
-        if (!played) return qg_fail_memory(error, "the actions of a game", room);
-        self->played = played;
-        self->room = room;
-    }
-    self->played[self->frames++] = (uint8_t)code;
-    return QG_OK;
-}
-
 static qg_status play_code(atari *self, int code, qg_emulator_frame *frame, qg_error *error)
 {
     const qg_status status = self->ale->act(self->emulator, code, frame, error);
@@ -121,7 +107,7 @@ static qg_status play(void *object, int action, qg_step *step, qg_error *error)
     atari *self = object;
     const int code = action == QG_NOOP ? 0 : self->codes[action], lives = self->lives;
     qg_emulator_frame frame;
-    qg_status status = note_code(self, code, error);
+    qg_status status = qg_played_add(&self->played, (uint8_t)code, error);
     if (!status) status = play_code(self, code, &frame, error);
     if (status) return status;
     step->reward = (float)frame.reward;
@@ -161,7 +147,7 @@ static uint32_t hash_machine(const atari *self)
 static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *error)
 {
     const atari *self = object;
-    atari_header header = {.frames = self->frames,
+    atari_header header = {.frames = self->played.count,
                            .seeds = self->seeds,
                            .seed = self->seed,
                            .started = self->started,
@@ -169,11 +155,12 @@ static qg_status save(void *object, uint8_t **state, size_t *size, qg_error *err
                            .lives = self->lives};
     snprintf(header.version, sizeof header.version, "%s", self->ale->version);
     memcpy(header.md5, self->detail->md5, sizeof header.md5);
-    *size = sizeof header + self->frames;
+    *size = sizeof header + self->played.count;
     *state = malloc(*size);
     if (!*state) return qg_fail_memory(error, "a saved game", *size);
     memcpy(*state, &header, sizeof header);
-    if (self->frames) memcpy(*state + sizeof header, self->played, self->frames);
+    if (self->played.count)
+        memcpy(*state + sizeof header, self->played.actions, self->played.count);
     return QG_OK;
 }
 
@@ -205,7 +192,7 @@ static qg_status play_again(atari *self, const uint8_t *codes, size_t count, qg_
     qg_emulator_frame frame = {.over = false};
     qg_status status = QG_OK;
     for (size_t i = 0; i < count && !status && !frame.over; i++) {
-        status = note_code(self, codes[i], error);
+        status = qg_played_add(&self->played, codes[i], error);
         if (!status) status = play_code(self, codes[i], &frame, error);
     }
     return status;
@@ -223,11 +210,11 @@ static qg_status restore(void *object, const uint8_t *state, size_t size, qg_err
     self->seeds = header.seeds;
     if (!header.started) {
         self->started = false;
-        self->frames = 0;
+        self->played.count = 0;
         self->seed = header.seed;
         return self->ale->restart(self->emulator, self->seed, error);
     }
-    if (self->frames != header.frames || self->lives != header.lives ||
+    if (self->played.count != header.frames || self->lives != header.lives ||
         hash_machine(self) != header.hash)
         return qg_fail(
             error, QG_ERROR_DATA,
@@ -261,7 +248,7 @@ static void destroy(void *object)
     if (self->emulator) self->ale->destroy(self->emulator);
     free(self->last[0]);
     free(self->last[1]);
-    free(self->played);
+    qg_played_free(&self->played);
     free(self);
 }
 

@@ -4,6 +4,7 @@
 
 #include "domain/gym/gym_game.h"
 #include "domain/gym/gym_name.h"
+#include "domain/played.h"
 
 #include "base/json_text.h"
 #include "base/random.h"
@@ -25,9 +26,8 @@ typedef struct gym {
     int noop;         /* the action of that name; QG_NOOP: it has none */
     uint32_t episode; /* that is played, from 1; 0: none has been begun */
     bool over;        /* it has ended */
-    uint8_t *played;  /* its actions so far */
-    size_t steps, room;
-    uint32_t crc; /* of its observations, rewards and ends so far */
+    qg_played played; /* its actions so far, one a step */
+    uint32_t crc;     /* of its observations, rewards and ends so far */
     size_t size;
     uint8_t *observation; /* the newest */
     uint8_t *pixels;      /* of the last picture */
@@ -41,8 +41,8 @@ typedef struct gym {
 static qg_status blame(const gym *g, qg_status code, const qg_error *inner, qg_error *error)
 {
     return qg_fail(error, code == QG_ERROR_USAGE ? QG_ERROR_DATA : code,
-                   "%s: step %zu of episode %" PRIu32 ": %s", g->game->name, g->steps, g->episode,
-                   inner->message);
+                   "%s: step %zu of episode %" PRIu32 ": %s", g->game->name, g->played.count,
+                   g->episode, inner->message);
 }
 
 static qg_status ask(const gym *g, qg_worker_request what, int32_t argument, qg_worker_reply *reply,
@@ -100,7 +100,7 @@ static qg_status begin(gym *g, qg_error *error)
 {
     static const qg_step none = {0};
     qg_worker_reply reply;
-    g->steps = 0;
+    g->played.count = 0;
     g->crc = 0;
     g->over = false;
     qg_status status = ask(g, QG_WORKER_RESET, seed_of(g), &reply, error);
@@ -127,23 +127,10 @@ static qg_status start(void *self, qg_error *error)
     return begin(g, error);
 }
 
-static qg_status remember(gym *g, int action, qg_error *error)
-{
-    if (g->steps == g->room) {
-        const size_t room = 2 * g->room + 1024;
-        uint8_t *played = realloc(g->played, room);
-        if (!played) return qg_fail_memory(error, "the actions of an episode", room);
-        g->played = played;
-        g->room = room;
-    }
-    g->played[g->steps++] = (uint8_t)action;
-    return QG_OK;
-}
-
 static qg_status step(gym *g, int action, qg_step *frame, qg_error *error)
 {
     qg_worker_reply reply;
-    qg_status status = remember(g, action, error);
+    qg_status status = qg_played_add(&g->played, (uint8_t)action, error);
     if (!status) status = ask(g, QG_WORKER_STEP, action, &reply, error);
     if (!status) status = take_observation(g, error);
     if (status) return status;
@@ -190,7 +177,7 @@ typedef struct saved_episode {
 static qg_status save(void *self, uint8_t **state, size_t *size, qg_error *error)
 {
     const gym *g = self;
-    const size_t steps = g->over ? 0 : g->steps; /* one that has ended is not gone on with */
+    const size_t steps = g->over ? 0 : g->played.count; /* one that has ended is not gone on with */
     const saved_episode head = {.episode = g->episode,
                                 .crc = g->over ? 0 : g->crc,
                                 .losses = (uint32_t)g->domain->losses,
@@ -199,7 +186,7 @@ static qg_status save(void *self, uint8_t **state, size_t *size, qg_error *error
     *state = malloc(*size);
     if (!*state) return qg_fail_memory(error, "a saved game", *size);
     memcpy(*state, &head, sizeof head);
-    if (steps > 0) memcpy(*state + sizeof head, g->played, steps);
+    if (steps > 0) memcpy(*state + sizeof head, g->played.actions, steps);
     return QG_OK;
 }
 
@@ -324,7 +311,7 @@ static void destroy(void *self)
 {
     gym *g = self;
     qg_worker_close(g->worker);
-    free(g->played);
+    qg_played_free(&g->played);
     free(g->observation);
     free(g->pixels);
     free(g);
