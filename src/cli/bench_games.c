@@ -57,38 +57,27 @@ static qg_status measure_gym(bench_session *b, qg_domain *domain, uint8_t *scree
 }
 
 /* Steps per second with observation, reset and the draw of the action, of the fastest block. */
-static qg_status measure_grid(bench_session *b, const char *name, qg_error *error)
+static qg_status measure_fast(bench_session *b, qg_domain *domain, uint8_t *screen, qg_error *error)
 {
-    const qg_domain_options options = {.seed = 1, .sticky = -1};
-    qg_domain *domain;
-    qg_status status = qg_domain_open(name, &options, &domain, error);
-    if (status) return status;
-    uint8_t *screen = malloc(qg_observation_size(&domain->shape));
-    status = screen ? qg_domain_reset(domain, 0, screen, error)
-                    : qg_fail_memory(error, "a screen", qg_observation_size(&domain->shape));
-    const bool gym = qg_gym_seconds(domain) >= 0;
-    if (!status && gym) status = measure_gym(b, domain, screen, error);
     qg_random random = qg_random_stream(1, "bench");
     const double begin = qg_clock_seconds();
-    double now = begin, least = 0;
+    double now = begin, least = INFINITY;
     int64_t steps = 0;
-    while (!status && !gym && now < begin + b->seconds / 3) {
+    qg_status status = QG_OK;
+    while (!status && now < begin + b->seconds / 3) {
         status = play_block(domain, &random, GRID_BLOCK, screen, error);
         const double after = qg_clock_seconds();
-        if (steps == 0 || after - now < least) least = after - now;
+        least = fmin(least, after - now);
         steps += GRID_BLOCK;
         now = after;
         if (!status) status = bench_check(error);
     }
-    if (!status && !gym) {
-        bench_begin(b, "games", name);
-        bench_figure(b, "fastest", GRID_BLOCK / least * 1e-6, "M steps/s");
-        bench_figure(b, "mean", (double)steps / (now - begin) * 1e-6, "M steps/s");
-        bench_end(b);
-    }
-    free(screen);
-    qg_domain_close(domain);
-    return status;
+    if (status) return status;
+    bench_begin(b, "games", domain->name);
+    bench_figure(b, "fastest", GRID_BLOCK / least * 1e-6, "M steps/s");
+    bench_figure(b, "mean", (double)steps / (now - begin) * 1e-6, "M steps/s");
+    bench_end(b);
+    return QG_OK;
 }
 
 /* The emulator alone: the same frames, no screen fetched and nothing made of it. */
@@ -169,22 +158,37 @@ static qg_status measure_pair(bench_session *b, qg_domain *domain, const bare_ga
     return QG_OK;
 }
 
-static qg_status measure_atari(bench_session *b, const char *name, qg_error *error)
+static qg_status measure_atari(bench_session *b, qg_domain *domain, uint8_t *screen,
+                               qg_error *error)
 {
-    const qg_domain_options options = {.seed = 1};
-    qg_domain *domain;
-    if (qg_domain_open(name, &options, &domain, error)) {
-        bench_skip(b, name, error);
-        return QG_OK;
-    }
     bare_game bare = {0};
-    uint8_t *screen = malloc(qg_observation_size(&domain->shape));
     double *ratios = malloc(MAX_BLOCKS * sizeof *ratios);
-    qg_status status = screen && ratios ? open_bare(domain->game, &bare, error)
-                                        : qg_fail_memory(error, "a screen", 0);
+    qg_status status = ratios ? open_bare(domain->game, &bare, error)
+                              : qg_fail_memory(error, "times", MAX_BLOCKS * sizeof *ratios);
     if (!status) status = measure_pair(b, domain, &bare, screen, ratios, error);
     if (bare.emulator) bare.ale->destroy(bare.emulator);
     free(ratios);
+    return status;
+}
+
+/* A game of its own kind; one that cannot be opened is skipped, if it `may`. */
+static qg_status measure_game(bench_session *b, const char *name, bool may, qg_error *error)
+{
+    const qg_domain_options options = {.seed = 1, .sticky = -1};
+    qg_domain *domain;
+    qg_status status = qg_domain_open(name, &options, &domain, error);
+    if (status && !may) return status;
+    if (status) {
+        bench_skip(b, name, error);
+        return QG_OK;
+    }
+    uint8_t *screen = malloc(qg_observation_size(&domain->shape));
+    status = screen ? qg_domain_reset(domain, 0, screen, error)
+                    : qg_fail_memory(error, "a screen", qg_observation_size(&domain->shape));
+    if (!status)
+        status = domain->game->emulator        ? measure_atari(b, domain, screen, error)
+                 : qg_gym_seconds(domain) >= 0 ? measure_gym(b, domain, screen, error)
+                                               : measure_fast(b, domain, screen, error);
     free(screen);
     qg_domain_close(domain);
     return status;
@@ -192,13 +196,14 @@ static qg_status measure_atari(bench_session *b, const char *name, qg_error *err
 
 qg_status bench_games(bench_session *b, qg_error *error)
 {
+    static const char *const atari[] = {"breakout", "space_invaders", "qbert", "beam_rider"};
     const qg_game *game;
     qg_status status = QG_OK;
-    if (b->domain) return measure_grid(b, b->domain, error);
+    if (b->domain) return measure_game(b, b->domain, false, error);
     for (size_t i = 0; (game = qg_game_at(i)) && !status; i++)
-        if (strncmp(game->name, "minatar/", 8) == 0) status = measure_grid(b, game->name, error);
-    static const char *const atari[] = {"breakout", "space_invaders", "qbert", "beam_rider"};
+        if (strncmp(game->name, "minatar/", 8) == 0)
+            status = measure_game(b, game->name, false, error);
     for (size_t i = 0; i < sizeof atari / sizeof *atari && !status; i++)
-        status = measure_atari(b, atari[i], error);
+        status = measure_game(b, atari[i], true, error);
     return status;
 }

@@ -89,16 +89,37 @@ static void check_complete(graft_arguments *a, struct argp_state *state)
         argp_error(state, "'random' without --freeze is what 'qgraft train' does");
 }
 
-static void set_choice(graft_arguments *a, const char *key, const char *value,
-                       struct argp_state *state)
+/* What says which layers are copied and how they learn, as the library has it. */
+static error_t parse_choice(graft_arguments *a, int option, const char *value,
+                            struct argp_state *state)
 {
+    static const struct {
+        int option;
+        const char *key;
+    } keys[] = {{OPTION_FIRST, "first"},
+                {OPTION_LAST, "last"},
+                {OPTION_LAYERS, "layers"},
+                {OPTION_PART, "part"},
+                {OPTION_MATCH, "match"},
+                {OPTION_THAW, "thaw"},
+                {OPTION_THAW_EVERY, "thaw_every"},
+                {OPTION_LR_SCALE, "lr_scale"},
+                {OPTION_L2_SP, "l2_sp"},
+                {OPTION_EWC, "ewc"},
+                {OPTION_EWC_SAMPLES, "ewc_samples"}};
+    enum { KEYS = sizeof keys / sizeof *keys };
+    size_t i = 0;
     qg_error error;
-    if (qg_graft_choice_set(&a->choice, key, value, &error)) {
-        char option[32];
-        cli_name_option(key, strlen(key), option, sizeof option);
-        argp_error(state, "%s%s", option, error.message + strlen(key));
+    while (i < KEYS && keys[i].option != option)
+        i++;
+    if (i == KEYS) return ARGP_ERR_UNKNOWN;
+    if (qg_graft_choice_set(&a->choice, keys[i].key, value, &error)) {
+        char name[32];
+        cli_name_option(keys[i].key, strlen(keys[i].key), name, sizeof name);
+        argp_error(state, "%s%s", name, error.message + strlen(keys[i].key));
     }
     if (a->choice.way != QG_CHOOSE_NONE) a->ways |= 1u << a->choice.way;
+    return 0;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -111,41 +132,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case OPTION_TO:
         a->train.domain = text;
         break;
-    case OPTION_FIRST:
-        set_choice(a, "first", text, state);
-        break;
-    case OPTION_LAST:
-        set_choice(a, "last", text, state);
-        break;
-    case OPTION_LAYERS:
-        set_choice(a, "layers", text, state);
-        break;
-    case OPTION_PART:
-        set_choice(a, "part", text, state);
-        break;
     case OPTION_FREEZE:
         a->choice.frozen = true;
-        break;
-    case OPTION_MATCH:
-        set_choice(a, "match", text, state);
-        break;
-    case OPTION_THAW:
-        set_choice(a, "thaw", text, state);
-        break;
-    case OPTION_THAW_EVERY:
-        set_choice(a, "thaw_every", text, state);
-        break;
-    case OPTION_LR_SCALE:
-        set_choice(a, "lr_scale", text, state);
-        break;
-    case OPTION_L2_SP:
-        set_choice(a, "l2_sp", text, state);
-        break;
-    case OPTION_EWC:
-        set_choice(a, "ewc", text, state);
-        break;
-    case OPTION_EWC_SAMPLES:
-        set_choice(a, "ewc_samples", text, state);
         break;
     case OPTION_REINIT:
         a->reinit = text;
@@ -167,7 +155,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         check_complete(a, state);
         break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_choice(a, key, text, state);
     }
     return 0;
 }

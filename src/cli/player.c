@@ -22,7 +22,9 @@ static const struct argp_option argp_options[] = {
     {"max-episode-frames", OPTION_FRAMES, "N", 0,
      "frames after which a game is cut off (default: 8 hours, grids 0: none)", 0},
     {"preset", OPTION_PRESET, "NAME", 0,
-     "play by the rules of a preset: dqn3, machado, grid, cleanrl or sb3 (default: the game's)", 0},
+     "play by the rules of a preset: dqn3, machado, grid, cleanrl, sb3 or vector (default: the "
+     "game's)",
+     0},
     {"isa", OPTION_ISA, "NAME", 0,
      "instruction set: amx (bf16), avx512, avx2 or portable (default: the best)", 0},
     {0}};
