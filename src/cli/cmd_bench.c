@@ -93,6 +93,7 @@ static error_t parse_subject(bench_arguments *a, const char *word, struct argp_s
             return 0;
         }
     if (strncmp(word, "gym:", 4) == 0 || qg_domain_resolve(word, &game, name, &ignored) == QG_OK) {
+        if (a->domain) argp_error(state, "only one domain, not also '%.60s'", word);
         a->domain = word;
         return 0;
     }
