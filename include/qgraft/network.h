@@ -76,7 +76,8 @@ bool qg_architecture_is_normed(const qg_architecture *architecture); /* is a lay
 
 /* Number of inputs of one unit of the layer. */
 size_t qg_layer_fan_in(const qg_layer *layer);
-size_t qg_layer_weights(const qg_layer *layer);                         /* outputs * fan_in */
+size_t qg_layer_weights(const qg_layer *layer); /* outputs * fan_in */
+size_t qg_layer_width(const qg_layer *layer);   /* outputs * out_height * out_width */
 size_t qg_architecture_parameters(const qg_architecture *architecture); /* weights and biases */
 
 /* Whether two architectures compute the same function of the same parameters. */

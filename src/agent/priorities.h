@@ -43,7 +43,4 @@ size_t qg_priorities_find(const qg_priorities *priorities, double share);
 /* Passes the weights; what was read is checked with the tape. */
 void qg_priorities_pass(qg_priorities *priorities, qg_tape *tape);
 
-/* base^exponent for a finite base above 0. */
-double qg_power(double base, double exponent);
-
 #endif

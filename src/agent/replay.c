@@ -1,6 +1,7 @@
 #include "agent/replay.h"
 
 #include "agent/priorities.h"
+#include "base/exact_power.h"
 
 #include <assert.h>
 #include <math.h>

@@ -57,6 +57,11 @@ size_t qg_layer_weights(const qg_layer *layer)
     return qg_layer_fan_in(layer) * (size_t)layer->outputs;
 }
 
+size_t qg_layer_width(const qg_layer *layer)
+{
+    return (size_t)layer->outputs * (size_t)layer->out_height * (size_t)layer->out_width;
+}
+
 size_t qg_architecture_parameters(const qg_architecture *architecture)
 {
     size_t sum = 0;

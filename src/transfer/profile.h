@@ -4,7 +4,7 @@
 
 #include <qgraft/similarity.h>
 
-#include "transfer/random_play.h"
+#include "agent/random_play.h"
 
 /* qg_profile_create; `watch` may be NULL. */
 qg_status qg_profile_play(const char *domain, int64_t frames, uint32_t seed,

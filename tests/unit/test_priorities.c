@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "agent/priorities.h"
+#include "base/exact_power.h"
 #include "base/random.h"
 
 #include <float.h>

@@ -8,7 +8,7 @@
 #include <qgraft/similarity.h>
 
 #include "base/random.h"
-#include "transfer/representation.h"
+#include "agent/cka.h"
 #include "transfer/visual.h"
 
 #include <math.h>

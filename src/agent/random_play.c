@@ -1,4 +1,4 @@
-#include "transfer/random_play.h"
+#include "agent/random_play.h"
 
 #include "base/random.h"
 
