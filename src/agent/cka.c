@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 /* Eight sums that do not wait for each other. */
@@ -43,59 +42,48 @@ qg_status qg_layer_gram(qg_engine *engine, int layer, const qg_states *states, d
     return status;
 }
 
-/* H K H of a square part of K: rows and columns with mean 0. */
-static void centre(const double *k, size_t n, size_t begin, size_t m, double *centred)
+/* What is taken off row i and column i, m_i - half, so that the rest of every row, without the
+ * diagonal, sums to 0 (U-centring: Szekely and Rizzo 2014): m_i = sum of row i / (m - 2), half of
+ * the sum of all / ((m - 1) (m - 2)). The unbiased HSIC is the mean product of two matrices centred
+ * so, by m (m - 3), and no difference of large sums. Returns the largest entry. */
+static double centring(const double *k, size_t stride, size_t m, double *means)
 {
-    double all = 0;
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < m; j++)
-            all += k[(begin + i) * n + begin + j];
-    all /= (double)(m * m);
+    double total = 0, largest = 0;
     for (size_t i = 0; i < m; i++) {
-        const double *row = k + (begin + i) * n + begin;
-        double mean = 0; /* of row i, and of column i */
-        for (size_t j = 0; j < m; j++)
-            mean += row[j];
-        mean /= (double)m;
-        for (size_t j = 0; j < m; j++)
-            centred[i * m + j] = row[j] - mean;
+        means[i] = 0;
+        for (size_t j = 0; j < m; j++) {
+            if (i == j) continue;
+            means[i] += k[i * stride + j];
+            largest = fmax(largest, fabs(k[i * stride + j]));
+        }
+        total += means[i];
+        means[i] /= (double)(m - 2);
     }
-    for (size_t j = 0; j < m; j++) {
-        double mean = 0;
-        for (size_t i = 0; i < m; i++)
-            mean += k[(begin + i) * n + begin + j];
-        mean = mean / (double)m - all;
-        for (size_t i = 0; i < m; i++)
-            centred[i * m + j] -= mean;
-    }
+    const double half = total / (double)(m - 1) / (double)(m - 2) / 2;
+    for (size_t i = 0; i < m; i++)
+        means[i] -= half;
+    return largest;
 }
 
-static double product(const double *a, const double *b, size_t count)
+double qg_debiased_cka(const double *k, const double *l, size_t n, size_t begin, size_t end,
+                       double *scratch)
 {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-/* Whether what is left after centring is more than rounding. */
-static bool varies(const double *k, size_t n, size_t begin, size_t m, double hsic)
-{
-    double largest = 0;
-    for (size_t i = begin; i < begin + m; i++)
-        largest = fmax(largest, k[i * n + i]);
-    return sqrt(hsic) > 1e-12 * (double)m * largest;
-}
-
-double qg_linear_cka(const double *k, const double *l, size_t n, size_t begin, size_t end,
-                     double *scratch)
-{
-    assert(begin < end && end <= n);
-    const size_t m = end - begin, count = m * m;
-    double *const a = scratch, *const b = scratch + count;
-    centre(k, n, begin, m, a);
-    centre(l, n, begin, m, b);
-    const double own_a = product(a, a, count), own_b = product(b, b, count);
-    if (!varies(k, n, begin, m, own_a) || !varies(l, n, begin, m, own_b)) return NAN;
-    return fmin(fmax(product(a, b, count) / sqrt(own_a * own_b), 0), 1);
+    assert(begin <= end && end <= n);
+    const size_t m = end - begin;
+    if (m < 4) return NAN;
+    k += begin * n + begin;
+    l += begin * n + begin;
+    double *const a = scratch, *const b = scratch + m;
+    const double largest_k = centring(k, n, m, a), largest_l = centring(l, n, m, b);
+    double kl = 0, kk = 0, ll = 0;
+    for (size_t i = 1; i < m; i++)
+        for (size_t j = 0; j < i; j++) {
+            const double u = k[i * n + j] - a[i] - a[j], v = l[i * n + j] - b[i] - b[j];
+            kl += u * v;
+            kk += u * u;
+            ll += v * v;
+        }
+    const double rounding = 1e-12 * (double)m; /* of the largest entry: what centring leaves of 0 */
+    if (!(sqrt(kk) > rounding * largest_k) || !(sqrt(ll) > rounding * largest_l)) return NAN;
+    return fmin(fmax(kl / sqrt(kk) / sqrt(ll), -1), 1);
 }

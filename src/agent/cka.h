@@ -1,4 +1,4 @@
-/* Linear CKA: how alike two sets of features of the same states are. */
+/* Debiased linear CKA: how alike two sets of features of the same states are. */
 #ifndef QG_CKA_H
 #define QG_CKA_H
 
@@ -11,14 +11,21 @@ void qg_gram(const float *features, size_t n, size_t width, double *gram);
 qg_status qg_layer_gram(qg_engine *engine, int layer, const qg_states *states, double *gram,
                         qg_error *error);
 
-/* Linear CKA of two sets of features of the same states, from rows and columns `begin` ... `end` -
- * 1 of their Gram matrices [n][n]:
+/* Debiased linear CKA of two sets of features X [n][p] and Y [n][q] of the same states, in [-1, 1],
+ * from rows and columns `begin` ... `end` - 1 of their Gram matrices K = X X' and L = Y Y' [n][n]
+ * (m = end - begin; the diagonals do not matter, and are 0 below):
  *
- *     HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)),  HSIC(K, L) = tr(H K H L),  H = 1 - 1/m
+ *     HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)),
+ *     HSIC(K, L) = [tr(K L) + 1'K1 1'L1 / ((m-1)(m-2)) - 2 / (m-2) 1'K L 1] / (m (m-3))
  *
- * (m = end - begin; the same as centring the features). `scratch`: 2 m^2 doubles. NaN where one of
- * them is the same for all states. */
-double qg_linear_cka(const double *k, const double *l, size_t n, size_t begin, size_t end,
-                     double *scratch);
+ * the CKA of Kornblith et al. 2019 with the unbiased estimator of Song et al. 2007 in the place of
+ * Gretton's, as in Nguyen, Raghu and Kornblith 2021 and Murphy, Zylberberg and Fyshe 2024.
+ * Gretton's grows with p / m and q / m alone, up to 1 for independent features; this one is around
+ * 0 there, and can be below. Features may be shifted, turned and scaled: it is the same.
+ *
+ * `scratch`: 2 m doubles. NaN of fewer than 4 states, and where one set has all pairs of states
+ * equally alike: the same features in all states, or in all but one (a unit that fired once). */
+double qg_debiased_cka(const double *k, const double *l, size_t n, size_t begin, size_t end,
+                       double *scratch);
 
 #endif

@@ -13,7 +13,7 @@ enum { OPTION_JSON = 256, OPTION_NETWORKS, OPTION_FIGURE };
 static const char documentation[] =
     "Compares games by their actions, their objective and their looks in random play, and says "
     "whether they are in-domain (the same game), close (same family, at least half of the actions "
-    "shared) or far. Two networks are compared layer by layer (linear CKA) on states of both "
+    "shared) or far. Two networks are compared layer by layer (debiased linear CKA) on states of both "
     "games.\v"
     "Examples:\n"
     "  qgraft similarity space_invaders demon_attack\n"

@@ -103,8 +103,8 @@ static void print_networks(const similarity_results *r)
     char titles[2][QG_DOMAIN_NAME + 8];
     for (int i = 0; i < 2; i++)
         snprintf(titles[i], sizeof titles[i], "on %s", r->profiles[i].domain);
-    printf("\nlinear CKA of the networks' layers, %d + %d states\n", representation->states[0],
-           representation->states[1]);
+    printf("\ndebiased linear CKA of the networks' layers, %d + %d states\n",
+           representation->states[0], representation->states[1]);
     const cli_column columns[] = {
         {"layer", false}, {titles[0], true}, {titles[1], true}, {"on both", true}};
     cli_print_table(columns, 4, (size_t)representation->layer_count, layer_cell, representation);
@@ -243,8 +243,8 @@ static json_t *networks_to_json(const similarity_results *r)
                                         cli_real_to_json(r->representation.layers[i].on[1]), "both",
                                         cli_real_to_json(r->representation.layers[i].both)));
     return json_pack("{s:[s, s], s:[i, i], s:o}", "networks", r->networks[0], r->networks[1],
-                     "states", r->representation.states[0], r->representation.states[1], "cka",
-                     layers);
+                     "states", r->representation.states[0], r->representation.states[1],
+                     "debiased_cka", layers);
 }
 
 int similarity_print_json(const similarity_results *r)
@@ -287,7 +287,7 @@ static int write_bars(FILE *script, const similarity_results *r)
     fprintf(script, "%d %.6f 0xaa3377 \"grade\"\n", bars++, s->grade);
     for (int i = 0; r->has_networks && i < r->representation.layer_count; i++) {
         const double value = r->representation.layers[i].both;
-        fprintf(script, "%d %.6f 0x228833 \"CKA %s\"\n", bars++, isnan(value) ? 0 : value,
+        fprintf(script, "%d %.6f 0x228833 \"CKA %s\"\n", bars++, value > 0 ? value : 0, /* NaN: 0 */
                 r->representation.layers[i].names[0]);
     }
     fprintf(script,

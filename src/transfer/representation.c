@@ -61,17 +61,17 @@ static qg_status compare_layers(qg_engine *const engines[2], const qg_states *st
                                 qg_representation *r, qg_error *error)
 {
     const size_t n = (size_t)states->size, count = n * n, split = (size_t)r->states[0];
-    double *memory = malloc(4 * count * sizeof *memory);
-    if (!memory) return qg_fail_memory(error, "Gram matrices", 4 * count * sizeof *memory);
+    double *memory = malloc((2 * count + 2 * n) * sizeof *memory);
+    if (!memory) return qg_fail_memory(error, "Gram matrices", 2 * count * sizeof *memory);
     double *const grams[2] = {memory, memory + count}, *const scratch = memory + 2 * count;
     qg_status status = QG_OK;
     for (int i = 0; i < r->layer_count && !status; i++) {
         for (int side = 0; side < 2 && !status; side++)
             status = qg_layer_gram(engines[side], i, states, grams[side], error);
         if (status) break;
-        r->layers[i].both = qg_linear_cka(grams[0], grams[1], n, 0, n, scratch);
-        r->layers[i].on[0] = qg_linear_cka(grams[0], grams[1], n, 0, split, scratch);
-        r->layers[i].on[1] = qg_linear_cka(grams[0], grams[1], n, split, n, scratch);
+        r->layers[i].both = qg_debiased_cka(grams[0], grams[1], n, 0, n, scratch);
+        r->layers[i].on[0] = qg_debiased_cka(grams[0], grams[1], n, 0, split, scratch);
+        r->layers[i].on[1] = qg_debiased_cka(grams[0], grams[1], n, split, n, scratch);
     }
     free(memory);
     return status;

@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import pathlib
+import subprocess
 import xml.etree.ElementTree
 
 import numpy
@@ -16,6 +18,7 @@ from scipy.stats import wasserstein_distance
 from conftest import pixels
 from test_cli import qgraft, refusal
 
+CKA = pathlib.Path(os.environ["QGRAFT"]).resolve().parents[2] / "tests/cka"
 FRAMES, SEED = 400, 5
 GRIDS = ["minatar/asterix", "minatar/breakout", "minatar/freeway", "minatar/seaquest",
          "minatar/space_invaders"]
@@ -150,10 +153,49 @@ def activations(path, states):
     return outputs
 
 
-def linear_cka(x, y):
+def hsic(k, l):
+    """The unbiased estimator of Song et al. 2007, as it stands there."""
+    n = len(k)
+    k, l = k - numpy.diag(numpy.diag(k)), l - numpy.diag(numpy.diag(l))
+    ones = numpy.ones(n)
+    return (numpy.trace(k @ l) + k.sum() * l.sum() / ((n - 1) * (n - 2))
+            - 2 / (n - 2) * ones @ k @ l @ ones) / (n * (n - 3))
+
+
+def debiased_cka(x, y):
+    k, l = ((features - features.mean(axis=0)) @ (features - features.mean(axis=0)).T
+            for features in (x.astype(float), y.astype(float)))
+    return hsic(k, l) / numpy.sqrt(hsic(k, k) * hsic(l, l))
+
+
+def biased_cka(x, y):
+    """Kornblith et al. 2019, eq. 4."""
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     norm = numpy.linalg.norm
     return norm(x.T @ y) ** 2 / (norm(x.T @ x) * norm(y.T @ y))
+
+
+def cka_of(x, y):
+    sizes = [*map(str, x.shape), str(y.shape[1])]
+    text = numpy.concatenate([x.ravel(), y.ravel()]).astype("<f4").tobytes()
+    return float(subprocess.run([CKA, *sizes], input=text, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def test_cka_of_random_features():
+    random = numpy.random.default_rng(1)
+    n, found, biased = 64, [], []
+    for _ in range(40):
+        x, y = (random.normal(random.normal(), 1, (n, width)).astype("f") for width in (300, 500))
+        found.append(cka_of(x, y))
+        biased.append(biased_cka(x, y))
+        assert found[-1] == pytest.approx(debiased_cka(x, y), abs=1e-9)
+        shared = numpy.concatenate([x[:, :100], y], axis=1)
+        assert cka_of(x, shared) == pytest.approx(debiased_cka(x, shared), abs=1e-9)
+    # Independent: 0 within its error, and the biased one is not.
+    error = numpy.std(found, ddof=1) / numpy.sqrt(len(found))
+    assert abs(numpy.mean(found)) < 3 * error and error < 0.01
+    assert min(biased) > 0.8
+    assert numpy.isnan(cka_of(x, numpy.full((n, 2), 0.3)))
 
 
 def test_cka(tmp_path):
@@ -170,9 +212,9 @@ def test_cka(tmp_path):
     result = similarity(*games, "--networks", *networks)["representation"]
     assert result["states"] == [256, 256]
     layers = list(zip(*(activations(path, states) for path in networks)))
-    assert len(result["cka"]) == len(layers) == 5
-    for found, (x, y) in zip(result["cka"], layers):
-        expected = [linear_cka(x[part], y[part])
+    assert len(result["debiased_cka"]) == len(layers) == 5
+    for found, (x, y) in zip(result["debiased_cka"], layers):
+        expected = [debiased_cka(x[part], y[part])
                     for part in (slice(None), slice(256), slice(256, None))]
         assert [found["both"], *found["on"]] == pytest.approx(expected, abs=1e-5)
     text = qgraft("similarity", *games, "--networks", *networks, "--frames", 20).stdout
