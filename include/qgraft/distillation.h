@@ -1,9 +1,9 @@
 /* Policy distillation: a fresh student learns to act as trained teachers do (Rusu et al. 2015).
  *
  * A teacher plays its domain; every state is stored once with the teacher's Q-values in a sample
- * set. The student descends KL(softmax(q_T / tau) || softmax(q_S)) on it: each sample once at a
- * fixed temperature tau, or once at each of several rising ones. Several teachers make one student
- * with a shared trunk, whose outputs are the union of their actions by name.
+ * set. The student descends KL(softmax(q_T / tau) || softmax(q_S)) on it, or another loss: each
+ * sample once at a fixed temperature tau, or once at each of several rising ones. Several teachers
+ * make one student with a shared trunk, whose outputs are the union of their actions by name.
  *
  * The run is a folder like training's: run.yaml, distillation.csv, held_out.csv, teachers.csv,
  * evaluations.csv, best.safetensors, last.safetensors, TensorBoard events. */
@@ -29,13 +29,35 @@ typedef struct qg_temperatures {
  * from 1e-3 to 1e6; anything else is QG_ERROR_USAGE. */
 qg_status qg_temperatures_parse(const char *text, qg_temperatures *temperatures, qg_error *error);
 
-/* The loss of one state at temperature tau, computed in doubles by log-sum-exp:
- *   p_T = softmax(teacher / tau), p_S = softmax(student)
- *   KL  = sum over actions of p_T * (log p_T - log p_S), in nats
- * teacher, student [actions]. gradient [actions] gets -dKL/dstudent = p_T - p_S and may be NULL;
- * *entropy gets the entropy of p_T in nats and may be NULL. */
-double qg_distillation_loss(const float *teacher, const float *student, int actions,
-                            double temperature, float *gradient, double *entropy);
+/* What a student descends. The first is the default; the KL of the second, and of the third the
+ * outputs themselves, give it the teacher's scale. */
+typedef enum qg_distillation_loss {
+    QG_LOSS_KL,      /* KL(p_T || softmax(q_S)) (Rusu et al. 2015) */
+    QG_LOSS_KL_BOTH, /* KL(p_T || softmax(q_S / tau)) (Hinton et al. 2015) */
+    QG_LOSS_MSE,     /* sum over actions of (q_T - q_S)^2 (Rusu) */
+    QG_LOSS_NLL, /* -log softmax(q_S) of the teacher's best action, of several the first (Rusu) */
+} qg_distillation_loss;
+
+#define QG_USUAL_LOSS "kl"
+
+/* "kl", "kl-both", "mse", "nll"; anything else is QG_ERROR_USAGE. */
+qg_status qg_distillation_loss_parse(const char *text, qg_distillation_loss *loss, qg_error *error);
+const char *qg_distillation_loss_name(qg_distillation_loss loss);
+
+/* What a state says at temperature tau, computed in doubles by log-sum-exp, in nats:
+ *   p_T = softmax(teacher / tau), entropy = -sum over actions of p_T log p_T
+ *   p_S = softmax(student), of QG_LOSS_KL_BOTH and QG_LOSS_MSE softmax(student / tau)
+ *   kl  = sum over actions of p_T (log p_T - log p_S) */
+typedef struct qg_state_loss {
+    double loss; /* the chosen one */
+    double kl, entropy;
+} qg_state_loss;
+
+/* teacher, student [actions], 1 ... QG_MAX_ACTIONS; temperature > 0. gradient [actions] gets
+ * -dloss/dstudent and may be NULL. */
+qg_state_loss qg_distillation_state(qg_distillation_loss loss, const float *teacher,
+                                    const float *student, int actions, double temperature,
+                                    float *gradient);
 
 typedef enum qg_distillation_order {
     QG_ORDER_PASS,   /* passes over the whole set, one temperature a pass */
@@ -75,6 +97,7 @@ typedef struct qg_distillation_options {
     qg_settings settings;
     qg_temperatures temperatures;
     qg_distillation_order order;
+    qg_distillation_loss loss;
     int64_t samples; /* a teacher's, to learn from; 2 % more (at most 5,000) are held out */
     double epsilon;  /* share of the teachers' actions that are random */
     /* Called a few times a second from the caller's thread; NULL: not at all. */

@@ -65,6 +65,7 @@ typedef struct qg_run_file {
     /* Distillations. */
     qg_temperatures temperatures;
     qg_distillation_order order;
+    qg_distillation_loss loss;
     int64_t samples;
     double epsilon;
 } qg_run_file;

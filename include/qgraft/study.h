@@ -58,6 +58,7 @@ typedef struct qg_study_run {
     int teacher_count;
     char temperature[64];        /* distillations, for qg_temperatures_parse */
     qg_distillation_order order; /* distillations */
+    qg_distillation_loss loss;   /* distillations */
     double epsilon;              /* distillations: of the teachers' play */
     uint64_t *seeds;             /* rising */
     int seed_count;

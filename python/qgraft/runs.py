@@ -260,15 +260,16 @@ def _distill_watcher(listener):
     return called
 
 
-def distill(teachers, *, out, temperature="0.1", order="pass", samples=None, epsilon=None,
-            network=None, set_files=None, seed=1, preset=None, settings=None, config=None,
-            threads=None, isa=None, overwrite=False, resume=False, progress=None) -> Run:
+def distill(teachers, *, out, temperature="0.1", order="pass", loss="kl", samples=None,
+            epsilon=None, network=None, set_files=None, seed=1, preset=None, settings=None,
+            config=None, threads=None, isa=None, overwrite=False, resume=False, progress=None) -> Run:
     """A fresh student learns to act as trained teachers do: `qgraft distill`.
 
     teachers: one or more network files. temperature: a number, or "0.1:0.5:0.1" (first, last,
-    step); order: "pass" or "sample". samples: of each teacher; epsilon: share of its actions that
-    are random; None: the usual. network: the student's architecture, otherwise the first
-    teacher's. set_files: where the sample sets are kept, one a teacher. Otherwise as `train`.
+    step); order: "pass" or "sample"; loss: "kl", "kl-both", "mse" or "nll". samples: of each
+    teacher; epsilon: share of its actions that are random; None: the usual. network: the student's
+    architecture, otherwise the first teacher's. set_files: where the sample sets are kept, one a
+    teacher. Otherwise as `train`.
     """
     teachers = [teachers] if isinstance(teachers, (str, os.PathLike)) else list(teachers)
     if not 1 <= len(teachers) <= lib.QG_MAX_TEACHERS:
@@ -287,6 +288,9 @@ def distill(teachers, *, out, temperature="0.1", order="pass", samples=None, eps
     if order not in orders:
         raise UsageError(f"order: {order!r} is none of pass, sample")
     options.order = orders[order]
+    chosen = ffi.new("qg_distillation_loss *")
+    call(lib.qg_distillation_loss_parse, path_bytes(loss), chosen)
+    options.loss = chosen[0]
     options.samples = options.samples if samples is None else samples
     options.epsilon = options.epsilon if epsilon is None else epsilon
     usual = ffi.new("qg_train_options *")

@@ -6,6 +6,7 @@
 enum {
     OPTION_TEMPERATURE = OPTION_TRAIN_END,
     OPTION_ORDER,
+    OPTION_LOSS,
     OPTION_SAMPLES,
     OPTION_EPSILON,
     OPTION_SET_FILE,
@@ -16,7 +17,8 @@ enum {
 static const char documentation[] =
     "Teaches a fresh network to act as TEACHER (a .safetensors network) does: the teacher plays "
     "its game, and the student descends KL(softmax(q_teacher / temperature) || "
-    "softmax(q_student)) on what it saw. Several teachers make one student with a shared trunk. "
+    "softmax(q_student)), or another loss, on what it saw. Several teachers make one student with "
+    "a shared trunk. "
     "Writes a run folder as training does, with distillation.csv, held_out.csv and "
     "teachers.csv.\v"
     "Examples:\n"
@@ -31,6 +33,10 @@ static const struct argp_option argp_options[] = {
      "0.1 (default): each sample once; FIRST:LAST:STEP: once at each, rising", 0},
     {"order", OPTION_ORDER, "HOW", 0,
      "several temperatures by 'pass' over the set (default) or by 'sample'", 0},
+    {"loss", OPTION_LOSS, "LOSS", 0,
+     "'kl' (default); 'kl-both': the temperature on both sides; 'mse': of the Q-values; 'nll': of "
+     "the teacher's best action",
+     0},
     {"samples", OPTION_SAMPLES, "N", 0, "a teacher's, to learn from (default: 1M, grids 100k)", 0},
     {"epsilon", OPTION_EPSILON, "E", 0, "share of random actions in the play (default 0.05)", 0},
     {"set-file", OPTION_SET_FILE, "FILE", 0,
@@ -49,7 +55,7 @@ typedef struct distill_arguments {
     train_arguments train; /* what it shares with training */
     const char *teachers[QG_MAX_TEACHERS], *set_files[QG_MAX_TEACHERS];
     int teacher_count, set_file_count;
-    const char *temperature, *order, *samples, *epsilon, *network, *eval_steps;
+    const char *temperature, *order, *loss, *samples, *epsilon, *network, *eval_steps;
 } distill_arguments;
 
 static void check_complete(const distill_arguments *a, struct argp_state *state)
@@ -75,6 +81,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_ORDER:
         a->order = text;
+        break;
+    case OPTION_LOSS:
+        a->loss = text;
         break;
     case OPTION_SAMPLES:
         a->samples = text;
@@ -117,10 +126,12 @@ static qg_status parse_epsilon(const char *text, double *epsilon, qg_error *erro
     return status;
 }
 
-/* runs/distill-DOMAIN-tT-sSEED: train_resolve's name with the temperatures in it. */
+/* runs/distill-DOMAIN-tT-sSEED: train_resolve's name with the temperatures in it, and with a loss
+ * that is not the usual one. */
 static void name_folder(const distill_arguments *a, char *prefix, size_t size)
 {
-    snprintf(prefix, size, "distill-t%.40s-",
+    const bool usual = !a->loss || strcmp(a->loss, QG_USUAL_LOSS) == 0;
+    snprintf(prefix, size, "distill-%s%st%.40s-", usual ? "" : a->loss, usual ? "" : "-",
              a->temperature ? a->temperature : QG_USUAL_TEMPERATURE);
     for (char *c = prefix; *c; c++)
         if (strchr("/:,=", *c)) *c = '-';
@@ -140,6 +151,7 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     if (!status) status = qg_distillation_options_for(info.domain, options, error);
     if (!status && a->temperature)
         status = qg_temperatures_parse(a->temperature, &options->temperatures, error);
+    if (!status && a->loss) status = qg_distillation_loss_parse(a->loss, &options->loss, error);
     if (!status) status = parse_epsilon(a->epsilon, &options->epsilon, error);
     if (!status && a->samples)
         status = qg_parse_count("--samples", a->samples, 1, 1000000000, &options->samples, error);

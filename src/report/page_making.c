@@ -134,6 +134,8 @@ static void put_source(FILE *out, const qg_results *r, const qg_study_source *so
         fputs(", distilled from ", out);
         put_teachers(out, study, run);
         qg_html_print(out, " at temperature %s", run->temperature);
+        if (run->loss != QG_LOSS_KL)
+            qg_html_print(out, " by %s", qg_distillation_loss_name(run->loss));
     }
     fputs("</td>", out);
     if (source->take == QG_TAKE_STEP)

@@ -159,12 +159,15 @@ static void describe_distillation(const qg_study_run *run, FILE *out)
 {
     fprintf(out, "temperature %s order %d epsilon %.17g", run->temperature, (int)run->order,
             run->epsilon);
+    if (run->loss != QG_LOSS_KL) /* as before there was another */
+        fprintf(out, " loss %s", qg_distillation_loss_name(run->loss));
 }
 
 static qg_status fill_distillation(const qg_study_run *run, qg_run_file *file, qg_error *error)
 {
     file->samples = run->steps;
     file->order = run->order;
+    file->loss = run->loss;
     file->epsilon = run->epsilon;
     return qg_temperatures_parse(run->temperature, &file->temperatures, error);
 }
@@ -172,8 +175,10 @@ static qg_status fill_distillation(const qg_study_run *run, qg_run_file *file, q
 static void title_distillation(const qg_study *study, const qg_study_run *run, char *text,
                                size_t size)
 {
-    snprintf(text, size, "distill %s%s at %s", study->sources[run->teachers[0]].name,
-             run->teacher_count > 1 ? " and others" : "", run->temperature);
+    const bool usual = run->loss == QG_LOSS_KL;
+    snprintf(text, size, "distill %s%s at %s%s%s", study->sources[run->teachers[0]].name,
+             run->teacher_count > 1 ? " and others" : "", run->temperature, usual ? "" : " by ",
+             usual ? "" : qg_distillation_loss_name(run->loss));
 }
 
 /* The teachers play (also what is held out) and are evaluated; the student learns, without

@@ -9,8 +9,8 @@ enum { MOST_RUNS = 5000 };
 static bool same_run(const qg_study_run *a, const qg_study_run *b)
 {
     return a->kind == b->kind && strcmp(a->game, b->game) == 0 && a->steps == b->steps &&
-           a->source == b->source && a->order == b->order && a->epsilon == b->epsilon &&
-           a->teacher_count == b->teacher_count &&
+           a->source == b->source && a->order == b->order && a->loss == b->loss &&
+           a->epsilon == b->epsilon && a->teacher_count == b->teacher_count &&
            memcmp(a->teachers, b->teachers, sizeof a->teachers) == 0 &&
            strcmp(a->temperature, b->temperature) == 0 &&
            qg_graft_choice_equal(&a->choice, &b->choice) &&

@@ -20,8 +20,8 @@ static const char *const train_keys[] = {"game",  "steps", "preset",        "set
                                          "seeds", "take",  "also_evaluate", NULL};
 static const char *const graft_keys[] = {"game",  "from", "steps",         "preset", "settings",
                                          "seeds", "take", "also_evaluate", NULL};
-static const char *const distill_keys[] = {"distill",  "temperature", "samples", "order", "epsilon",
-                                           "settings", "seeds",       "take",    NULL};
+static const char *const distill_keys[] = {"distill", "temperature", "samples", "order", "loss",
+                                           "epsilon", "settings",    "seeds",   "take",  NULL};
 static const char *const from_keys[] = {"from", "at", "take", NULL};
 static const char *const file_keys[] = {"file", NULL};
 
@@ -129,7 +129,7 @@ static qg_status read_teachers(const source_reader *r, const qg_yaml *node, qg_s
 static qg_status read_distillation_options(const study_reader *reader, const qg_yaml *node,
                                            qg_study_run *run, int *temperature_count)
 {
-    const char *temperature = QG_USUAL_TEMPERATURE, *order = "pass";
+    const char *temperature = QG_USUAL_TEMPERATURE, *order = "pass", *loss = QG_USUAL_LOSS;
     qg_distillation_options usual;
     qg_temperatures temperatures;
     qg_status status = qg_distillation_options_for(run->game, &usual, reader->error);
@@ -138,6 +138,7 @@ static qg_status read_distillation_options(const study_reader *reader, const qg_
     run->epsilon = usual.epsilon;
     status = qg_study_text(reader, node, "temperature", &temperature);
     if (!status) status = qg_study_text(reader, node, "order", &order);
+    if (!status) status = qg_study_text(reader, node, "loss", &loss);
     if (!status) status = qg_study_count(reader, node, "samples", 1, 1000000000, &samples);
     if (!status) status = qg_study_real(reader, node, "epsilon", &run->epsilon);
     if (status) return status;
@@ -147,6 +148,8 @@ static qg_status read_distillation_options(const study_reader *reader, const qg_
     if (strcmp(order, "pass") != 0 && strcmp(order, "sample") != 0)
         return qg_study_fail(reader, qg_yaml_get(node, "order")->line,
                              "order: 'pass' or 'sample', not '%.60s'", order);
+    if (qg_distillation_loss_parse(loss, &run->loss, reader->error))
+        return qg_study_locate(reader, qg_yaml_get(node, "loss")->line);
     if (!(run->epsilon >= 0 && run->epsilon <= 1))
         return qg_study_fail(reader, qg_yaml_get(node, "epsilon")->line, "epsilon: is from 0 to 1");
     snprintf(run->temperature, sizeof run->temperature, "%s", temperature);

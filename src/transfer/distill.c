@@ -24,6 +24,8 @@ static qg_status check_options(const qg_distillation_options *o, qg_error *error
         if (!(o->temperatures.values[t] > 0 && o->temperatures.values[t] < HUGE_VAL))
             return qg_fail(error, QG_ERROR_USAGE, "temperature: %g is not above 0",
                            o->temperatures.values[t]);
+    if (o->loss < QG_LOSS_KL || o->loss > QG_LOSS_NLL)
+        return qg_fail(error, QG_ERROR_USAGE, "loss: there is no number %d", (int)o->loss);
     return qg_settings_check(&o->settings, error);
 }
 

@@ -13,6 +13,7 @@ qg_status qg_distillation_options_for(const char *domain, qg_distillation_option
     *options = (qg_distillation_options){.run = training.run,
                                          .settings = training.settings,
                                          .order = QG_ORDER_PASS,
+                                         .loss = QG_LOSS_KL,
                                          .samples = game->defaults->samples,
                                          .epsilon = 0.05};
     return qg_temperatures_parse(QG_USUAL_TEMPERATURE, &options->temperatures, error);

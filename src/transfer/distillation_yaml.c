@@ -48,12 +48,15 @@ qg_status qg_distillation_notes_make(qg_distillation_notes *notes,
                                      const qg_teacher *teachers, qg_error *error)
 {
     const qg_temperatures *t = &options->temperatures;
-    char copied[128], domains[QG_MAX_TEACHERS * (QG_DOMAIN_NAME + 2)] = "";
+    const char *const loss = qg_distillation_loss_name(options->loss);
+    char copied[128], begun[32], domains[QG_MAX_TEACHERS * (QG_DOMAIN_NAME + 2)] = "";
+    snprintf(begun, sizeof begun, options->loss == QG_LOSS_KL ? "distilled:" : "distilled: %s,",
+             loss);
     if (t->count == 1)
-        snprintf(copied, sizeof copied, "distilled: temperature %.12g", t->values[0]);
+        snprintf(copied, sizeof copied, "%s temperature %.12g", begun, t->values[0]);
     else
-        snprintf(copied, sizeof copied, "distilled: %d temperatures %.12g to %.12g, by %s",
-                 t->count, t->values[0], t->values[t->count - 1],
+        snprintf(copied, sizeof copied, "%s %d temperatures %.12g to %.12g, by %s", begun, t->count,
+                 t->values[0], t->values[t->count - 1],
                  options->order == QG_ORDER_PASS ? "pass" : "sample");
     qg_status status = note(notes, 0, "", "copied", copied, error);
     for (int k = 0; k < options->teacher_count && !status; k++) {
@@ -90,6 +93,8 @@ void qg_distillation_write(FILE *out, const qg_distillation_options *options)
     for (int i = 0; i < t->count; i++)
         fprintf(out, "%s%.12g", i ? ", " : "", t->values[i]);
     fprintf(out, "]\n  order: %s\n", options->order == QG_ORDER_PASS ? "pass" : "sample");
+    if (options->loss != QG_LOSS_KL) /* which runs did not say while there was no other */
+        fprintf(out, "  loss: %s\n", qg_distillation_loss_name(options->loss));
     fprintf(out, "  samples: %" PRId64 "\n  held_out: %" PRId64 "\n  epsilon: %.17g\n",
             options->samples, qg_held_out(options->samples), options->epsilon);
 }

@@ -161,8 +161,10 @@ static qg_status teach(qg_distiller *d, int k, int64_t at, int count, int from, 
     const int next = rest < d->settings.minibatch ? (int)rest : d->settings.minibatch;
     qg_status status = QG_OK;
     qg_task *own = &d->task[k];
-    qg_lesson l = {
-        .teacher = &d->teachers[k], .outputs = d->student.action_count, .samples = own->order + at};
+    qg_lesson l = {.teacher = &d->teachers[k],
+                   .outputs = d->student.action_count,
+                   .samples = own->order + at,
+                   .loss = d->options->loss};
     qg_sample_set_gather(l.teacher->samples, l.samples, count, &own->minibatch);
     for (int t = from; t < to && !status; t++) {
         l.temperature = d->progress.temperature = d->options->temperatures.values[t];
@@ -223,8 +225,8 @@ static qg_status examine_task(qg_distiller *d, int k, qg_error *error)
                                                    &own->minibatch.states, q_values, error);
         if (status) return status;
         for (int t = 0; t < temperatures->count; t++) {
-            qg_lesson l = {&d->teachers[k], d->student.action_count, samples,
-                           temperatures->values[t], &sums[t]};
+            qg_lesson l = {&d->teachers[k],  d->student.action_count, samples,
+                           d->options->loss, temperatures->values[t], &sums[t]};
             qg_lesson_study(&l, count, q_values, NULL);
         }
     }

@@ -27,12 +27,12 @@ static void study(const qg_lesson *l, uint32_t sample, const float *q_values, fl
     const int actions = t->source.actions;
     const float *teacher = qg_sample_set_q_values(t->samples, sample);
     float student[QG_MAX_ACTIONS], direction[QG_MAX_ACTIONS];
-    double entropy;
     for (int a = 0; a < actions; a++)
         student[a] = q_values[t->outputs[a]];
-    l->sums->kl += qg_distillation_loss(teacher, student, actions, l->temperature,
-                                        gradient ? direction : NULL, &entropy);
-    l->sums->entropy += entropy;
+    const qg_state_loss state = qg_distillation_state(l->loss, teacher, student, actions,
+                                                      l->temperature, gradient ? direction : NULL);
+    l->sums->kl += state.kl;
+    l->sums->entropy += state.entropy;
     l->sums->agreed += agree(teacher, student, actions);
     l->sums->count++;
     for (int a = 0; a < actions && gradient; a++)

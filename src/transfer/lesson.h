@@ -19,12 +19,13 @@ typedef struct qg_lesson {
     const qg_teacher *teacher;
     int outputs;             /* of the student */
     const uint32_t *samples; /* of the minibatch */
+    qg_distillation_loss loss;
     double temperature;
     qg_lesson_sums *sums;
 } qg_lesson;
 
-/* An engine's loss on a qg_lesson: -dKL/dq at the outputs of the teacher's actions. Adds to the
- * lesson's sums; without `gradient` that is all. */
+/* An engine's loss on a qg_lesson: the descent of its loss at the outputs of the teacher's actions.
+ * Adds to the lesson's sums; without `gradient` that is all. */
 qg_loss qg_lesson_study;
 
 #endif

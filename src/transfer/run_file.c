@@ -244,6 +244,14 @@ static qg_status read_order(const run_reader *r, const qg_yaml *node)
     return QG_OK;
 }
 
+static qg_status read_loss(const run_reader *r, const qg_yaml *node)
+{
+    const char *const text = get_text(r, node);
+    if (!text) return r->error->code;
+    return qg_distillation_loss_parse(text, &r->file->loss, r->error) ? locate(r, node->line)
+                                                                      : QG_OK;
+}
+
 static qg_status read_samples(const run_reader *r, const qg_yaml *node)
 {
     return read_count(r, node, 1, 1000000000, &r->file->samples);
@@ -270,6 +278,7 @@ static qg_status read_distillation(const run_reader *r, const qg_yaml *node)
 {
     static const run_key keys[] = {{"temperatures", read_temperatures, DISTILL, DISTILL},
                                    {"order", read_order, DISTILL, DISTILL},
+                                   {"loss", read_loss, DISTILL, 0},
                                    {"samples", read_samples, DISTILL, DISTILL},
                                    {"epsilon", read_epsilon, DISTILL, DISTILL},
                                    {"held_out", NULL, DISTILL, 0},
@@ -561,6 +570,7 @@ void qg_run_file_distill(const qg_run_file *file, qg_distillation_options *optio
     options->settings = file->settings;
     options->temperatures = file->temperatures;
     options->order = file->order;
+    options->loss = file->loss;
     options->samples = file->samples;
     options->epsilon = file->epsilon;
     options->run.seed = file->seed;

@@ -91,6 +91,37 @@ def test_pedigree(teacher, tmp_path):
     assert qgraft("evaluate", tmp_path / "best.safetensors", "--steps", 300)
 
 
+@pytest.mark.parametrize("loss", ["kl-both", "mse", "nll"])
+def test_other_losses(teacher, tmp_path, loss):
+    result = distill(teacher, tmp_path / "one", "--loss", loss, "--threads", 2, samples="20k")
+    held_out, = result["tasks"][0]["held_out"]
+    table = rows(tmp_path / "one/distillation.csv")
+    assert held_out["agreement"] > float(table[0]["agreement"]) and held_out["agreement"] > 0.7
+    assert f"\n  loss: {loss}\n" in (tmp_path / "one/run.yaml").read_text()
+    with safe_open(tmp_path / "one/last.safetensors", "numpy") as file:
+        assert file.metadata()["copied"] == f"distilled: {loss}, temperature 0.1"
+    # What it is made of makes it again, stopped and gone on with.
+    again = [QGRAFT, "perform", tmp_path / "one/run.yaml", "--out", tmp_path / "two", "--quiet"]
+    process = subprocess.Popen([*map(str, again)], stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "two/distillation.csv"
+    while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") > 2):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=1200)
+    assert process.returncode == 130
+    subprocess.run([*map(str, again), "--resume"], check=True)
+    assert differing(tmp_path / "one", tmp_path / "two") == set()
+
+
+def test_the_usual_loss_goes_without_saying(teacher, tmp_path):
+    distill(teacher, tmp_path, "--loss", "kl", samples=200)
+    assert "loss: kl" not in (tmp_path / "run.yaml").read_text()
+    qgraft("distill", teacher, "--samples", 50, "--loss", "nll", "--eval-steps", 50, "--quiet",
+           cwd=tmp_path)
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == \
+        ["distill-nll-t0.1-minatar-breakout-s1"]
+
+
 @pytest.mark.parametrize("order", ["pass", "sample"])
 def test_same_bytes_whatever_the_threads(teacher, tmp_path, order):
     options = ["--temperature", "0.1:0.3:0.1", "--order", order]
@@ -156,7 +187,7 @@ def test_two_teachers(teacher, tmp_path):
     ["--temperature", "0"], ["--temperature", "-1"], ["--temperature", "nan"],
     ["--temperature", "inf"], ["--temperature", "0.5:0.1:0.1"], ["--temperature", "0.1:0.5:0"],
     ["--temperature", "0.1:0.5"], ["--samples", "0"], ["--samples", "-3"], ["--samples", "1e30"],
-    ["--epsilon", "1.5"], ["--epsilon", "nan"], ["--network", "huge"], ["--threads", "0"],
+    ["--loss", "hinton"], ["--loss", ""], ["--epsilon", "1.5"], ["--epsilon", "nan"], ["--network", "huge"], ["--threads", "0"],
     ["--set", "minibatch=0"], ["--set", "learning=1"], ["--isa", "m68k"],
 ])
 def test_wrong_usage(teacher, tmp_path, arguments):

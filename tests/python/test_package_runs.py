@@ -109,6 +109,9 @@ def test_distill(source, tmp_path):
     same(ours.folder, tmp_path / "theirs", ["run.yaml", "distillation.csv", "last.safetensors"])
     assert seen <= {"playing", "reading", "evaluating", "learning"} and "learning" in seen
     assert ours.kind == "distill" and "kl" in ours.training.columns and ours.steps == 2000
+    other = qgraft.distill(file, out=tmp_path / "mse", samples=100, loss="mse",
+                           settings={"eval_steps": 100})
+    assert "loss: mse" in (other.folder / "run.yaml").read_text()
 
 
 def test_evaluate(source):
@@ -334,6 +337,7 @@ def test_errors(source, tmp_path):
             "nowhere", "minatar/asterix", out=tmp_path / "x", first=1)),
         (qgraft.UsageError, "teachers", lambda: qgraft.distill([], out=tmp_path / "x")),
         (qgraft.UsageError, "order", lambda: qgraft.distill(file, out=tmp_path / "x", order="up")),
+        (qgraft.UsageError, "loss", lambda: qgraft.distill(file, out=tmp_path / "x", loss="l2")),
         (qgraft.UsageError, "bad.yaml:2", lambda: qgraft.run_study(tmp_path / "bad.yaml")),
         (qgraft.UsageError, "no run", lambda: qgraft.Run(tmp_path)),
         (qgraft.UsageError, "", lambda: qgraft.Study(tmp_path)),

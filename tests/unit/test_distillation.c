@@ -24,23 +24,36 @@ static qg_error error;
 
 /* ---- The loss ---- */
 
+typedef struct reference {
+    long double loss, kl, entropy;
+} reference;
+
 /* Straight from the definition; fine for values that exp can hold. */
-static long double reference_kl(const double *teacher, const double *student, int actions,
-                                double tau, long double *entropy)
+static reference reference_of(qg_distillation_loss loss, const double *teacher,
+                              const double *student, int actions, double tau)
 {
-    long double sum_t = 0, sum_s = 0, kl = 0;
+    const bool both = loss == QG_LOSS_KL_BOTH || loss == QG_LOSS_MSE;
+    const long double own = both ? (long double)tau : 1;
+    long double sum_t = 0, sum_s = 0, squares = 0;
+    int best = 0;
     for (int a = 0; a < actions; a++) {
         sum_t += expl((long double)teacher[a] / (long double)tau);
-        sum_s += expl((long double)student[a]);
+        sum_s += expl((long double)student[a] / own);
+        squares += ((long double)teacher[a] - (long double)student[a]) *
+                   ((long double)teacher[a] - (long double)student[a]);
+        if (teacher[a] > teacher[best]) best = a;
     }
-    *entropy = 0;
+    reference r = {0};
     for (int a = 0; a < actions; a++) {
         const long double p = expl((long double)teacher[a] / (long double)tau) / sum_t;
-        const long double q = expl((long double)student[a]) / sum_s;
-        kl += p * logl(p / q);
-        *entropy -= p * logl(p);
+        const long double q = expl((long double)student[a] / own) / sum_s;
+        r.kl += p * logl(p / q);
+        r.entropy -= p * logl(p);
     }
-    return kl;
+    r.loss = r.kl;
+    if (loss == QG_LOSS_MSE) r.loss = squares;
+    if (loss == QG_LOSS_NLL) r.loss = -logl(expl((long double)student[best]) / sum_s);
+    return r;
 }
 
 static void draw(qg_random *random, int count, float *values)
@@ -49,37 +62,58 @@ static void draw(qg_random *random, int count, float *values)
         values[i] = (float)(4 * qg_random_uniform(random) - 2);
 }
 
-static void test_loss_and_gradient(void **state)
+static void check_loss(qg_distillation_loss loss)
 {
-    (void)state;
     qg_random random = qg_random_stream(1, "test");
     for (int round = 0; round < 200; round++) {
         const int actions = 1 + round % QG_MAX_ACTIONS;
         const double tau = (double[]){0.01, 0.1, 0.5, 1, 10}[round % 5];
         float teacher[QG_MAX_ACTIONS], student[QG_MAX_ACTIONS], gradient[QG_MAX_ACTIONS];
-        double t[QG_MAX_ACTIONS], s[QG_MAX_ACTIONS], entropy;
+        double t[QG_MAX_ACTIONS], s[QG_MAX_ACTIONS];
         draw(&random, actions, teacher);
         draw(&random, actions, student);
         for (int a = 0; a < actions; a++) {
             t[a] = (double)teacher[a];
             s[a] = (double)student[a];
         }
-        long double h;
-        const double expected = (double)reference_kl(t, s, actions, tau, &h);
-        const double kl = qg_distillation_loss(teacher, student, actions, tau, gradient, &entropy);
-        assert_true(fabs(kl - expected) <= 1e-12 * fmax(1, expected));
-        assert_true(fabs(entropy - (double)h) <= 1e-12);
+        const reference expected = reference_of(loss, t, s, actions, tau);
+        const qg_state_loss found =
+            qg_distillation_state(loss, teacher, student, actions, tau, gradient);
+        assert_true(fabs(found.loss - (double)expected.loss) <=
+                    1e-12 * fmax(1, (double)expected.loss));
+        assert_true(fabs(found.kl - (double)expected.kl) <= 1e-12 * fmax(1, (double)expected.kl));
+        assert_true(fabs(found.entropy - (double)expected.entropy) <= 1e-12);
         for (int a = 0; a < actions; a++) { /* the descent: minus the slope */
-            const double step = 1e-4, middle = s[a];
+            const double step = 1e-4 * fmin(1, tau), middle = s[a];
             s[a] = middle + step;
-            const long double above = reference_kl(t, s, actions, tau, &h);
+            const long double above = reference_of(loss, t, s, actions, tau).loss;
             s[a] = middle - step;
-            const long double below = reference_kl(t, s, actions, tau, &h);
+            const long double below = reference_of(loss, t, s, actions, tau).loss;
             s[a] = middle;
             const double slope = (double)((above - below) / (2 * (long double)step));
-            assert_true(fabs((double)gradient[a] + slope) < 1e-7);
+            assert_true(fabs((double)gradient[a] + slope) < 1e-6 * fmax(1, fabs(slope)));
         }
     }
+}
+
+static void test_losses_and_gradients(void **state)
+{
+    (void)state;
+    for (int loss = QG_LOSS_KL; loss <= QG_LOSS_NLL; loss++)
+        check_loss((qg_distillation_loss)loss);
+}
+
+static void test_names_of_losses(void **state)
+{
+    (void)state;
+    qg_distillation_loss loss;
+    for (int i = QG_LOSS_KL; i <= QG_LOSS_NLL; i++) {
+        const char *name = qg_distillation_loss_name((qg_distillation_loss)i);
+        assert_int_equal(qg_distillation_loss_parse(name, &loss, &error), QG_OK);
+        assert_int_equal(loss, i);
+    }
+    assert_int_equal(qg_distillation_loss_parse("kl-", &loss, &error), QG_ERROR_USAGE);
+    assert_int_equal(qg_distillation_loss_parse("", &loss, &error), QG_ERROR_USAGE);
 }
 
 static void test_loss_at_the_edges(void **state)
@@ -87,16 +121,26 @@ static void test_loss_at_the_edges(void **state)
     (void)state;
     const float huge[] = {1e30f, -1e30f, 0}, small[] = {-1e30f, 1e30f, 0}, equal[] = {3, 3, 3};
     float gradient[3];
-    double entropy;
-    double kl = qg_distillation_loss(huge, small, 3, 0.001, gradient, &entropy);
-    assert_true(isfinite(kl) && kl > 1e30 && entropy == 0);
+    qg_state_loss found = qg_distillation_state(QG_LOSS_KL, huge, small, 3, 0.001, gradient);
+    assert_true(isfinite(found.kl) && found.kl > 1e30 && found.entropy == 0);
     assert_true(gradient[0] == 1 && gradient[1] == -1 && gradient[2] == 0);
-    kl = qg_distillation_loss(equal, equal, 3, 0.1, gradient, &entropy);
-    assert_true(kl == 0 && fabs(entropy - log(3)) < 1e-15);
+    for (int loss = QG_LOSS_KL; loss <= QG_LOSS_NLL; loss++) {
+        found = qg_distillation_state((qg_distillation_loss)loss, huge, small, 3, 1, gradient);
+        assert_true(isfinite(found.loss) && found.loss > 1e30 && isfinite(gradient[0]));
+    }
+    found = qg_distillation_state(QG_LOSS_NLL, equal, equal, 3, 0.1, gradient);
+    assert_true(fabs(found.loss - log(3)) < 1e-15);
+    assert_true(gradient[0] > 0.6f && gradient[1] < 0 &&
+                gradient[2] == gradient[1]); /* the first */
+    found = qg_distillation_state(QG_LOSS_KL, equal, equal, 3, 0.1, gradient);
+    assert_true(found.kl == 0 && fabs(found.entropy - log(3)) < 1e-15);
     for (int a = 0; a < 3; a++)
         assert_true(fabsf(gradient[a]) < FLT_EPSILON);
     /* A teacher that equals the student at temperature 1 has nothing to teach. */
-    assert_true(qg_distillation_loss(huge, huge, 3, 1, NULL, NULL) == 0);
+    assert_true(qg_distillation_state(QG_LOSS_KL, huge, huge, 3, 1, NULL).kl == 0);
+    /* By the same temperature, and by its values, it has none at any. */
+    assert_true(qg_distillation_state(QG_LOSS_KL_BOTH, small, small, 3, 0.1, NULL).loss == 0);
+    assert_true(qg_distillation_state(QG_LOSS_MSE, small, small, 3, 0.1, NULL).loss == 0);
 }
 
 /* ---- Temperatures ---- */
@@ -639,7 +683,8 @@ static void test_stopped_between_evaluations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss_and_gradient),
+        cmocka_unit_test(test_losses_and_gradients),
+        cmocka_unit_test(test_names_of_losses),
         cmocka_unit_test(test_loss_at_the_edges),
         cmocka_unit_test(test_temperatures),
         cmocka_unit_test(test_usual_options),

@@ -98,9 +98,19 @@ static void test_distillation(void **state)
     assert_int_equal(options.temperatures.count, 2);
     assert_true(options.temperatures.values[1] == 0.2);
     assert_int_equal(options.order, QG_ORDER_SAMPLE);
+    assert_int_equal(options.loss, QG_LOSS_KL); /* which goes without saying */
     assert_int_equal(options.samples, 10000);
     assert_true(options.epsilon == 0.05);
+    file.loss = QG_LOSS_MSE;
+    char *text;
+    qg_error error;
+    assert_int_equal(qg_run_file_format(&file, &text, &error), QG_OK);
+    assert_non_null(strstr(text, "\n  loss: mse\n"));
     qg_run_file_free(&file);
+    assert_int_equal(parse(text, &file, &error), QG_OK);
+    assert_int_equal(file.loss, QG_LOSS_MSE);
+    qg_run_file_free(&file);
+    free(text);
 }
 
 static void test_measurements(void **state)
@@ -195,6 +205,7 @@ static void test_refusals(void **state)
          "FILE:3: temperatures: are single numbers that rise"},
         {"kind: distill\ndistillation:\n  temperatures: [0]\n", "FILE:3: temperature: '0'"},
         {"kind: distill\ndistillation:\n  order: both\n", "FILE:3: order: is 'pass' or 'sample'"},
+        {"kind: distill\ndistillation:\n  loss: l2\n", "FILE:3: loss: 'kl', 'kl-both', 'mse' or"},
         {"kind: distill\ndistillation:\n  epsilon: 2\n", "FILE:3: epsilon: is from 0 to 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -271,6 +271,40 @@ static void test_hashes(void **state)
     qg_study_free(other);
 }
 
+/* Of a student, too; what all of them learned by while there was nothing else goes without saying.
+ */
+static void test_losses_of_students(void **state)
+{
+    (void)state;
+    static const char *const losses[] = {"", ", loss: kl", ", loss: mse"};
+    qg_study *studies[3];
+    for (int i = 0; i < 3; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "steps: 20k\nseeds: 1\nsources:\n  b: {game: minatar/breakout}\n"
+                 "  s: {distill: b, samples: 10k%s}\nruns:\n  - {game: minatar/asterix}\n"
+                 "  - {game: minatar/asterix, from: s, last: 1}\n",
+                 losses[i]);
+        studies[i] = load(text);
+    }
+    char title[QG_STUDY_NAME];
+    qg_run_file file;
+    qg_error error;
+    for (int i = 0; i < 3; i++) {
+        const int task = find_task(studies[i], "runs/s/s1");
+        assert_int_equal(qg_task_run_file(studies[i], task, &file, &error), QG_OK);
+        assert_int_equal(file.loss, i == 2 ? QG_LOSS_MSE : QG_LOSS_KL);
+        qg_run_file_free(&file);
+        qg_study_run_title(studies[i], &studies[i]->runs[find_run(studies[i], "s")], title,
+                           sizeof title);
+        assert_string_equal(title, i == 2 ? "distill b at 0.1 by mse" : "distill b at 0.1");
+    }
+    assert_string_equal(hash_of(studies[0], "runs/s/s1"), hash_of(studies[1], "runs/s/s1"));
+    assert_string_not_equal(hash_of(studies[0], "runs/s/s1"), hash_of(studies[2], "runs/s/s1"));
+    for (int i = 0; i < 3; i++)
+        qg_study_free(studies[i]);
+}
+
 static void test_claims(void **state)
 {
     (void)state;
@@ -407,6 +441,9 @@ static void test_refusals(void **state)
         {"sources:\n  a: {from: c}\nruns: [{game: minatar/breakout}]\n",
          ":2: sources: there is no 'c'"},
         {"sources:\n  a: {}\nruns: [{game: minatar/breakout}]\n", ":2: a: 'game', 'distill'"},
+        {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: huber}\n"
+         "runs: [{game: minatar/breakout}]\n",
+         ":3: loss: 'kl', 'kl-both', 'mse' or 'nll', not 'huber'"},
         {"sources:\n  random: {game: minatar/breakout}\nruns: [{game: minatar/breakout}]\n",
          ":2: sources: 'random' cannot be a name"},
         {"sources:\n  a/b: {game: minatar/breakout}\nruns: [{game: minatar/breakout}]\n",
@@ -695,6 +732,7 @@ int main(void)
                                        cmocka_unit_test(test_short_runs_evaluate_in_proportion),
                                        cmocka_unit_test(test_scale),
                                        cmocka_unit_test(test_hashes),
+                                       cmocka_unit_test(test_losses_of_students),
                                        cmocka_unit_test(test_claims),
                                        cmocka_unit_test(test_rule_and_baseline_seeds),
                                        cmocka_unit_test(test_adequacy),

@@ -1,4 +1,4 @@
-/* The loss of policy distillation, and the temperatures at which it is taken. */
+/* The losses of policy distillation, and the temperatures at which they are taken. */
 #include <qgraft/distillation.h>
 
 #include "base/text.h"
@@ -26,22 +26,82 @@ static void log_softmax(const float *values, int actions, double temperature, do
         logs[a] -= normaliser;
 }
 
-double qg_distillation_loss(const float *teacher, const float *student, int actions,
-                            double temperature, float *gradient, double *entropy)
+/* The KL of two distributions, and the first one itself, p, with its entropy. */
+static qg_state_loss compare(const double *teacher_logs, const double *student_logs, int actions,
+                             double *p)
+{
+    double kl = 0, entropy = 0;
+    for (int a = 0; a < actions; a++) {
+        p[a] = exp(teacher_logs[a]); /* 0 where it is too small for a double */
+        kl += p[a] * (teacher_logs[a] - student_logs[a]);
+        entropy -= p[a] * teacher_logs[a];
+    }
+    kl = fmax(0, kl); /* equal distributions may round to less */
+    return (qg_state_loss){kl, kl, entropy};
+}
+
+static double squared_error(const float *teacher, const float *student, int actions,
+                            float *gradient)
+{
+    double sum = 0;
+    for (int a = 0; a < actions; a++) {
+        const double difference = (double)teacher[a] - (double)student[a];
+        sum += difference * difference;
+        if (gradient) gradient[a] = (float)(2 * difference);
+    }
+    return sum;
+}
+
+static int best_action(const float *values, int actions)
+{
+    int best = 0;
+    for (int a = 1; a < actions; a++)
+        if (values[a] > values[best]) best = a;
+    return best;
+}
+
+qg_state_loss qg_distillation_state(qg_distillation_loss loss, const float *teacher,
+                                    const float *student, int actions, double temperature,
+                                    float *gradient)
 {
     assert(actions >= 1 && actions <= QG_MAX_ACTIONS && temperature > 0);
-    double teacher_logs[QG_MAX_ACTIONS], student_logs[QG_MAX_ACTIONS];
+    const bool both = loss == QG_LOSS_KL_BOTH || loss == QG_LOSS_MSE;
+    const double own_temperature = both ? temperature : 1;
+    double teacher_logs[QG_MAX_ACTIONS], student_logs[QG_MAX_ACTIONS], p[QG_MAX_ACTIONS];
     log_softmax(teacher, actions, temperature, teacher_logs);
-    log_softmax(student, actions, 1, student_logs);
-    double kl = 0, spread = 0;
-    for (int a = 0; a < actions; a++) {
-        const double p = exp(teacher_logs[a]); /* 0 where it is too small for a double */
-        kl += p * (teacher_logs[a] - student_logs[a]);
-        spread -= p * teacher_logs[a];
-        if (gradient) gradient[a] = (float)(p - exp(student_logs[a]));
+    log_softmax(student, actions, own_temperature, student_logs);
+    qg_state_loss state = compare(teacher_logs, student_logs, actions, p);
+    if (loss == QG_LOSS_MSE) {
+        state.loss = squared_error(teacher, student, actions, gradient);
+        return state;
     }
-    if (entropy) *entropy = spread;
-    return fmax(0, kl); /* equal distributions may round to less */
+    const int best = best_action(teacher, actions);
+    if (loss == QG_LOSS_NLL) state.loss = -student_logs[best];
+    for (int a = 0; a < actions && gradient; a++) {
+        const double wanted = loss == QG_LOSS_NLL ? a == best : p[a];
+        gradient[a] = (float)((wanted - exp(student_logs[a])) / own_temperature);
+    }
+    return state;
+}
+
+/* ------------------------------------------------------------------------------------ names */
+
+static const char *const loss_names[] = {QG_USUAL_LOSS, "kl-both", "mse", "nll"};
+
+const char *qg_distillation_loss_name(qg_distillation_loss loss)
+{
+    return loss_names[loss];
+}
+
+qg_status qg_distillation_loss_parse(const char *text, qg_distillation_loss *loss, qg_error *error)
+{
+    for (size_t i = 0; i < sizeof loss_names / sizeof *loss_names; i++)
+        if (strcmp(text, loss_names[i]) == 0) {
+            *loss = (qg_distillation_loss)i;
+            return QG_OK;
+        }
+    return qg_fail(error, QG_ERROR_USAGE, "loss: 'kl', 'kl-both', 'mse' or 'nll', not '%.60s'",
+                   text);
 }
 
 /* ------------------------------------------------------------------------- temperatures */
