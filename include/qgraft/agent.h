@@ -48,6 +48,9 @@ typedef struct qg_run_options {
 typedef struct qg_run_result {
     int64_t step;                  /* agent steps; of a distillation samples learned from */
     double best_score, last_score; /* NaN: no evaluation */
+    double confirmed_score; /* of the best network, played once more at the end of the run with
+                               seeds of its own: best_score is the highest of noisy ones, this one
+                               chose nothing. NaN: the run has not ended */
     int64_t best_step;
     double seconds;
     double steps_per_second; /* since learning began, without evaluations */

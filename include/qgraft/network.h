@@ -122,9 +122,11 @@ typedef struct qg_network_info {
     char precision[16]; /* it was trained in (settings.h); files say nothing of float32 */
     char emulator[32];  /* that it was trained on (qg_game); empty: none, or that before ALE */
     uint64_t seed;
-    int64_t step;         /* agent steps it was trained for */
-    double score;         /* of its evaluation; NaN: not evaluated */
-    const qg_note *notes; /* written as they are (a pedigree); not filled when a file is read */
+    int64_t step;           /* agent steps it was trained for */
+    double score;           /* of its evaluation; NaN: not evaluated */
+    double confirmed_score; /* of a run's best network: when it was played once more, with other
+                               seeds; NaN: it was not */
+    const qg_note *notes;   /* written as they are (a pedigree); not filled when a file is read */
     size_t note_count;
 } qg_network_info;
 

@@ -61,7 +61,8 @@ class Network:
         self._take(made)
         self.actions = names
         self.domain, self.precision, self.emulator = "", "", ""
-        self.history, self.seed, self.step, self.score = 0, seed or 0, 0, math.nan
+        self.history, self.seed, self.step = 0, seed or 0, 0
+        self.score = self.confirmed_score = math.nan
         if seed is not None:
             lib.qg_network_initialise(self._struct, seed)
 
@@ -99,7 +100,7 @@ class Network:
         self.domain, self.precision = text(info.domain), text(info.precision)
         self.emulator = text(info.emulator)
         self.history, self.seed, self.step = info.history, info.seed, info.step
-        self.score = info.score
+        self.score, self.confirmed_score = info.score, info.confirmed_score
         return self
 
     def save(self, path, notes=None):
@@ -115,7 +116,7 @@ class Network:
         if self.actions and len(self.actions) != self.action_count:
             raise UsageError(f"actions: {len(self.actions)} names for {self.action_count} outputs")
         info.history, info.seed, info.step = self.history, self.seed, self.step
-        info.score = self.score
+        info.score, info.confirmed_score = self.score, self.confirmed_score
         keep = [(ffi.new("char[]", path_bytes(k)), ffi.new("char[]", path_bytes(v)))
                 for k, v in (notes or {}).items()]
         rows = ffi.new("qg_note[]", [{"key": k, "value": v} for k, v in keep])
@@ -135,7 +136,8 @@ class Network:
         other._take(ffi.addressof(self._struct.architecture))
         other._parameters[:] = self._parameters
         other.actions = list(self.actions)
-        for name in ("domain", "precision", "emulator", "history", "seed", "step", "score"):
+        for name in ("domain", "precision", "emulator", "history", "seed", "step", "score",
+                     "confirmed_score"):
             setattr(other, name, getattr(self, name))
         return other
 

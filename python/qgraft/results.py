@@ -89,7 +89,8 @@ class Run:
 
     @property
     def best(self) -> Network:
-        """The network of the best evaluation."""
+        """The network of the best evaluation: its `score` is the highest of all, `confirmed_score`
+        what it reached when it was played once more with other seeds."""
         return Network.load(self.folder / "best.safetensors")
 
     @property

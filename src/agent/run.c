@@ -21,7 +21,7 @@ qg_run qg_run_of(const qg_run_class *methods, void *self, const qg_run_options *
                     .steps = steps,
                     .checkpoint_span = INT64_MAX,
                     .folder = {.lock = {-1}},
-                    .result = {.best_score = NAN, .last_score = NAN},
+                    .result = {.best_score = NAN, .last_score = NAN, .confirmed_score = NAN},
                     .evaluated_step = -1,
                     .checkpoint_step = -1,
                     .started = now,
@@ -67,13 +67,14 @@ void qg_run_learns(qg_run *run)
 
 /* ------------------------------------------------------------------------------- networks */
 
-qg_status qg_run_save(qg_run *run, const char *name, const qg_run_network *what, double score,
-                      qg_error *error)
+static qg_status save(qg_run *run, const char *name, const qg_run_network *what, int64_t step,
+                      double score, double confirmed_score, qg_error *error)
 {
     qg_network_info info = {.history = run->settings->history,
                             .seed = run->options->seed,
-                            .step = run->step,
+                            .step = step,
                             .score = score,
+                            .confirmed_score = confirmed_score,
                             .notes = run->notes,
                             .note_count = run->note_count};
     snprintf(info.domain, sizeof info.domain, "%s", what->domain);
@@ -82,6 +83,18 @@ qg_status qg_run_save(qg_run *run, const char *name, const qg_run_network *what,
     qg_text_join(what->actions, what->network->architecture.actions, info.actions,
                  sizeof info.actions);
     return qg_run_folder_network(&run->folder, name, what->network, &info, error);
+}
+
+qg_status qg_run_save(qg_run *run, const char *name, const qg_run_network *what, double score,
+                      qg_error *error)
+{
+    return save(run, name, what, run->step, score, NAN, error);
+}
+
+/* Of the evaluation of this step; NaN: there was none. */
+static double score_here(const qg_run *run)
+{
+    return run->evaluated_step == run->step ? run->result.last_score : NAN;
 }
 
 /* The network as it is, under one name or two (NULL: no second one). */
@@ -108,8 +121,7 @@ static qg_status save_snapshot(qg_run *run, qg_error *error)
     if (!wanted) return QG_OK;
     char name[32];
     name_snapshot(run->step, name);
-    const double score = run->evaluated_step == run->step ? run->result.last_score : NAN;
-    return save_as(run, name, NULL, score, error);
+    return save_as(run, name, NULL, score_here(run), error);
 }
 
 /* Whether the snapshots before `step` are there. */
@@ -190,6 +202,29 @@ static qg_status evaluate(qg_run *run, qg_error *error)
     }
     status = save_as(run, "last", better ? "best" : NULL, score, error);
     run->evaluation_seconds += qg_clock_seconds() - begin;
+    return status;
+}
+
+/* The score that chose the best network is the highest of many noisy ones. The network is played
+ * once more, with seeds that have chosen nothing, and its file has both. */
+static qg_status confirm(qg_run *run, qg_error *error)
+{
+    qg_run_result *r = &run->result;
+    qg_run_network what;
+    qg_network best;
+    qg_network_info info;
+    if (isnan(r->best_score)) return QG_OK;
+    char *path = qg_run_folder_network_path(&run->folder, "best");
+    if (!path) return qg_fail_memory(error, "a path", strlen(run->folder.path));
+    qg_status status = qg_network_load(path, &best, &info, error);
+    free(path);
+    if (status) return status;
+    status = run->methods->confirm(run->self, &best, "confirmation", &r->confirmed_score, error);
+    if (!status) status = run->methods->network(run->self, &what, error);
+    what.network = &best;
+    if (!status)
+        status = save(run, "best", &what, r->best_step, r->best_score, r->confirmed_score, error);
+    qg_network_free(&best);
     return status;
 }
 
@@ -289,6 +324,7 @@ static qg_status make_steps(qg_run *run, qg_error *error)
         status = methods->step(run->self, error);
         if (!status) status = settle(run, error);
     }
+    if (!status) status = confirm(run, error);
     return status || !methods->finish ? status : methods->finish(run->self, error);
 }
 
@@ -303,7 +339,7 @@ static qg_status keep(qg_run *run, qg_error *error)
 {
     qg_error problem;
     qg_status status = qg_run_checkpoint(run, &problem);
-    if (!status && run->step > 0) status = save_as(run, "last", NULL, NAN, &problem);
+    if (!status && run->step > 0) status = save_as(run, "last", NULL, score_here(run), &problem);
     if (!status) return QG_STOPPED;
     *error = problem;
     return status;
@@ -354,6 +390,7 @@ static qg_status read_result(qg_run *run, qg_error *error)
     run->step = run->steps;
     run->result.was_complete = true;
     run->result.best_score = info[0].score;
+    run->result.confirmed_score = info[0].confirmed_score;
     run->result.best_step = info[0].step;
     run->result.last_score = info[1].score;
     /* Where the end was interrupted. */

@@ -41,15 +41,22 @@ static qg_status validate(const qg_trainer *t, qg_evaluation_row *row, qg_error 
                                   &row->validation_td_error, error);
 }
 
+/* On the run's own game. */
+static qg_status play_own(qg_trainer *t, qg_engine *engine, const char *purpose,
+                          qg_evaluation *evaluation, qg_error *error)
+{
+    return qg_run_play(&t->run, engine, t->options->domain,
+                       qg_domain_options_of(t->settings).actions, NULL, t->settings->history,
+                       purpose, evaluation, error);
+}
+
 qg_status qg_trainer_evaluate(void *self, double *score, qg_error *error)
 {
     qg_trainer *t = self;
     qg_evaluation_row row = {.step = t->run.step};
     t->progress.evaluating = true;
     qg_evaluation others[QG_MAX_OTHER_GAMES];
-    qg_status status = qg_run_play(&t->run, t->learner.engine, t->options->domain,
-                                   qg_domain_options_of(t->settings).actions, NULL,
-                                   t->settings->history, NULL, &row.evaluation, error);
+    qg_status status = play_own(t, t->learner.engine, NULL, &row.evaluation, error);
     if (!status)
         status = qg_other_games_play(&t->others, &t->run, t->learner.engine, others, error);
     t->progress.evaluating = false;
@@ -59,6 +66,27 @@ qg_status qg_trainer_evaluate(void *self, double *score, qg_error *error)
     if (!status)
         status = qg_run_folder_evaluation(&t->run.folder, QG_TRAINER_EVALUATIONS, 0, &row, error);
     return status ? status : qg_other_games_write(&t->others, &t->run, others, error);
+}
+
+qg_status qg_trainer_confirm(void *self, const qg_network *network, const char *purpose,
+                             double *score, qg_error *error)
+{
+    qg_trainer *t = self;
+    qg_engine *engine;
+    qg_evaluation evaluation;
+    const qg_engine_options options = {.architecture = &network->architecture,
+                                       .precision = t->settings->precision,
+                                       .max_batch = 1,
+                                       .machine = t->options->run.machine};
+    qg_status status = qg_engine_create(&options, &engine, error);
+    if (status) return status;
+    t->progress.evaluating = true;
+    status = qg_engine_write(engine, QG_ONLINE, network, error);
+    if (!status) status = play_own(t, engine, purpose, &evaluation, error);
+    t->progress.evaluating = false;
+    *score = evaluation.score;
+    qg_engine_destroy(engine);
+    return status;
 }
 
 /* ------------------------------------------------------------------------------ learning */

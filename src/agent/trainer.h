@@ -44,6 +44,8 @@ typedef struct qg_trainer {
 /* For the table of the run; `self` is a qg_trainer. */
 qg_status qg_trainer_step(void *self, qg_error *error);
 qg_status qg_trainer_evaluate(void *self, double *score, qg_error *error);
+qg_status qg_trainer_confirm(void *self, const qg_network *network, const char *purpose,
+                             double *score, qg_error *error);
 void qg_trainer_evaluating(void *self, int64_t step);
 void qg_trainer_report(qg_trainer *trainer); /* to options->progress */
 qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error);

@@ -187,7 +187,7 @@ static qg_status load(const import_arguments *a, qg_network *network, const char
 static qg_status import(const import_arguments *a, qg_network *network, qg_error *error)
 {
     qg_rounding rounding;
-    qg_network_info info = {.score = NAN};
+    qg_network_info info = {.score = NAN, .confirmed_score = NAN};
     const char *format, *part;
     char sha256[65];
     qg_status status = load(a, network, &format, &part, &rounding, error);

@@ -219,21 +219,24 @@ int train_print_settings(const qg_settings *settings)
 
 static int print_result(const qg_train_options *options, const qg_run_result *result)
 {
-    return cli_print_json(
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:f, s:f}", "domain", options->domain,
-                  "folder", options->run.folder, "seed", (json_int_t)options->run.seed, "begun_at",
-                  (json_int_t)result->begun_at, "step", (json_int_t)result->step, "best_score",
-                  cli_real_to_json(result->best_score), "best_step", (json_int_t)result->best_step,
-                  "last_score", cli_real_to_json(result->last_score), "seconds", result->seconds,
-                  "learning_steps_per_second", result->steps_per_second));
+    return cli_print_json(json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:f, s:f}", "domain", options->domain,
+        "folder", options->run.folder, "seed", (json_int_t)options->run.seed, "begun_at",
+        (json_int_t)result->begun_at, "step", (json_int_t)result->step, "best_score",
+        cli_real_to_json(result->best_score), "confirmed_score",
+        cli_real_to_json(result->confirmed_score), "best_step", (json_int_t)result->best_step,
+        "last_score", cli_real_to_json(result->last_score), "seconds", result->seconds,
+        "learning_steps_per_second", result->steps_per_second));
 }
 
 static void print_summary(const qg_train_options *options, const qg_run_result *result)
 {
     fprintf(stderr, "%s: ", options->run.folder);
     if (!isnan(result->best_score))
-        fprintf(stderr, "best score %.4g at step %" PRId64 ", last %.4g, ", result->best_score,
-                result->best_step, result->last_score);
+        fprintf(stderr, "best score %.4g at step %" PRId64, result->best_score, result->best_step);
+    if (!isnan(result->confirmed_score))
+        fprintf(stderr, " (%.4g when played again)", result->confirmed_score);
+    if (!isnan(result->best_score)) fprintf(stderr, ", last %.4g, ", result->last_score);
     if (result->begun_at > 0)
         fprintf(stderr, "%" PRId64 " steps, %" PRId64 " of them in %.0f s\n", result->step,
                 result->step - result->begun_at, result->seconds);

@@ -77,8 +77,9 @@ static int weight_shape(const qg_layer *layer, const rows *r, size_t shape[4])
 static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_network_info *info,
                           qg_error *error)
 {
-    char input[96], history[16], seed[32], step[32], score[64];
+    char input[96], history[16], seed[32], step[32], score[64], confirmed[64];
     snprintf(score, sizeof score, "%.17g", info->score);
+    snprintf(confirmed, sizeof confirmed, "%.17g", info->confirmed_score);
     snprintf(input, sizeof input, "%d,%d,%d,%d", a->channels, a->height, a->width, a->input_max);
     snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
     snprintf(history, sizeof history, "%d", info->history);
@@ -104,8 +105,10 @@ static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_n
         if ((status =
                  qg_tensors_set_metadata(file, info->notes[i].key, info->notes[i].value, error)))
             return status;
-    if (isnan(info->score)) return QG_OK;
-    return qg_tensors_set_metadata(file, "score", score, error);
+    if (!isnan(info->score) && (status = qg_tensors_set_metadata(file, "score", score, error)))
+        return status;
+    if (isnan(info->confirmed_score)) return QG_OK;
+    return qg_tensors_set_metadata(file, "confirmed_score", confirmed, error);
 }
 
 static qg_status add_rows(const qg_network *network, int i, const rows *r, const char *prefix,
@@ -167,7 +170,7 @@ static qg_status read_text(const qg_tensors *file, const char *path, const char 
 static qg_status read_info(const qg_tensors *file, const char *path, qg_network_info *info,
                            qg_error *error)
 {
-    *info = (qg_network_info){.score = NAN};
+    *info = (qg_network_info){.score = NAN, .confirmed_score = NAN};
     qg_status status;
     if ((status = read_text(file, path, "domain", info->domain, sizeof info->domain, error)) ||
         (status = read_text(file, path, "actions", info->actions, sizeof info->actions, error)) ||
@@ -178,11 +181,13 @@ static qg_status read_info(const qg_tensors *file, const char *path, qg_network_
     if (!info->precision[0]) strcpy(info->precision, "float32");
     const char *seed = qg_tensors_metadata(file, "seed"), *step = qg_tensors_metadata(file, "step");
     const char *score = qg_tensors_metadata(file, "score");
+    const char *confirmed = qg_tensors_metadata(file, "confirmed_score");
     const char *history = qg_tensors_metadata(file, "history");
     if (history) info->history = (int)strtol(history, NULL, 10);
     if (seed) info->seed = strtoull(seed, NULL, 10);
     if (step) info->step = strtoll(step, NULL, 10);
     if (score) info->score = strtod(score, NULL);
+    if (confirmed) info->confirmed_score = strtod(confirmed, NULL);
     return QG_OK;
 }
 

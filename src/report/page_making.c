@@ -8,87 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ----------------------------------------------------------------------------- normalisation */
-
-static void put_score(FILE *out, double value, bool given, const char *otherwise)
-{
-    if (isfinite(value))
-        qg_html_element(out, "td", "%.4g, %s", value, given ? "given" : otherwise);
-    else
-        qg_html_element(out, "td", "none");
-}
-
-static void put_scales(FILE *out, const qg_results *r)
-{
-    fputs(
-        "<h3>Scores</h3>\n<p>A score is the mean return of the episodes of an evaluation. "
-        "Normalised: (score - random) / (reference - random). All verdicts rest on the area under "
-        "the normalised curve.</p>\n",
-        out);
-    qg_page_table(out, NULL, "game|random play|reference|threshold");
-    for (int g = 0; g < r->study->game_count; g++) {
-        const qg_game_scale *game = &r->games[g];
-        fputs("<tr>", out);
-        qg_html_element(out, "td", "%s", r->study->games[g].name);
-        put_score(out, game->scale.random, game->random_given, "measured");
-        put_score(out, game->scale.reference, game->reference_given,
-                  "mean over seeds of the baseline's asymptote");
-        put_score(out, game->scale.threshold, game->threshold_given, "halfway between the two");
-        fputs("</tr>\n", out);
-    }
-    qg_page_end_table(out);
-    const qg_rule *rule = &r->study->rule;
-    qg_html_element(out, "p", "Verdicts: compare %s, adjust %s, margin %.4g.",
-                    qg_compare_name(rule->compare), qg_adjust_name(rule->adjust), rule->margin);
-}
-
-/* The mean over seeds of a run's best evaluation. */
-static double best_level(const qg_run_curves *run)
-{
-    double sum = 0;
-    for (size_t s = 0; s < run->curves.seed_count; s++)
-        sum += run->levels[s][QG_MAXIMUM];
-    return sum / (double)run->curves.seed_count;
-}
-
-static void put_normalised(FILE *out, double score, double random, double human)
-{
-    if (isnan(human))
-        qg_html_element(out, "td", "not among its games");
-    else
-        qg_html_element(out, "td", "%.1f %% of %g", 100 * qg_human_normalised(score, random, human),
-                        human);
-}
-
-/* Of the runs on games of which scores of people are published. */
-static void put_human_normalised(FILE *out, const qg_results *r)
-{
-    bool begun = false;
-    for (int i = 0; i < r->study->run_count; i++) {
-        const qg_study_run *const run = &r->study->runs[i];
-        const qg_human_scores *const human = qg_human_scores_of(run->game);
-        if (!human || !r->runs[i].shown || !r->runs[i].curves.seed_count) continue;
-        if (!begun) {
-            fputs(
-                "<h3>Human-normalised scores</h3>\n<p>(score - random) / (human - random) of each "
-                "run's best evaluation, mean over its seeds; the published scores are those of "
-                "episodes with no-op starts. No verdict rests on them.</p>\n",
-                out);
-            qg_page_table(out, NULL, "run|best score|random play|" QG_MNIH_2015 "|" QG_WANG_2016);
-        }
-        begun = true;
-        const double best = best_level(&r->runs[i]);
-        fputs("<tr>", out);
-        qg_html_element(out, "td", "%s", run->id);
-        qg_html_element(out, "td", "%.4g", best);
-        qg_html_element(out, "td", "%g, %s", human->random, qg_random_score_source(human));
-        put_normalised(out, best, human->random, human->human_2015);
-        put_normalised(out, best, human->random, human->human_2016);
-        fputs("</tr>\n", out);
-    }
-    if (begun) qg_page_end_table(out);
-}
-
 /* ---------------------------------------------------------------------------------- sources */
 
 static void put_teachers(FILE *out, const qg_study *study, const qg_study_run *run)
@@ -100,18 +19,11 @@ static void put_teachers(FILE *out, const qg_study *study, const qg_study_run *r
 /* What a source's network scores; of students how well they learned, too. */
 static void put_source_score(FILE *out, const qg_source_score *score)
 {
-    static const char none[] = "<td class=\"number\">&ndash;</td>";
-    if (score->seeds > 0)
-        qg_html_element(out, "td class=\"number\"", "%.4g", score->score);
-    else
-        fputs(none, out);
-    if (score->students == 0) {
-        fprintf(out, "%s%s%s", none, none, none);
-        return;
-    }
-    qg_html_element(out, "td class=\"number\"", "%.4g", score->teacher);
-    qg_html_element(out, "td class=\"number\"", "%.3g", score->kl);
-    qg_html_element(out, "td class=\"number\"", "%.3f", score->agreement);
+    qg_page_number(out, "%.4g", score->score);
+    qg_page_number(out, "%.4g", score->confirmed);
+    qg_page_number(out, "%.4g", score->teacher);
+    qg_page_number(out, "%.3g", score->kl);
+    qg_page_number(out, "%.3f", score->agreement);
 }
 
 static void put_source(FILE *out, const qg_results *r, const qg_study_source *source)
@@ -154,10 +66,11 @@ static void put_sources(FILE *out, const qg_results *r, const qg_figure *figure)
     fputs("<h3>Sources</h3>\n", out);
     qg_page_table(
         out,
-        "Means over seeds: the score of the evaluation whose network is taken; of students "
-        "their teacher's, and Kullback-Leibler divergence (nats) and agreement on what "
+        "Means over seeds: the score of the evaluation whose network is taken, and that of a "
+        "best one played again with other seeds (the first is the highest of many noisy ones); of "
+        "students their teacher's, and Kullback-Leibler divergence (nats) and agreement on what "
         "they have not learned from.",
-        "source|made by|network|#score|#teacher|#KL|#agreement");
+        "source|made by|network|#score|#played again|#teacher|#KL|#agreement");
     for (int i = 0; i < study->source_count; i++)
         put_source(out, r, &study->sources[i]);
     qg_page_end_table(out);
@@ -165,16 +78,6 @@ static void put_sources(FILE *out, const qg_results *r, const qg_figure *figure)
 }
 
 /* ------------------------------------------------------------------------------------ looks */
-
-static void put_number(FILE *out, const char *format, double value)
-    __attribute__((format(printf, 2, 0)));
-static void put_number(FILE *out, const char *format, double value)
-{
-    if (isfinite(value))
-        qg_html_element(out, "td class=\"number\"", format, value);
-    else
-        fputs("<td class=\"number\">&ndash;</td>", out);
-}
 
 static void put_look(FILE *out, const qg_study *study, int number)
 {
@@ -184,13 +87,13 @@ static void put_look(FILE *out, const qg_study *study, int number)
         const qg_look_arm *arm = &look->arms[a++];
         fputs("<tr>", out);
         qg_html_element(out, "td class=\"number\"", "%d", number + 1);
-        put_number(out, "%.3g", look->fraction);
-        put_number(out, "%.2g", look->level);
+        qg_page_number(out, "%.3g", look->fraction);
+        qg_page_number(out, "%.2g", look->level);
         qg_html_element(out, "td", "%s", study->runs[i].id);
         qg_html_element(out, "td class=\"number\"", "%d : %d", arm->seeds, arm->baseline_seeds);
         qg_page_difference(out, arm->effect);
-        put_number(out, "%.2g", arm->p);
-        put_number(out, "%.2g", arm->adjusted_p);
+        qg_page_number(out, "%.2g", arm->p);
+        qg_page_number(out, "%.2g", arm->adjusted_p);
         fputs("<td>", out);
         qg_page_decision(out, arm->decision);
         fputs("</td></tr>\n", out);
@@ -381,8 +284,7 @@ static void put_study_file(FILE *out, const qg_study *study)
 void qg_page_making(FILE *out, const qg_results *results, const qg_figure *sources)
 {
     fputs("<section id=\"making\"><h2>How this was made</h2>\n", out);
-    put_scales(out, results);
-    put_human_normalised(out, results);
+    qg_page_scores(out, results);
     put_looks(out, results->study);
     put_sources(out, results, sources);
     put_settings(out, results->study);

@@ -13,6 +13,14 @@ void qg_page_decision(FILE *out, qg_decision decision)
     fprintf(out, "<span class=\"badge %s\">%s</span>", looks[decision], qg_decision_name(decision));
 }
 
+void qg_page_number(FILE *out, const char *format, double value)
+{
+    if (isfinite(value))
+        qg_html_element(out, "td class=\"number\"", format, value);
+    else
+        fputs("<td class=\"number\">&ndash;</td>", out);
+}
+
 void qg_page_difference(FILE *out, double value)
 {
     if (isfinite(value))

@@ -17,6 +17,9 @@ void qg_page_answer(FILE *out, const qg_results *results);
 /* What chains of grafts have forgotten and knew before; nothing where there are none. */
 void qg_page_continual(FILE *out, const qg_results *results);
 
+/* Between which scores those of each game are normalised, and what people score. */
+void qg_page_scores(FILE *out, const qg_results *results);
+
 /* How everything was made; the figure of the sources may be NULL. */
 void qg_page_making(FILE *out, const qg_results *results, const qg_figure *sources);
 
@@ -25,6 +28,10 @@ void qg_page_figure(FILE *out, const qg_figure *figure);
 
 /* "positive" and the like in their colour. */
 void qg_page_decision(FILE *out, qg_decision decision);
+
+/* "<td>" with a number or, where it is not finite, a dash. */
+void qg_page_number(FILE *out, const char *format, double value)
+    __attribute__((format(printf, 2, 0)));
 
 /* "<td>" with "+0.123" or a dash, and with "-0.12 to 0.34". */
 void qg_page_difference(FILE *out, double value);

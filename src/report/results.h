@@ -55,6 +55,7 @@ typedef struct qg_experiment {
 typedef struct qg_source_score {
     size_t seeds, students;        /* of how many the following are known */
     double score;                  /* of the evaluation whose network is taken */
+    double confirmed;              /* when it was played again: best networks; NaN: not all were */
     double teacher, kl, agreement; /* students of one teacher, at the last temperature */
 } qg_source_score;
 

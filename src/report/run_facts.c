@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/yaml_tree.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,18 @@ void qg_run_facts_read(const char *folder, qg_run_facts *facts)
     }
     qg_yaml_free(run);
     qg_yaml_free(process);
+}
+
+double qg_confirmed_score(const char *folder)
+{
+    qg_error ignored;
+    qg_architecture architecture;
+    qg_network_info info = {.confirmed_score = NAN};
+    char *path = qg_path_join(folder, "best.safetensors");
+    if (path && qg_network_look(path, &architecture, &info, &ignored) != QG_OK)
+        info.confirmed_score = NAN;
+    free(path);
+    return info.confirmed_score;
 }
 
 /* ---------------------------------------------------------------------------------- layers */

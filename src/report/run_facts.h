@@ -23,6 +23,10 @@ typedef struct qg_run_facts {
 /* Files that are missing, or are no YAML, leave their facts empty. */
 void qg_run_facts_read(const char *folder, qg_run_facts *facts);
 
+/* What the best network of a run scored when it was played again; NaN where its file does not say
+ * it. */
+double qg_confirmed_score(const char *folder);
+
 /* One layer of a grafted network. */
 typedef struct qg_layer_fact {
     char name[12], shape[48], origin[48]; /* "fresh", "copied", "copied, 3 of 6 rows" */

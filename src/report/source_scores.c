@@ -81,6 +81,7 @@ static qg_status add_task(qg_results *r, const qg_study_source *source, int t, q
     if (run->teacher_count <= 1 && qg_curve_read(folder, &curve, &unused, &ignored) == QG_OK &&
         curve.count > 0) {
         sum->score += taken_score(source, &curve);
+        sum->confirmed += source->take == QG_TAKE_BEST ? qg_confirmed_score(folder) : (double)NAN;
         sum->seeds++;
     }
     if (run->kind == QG_RUN_DISTILL) add_student(run, folder, sum);
@@ -97,9 +98,11 @@ static qg_status add_task(qg_results *r, const qg_study_source *source, int t, q
     return QG_OK;
 }
 
-static qg_status warn_of_source(qg_results *r, const qg_study_source *source, double score,
-                                qg_error *error)
+/* By what the networks score when they are played again, where that is known. */
+static qg_status warn_of_source(qg_results *r, const qg_study_source *source, qg_error *error)
 {
+    const qg_source_score *found = &r->source_scores[source - r->study->sources];
+    const double score = isnan(found->confirmed) ? found->score : found->confirmed;
     const char *game = r->study->runs[source->run].game;
     for (int g = 0; g < r->study->game_count; g++) {
         const qg_game_scale *it = &r->games[g];
@@ -147,11 +150,12 @@ qg_status qg_results_find_source_scores(qg_results *r, qg_error *error)
                 return error->code;
         const double students = (double)sum->students;
         sum->score /= (double)sum->seeds; /* NaN where there are none */
+        sum->confirmed /= (double)sum->seeds;
         sum->teacher /= students;
         sum->kl /= students;
         sum->agreement /= students;
         if (finish_curves(&r->source_curves[i], error)) return error->code;
-        if (sum->seeds > 0 && warn_of_source(r, source, sum->score, error)) return error->code;
+        if (sum->seeds > 0 && warn_of_source(r, source, error)) return error->code;
     }
     return QG_OK;
 }

@@ -93,6 +93,7 @@ static const qg_run_class distillation = {.step_name = "sample",
                                           .prepare = prepare,
                                           .step = qg_distiller_step,
                                           .evaluate = qg_distiller_evaluate,
+                                          .confirm = qg_distiller_confirm,
                                           .finish = finish,
                                           .network = read_network,
                                           .pass = qg_distiller_pass,
@@ -147,8 +148,9 @@ static qg_status distil(qg_distiller *d, qg_error *error)
 qg_status qg_distill(const qg_distillation_options *options, qg_distillation_result *result,
                      qg_error *error)
 {
-    *result = (qg_distillation_result){.run = {.best_score = NAN, .last_score = NAN},
-                                       .held_out = qg_held_out(options->samples)};
+    *result = (qg_distillation_result){
+        .run = {.best_score = NAN, .last_score = NAN, .confirmed_score = NAN},
+        .held_out = qg_held_out(options->samples)};
     qg_status status = check_options(options, error);
     if (status) return status;
     qg_distiller *d = calloc(1, sizeof *d);

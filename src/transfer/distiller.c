@@ -45,13 +45,13 @@ qg_status qg_distiller_evaluate_teachers(qg_distiller *d, qg_error *error)
 }
 
 /* The row of task k; of several tasks each has its network, cut out of the student. */
-static qg_status keep_evaluation(qg_distiller *d, int k, qg_error *error)
+static qg_status keep_evaluation(qg_distiller *d, int k, const qg_evaluation *e, qg_error *error)
 {
     const qg_teacher *t = &d->teachers[k];
-    const qg_evaluation *e = &d->task[k].evaluation;
     const qg_run_network player = {&d->student.players[k].network, t->domain, t->actions};
     char name[32];
     snprintf(name, sizeof name, "task-%d", k + 1);
+    d->task[k].evaluation = *e;
     d->result->taught[k].student_score = e->score;
     const qg_status status =
         qg_distillation_write_evaluation(&d->run.folder, d->run.step, k, e, error);
@@ -59,31 +59,50 @@ static qg_status keep_evaluation(qg_distiller *d, int k, qg_error *error)
 }
 
 /* One number for the best student: the score, of several teachers the mean share of theirs. */
-static double grade(const qg_distiller *d)
+static double grade(const qg_distiller *d, const qg_evaluation *evaluations)
 {
-    if (d->tasks == 1) return d->task[0].evaluation.score;
+    if (d->tasks == 1) return evaluations[0].score;
     double sum = 0;
     for (int k = 0; k < d->tasks; k++) {
         const double teacher = d->teacher_evaluations[k].score;
-        sum += d->task[k].evaluation.score / (teacher > 0 ? teacher : 1);
+        sum += evaluations[k].score / (teacher > 0 ? teacher : 1);
     }
     return sum / d->tasks;
+}
+
+/* What the players are, on the game of every teacher. */
+static qg_status play(qg_distiller *d, const char *purpose, qg_evaluation *evaluations,
+                      double *score, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int k = 0; k < d->tasks && !status; k++) {
+        const qg_teacher *t = &d->teachers[k];
+        status = qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->action_set, NULL,
+                             t->history, purpose, &evaluations[k], error);
+    }
+    if (!status) *score = grade(d, evaluations);
+    return status;
 }
 
 qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error)
 {
     qg_distiller *d = self;
+    qg_evaluation evaluations[QG_MAX_TEACHERS];
     qg_status status = qg_student_read(&d->student, d->teachers, error);
-    for (int k = 0; k < d->tasks && !status; k++) {
-        const qg_teacher *t = &d->teachers[k];
-        status = qg_run_play(&d->run, d->student.players[k].engine, t->domain, t->action_set, NULL,
-                             t->history, NULL, &d->task[k].evaluation, error);
-    }
+    if (!status) status = play(d, NULL, evaluations, score, error);
     /* Behind the last one, as a run that is stopped evaluates all again. */
     for (int k = 0; k < d->tasks && !status; k++)
-        status = keep_evaluation(d, k, error);
-    *score = grade(d);
+        status = keep_evaluation(d, k, &evaluations[k], error);
     return status;
+}
+
+qg_status qg_distiller_confirm(void *self, const qg_network *network, const char *purpose,
+                               double *score, qg_error *error)
+{
+    qg_distiller *d = self;
+    qg_evaluation evaluations[QG_MAX_TEACHERS];
+    const qg_status status = qg_student_cast(&d->student, network, d->teachers, error);
+    return status ? status : play(d, purpose, evaluations, score, error);
 }
 
 /* --------------------------------------------------------------------------------- its way */

@@ -54,6 +54,8 @@ void qg_distiller_report(qg_distiller *d, qg_distillation_phase phase, int64_t d
  */
 qg_status qg_distiller_step(void *self, qg_error *error);
 qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error);
+qg_status qg_distiller_confirm(void *self, const qg_network *network, const char *purpose,
+                               double *score, qg_error *error);
 void qg_distiller_evaluating(void *self, int64_t step);
 
 /* Samples of every teacher that this pass over them has taught. */

@@ -212,7 +212,7 @@ qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, q
     assert(!options->train.initial && !options->train.note_count);
     graft_run g = {.options = options};
     graft_notes p = {.count = 0};
-    *result = (qg_run_result){.best_score = NAN, .last_score = NAN};
+    *result = (qg_run_result){.best_score = NAN, .last_score = NAN, .confirmed_score = NAN};
     qg_status status = prepare(&g, error);
     if (!status) status = describe(&g, &p, error);
     if (!status) {

@@ -46,7 +46,7 @@ qg_status qg_measurement_do(const qg_measurement *measurement, const qg_run_opti
     const qg_run_claim claim = {options->folder, measurement->run, options->overwrite,
                                 options->resume};
     qg_run_folder folder = {0};
-    *result = (qg_run_result){.best_score = NAN, .last_score = NAN};
+    *result = (qg_run_result){.best_score = NAN, .last_score = NAN, .confirmed_score = NAN};
     qg_status status = qg_run_folder_create(&folder, &claim, error);
     if (status) return status;
     result->was_complete = options->resume && folder.found == QG_FOUND_COMPLETE;

@@ -133,10 +133,17 @@ static qg_status cut_out(const qg_network *whole, const int *outputs, qg_cut_out
     return qg_engine_write(player->engine, QG_ONLINE, part, error);
 }
 
+qg_status qg_student_cast(qg_student *s, const qg_network *network, const qg_teacher *teachers,
+                          qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int k = 0; k < s->tasks && !status; k++)
+        status = cut_out(network, teachers[k].outputs, &s->players[k], error);
+    return status;
+}
+
 qg_status qg_student_read(qg_student *s, const qg_teacher *teachers, qg_error *error)
 {
-    qg_status status = qg_engine_read(s->engine, QG_ONLINE, &s->network, error);
-    for (int k = 0; k < s->tasks && !status; k++)
-        status = cut_out(&s->network, teachers[k].outputs, &s->players[k], error);
-    return status;
+    const qg_status status = qg_engine_read(s->engine, QG_ONLINE, &s->network, error);
+    return status ? status : qg_student_cast(s, &s->network, teachers, error);
 }

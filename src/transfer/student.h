@@ -31,6 +31,10 @@ qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *te
                           qg_student *student, qg_error *error);
 void qg_student_close(qg_student *student);
 
+/* All players play `network`, which has the student's architecture. */
+qg_status qg_student_cast(qg_student *student, const qg_network *network,
+                          const qg_teacher *teachers, qg_error *error);
+
 /* What has been learned goes into student->network and all players. */
 qg_status qg_student_read(qg_student *student, const qg_teacher *teachers, qg_error *error);
 

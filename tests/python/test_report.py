@@ -18,6 +18,8 @@ from PIL import Image
 
 import browser
 from conftest import pixels
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from statsmodels.stats.multitest import multipletests
 from test_cli import qgraft, refusal
 from test_statistics import limma
@@ -68,6 +70,16 @@ def write_curve(folder, scores, episodes=9):
     (folder / "evaluations.csv").write_text(HEADER + "\n".join(rows) + "\n")
 
 
+def confirm(folder, score):
+    """Says in the best network what it scored when it was played again; None: nothing."""
+    path = folder / "best.safetensors"
+    with safe_open(path, "np") as file:
+        notes = {k: v for k, v in file.metadata().items() if k != "confirmed_score"}
+    if score is not None:
+        notes["confirmed_score"] = repr(float(score))
+    save_file(load_file(path), path, notes)
+
+
 def trained(study):
     """The folders of all runs but those that measure games, and of their seeds."""
     return [(run, seed) for run in sorted((study / "runs").iterdir())
@@ -81,7 +93,9 @@ def finished(tmp_path_factory):
     (folder / "study.yaml").write_text(STUDY)
     qgraft("run", folder / "study.yaml", "--out", folder / "out", "--quiet")
     for run, seed in trained(folder / "out"):
-        write_curve(seed, synthetic(run.name, int(seed.name[1:])))
+        scores = synthetic(run.name, int(seed.name[1:]))
+        write_curve(seed, scores)
+        confirm(seed, max(scores) - 0.5)
     return folder / "out"
 
 
@@ -677,16 +691,25 @@ def test_scores_of_sources(study):
     """The best evaluation's, whose network is taken; one near random play is named."""
     for seed in (1, 2, 3):
         write_curve(study / f"runs/minatar-breakout/s{seed}", [0.5] * 5 + [1 + seed] + [6] * 5)
+        confirm(study / f"runs/minatar-breakout/s{seed}", 4.5 + seed / 4)
     qgraft("report", study)
     page = (study / "report.html").read_text()
     table = page[page.index("<h3>Sources</h3>"):]
-    assert re.search(r"<td>b</td><td>minatar-breakout</td><td>of its best evaluation</td><td[^>]*>6</td>", table)
+    row = r"<td>b</td><td>minatar-breakout</td><td>of its best evaluation</td><td[^>]*>6</td>"
+    assert re.search(row + "<td[^>]*>5</td>", table)
     assert "near random play" not in page
+    named = "the source f scores {} on minatar/freeway, near random play (0)"
     for seed in (1, 2, 3):
         write_curve(study / f"runs/minatar-freeway/s{seed}", [0] * 5 + [1 + seed] + [0] * 5)
+        confirm(study / f"runs/minatar-freeway/s{seed}", seed)
     qgraft("report", study)
-    assert "the source f scores 3 on minatar/freeway, near random play (0)" in (
-        study / "report.html").read_text()
+    assert named.format(2) in (study / "report.html").read_text()
+    # Runs of before: one that does not say it, and the mean is not known.
+    confirm(study / "runs/minatar-freeway/s2", None)
+    confirm(study / "runs/minatar-breakout/s2", None)
+    qgraft("report", study)
+    page = (study / "report.html").read_text()
+    assert named.format(3) in page and re.search(row + "<td[^>]*>&ndash;</td>", page)
 
 
 def test_a_study_file_that_was_edited(study):
@@ -785,16 +808,18 @@ def test_human_normalised_scores(tmp_path):
         "games: {breakout: {random: 1}, 'breakout:mode=4': {random: 1}, phoenix: {random: 1}}\n")
     qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
     for run, seed in trained(tmp_path / "out"):
-        write_curve(seed, numpy.full(len(STEPS), {"s1": 90.0, "s2": 110.0}[seed.name]))
+        score = {"s1": 90.0, "s2": 110.0}[seed.name]
+        write_curve(seed, numpy.full(len(STEPS), score))
+        confirm(seed, score - 20 if run.name == "breakout" else None)
     qgraft("report", tmp_path / "out")
     text = (tmp_path / "out/report.html").read_text()
     table = text[text.index("Human-normalised scores"):]
-    rows = [re.findall("<td>(.*?)</td>", row) for row in
+    rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in
             table[:table.index("</table>")].split("<tr>") if "<td>" in row]
     assert rows == [
-        ["breakout", "100", "1.7, Mnih et al. 2015", f"{98.3 / .301:.1f} % of 31.8",
-         f"{98.3 / .288:.1f} % of 30.5"],
-        ["phoenix", "100", "761.4, Wang et al. 2016", "not among its games",
+        ["breakout", "100", "80", "1.7, Mnih et al. 2015", f"{78.3 / .301:.1f} % of 31.8",
+         f"{78.3 / .288:.1f} % of 30.5"],
+        ["phoenix", "100", "&ndash;", "761.4, Wang et al. 2016", "not among its games",
          f"{100 * (100 - 761.4) / (7242.6 - 761.4):.1f} % of 7242.6"]]
     network = tmp_path / "out/runs/breakout/s1/last.safetensors"
     words = ["evaluate", network, "--steps", 2000, "--epsilon", 1]

@@ -94,7 +94,8 @@ def runs(tmp_path_factory):
 def test_threads_do_not_matter(runs):
     folder, results = runs
     assert_same_runs(folder / "0", folder / "1")
-    same = [{k: v for k, v in r.items() if k in ("step", "best_score", "best_step", "last_score")}
+    same = [{k: v for k, v in r.items() if k in ("step", "best_score", "best_step", "last_score",
+                                                    "confirmed_score")}
             for r in results]
     assert same[0] == same[1] and same[0]["step"] == 20000
 
@@ -126,6 +127,13 @@ def test_files(runs):
     assert metadata["domain"] == "minatar/breakout" and metadata["seed"] == "1"
     assert int(metadata["step"]) == result["best_step"]
     assert float(metadata["score"]) == result["best_score"]
+    # Played again: as many steps with other seeds, so a score near the first, and another one.
+    assert float(metadata["confirmed_score"]) == result["confirmed_score"] != result["best_score"]
+    again = evaluate(run / "best.safetensors", "--steps", "100k")
+    error = again["deviation"] / (again["episodes"] / 50) ** 0.5
+    assert abs(result["confirmed_score"] - again["score"]) < 4 * error
+    with safe_open(run / "last.safetensors", "np") as file:
+        assert "confirmed_score" not in file.metadata()
     board = scalars(run)
     assert board["evaluation/score"] == [(int(r["step"]), np.float32(r["score"]))
                                          for r in evaluations]

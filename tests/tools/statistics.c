@@ -2,7 +2,7 @@
  * docs/statistics.md: how often the verdict's rule decides.
  *
  *   statistics < QUESTION.json       the answer on stdout
- *   statistics honesty EXPERIMENTS   simulates experiments; prints a table
+ *   statistics honesty N [TABLE]      simulates N studies of each kind; prints tables
  *
  * A question is an object with one key that names the function (see main). */
 #include <qgraft/statistics.h>
@@ -394,13 +394,17 @@ static void answer(const json_t *question)
 
 int main(int count, char **arguments)
 {
-    if (count == 3 && strcmp(arguments[1], "honesty") == 0) {
-        return honesty(atoi(arguments[2]));
+    if ((count == 3 || count == 4) && strcmp(arguments[1], "honesty") == 0) {
+        const int studies = atoi(arguments[2]), table = count == 4 ? atoi(arguments[3]) : 0;
+        if (studies >= 4 && table >= 0 && table <= HONESTY_TABLES) return honesty(studies, table);
+        return fprintf(stderr, "honesty N [TABLE]: 4 studies or more, tables 1 to %d\n",
+                       HONESTY_TABLES),
+               2;
     }
     json_error_t wrong;
     json_t *question = json_loadf(stdin, 0, &wrong);
     if (count != 1 || !question)
-        return fprintf(stderr, "usage: statistics < QUESTION.json | honesty EXPERIMENTS\n"), 2;
+        return fprintf(stderr, "usage: statistics < QUESTION.json | honesty N [TABLE]\n"), 2;
     answer(question);
     json_decref(question);
     return 0;

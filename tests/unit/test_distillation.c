@@ -521,7 +521,7 @@ static void make_teacher(const char *path, const char *game, uint64_t seed)
     assert_int_equal(qg_architecture_for(&settings, domain, &architecture, &error), QG_OK);
     assert_int_equal(qg_network_create(&architecture, &network, &error), QG_OK);
     qg_network_initialise(&network, seed);
-    qg_network_info info = {.score = NAN};
+    qg_network_info info = {.score = NAN, .confirmed_score = NAN};
     snprintf(info.domain, sizeof info.domain, "%s", game);
     assert_int_equal(qg_network_save(path, &network, &info, &error), QG_OK);
     qg_network_free(&network);

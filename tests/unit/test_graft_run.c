@@ -254,7 +254,7 @@ static void test_a_source_that_does_not_fit(void **state)
                      QG_OK);
     assert_int_equal(qg_network_create(&a, &network, &error), QG_OK);
     qg_network_initialise(&network, 1);
-    const qg_network_info info = {.score = NAN};
+    const qg_network_info info = {.score = NAN, .confirmed_score = NAN};
     o.source = scratch_path("wide");
     assert_int_equal(qg_network_save(o.source, &network, &info, &error), QG_OK);
     qg_network_free(&network);

@@ -368,8 +368,9 @@ static void test_round_trip(void **state)
                                        .actions = "noop,left,right,fire",
                                        .seed = UINT64_MAX,
                                        .step = INT64_C(1) << 60,
-                                       .score = -0.1},
-                                      {.score = NAN}};
+                                       .score = -0.1,
+                                       .confirmed_score = 0.25},
+                                      {.score = NAN, .confirmed_score = NAN}};
     for (size_t i = 0; i < 2; i++) {
         const qg_network_info *info = &scores[i];
         qg_network_info read;
@@ -382,7 +383,9 @@ static void test_round_trip(void **state)
         assert_string_equal(read.domain, info->domain);
         assert_string_equal(read.actions, info->actions);
         assert_true(read.seed == info->seed && read.step == info->step);
-        assert_true(isnan(info->score) ? isnan(read.score) : read.score == info->score);
+        assert_true(isnan(info->score) ? isnan(read.score) && isnan(read.confirmed_score)
+                                       : read.score == info->score &&
+                                             read.confirmed_score == info->confirmed_score);
         qg_network_free(&back);
     }
     qg_network_free(&n);
@@ -444,8 +447,10 @@ static void test_heads_in_files(void **state)
     const qg_architecture a = make("[{\"dueling\":5}]", 2, 4, 255, 3);
     qg_network n = create(&a);
     qg_network_initialise(&n, 3);
-    assert_int_equal(
-        qg_network_save(scratch_path("n"), &n, &(qg_network_info){.score = NAN}, &error), QG_OK);
+    assert_int_equal(qg_network_save(scratch_path("n"), &n,
+                                     &(qg_network_info){.score = NAN, .confirmed_score = NAN},
+                                     &error),
+                     QG_OK);
     load_works(&n);
     qg_tensors *file;
     assert_int_equal(qg_tensors_load(scratch_path("n"), &file, &error), QG_OK);
@@ -527,7 +532,7 @@ static void test_truncated(void **state)
 {
     (void)state;
     qg_network n = small_network();
-    const qg_network_info info = {.score = NAN};
+    const qg_network_info info = {.score = NAN, .confirmed_score = NAN};
     assert_int_equal(qg_network_save(scratch_path("n"), &n, &info, &error), QG_OK);
     char whole[4096];
     FILE *file = fopen(scratch_path("n"), "rb");
@@ -549,7 +554,7 @@ static void test_metadata_strings(void **state)
     (void)state;
     qg_network n = small_network(), back;
     qg_tensors *file;
-    const qg_network_info info = {.score = NAN};
+    const qg_network_info info = {.score = NAN, .confirmed_score = NAN};
     qg_network_info read;
     char longer[QG_ACTION_NAMES + 100];
     memset(longer, 'x', sizeof longer - 1);

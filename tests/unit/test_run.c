@@ -32,7 +32,8 @@ typedef struct counter {
     volatile sig_atomic_t stop;
     int stop_at;           /* the step during which it is asked to stop; 0: none */
     bool stops_evaluation; /* ... in the evaluation behind it */
-    char log[512];         /* what was called */
+    bool stops_confirmation;
+    char log[512]; /* what was called */
 } counter;
 
 __attribute__((format(printf, 2, 3))) static void note(counter *c, const char *format, ...)
@@ -80,6 +81,18 @@ static qg_status evaluate(void *self, double *score, qg_error *e)
                       (unsigned long long)c->state);
 }
 
+/* The parameters tell which network it is that plays: the confirmed score is made of them. */
+static qg_status confirm(void *self, const qg_network *network, const char *purpose, double *score,
+                         qg_error *e)
+{
+    counter *c = self;
+    note(c, "confirm ");
+    assert_string_equal(purpose, "confirmation");
+    if (c->stops_confirmation) return qg_fail(e, QG_STOPPED, "stopped in between");
+    *score = network->parameters[0] / 2;
+    return QG_OK;
+}
+
 static qg_status finish(void *self, qg_error *e)
 {
     (void)e;
@@ -122,6 +135,7 @@ static const qg_run_class counting = {.step_name = "count",
                                       .prepare = prepare,
                                       .step = step,
                                       .evaluate = evaluate,
+                                      .confirm = confirm,
                                       .finish = finish,
                                       .network = read_network,
                                       .pass = pass,
@@ -242,6 +256,20 @@ static void assert_network(const char *name, int64_t at, double score)
     assert_int_equal(info.seed, 5);
 }
 
+/* The best network was played again, and its file says so; no other file does. */
+static void assert_confirmed(const qg_run_result *result)
+{
+    qg_network network;
+    qg_network_info info;
+    must(qg_network_load(scratch_path("run/best.safetensors"), &network, &info, &error));
+    assert_true(result->confirmed_score == network.parameters[0] / 2);
+    assert_true(info.confirmed_score == result->confirmed_score);
+    qg_network_free(&network);
+    must(qg_network_load(scratch_path("run/last.safetensors"), &network, &info, &error));
+    assert_true(isnan(info.confirmed_score));
+    qg_network_free(&network);
+}
+
 /* ---- Whole runs ---- */
 
 static void test_the_way(void **state)
@@ -251,12 +279,13 @@ static void test_the_way(void **state)
     assert_false(look().exists);
     must(counter_run(c));
     assert_string_equal(c->log, "begin prepare evaluate save 1 2 3 4 evaluate save 5 6 7 8 "
-                                "evaluate save 9 10 evaluate finish");
+                                "evaluate save 9 10 evaluate confirm finish");
     const qg_run_result *r = &c->run.result;
     assert_true(r->step == STEPS && r->best_score == 3 && r->best_step == 8 && r->last_score == 1);
     assert_true(r->begun_at == 0 && !r->was_complete && !*r->warning);
     assert_network("run/best.safetensors", 8, 3);
     assert_network("run/last.safetensors", 10, 1);
+    assert_confirmed(r);
     assert_true(look().complete && look().checkpoint_step == -1);
     assert_true(contains("run/process.yaml", "threads: 1\n"));
     counter_close(c);
@@ -303,7 +332,7 @@ static void test_leaps(void **state)
     c->run.methods = &leaping;
     must(counter_run(c));
     assert_string_equal(c->log, "begin prepare evaluate save 1 2 3 4 5 6 evaluate save 7 8 9 "
-                                "evaluate save 10 evaluate finish");
+                                "evaluate save 10 evaluate confirm finish");
     counter_close(c);
 }
 
@@ -414,8 +443,9 @@ static void test_stop_and_resume(void **state)
             assert_int_equal(stop_at(at, in_evaluation), at);
             assert_true(look().exists && !look().complete && look().checkpoint_step == at);
             assert_true(contains("run/process.yaml", "state: stopped"));
+            const bool evaluated = !in_evaluation && at % EVERY == 0;
             if (at > 0) /* what was learned is kept */
-                assert_network("run/last.safetensors", at, NAN);
+                assert_network("run/last.safetensors", at, evaluated ? at == 8 ? 3 : 2 : NAN);
             else
                 assert_true(!in_evaluation == exists("run/last.safetensors"));
 
@@ -439,6 +469,27 @@ static void test_stop_and_resume(void **state)
     results_free(&expected);
 }
 
+static void test_stop_in_the_confirmation(void **state)
+{
+    (void)state;
+    results expected;
+    const qg_run_result whole = run_whole();
+    results_read(&expected);
+    counter *c = counter_open(STEPS);
+    c->options.overwrite = c->stops_confirmation = true;
+    assert_int_equal(counter_run(c), QG_STOPPED);
+    assert_true(isnan(c->run.result.confirmed_score) && look().checkpoint_step == STEPS);
+    counter_close(c);
+    c = counter_open(STEPS);
+    c->options.resume = true;
+    must(counter_run(c));
+    assert_string_equal(c->log, "prepare confirm finish");
+    assert_true(c->run.result.confirmed_score == whole.confirmed_score);
+    counter_close(c);
+    assert_results(&expected);
+    results_free(&expected);
+}
+
 static void test_complete(void **state)
 {
     (void)state;
@@ -449,7 +500,8 @@ static void test_complete(void **state)
     const qg_run_result *r = &c->run.result;
     assert_string_equal(c->log, "read");
     assert_true(r->was_complete && r->step == STEPS && r->best_score == whole.best_score &&
-                r->best_step == whole.best_step && r->last_score == whole.last_score);
+                r->best_step == whole.best_step && r->last_score == whole.last_score &&
+                r->confirmed_score == whole.confirmed_score);
     counter_close(c);
 }
 
@@ -461,13 +513,14 @@ static void test_checkpoints_that_are_due(void **state)
     c->run.checkpoint_span = 3;
     must(counter_run(c));
     assert_string_equal(c->log, "begin prepare evaluate save 1 2 3 save 4 evaluate save 5 6 7 save "
-                                "8 evaluate save 9 10 evaluate finish");
+                                "8 evaluate save 9 10 evaluate confirm finish");
     counter_close(c);
     c = counter_open(3);
     c->options.overwrite = true;
     c->options.checkpoint_minutes = 1e-9;
     must(counter_run(c));
-    assert_string_equal(c->log, "begin prepare evaluate save 1 save 2 save 3 evaluate finish");
+    assert_string_equal(c->log,
+                        "begin prepare evaluate save 1 save 2 save 3 evaluate confirm finish");
     counter_close(c);
 }
 
@@ -676,6 +729,7 @@ int main(void)
         RUN_TEST(test_snapshots),
         RUN_TEST(test_play),
         RUN_TEST(test_stop_and_resume),
+        RUN_TEST(test_stop_in_the_confirmation),
         RUN_TEST(test_complete),
         RUN_TEST(test_checkpoints_that_are_due),
         RUN_TEST(test_a_damaged_checkpoint),
