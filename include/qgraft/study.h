@@ -326,12 +326,15 @@ typedef struct qg_study_options {
 
 /* What a study will take here, with what its folder holds already. */
 typedef struct qg_study_outlook {
-    qg_task_status *statuses; /* [task_count], as found */
-    qg_task_load *loads;      /* [task_count], of whole tasks; finished ones have no seconds */
-    int only;                 /* the task that is asked for; -1: all */
-    double memory, disk;      /* bytes that the machine has, that are free where the folder is */
+    qg_task_status *statuses;  /* [task_count], as found */
+    qg_task_status *returning; /* [task_count], what comes back from runs/stale/ when the task's
+                                  turn comes; waiting: nothing does */
+    qg_task_load *loads;       /* [task_count], of whole tasks; finished ones have no seconds */
+    int only;                  /* the task that is asked for; -1: all */
+    double memory, disk;       /* bytes that the machine has, that are free where the folder is */
     qg_study_limits limits;
-    qg_study_forecast forecast; /* of what is not finished */
+    qg_study_forecast forecast; /* of what will run: without what is finished, comes back, or was
+                                   done before it was stopped */
 } qg_study_outlook;
 
 /* Looks at the folder, which need not be there, and at the machine; plays and learns for a fraction

@@ -39,52 +39,92 @@ static void list_parents(const qg_study *study, int run, char *text, size_t size
                                  study->runs[study->tasks[study->tasks[t].parents[p]].run].id);
 }
 
-static int count_finished(const study_plan *plan, int run)
+/* How many of a run's seeds (run -1: of all runs) are in a state, by the folder or by what comes
+ * back to it. */
+static int count_seeds(const study_plan *plan, const qg_task_status *statuses, int run,
+                       qg_task_state state)
 {
-    int finished = 0;
+    int count = 0;
     for (int t = 0; t < plan->study->task_count; t++)
-        finished += plan->study->tasks[t].run == run &&
-                    plan->outlook->statuses[t].state == QG_TASK_FINISHED;
-    return finished;
+        count += (run < 0 || plan->study->tasks[t].run == run) && statuses[t].state == state;
+    return count;
+}
+
+static int count_found(const study_plan *plan, int run, qg_task_state state)
+{
+    return count_seeds(plan, plan->outlook->statuses, run, state);
+}
+
+/* Those of which anything comes back. */
+static int count_returning(const study_plan *plan, int run)
+{
+    const int seeds = run < 0 ? plan->study->task_count : plan->study->runs[run].seed_count;
+    return seeds - count_seeds(plan, plan->outlook->returning, run, QG_TASK_WAITING);
 }
 
 /* ------------------------------------------------------------------------------------ table */
 
-static const cli_column columns[] = {{"run", false},     {"what", false},  {"seeds", true},
-                                     {"finished", true}, {"after", false}, {"steps", true},
-                                     {"time", true},     {"memory", true}, {"disk", true}};
+enum { RUN, WHAT, SEEDS, FINISHED, STALE, BACK, AFTER, STEPS, TIME, MEMORY, DISK, COLUMNS };
+
+static const cli_column columns[COLUMNS] = {
+    [RUN] = {"run", false},      [WHAT] = {"what", false},        [SEEDS] = {"seeds", true},
+    [STALE] = {"stale", true},   [FINISHED] = {"finished", true}, [BACK] = {"back", true},
+    [AFTER] = {"after", false},  [STEPS] = {"steps", true},       [TIME] = {"time", true},
+    [MEMORY] = {"memory", true}, [DISK] = {"disk", true},
+};
+
+/* The columns that are shown. */
+typedef struct plan_table {
+    const study_plan *plan;
+    cli_column columns[COLUMNS];
+    int ids[COLUMNS];
+    size_t count;
+} plan_table;
+
+static void show_column(plan_table *table, int id)
+{
+    table->ids[table->count] = id;
+    table->columns[table->count++] = columns[id];
+}
 
 static void cell(const void *context, size_t row, size_t column, char *text, size_t size)
 {
-    const study_plan *plan = context;
+    const plan_table *table = context;
+    const study_plan *plan = table->plan;
     const qg_study_run *run = &plan->study->runs[row];
     const int task = first_task(plan->study, (int)row);
     const qg_task_load *load = &plan->outlook->loads[task < 0 ? 0 : task];
     char duration[32];
-    switch (column) {
-    case 0:
+    switch (table->ids[column]) {
+    case RUN:
         snprintf(text, size, "%s", run->id);
         break;
-    case 1:
+    case WHAT:
         qg_study_run_title(plan->study, run, text, size);
         break;
-    case 2:
+    case SEEDS:
         snprintf(text, size, "%d", run->seed_count);
         break;
-    case 3:
-        snprintf(text, size, "%d", count_finished(plan, (int)row));
+    case FINISHED:
+        snprintf(text, size, "%d", count_found(plan, (int)row, QG_TASK_FINISHED));
         break;
-    case 4:
+    case STALE:
+        snprintf(text, size, "%d", count_found(plan, (int)row, QG_TASK_STALE));
+        break;
+    case BACK:
+        snprintf(text, size, "%d", count_returning(plan, (int)row));
+        break;
+    case AFTER:
         list_parents(plan->study, (int)row, text, size);
         break;
-    case 5:
+    case STEPS:
         snprintf(text, size, "%" PRId64, run->steps);
         break;
-    case 6:
+    case TIME:
         cli_format_duration(load->seconds, duration);
         snprintf(text, size, "%s", duration);
         break;
-    case 7:
+    case MEMORY:
         format_bytes(load->memory, text, size);
         break;
     default:
@@ -105,20 +145,34 @@ static void print_note(void *context, const char *line)
     printf("note: %s\n", line);
 }
 
+static void print_runs(const study_plan *plan, int stale, int back)
+{
+    plan_table table = {.plan = plan};
+    for (int id = 0; id < COLUMNS; id++)
+        if ((id != STALE || stale > 0) && (id != BACK || back > 0)) show_column(&table, id);
+    cli_print_table(table.columns, table.count, (size_t)plan->study->run_count, cell, &table);
+}
+
 static int print_table(const study_plan *plan)
 {
     char duration[32], memory[32], disk[32];
-    cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)plan->study->run_count, cell,
-                    plan);
+    const int finished = count_found(plan, -1, QG_TASK_FINISHED);
+    const int stale = count_found(plan, -1, QG_TASK_STALE), back = count_returning(plan, -1);
+    print_runs(plan, stale, back);
     cli_format_duration(plan->outlook->forecast.seconds, duration);
     format_bytes(plan->outlook->forecast.memory, memory, sizeof memory);
     format_bytes(plan->outlook->forecast.disk, disk, sizeof disk);
-    int finished = 0;
-    for (int t = 0; t < plan->study->task_count; t++)
-        finished += plan->outlook->statuses[t].state == QG_TASK_FINISHED;
     printf("%d runs with their seeds, %d finished; at most %d at once: about %s, %s of memory, %s "
            "of disk\n",
            plan->study->task_count, finished, plan->outlook->limits.jobs, duration, memory, disk);
+    if (stale > 0)
+        printf("stale: %d were run with other settings; their folders move to runs/stale/ when "
+               "their turn comes\n",
+               stale);
+    if (back > 0)
+        printf("back: %d were run with these settings before, %d of them to their end; they come "
+               "back from runs/stale/\n",
+               back, count_seeds(plan, plan->outlook->returning, -1, QG_TASK_FINISHED));
     qg_study_adequacy(plan->study, print_shortcoming, NULL);
     qg_study_explain_lists(plan->study, print_note, NULL);
     printf("folder: ");
@@ -152,9 +206,12 @@ static json_t *task_to_json(const study_plan *plan, int task)
         qg_task_name(plan->study, t->parents[p], name, sizeof name);
         json_array_append_new(parents, json_string(name));
     }
-    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:o}", "seed", (json_int_t)t->seed, "state",
-                     qg_task_state_name(plan->outlook->statuses[task].state), "folder", t->folder,
-                     "hash", t->hash, "after", parents, "run_file", file_to_json(plan, task));
+    const qg_task_state back = plan->outlook->returning[task].state;
+    return json_pack("{s:I, s:s, s:o, s:s, s:s, s:o, s:o}", "seed", (json_int_t)t->seed, "state",
+                     qg_task_state_name(plan->outlook->statuses[task].state), "comes_back",
+                     back == QG_TASK_WAITING ? json_null() : json_string(qg_task_state_name(back)),
+                     "folder", t->folder, "hash", t->hash, "after", parents, "run_file",
+                     file_to_json(plan, task));
 }
 
 static json_t *run_to_json(const study_plan *plan, int run)

@@ -69,10 +69,10 @@ static bool is_alike(const qg_study_run *a, const qg_study_run *b)
             s->dropout_linear == o->dropout_linear);
 }
 
-static bool is_finished(const qg_study *study, const qg_task_status *statuses, int run)
+static bool is_finished(const qg_study *study, const qg_task_state *states, int run)
 {
     for (int t = 0; t < study->task_count; t++)
-        if (study->tasks[t].run == run && statuses[t].state != QG_TASK_FINISHED) return false;
+        if (study->tasks[t].run == run && states[t] != QG_TASK_FINISHED) return false;
     return true;
 }
 
@@ -90,30 +90,30 @@ static qg_status estimate_run(const qg_study *study, int r, bool measure, qg_run
     return qg_measure_run(&study->runs[r], study->threads, measure, &all[r], error);
 }
 
-static qg_status estimate_runs(const qg_study *study, const qg_task_status *statuses,
+static qg_status estimate_runs(const qg_study *study, const qg_task_state *states,
                                qg_run_times *all, bool *measured, qg_task_load *runs,
                                qg_error *error)
 {
     qg_status status = QG_OK;
     for (int r = 0; r < study->run_count && !status; r++) {
         const qg_study_run *const run = &study->runs[r];
-        const bool measure = statuses && !is_finished(study, statuses, r);
+        const bool measure = states && !is_finished(study, states, r);
         status = estimate_run(study, r, measure, all, measured, error);
         if (!status) status = qg_study_kind_of(run)->weigh(run, &all[r], &runs[r], error);
-        if (statuses && !measure) runs[r].seconds = 0;
+        if (states && !measure) runs[r].seconds = 0;
     }
     return status;
 }
 
-qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuses,
-                            qg_task_load *loads, qg_error *error)
+qg_status qg_study_estimate(const qg_study *study, const qg_task_state *states, qg_task_load *loads,
+                            qg_error *error)
 {
     const size_t count = (size_t)study->run_count + 1;
     qg_run_times *all = calloc(count, sizeof *all);
     bool *measured = calloc(count, sizeof *measured);
     qg_task_load *runs = calloc(count, sizeof *runs);
     qg_status status = all && measured && runs
-                           ? estimate_runs(study, statuses, all, measured, runs, error)
+                           ? estimate_runs(study, states, all, measured, runs, error)
                            : qg_fail_memory(error, "an estimate", count * sizeof *all);
     for (int t = 0; t < study->task_count && !status; t++)
         loads[t] = runs[study->tasks[t].run];

@@ -14,11 +14,11 @@ typedef struct qg_capacity {
 
 void qg_capacity_look(const char *folder, qg_capacity *capacity);
 
-/* loads [task_count] of whole tasks. Runs that are not finished with every seed by `statuses` are
+/* loads [task_count] of whole tasks. Runs that are not finished with every seed by `states` are
  * measured: their games are played and their networks learn for a fraction of a second; others get
  * 0 seconds. NULL: nothing is measured, seconds are steps, which are good for an order only. Fails
  * as qg_domain_open and qg_engine_create do. */
-qg_status qg_study_estimate(const qg_study *study, const qg_task_status *statuses,
-                            qg_task_load *loads, qg_error *error);
+qg_status qg_study_estimate(const qg_study *study, const qg_task_state *states, qg_task_load *loads,
+                            qg_error *error);
 
 #endif

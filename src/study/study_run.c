@@ -5,8 +5,10 @@
 #include "study/estimate.h"
 #include "study/executor.h"
 #include "study/kinds.h"
+#include "study/lost_networks.h"
 #include "study/schedule.h"
 #include "study/study_folder.h"
+#include "study/task_folder.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,16 +43,62 @@ static void set_limits(const qg_study *study, const char *folder, int jobs,
     outlook->limits.memory = jobs ? INFINITY : capacity.memory;
 }
 
-static qg_status forecast(const qg_study *study, qg_study_outlook *outlook, qg_error *error)
+/* Whether a task will be finished without running, or waits; anew[task]: all of it again. */
+static qg_status find_work(const qg_study *study, const char *folder, qg_study_outlook *outlook,
+                           qg_task_state *states, bool *anew, qg_error *error)
+{
+    for (int t = 0; t < study->task_count; t++) {
+        const qg_status status = qg_task_look_back(study, t, folder, &outlook->returning[t], error);
+        if (status) return status;
+        states[t] =
+            outlook->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
+    }
+    qg_study_find_lost(study, folder, states, anew);
+    for (int t = 0; t < study->task_count; t++)
+        if (outlook->returning[t].state == QG_TASK_FINISHED && !anew[t])
+            states[t] = QG_TASK_FINISHED;
+    return QG_OK;
+}
+
+/* The share of a task that is done already. */
+static double share_done(const qg_task_status *status)
+{
+    const bool goes_on = status->state == QG_TASK_STOPPED || status->state == QG_TASK_RUNNING ||
+                         status->state == QG_TASK_FAILED;
+    return goes_on && status->steps > 0 ? fmin(1, (double)status->step / (double)status->steps) : 0;
+}
+
+static qg_status forecast(const qg_study *study, qg_study_outlook *outlook,
+                          const qg_task_state *states, const bool *anew, qg_error *error)
+{
+    const size_t count = (size_t)study->task_count + 1;
+    qg_task_load *left = calloc(count, sizeof *left);
+    if (!left) return qg_fail_memory(error, "a forecast", count * sizeof *left);
+    for (int t = 0; t < study->task_count; t++) {
+        left[t] = outlook->loads[t];
+        if (!anew[t])
+            left[t].seconds *=
+                1 - fmax(share_done(&outlook->statuses[t]), share_done(&outlook->returning[t]));
+    }
+    const qg_status status =
+        qg_schedule_forecast(study, states, left, &outlook->limits, &outlook->forecast, error);
+    free(left);
+    return status;
+}
+
+static qg_status weigh(const qg_study *study, const char *folder, qg_study_outlook *outlook,
+                       qg_error *error)
 {
     const size_t count = (size_t)study->task_count + 1;
     qg_task_state *states = calloc(count, sizeof *states);
-    if (!states) return qg_fail_memory(error, "a forecast", count * sizeof *states);
-    for (int t = 0; t < study->task_count; t++)
-        states[t] =
-            outlook->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
-    const qg_status status = qg_schedule_forecast(study, states, outlook->loads, &outlook->limits,
-                                                  &outlook->forecast, error);
+    bool *anew = calloc(count, sizeof *anew);
+    qg_status status = states && anew ? find_work(study, folder, outlook, states, anew, error)
+                                      : qg_fail_memory(error, "a forecast", count * sizeof *states);
+    /* One needs no forecast. */
+    const qg_task_state *const measured = outlook->only < 0 ? states : NULL;
+    if (!status) status = qg_study_estimate(study, measured, outlook->loads, error);
+    if (!status) status = forecast(study, outlook, states, anew, error);
+    free(anew);
     free(states);
     return status;
 }
@@ -64,14 +112,12 @@ static qg_status look_ahead(const qg_study *study, const char *folder,
     if (status) return status;
     set_limits(study, folder, options->jobs, outlook);
     outlook->statuses = calloc(count, sizeof *outlook->statuses);
+    outlook->returning = calloc(count, sizeof *outlook->returning);
     outlook->loads = calloc(count, sizeof *outlook->loads);
-    if (!outlook->statuses || !outlook->loads)
+    if (!outlook->statuses || !outlook->returning || !outlook->loads)
         return qg_fail_memory(error, "a study's tasks", count * sizeof *outlook->statuses);
     status = qg_study_look(study, folder, outlook->statuses, error);
-    /* One needs no forecast. */
-    const qg_task_status *const measured = outlook->only < 0 ? outlook->statuses : NULL;
-    if (!status) status = qg_study_estimate(study, measured, outlook->loads, error);
-    return status ? status : forecast(study, outlook, error);
+    return status ? status : weigh(study, folder, outlook, error);
 }
 
 qg_status qg_study_foresee(const qg_study *study, const char *folder,
@@ -87,6 +133,7 @@ qg_status qg_study_foresee(const qg_study *study, const char *folder,
 void qg_study_outlook_free(qg_study_outlook *outlook)
 {
     free(outlook->statuses);
+    free(outlook->returning);
     free(outlook->loads);
     *outlook = (qg_study_outlook){.only = -1};
 }

@@ -241,16 +241,26 @@ static bool has_run(const char *run_folder)
     return has;
 }
 
+/* Whether the task's folder is there, its note, and whether what it holds is the task's. */
+static qg_status look_inside(const qg_study_task *task, const char *run_folder, bool *there,
+                             json_t **note, bool *ours, qg_error *error)
+{
+    struct stat information;
+    *note = NULL;
+    *there = stat(run_folder, &information) == 0;
+    const qg_status status = *there ? read_object(run_folder, "task.json", note, error) : QG_OK;
+    *ours =
+        *there && (*note ? is_of(*note, task) : !has_run(run_folder)); /* killed before its note */
+    return status;
+}
+
 static qg_status prepare(const qg_study *study, int task, const char *folder,
                          const char *run_folder, qg_error *error)
 {
-    struct stat information;
-    json_t *note = NULL;
-    const bool there = stat(run_folder, &information) == 0;
-    qg_status status = there ? read_object(run_folder, "task.json", &note, error) : QG_OK;
+    json_t *note;
+    bool there, ours;
+    qg_status status = look_inside(&study->tasks[task], run_folder, &there, &note, &ours, error);
     const char *const hash = text_of(note, "hash");
-    const bool ours = there && (note ? is_of(note, &study->tasks[task])
-                                     : !has_run(run_folder)); /* killed before its note */
     if (!status && there && qg_folder_is_locked(run_folder))
         status = qg_fail(error, QG_ERROR_BUSY, "%s: another process works in it", run_folder);
     else if (!status && there && !ours)
@@ -269,6 +279,25 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
     if (!status) status = prepare(study, task, folder, run_folder, error);
     free(run_folder);
     return status;
+}
+
+qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,
+                            qg_task_status *status, qg_error *error)
+{
+    char *const run_folder = qg_task_path(study, task, folder, NULL);
+    char *const place = stale_path(study, task, folder, study->tasks[task].hash);
+    json_t *note = NULL;
+    bool there, ours;
+    *status = (qg_task_status){.score = NAN};
+    qg_status look = run_folder && place
+                         ? look_inside(&study->tasks[task], run_folder, &there, &note, &ours, error)
+                         : qg_fail_memory(error, "a path", strlen(folder));
+    if (!look && !ours) look = look_at_task(study, task, place, status, error);
+    if (status->state == QG_TASK_STALE) status->state = QG_TASK_WAITING; /* of another one's hash */
+    json_decref(note);
+    free(place);
+    free(run_folder);
+    return look;
 }
 
 qg_status qg_task_note(const qg_study *study, int task, const char *folder,

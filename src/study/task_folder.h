@@ -9,6 +9,11 @@
  * process works in it. QG_ERROR_DATA: it is a link. */
 qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error);
 
+/* What comes back from runs/stale/ when the task's turn comes; QG_TASK_WAITING: nothing does.
+ * Writes nothing. */
+qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,
+                            qg_task_status *status, qg_error *error);
+
 /* Writes task.json: the task's hash and of `status` the state, seconds, host and message. */
 qg_status qg_task_note(const qg_study *study, int task, const char *folder,
                        const qg_task_status *status, qg_error *error);

@@ -295,8 +295,17 @@ def test_changed_setting(tmp_path):
     plan = json.loads(run(folder, "--plan", "--json").stdout)
     assert [r["run"] for r in plan["runs"] for t in r["tasks"] if t["state"] == "stale"] == [
         "br", "br", "first", "first", "last", "last"]
-    # Set back, the old results are found.
+    # Set back, the old results are found, and the plan says so: nothing is left to run.
     write(folder)
+    plan = json.loads(run(folder, "--plan", "--json").stdout)
+    back = {r["run"]: [(t["state"], t["comes_back"]) for t in r["tasks"]] for r in plan["runs"]}
+    assert back.pop("last") == 2 * [("stale", "finished")]
+    assert set(sum(back.values(), [])) == {("finished", None)} and plan["seconds"] == 0
+    lines = run(folder, "--plan").stdout.splitlines()
+    assert lines[0].split()[:6] == ["run", "what", "seeds", "finished", "stale", "back"]
+    assert any(re.match(r"last .* 2 +0 +2 +2 +br ", line) for line in lines)
+    assert "stale: 2 were run with other settings" in "\n".join(lines)
+    assert "back: 2 were run with these settings before, 2 of them to their end" in "\n".join(lines)
     assert "finished" in run(folder).stderr
     assert results(folder / "out") == made
     assert times(folder / "out") == before
@@ -307,6 +316,10 @@ def test_missing_network_is_made_again(undisturbed, tmp_path):
     run(folder, "--quiet")
     (folder / "out/runs/br/s1/best.safetensors").unlink()
     (folder / "out/runs/first/s1/task.json").unlink()
+    plan = json.loads(run(folder, "--plan", "--json").stdout)
+    seconds = {r["run"]: r["seconds"] for r in plan["runs"]}
+    assert seconds["br"] > 0 and seconds["last"] == 0  # a lost network costs time, too
+    assert plan["seconds"] > seconds["br"]
     lines = run(folder).stderr.splitlines()
     assert {line.split()[0] for line in lines if line.endswith("started")} == {"br:1", "first:1"}
     assert results(folder / "out") == results(undisturbed / "out")
