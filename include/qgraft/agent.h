@@ -64,6 +64,8 @@ typedef struct qg_run_result {
 
 #define QG_MAX_OTHER_GAMES 8
 
+typedef struct qg_reuse qg_reuse; /* of a policy that is there already: agent/reuse.h */
+
 typedef struct qg_train_options {
     qg_run_options run;
     const char *domain; /* a name, see domain.h */
@@ -81,6 +83,7 @@ typedef struct qg_train_options {
      * (engine.h); called when a run begins, no more when it goes on. NULL: none is. */
     qg_status (*pull)(void *pull_context, qg_network *pull, qg_error *error);
     void *pull_context;
+    const qg_reuse *reuse; /* of a graft; NULL: none */
     /* Other games that are played at every evaluation, actions by meaning; their scores go into
      * other_evaluations.csv and determine nothing. */
     const char *const *also_evaluate;

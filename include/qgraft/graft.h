@@ -15,7 +15,7 @@ extern "C" {
 /* ------------------------------------------------------------------------- the choice of layers */
 
 typedef enum qg_graft_way {
-    QG_CHOOSE_NONE,   /* nothing is copied: what zero bytes mean */
+    QG_CHOOSE_NONE,   /* nothing is copied: what zero bytes mean; with `reuse` alone */
     QG_CHOOSE_FIRST,  /* the first `count` weighted layers */
     QG_CHOOSE_LAST,   /* the last `count` weighted layers */
     QG_CHOOSE_LAYERS, /* the layers of the target in the set `layers` */
@@ -23,6 +23,25 @@ typedef enum qg_graft_way {
 } qg_graft_way;
 
 #define QG_EWC_SAMPLES 1000
+
+/* Reuse of the source's policy, beside copied layers or instead of them: the rivals to copying. The
+ * source plays and judges the target game; actions go as the rows of a last layer do. Zero bytes:
+ * nothing of it. docs/transfer.md has the formulas. */
+typedef struct qg_graft_reuse {
+    int64_t kickstart; /* steps of learning over which the weight of a distillation falls to 0 in
+                          a line (Schmitt et al. 2018); 0: none */
+    double distill_weight; /* at its beginning; 0: QG_DISTILL_WEIGHT */
+    double distill_tau;    /* temperature of both policies; 0: QG_DISTILL_TAU */
+    int64_t warm_replay; /* the first steps of the run: the source plays, nothing learns; 0: none */
+    int64_t qdagger;     /* updates behind them, before the steps go on (Agarwal et al. 2022) */
+    double policy_reuse; /* probability of the source's action at an episode's first step
+                            (Fernandez & Veloso 2006); 0: none */
+    double policy_reuse_decay; /* its factor from step to step; 0: QG_POLICY_REUSE_DECAY */
+} qg_graft_reuse;
+
+#define QG_DISTILL_WEIGHT     1.0
+#define QG_DISTILL_TAU        0.1  /* Agarwal et al. 2022 */
+#define QG_POLICY_REUSE_DECAY 0.95 /* Fernandez & Veloso 2006 */
 
 /* How layers learn between free and frozen. Zero bytes: nothing of it. `layer` counts from 0. */
 typedef struct qg_graft_learning {
@@ -49,22 +68,24 @@ typedef struct qg_graft_choice {
     /* How rows of the last layer are paired: by the meaning of their actions, or by position. */
     enum { QG_MATCH_MEANING, QG_MATCH_INDEX } match;
     qg_graft_learning learning;
+    qg_graft_reuse reuse;
 } qg_graft_choice;
 
-#define QG_GRAFT_CHOICE_TEXT 768 /* bytes of a choice as text, with the NUL */
+#define QG_GRAFT_CHOICE_TEXT 1024 /* bytes of a choice as text, with the NUL */
 
-/* "first", "last", "layers", "part"; "" for QG_CHOOSE_NONE. */
+/* "first", "last", "layers", "part"; "none". */
 const char *qg_graft_way_name(qg_graft_way way);
 
 /* What was copied, for titles and tables: "first 3", "layers 1 3" (counted from 1), "decision",
- * "first 3 (thaw=500000)". */
+ * "first 3 (thaw=500000)", "kickstart=100000". */
 void qg_graft_choice_label(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
 
 /* The whole choice, for the names of folders: "first3", "layers1-3-frozen", "last1-index". */
 void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
 
 /* The whole choice: "first 3", "last 1 frozen", "layers 1,3 index", "part decision frozen", "first
- * 2 frozen thaw=500000 lr_scale=1:0.1,5:2". Equal choices have equal texts. */
+ * 2 frozen thaw=500000 lr_scale=1:0.1,5:2", "none kickstart=100000". Equal choices have equal
+ * texts. */
 void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT]);
 
 /* Reads what qg_graft_choice_format writes. QG_ERROR_USAGE. */
@@ -73,18 +94,21 @@ qg_status qg_graft_choice_parse(const char *text, qg_graft_choice *choice, qg_er
 /* Sets one thing of a choice, as options and files name it: `first`, `last` (a number), `layers`
  * ("1,3"), `part` (a name), each of which is the way from then on; `freeze` (true or false),
  * `match` (meaning or index); `thaw`, `thaw_every`, `ewc_samples` (counts), `l2_sp`, `ewc`
- * (numbers), `lr_scale` ("1:0.1,2:0.3"). QG_ERROR_USAGE: a wrong value (the message begins with
- * "KEY: ") or another key. */
+ * (numbers), `lr_scale` ("1:0.1,2:0.3"); what qg_graft_reuse has. QG_ERROR_USAGE: a wrong value
+ * (the message begins with "KEY: ") or another key. */
 qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const char *value,
                               qg_error *error);
 
 bool qg_graft_choice_equal(const qg_graft_choice *a, const qg_graft_choice *b);
 
-/* Whether the choice makes sense by itself, for a run of `steps` steps (0: it makes none) whose
- * learning begins behind step `learn_start` (0: not known) of a network with `layers` layers (0:
- * not known); QG_ERROR_USAGE names what contradicts what. `random`: its layers are no source's. */
+/* Whether anything of the source's policy is reused. */
+bool qg_graft_reuses(const qg_graft_choice *choice);
+
+/* Whether the choice makes sense by itself, for a run of `steps` steps (0: it makes none) with
+ * these settings (NULL: not known) of a network with `layers` layers (0: not known); QG_ERROR_USAGE
+ * names what contradicts what. `random`: its layers are no source's. */
 qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int64_t steps,
-                                int64_t learn_start, int layers, qg_error *error);
+                                const qg_settings *settings, int layers, qg_error *error);
 
 /* ------------------------------------------------------------------------------------- grafting */
 

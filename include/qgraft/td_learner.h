@@ -35,6 +35,11 @@ typedef struct qg_batch {
 /* A reward as it is learned: clipped to [-1, 1] where the settings say so. */
 float qg_learned_reward(const qg_settings *settings, float reward);
 
+/* What a loss has beside that of the TD error: adds to gradient [actions] `scale` times the
+ * direction in which q_values [actions] of state i of the minibatch shall move for it. */
+typedef void qg_auxiliary_loss(void *context, int i, const float *q_values, float scale,
+                               float *gradient);
+
 /* How parameters are to learn under `settings`. */
 qg_learning qg_learning_of(const qg_settings *settings);
 
@@ -47,6 +52,9 @@ typedef struct qg_td_learner {
     bool mean;      /* over the minibatch; else a sum */
     float *values;  /* room: [2][max_batch][actions] */
     float *targets; /* room: [max_batch] */
+    /* Summed or averaged over the minibatch and weighted as the rest; NULL: none. */
+    qg_auxiliary_loss *auxiliary;
+    void *auxiliary_context;
 } qg_td_learner;
 
 /* Memory of a learner in bytes, without making it; fails as qg_td_learner_create. */

@@ -201,7 +201,9 @@ def train(domain, *, out, steps=None, seed=1, preset=None, settings=None, config
 
 def graft(source, domain, *, out, first=None, last=None, layers=None, part=None, freeze=False,
           match="meaning", thaw=None, thaw_every=None, lr_scale=None, l2_sp=None, ewc=None,
-          ewc_samples=None, reinit_seed=None, steps=None, seed=1, preset=None, settings=None,
+          ewc_samples=None, kickstart=None, distill_weight=None, distill_tau=None,
+          warm_replay=None, qdagger=None, policy_reuse=None, policy_reuse_decay=None,
+          reinit_seed=None, steps=None, seed=1, preset=None, settings=None,
           config=None, snapshots=(), also_evaluate=(), threads=None, isa=None, overwrite=False,
           resume=False, keep_replay=False, progress=None) -> Run:
     """Copies layers of a network file into a new network and trains that: `qgraft graft`.
@@ -211,8 +213,14 @@ def graft(source, domain, *, out, first=None, last=None, layers=None, part=None,
     do not learn; match: rows of the last layer go by the "meaning" of their actions or by their
     "index". thaw: the step from which frozen layers learn, thaw_every: one after the other;
     lr_scale: factors of the learning rate, {layer: factor}; l2_sp, ewc: how strongly copied layers
-    are pulled back to what they were, ewc_samples: states of the source's play for it. Otherwise as
-    `train`; the network's layers are the source's unless set.
+    are pulled back to what they were, ewc_samples: states of the source's play for it.
+
+    Rivals to copying, beside layers or instead of them: kickstart: steps over which the weight of a
+    distillation of the source's policy falls from distill_weight to 0, at the temperature
+    distill_tau; warm_replay: the first steps, played by the source; qdagger: updates behind them,
+    before the steps go on; policy_reuse: probability of the source's action at an episode's first
+    step, policy_reuse_decay: its factor from step to step. Otherwise as `train`; the network's
+    layers are the source's unless set.
     """
     options, o = ffi.new("qg_graft_options *"), _Options()
     network = None
@@ -224,7 +232,10 @@ def graft(source, domain, *, out, first=None, last=None, layers=None, part=None,
     _usual(domain, usual, steps, preset, network, config, settings)
     options.train = usual[0]
     learning = {"thaw": thaw, "thaw_every": thaw_every, "lr_scale": lr_scale, "l2_sp": l2_sp,
-                "ewc": ewc, "ewc_samples": ewc_samples}
+                "ewc": ewc, "ewc_samples": ewc_samples, "kickstart": kickstart,
+                "distill_weight": distill_weight, "distill_tau": distill_tau,
+                "warm_replay": warm_replay, "qdagger": qdagger, "policy_reuse": policy_reuse,
+                "policy_reuse_decay": policy_reuse_decay}
     options.choice = choice_of(first, last, layers, part, freeze, match, learning)[0]
     if reinit_seed is not None:
         options.reinit, options.reinit_seed = True, reinit_seed

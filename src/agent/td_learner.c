@@ -150,6 +150,9 @@ static void take_loss(void *context, int size, const float *q_values, float *gra
         const float error = td_error_of(l->learner, l->batch, i, q_values + row);
         const float weight = l->batch->weights ? l->batch->weights[i] : 1;
         gradient[row + (size_t)l->batch->actions[i]] = weight * scale * error;
+        if (l->learner->auxiliary)
+            l->learner->auxiliary(l->learner->auxiliary_context, i, q_values + row,
+                                  l->learner->mean ? weight / (float)size : weight, gradient + row);
         if (l->trace->td_errors) l->trace->td_errors[i] = error;
     }
     if (l->trace->q_values)

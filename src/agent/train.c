@@ -240,6 +240,14 @@ static qg_run make_run(qg_trainer *t, const qg_train_options *o)
     return run;
 }
 
+/* The last step that does not learn. */
+static int64_t learn_start_of(const qg_train_options *options)
+{
+    const int64_t start = options->settings.learn_start;
+    const int64_t played = options->reuse ? options->reuse->play_steps : 0;
+    return played > start ? played : start;
+}
+
 qg_status qg_train(const qg_train_options *options, qg_run_result *result, qg_error *error)
 {
     const uint64_t seed = options->run.seed;
@@ -248,6 +256,8 @@ qg_status qg_train(const qg_train_options *options, qg_run_result *result, qg_er
                     .policy = qg_random_stream(seed, "policy"),
                     .sampling = qg_random_stream(seed, "replay"),
                     .dropout = qg_random_stream(seed, "dropout"),
+                    .reuse = qg_random_stream(seed, "reuse"),
+                    .learn_start = learn_start_of(options),
                     .progress = {.steps = options->steps,
                                  .evaluation_steps = options->settings.eval_steps,
                                  .last_return = NAN}};

@@ -107,8 +107,8 @@ static double priority_beta(const qg_trainer *t)
 {
     const qg_settings *s = t->settings;
     const int64_t span =
-        s->priority_beta_steps ? s->priority_beta_steps : t->run.steps - s->learn_start;
-    const int64_t since = t->run.step - s->learn_start;
+        s->priority_beta_steps ? s->priority_beta_steps : t->run.steps - t->learn_start;
+    const int64_t since = t->run.step - t->learn_start;
     if (since >= span) return 1;
     return s->priority_beta + (1 - s->priority_beta) * (double)since / (double)span;
 }
@@ -131,12 +131,24 @@ static qg_status thaw(qg_trainer *t, qg_error *error)
     return status;
 }
 
-static qg_status learn(qg_trainer *t, qg_error *error)
+/* Whether the loss of the coming update has more than the TD error's. */
+static qg_status study(qg_trainer *t, qg_error *error)
+{
+    const qg_reuse *reuse = t->options->reuse;
+    const int64_t since = t->run.step - t->learn_start - 1;
+    bool adds = false;
+    if (!reuse) return QG_OK;
+    const qg_status status =
+        reuse->study(reuse->self, since, &t->minibatch.batch.states, &adds, error);
+    t->learner.auxiliary = adds ? reuse->loss : NULL;
+    t->learner.auxiliary_context = reuse->self;
+    return status;
+}
+
+/* An update; `next`: steps until the one behind it, 0: it comes at once. */
+static qg_status update(qg_trainer *t, int64_t next, qg_error *error)
 {
     const qg_settings *s = t->settings;
-    const int64_t step = t->run.step;
-    if (step <= s->learn_start || step % s->update_every || !qg_replay_can_sample(t->replay))
-        return QG_OK;
     qg_run_learns(&t->run);
     const qg_status thawed = thaw(t, error);
     if (thawed) return thawed;
@@ -146,13 +158,15 @@ static qg_status learn(qg_trainer *t, qg_error *error)
     }
     draw(t);
     const qg_td_trace trace = {.td_errors = t->td_errors};
-    const qg_status status = qg_td_learner_update(&t->learner, &t->minibatch.batch,
-                                                  qg_random_u64(&t->dropout), &trace, error);
+    qg_status status = study(t, error);
+    if (!status)
+        status = qg_td_learner_update(&t->learner, &t->minibatch.batch, qg_random_u64(&t->dropout),
+                                      &trace, error);
     if (status) return status; /* without TD errors there are no priorities */
     if (s->prioritised)        /* what is drawn next depends on what will be added */
         qg_replay_set_priorities(t->replay, &t->minibatch, t->td_errors);
-    else
-        qg_replay_expect(t->replay, &t->sampling, s->update_every, s->minibatch); /* as it plays */
+    else if (next > 0)
+        qg_replay_expect(t->replay, &t->sampling, next, s->minibatch); /* as it plays */
     double sum = 0;
     for (int i = 0; i < s->minibatch; i++)
         sum += (double)fabsf(t->td_errors[i]);
@@ -160,6 +174,48 @@ static qg_status learn(qg_trainer *t, qg_error *error)
     t->since.updates++;
     t->updates++;
     return QG_OK;
+}
+
+static bool may_learn(const qg_trainer *t)
+{
+    return t->run.step > t->learn_start && qg_replay_can_sample(t->replay);
+}
+
+static qg_status learn(qg_trainer *t, qg_error *error)
+{
+    const int64_t every = t->settings->update_every;
+    return may_learn(t) && t->run.step % every == 0 ? update(t, every, error) : QG_OK;
+}
+
+static qg_status update_target(qg_trainer *t, qg_error *error)
+{
+    const qg_settings *s = t->settings;
+    return strcmp(s->target_update, "soft") == 0
+               ? qg_engine_mix_into_target(t->learner.engine, (float)s->tau, error)
+               : qg_engine_copy_to_target(t->learner.engine, error);
+}
+
+/* All updates that come before the steps go on. The target network follows as it does in as many
+ * updates of steps. */
+static qg_status learn_offline(qg_trainer *t, qg_error *error)
+{
+    const qg_settings *s = t->settings;
+    const int64_t wanted = t->options->reuse->offline_updates;
+    const int64_t span =
+        s->target_every / s->update_every > 1 ? s->target_every / s->update_every : 1;
+    qg_status status = QG_OK;
+    while (t->offline_updates < wanted && !status) {
+        if (qg_run_is_stopped(&t->run))
+            return qg_fail(error, QG_STOPPED,
+                           "stopped at step %" PRId64 ", after %" PRId64 " of %" PRId64
+                           " offline updates",
+                           t->run.step, t->offline_updates, wanted);
+        status = update(t, 0, error);
+        if (!status && ++t->offline_updates % span == 0) status = update_target(t, error);
+        if (t->offline_updates % 256 == 0) qg_trainer_report(t);
+        if (!status && qg_run_checkpoint_due(&t->run)) status = qg_run_checkpoint(&t->run, error);
+    }
+    return status;
 }
 
 /* A row of training.csv: means since the row before. */
@@ -192,6 +248,14 @@ static qg_status log_interval(qg_trainer *t, qg_error *error)
 
 static qg_status choose_action(qg_trainer *t, qg_error *error)
 {
+    const qg_reuse *reuse = t->options->reuse;
+    if (reuse) {
+        const qg_states state = qg_replay_state(t->replay);
+        t->action = -1;
+        const qg_status status = reuse->act(reuse->self, t->run.step, t->episode.steps, &t->reuse,
+                                            &state, &t->action, error);
+        if (status || t->action >= 0) return status;
+    }
     const double epsilon = qg_epsilon(t->settings, t->run.step);
     if (qg_explore(&t->policy, epsilon, t->domain->action_count, &t->action)) return QG_OK;
     const qg_states state = qg_replay_state(t->replay);
@@ -212,18 +276,14 @@ static qg_status play_action(qg_trainer *t, qg_error *error)
     return QG_OK;
 }
 
-static qg_status update_target(qg_trainer *t, qg_error *error)
-{
-    const qg_settings *s = t->settings;
-    return strcmp(s->target_update, "soft") == 0
-               ? qg_engine_mix_into_target(t->learner.engine, (float)s->tau, error)
-               : qg_engine_copy_to_target(t->learner.engine, error);
-}
-
 qg_status qg_trainer_step(void *self, qg_error *error)
 {
     qg_trainer *t = self;
     const qg_settings *s = t->settings;
+    if (t->options->reuse && may_learn(t)) {
+        const qg_status status = learn_offline(t, error);
+        if (status) return status;
+    }
     const bool end = t->episode.over;
     const qg_replay_end how = t->episode.truncated ? QG_REPLAY_TRUNCATED
                               : end                ? QG_REPLAY_TERMINAL

@@ -9,6 +9,7 @@
 #include "agent/episode.h"
 #include "agent/other_games.h"
 #include "agent/replay.h"
+#include "agent/reuse.h"
 #include "agent/run.h"
 
 /* The tables of its folder, in this order. */
@@ -31,7 +32,9 @@ typedef struct qg_trainer {
     qg_network network;                 /* room for what goes into files */
     uint32_t initial_crc;               /* of the parameters that the run begins with */
     qg_td_learner learner;
-    qg_random policy, sampling, dropout;
+    qg_random policy, sampling, dropout, reuse;
+    int64_t learn_start;     /* the last step that does not learn */
+    int64_t offline_updates; /* made so far */
     float *td_errors;   /* [minibatch], of the last update */
     qg_episode episode; /* whether it is over says whether `screen` ended it */
     uint8_t *screen;    /* the newest */

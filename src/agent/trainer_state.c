@@ -94,6 +94,11 @@ static void pass_numbers(qg_trainer *t, qg_tape *tape)
     qg_tape_pass_random(tape, &t->sampling);
     qg_tape_pass_random(tape, &t->dropout);
     qg_tape_require(tape, t->action >= 0 && t->action < t->domain->action_count);
+    if (!t->options->reuse) return;
+    qg_tape_pass_random(tape, &t->reuse);
+    QG_TAPE_PASS(tape, t->offline_updates);
+    qg_tape_require(tape, t->offline_updates >= 0 &&
+                              t->offline_updates <= t->options->reuse->offline_updates);
 }
 
 static qg_status pass_replay(qg_trainer *t, qg_tape *tape, qg_error *error)

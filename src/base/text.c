@@ -181,6 +181,16 @@ void qg_text_join(const char *const *names, int count, char *text, size_t size)
     }
 }
 
+int qg_text_find_name(const char *list, const char *name, size_t length)
+{
+    for (int i = 0; *list; i++) {
+        const size_t size = strcspn(list, ",");
+        if (size == length && memcmp(list, name, length) == 0) return i;
+        list += size + (list[size] == ',');
+    }
+    return -1;
+}
+
 void qg_text_add(char *text, size_t size, const char *format, ...)
 {
     const size_t used = strlen(text);

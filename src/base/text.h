@@ -33,6 +33,9 @@ const char *qg_text_nearest(const char *word, const void *table, size_t count, s
 /* "noop,left,right": names separated by commas; what does not fit is cut off. */
 void qg_text_join(const char *const *names, int count, char *text, size_t size);
 
+/* Position of the name[0 ... length-1] in such a list; -1: not in it. */
+int qg_text_find_name(const char *list, const char *name, size_t length);
+
 /* Adds to a text of `size` bytes; what does not fit is cut off. */
 void qg_text_add(char *text, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -25,6 +25,13 @@ enum {
     OPTION_L2_SP,
     OPTION_EWC,
     OPTION_EWC_SAMPLES,
+    OPTION_KICKSTART,
+    OPTION_DISTILL_WEIGHT,
+    OPTION_DISTILL_TAU,
+    OPTION_WARM_REPLAY,
+    OPTION_QDAGGER,
+    OPTION_POLICY_REUSE,
+    OPTION_POLICY_REUSE_DECAY,
 };
 
 static const char documentation[] =
@@ -42,7 +49,12 @@ static const char documentation[] =
     "  qgraft graft split.safetensors --to minatar/asterix --part perception\n"
     "  qgraft graft si.safetensors --to demon_attack --first 3 --freeze --thaw 1M --thaw-every "
     "500k\n"
-    "  qgraft graft si.safetensors --to demon_attack --first 4 --ewc 100 --lr-scale 1:0.1,2:0.3";
+    "  qgraft graft si.safetensors --to demon_attack --first 4 --ewc 100 --lr-scale 1:0.1,2:0.3\n"
+    "Rivals to copying take the source's policy instead of its layers, or beside them:\n"
+    "  qgraft graft si.safetensors --to demon_attack --kickstart 1M\n"
+    "  qgraft graft si.safetensors --to demon_attack --warm-replay 200k --qdagger 50k --kickstart "
+    "1M\n"
+    "  qgraft graft si.safetensors --to demon_attack --policy-reuse 1 --policy-reuse-decay 0.99";
 
 static const struct argp_option argp_options[] = {
     {"to", OPTION_TO, "DOMAIN", 0, "what the new network is trained on", 1},
@@ -60,8 +72,27 @@ static const struct argp_option argp_options[] = {
     {"ewc", OPTION_EWC, "LAMBDA", 0,
      "the same by the source's Fisher information, from its play (EWC, Kirkpatrick 2017)", 1},
     {"ewc-samples", OPTION_EWC_SAMPLES, "N", 0, "states that it is measured on (default 1000)", 1},
-    {"match", OPTION_MATCH, "HOW", 0, "rows of the last layer by 'meaning' (default) or 'index'",
+    {"kickstart", OPTION_KICKSTART, "N", 0,
+     "distil the source's policy while learning, with a weight that falls to 0 over N steps "
+     "(kickstarting, Schmitt 2018)",
      1},
+    {"distill-weight", OPTION_DISTILL_WEIGHT, "W", 0, "where that weight begins (default 1)", 1},
+    {"distill-tau", OPTION_DISTILL_TAU, "T", 0,
+     "temperature of both policies (default 0.1: Agarwal 2022)", 1},
+    {"warm-replay", OPTION_WARM_REPLAY, "N", 0,
+     "the source plays the first N steps, with epsilon_end; learning begins behind them", 1},
+    {"qdagger", OPTION_QDAGGER, "K", 0,
+     "K updates on what --warm-replay has played, with the full weight of --kickstart, before the "
+     "steps go on (QDagger, Agarwal 2022)",
+     1},
+    {"policy-reuse", OPTION_POLICY_REUSE, "P", 0,
+     "probability of the source's action at the first step of an episode (probabilistic policy "
+     "reuse, Fernandez and Veloso 2006)",
+     1},
+    {"policy-reuse-decay", OPTION_POLICY_REUSE_DECAY, "V", 0,
+     "its factor from step to step of an episode (default 0.95)", 1},
+    {"match", OPTION_MATCH, "HOW", 0,
+     "rows of the last layer, and actions, by 'meaning' (default) or 'index'", 1},
     {"reinit-seed", OPTION_REINIT, "S", 0, "seed of the fresh layers (default: --seed)", 1},
     {"epsilon-start", OPTION_EPSILON, "E", 0, "as --set epsilon_start=E", 1},
     {"learn-start", OPTION_LEARN_START, "N", 0, "as --set learn_start=N", 1},
@@ -83,8 +114,9 @@ static void check_complete(graft_arguments *a, struct argp_state *state)
         argp_error(state, "name the source: a .safetensors file, or 'random'");
     else if (!a->train.domain)
         argp_error(state, "--to is missing: the domain to train on");
-    else if (!a->ways || (a->ways & (a->ways - 1)))
-        argp_error(state, "one of --first, --last, --layers and --part is needed");
+    else if (a->ways & (a->ways - 1) || (!a->ways && !qg_graft_reuses(&a->choice)))
+        argp_error(state, "one of --first, --last, --layers and --part is needed, or --kickstart, "
+                          "--warm-replay or --policy-reuse");
     else if (a->random && !a->choice.frozen)
         argp_error(state, "'random' without --freeze is what 'qgraft train' does");
 }
@@ -106,7 +138,14 @@ static error_t parse_choice(graft_arguments *a, int option, const char *value,
                 {OPTION_LR_SCALE, "lr_scale"},
                 {OPTION_L2_SP, "l2_sp"},
                 {OPTION_EWC, "ewc"},
-                {OPTION_EWC_SAMPLES, "ewc_samples"}};
+                {OPTION_EWC_SAMPLES, "ewc_samples"},
+                {OPTION_KICKSTART, "kickstart"},
+                {OPTION_DISTILL_WEIGHT, "distill_weight"},
+                {OPTION_DISTILL_TAU, "distill_tau"},
+                {OPTION_WARM_REPLAY, "warm_replay"},
+                {OPTION_QDAGGER, "qdagger"},
+                {OPTION_POLICY_REUSE, "policy_reuse"},
+                {OPTION_POLICY_REUSE_DECAY, "policy_reuse_decay"}};
     enum { KEYS = sizeof keys / sizeof *keys };
     size_t i = 0;
     qg_error error;
@@ -232,13 +271,16 @@ static int print_json(const graft_arguments *a, const qg_graft_options *options,
     json_t *array = json_array();
     for (int l = 0; l < plan->target.layer_count; l++)
         json_array_append_new(array, layer_to_json(plan, l));
-    return cli_print_json(json_pack("{s:s, s:s, s:s, s:o}", "source", a->source, "domain",
+    char choice[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_choice_format(&a->choice, choice);
+    return cli_print_json(json_pack("{s:s, s:s, s:s, s:s, s:o}", "source", a->source, "domain",
                                     options->train.domain, "folder", options->train.run.folder,
-                                    "layers", array));
+                                    "choice", choice, "layers", array));
 }
 
-static int print_plan(const qg_graft_plan *plan)
+static int print_plan(const graft_arguments *a, const qg_graft_plan *plan)
 {
+    char label[QG_GRAFT_CHOICE_TEXT];
     const int layers = plan->target.layer_count;
     int frozen = 0; /* for ever */
     cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)layers, layer_cell, plan);
@@ -249,6 +291,8 @@ static int print_plan(const qg_graft_plan *plan)
             printf("the %d fresh rows of %s are frozen too\n", fresh, plan->target.layers[l].name);
     }
     if (frozen == layers) printf("every layer is frozen: nothing will be learned\n");
+    qg_graft_choice_label(&a->choice, label);
+    if (qg_graft_reuses(&a->choice)) printf("taken of the source: %s\n", label);
     return 0;
 }
 
@@ -257,7 +301,7 @@ static int dry_run(const graft_arguments *a, const qg_graft_options *options)
     qg_graft_plan plan;
     qg_error error;
     if (qg_graft_look(options, &plan, &error)) return cli_fail(&error);
-    return a->train.json ? print_json(a, options, &plan) : print_plan(&plan);
+    return a->train.json ? print_json(a, options, &plan) : print_plan(a, &plan);
 }
 
 /* ---------------------------------------------------------------------------------- options */

@@ -365,7 +365,7 @@ static qg_status set_rates(const update_arguments *a, update_work *w, qg_error *
     for (int l = 0; l < QG_MAX_LAYERS; l++)
         w->rates[l] = learning->scaled >> l & 1 ? (float)learning->lr_scale[l] : 1;
     if (learning->scaled) w->learner.learning.layer_rates = w->rates;
-    return qg_graft_choice_check(&a->choice, false, 0, 0, w->online.architecture.layer_count,
+    return qg_graft_choice_check(&a->choice, false, 0, NULL, w->online.architecture.layer_count,
                                  error);
 }
 

@@ -207,6 +207,7 @@ typedef struct ancestor {
     char domain[96], step[32], score[32]; /* empty: not known */
     char copied[512];                     /* of its parent, or where else it comes from */
     char learning[QG_GRAFT_CHOICE_TEXT];  /* "frozen", "free": the copied layers */
+    char reused[QG_GRAFT_CHOICE_TEXT];    /* of its parent's policy */
 } ancestor;
 
 typedef struct pedigree {
@@ -242,6 +243,7 @@ static void describe(const qg_tensors *file, ancestor *a)
     set_text(a->score, sizeof a->score, qg_tensors_metadata(file, "score"));
     set_text(a->copied, sizeof a->copied, qg_tensors_metadata(file, "copied"));
     set_text(a->learning, sizeof a->learning, qg_tensors_metadata(file, "copied_layers_are"));
+    set_text(a->reused, sizeof a->reused, qg_tensors_metadata(file, "reused"));
     const char *format = qg_tensors_metadata(file, "imported_format");
     if (!format) return;
     snprintf(a->copied, sizeof a->copied, "imported: %s", format);
@@ -368,6 +370,11 @@ static void print_table(const pedigree *p)
     cli_print_table(columns, sizeof columns / sizeof *columns, (size_t)p->count, ancestor_cell, p);
     for (int i = 0; i < p->count; i++) {
         const ancestor *a = &p->all[i];
+        if (a->reused[0]) {
+            printf("generation %d reused its parent's policy: ", a->generation);
+            cli_print_safe(a->reused);
+            putchar('\n');
+        }
         if (a->known == OF_NETWORK) {
             printf("saved again, with the same network: ");
             cli_print_safe(a->file);
@@ -398,14 +405,15 @@ static int print_json(const pedigree *p)
         json_t *step = a->step[0] ? json_integer(strtoll(a->step, NULL, 10)) : json_null();
         failed |= json_array_append_new(
             array,
-            json_pack("{s:i, s:o, s:s?, s:b, s:s?, s:s?, s:b, s:s?, s:o, s:o, s:s?, s:s?}",
+            json_pack("{s:i, s:o, s:s?, s:b, s:s?, s:s?, s:b, s:s?, s:o, s:o, s:s?, s:s?, s:s?}",
                       "generation", a->generation, "child",
                       a->child < 0 ? json_null() : json_integer(a->child), "file", a->file,
                       "random", a->random, "sha256", or_null(a->sums.of[OF_FILE]), "network_sha256",
                       or_null(a->sums.of[OF_NETWORK]), "saved_again", a->known == OF_NETWORK,
                       "domain", or_null(a->domain), "step", step, "score",
                       cli_real_to_json(a->score[0] ? strtod(a->score, NULL) : NAN), "copied",
-                      or_null(a->copied), "copied_layers_are", or_null(a->learning)));
+                      or_null(a->copied), "copied_layers_are", or_null(a->learning), "reused",
+                      or_null(a->reused)));
     }
     if (failed) {
         json_decref(array);

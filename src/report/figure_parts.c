@@ -9,6 +9,7 @@ unsigned qg_figure_colour(const qg_study_run *run)
     const qg_graft_choice *choice = &run->choice;
     if (run->kind != QG_RUN_GRAFT) return 0x888888;
     if (run->source == QG_SOURCE_RANDOM) return 0x000000;
+    if (choice->way == QG_CHOOSE_NONE) return 0xd62728; /* the source's policy alone */
     if (choice->way == QG_CHOOSE_LAYERS || choice->way == QG_CHOOSE_PART) return 0xd55e00;
     return by_layers[choice->count < 5 ? choice->count - 1 : 4];
 }

@@ -18,7 +18,7 @@ void qg_run_copied(const qg_study_run *run, char text[QG_GRAFT_CHOICE_TEXT])
     text[0] = '\0';
     if (run->kind != QG_RUN_GRAFT) return;
     qg_graft_choice_label(&run->choice, text);
-    strcat(text, run->choice.frozen ? " frozen" : " free");
+    if (run->choice.way != QG_CHOOSE_NONE) strcat(text, run->choice.frozen ? " frozen" : " free");
 }
 
 const qg_experiment *qg_results_experiment(const qg_results *results, int run)

@@ -3,6 +3,7 @@
 #include "agent/priorities.h"
 #include "agent/replay.h"
 #include "transfer/graft_learning.h"
+#include "transfer/graft_reuse.h"
 #include "transfer/sample_set.h"
 
 #include <math.h>
@@ -91,6 +92,17 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
 
 /* ----------------------------------------------------------------------------------- grafts */
 
+/* The source's network is an engine more; it looks at a part of the minibatches, and there are
+ * updates more. */
+static void weigh_reuse(const qg_study_run *run, const qg_run_times *t, qg_task_load *load)
+{
+    const qg_graft_reuse *const reuse = &run->choice.reuse;
+    const double distilled = fmin((double)reuse->kickstart, (double)run->steps);
+    load->memory += (double)t->learner / 2 + parameter_bytes(t);
+    load->seconds += (double)reuse->qdagger * 1.3 * t->update +
+                     distilled / (double)run->settings.update_every * 0.3 * t->update;
+}
+
 /* Anchor and pull lie in the engine, and in both checkpoints; EWC needs a gradient for each action
  * of each state. */
 static qg_status weigh_graft(const qg_study_run *run, const qg_run_times *t, qg_task_load *load,
@@ -98,6 +110,7 @@ static qg_status weigh_graft(const qg_study_run *run, const qg_run_times *t, qg_
 {
     const qg_graft_learning *const learning = &run->choice.learning;
     const qg_status status = weigh_training(run, t, load, error);
+    if (!status && qg_graft_reuses(&run->choice)) weigh_reuse(run, t, load);
     if (status || !qg_graft_learning_pulls(learning)) return status;
     load->memory += 2 * parameter_bytes(t);
     load->disk += 2 * 2 * parameter_bytes(t);
@@ -124,6 +137,8 @@ static void describe_graft(const qg_study_run *run, FILE *out)
         if (c->layers & UINT32_C(1) << l) fprintf(out, " %d", l + 1);
     char learning[QG_GRAFT_CHOICE_TEXT];
     qg_graft_learning_format(&c->learning, " ", learning);
+    if (*learning) fprintf(out, " %s", learning);
+    qg_graft_reuse_format(&c->reuse, " ", learning);
     if (*learning) fprintf(out, " %s", learning);
 }
 

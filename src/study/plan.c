@@ -75,8 +75,9 @@ static void describe_source(FILE *out, const planner *p, const qg_study_run *run
         s->file_count == 1 ? 0 : seed_index(study->seeds, study->seed_count, task->seed);
     const file_sums *const sums = &p->sums[source][file];
     fprintf(out, "file %s\n", by_network ? sums->network : sums->file);
-    if (by_network && run->kind == QG_RUN_GRAFT && run->choice.learning.ewc > 0)
-        fprintf(out, "played as %s\n", sums->play); /* for the Fisher information */
+    if (by_network && run->kind == QG_RUN_GRAFT &&
+        (run->choice.learning.ewc > 0 || qg_graft_reuses(&run->choice)))
+        fprintf(out, "played as %s\n", sums->play); /* which the run depends on, too */
 }
 
 /* The preset is a name only: what it set is all here. A setting that is newer than studies is

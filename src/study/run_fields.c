@@ -135,6 +135,35 @@ static bool can_play(const qg_study_run *run, const qg_game *other)
     return false;
 }
 
+qg_status qg_study_check_reuse(const qg_study *study, const qg_study_run *run, qg_error *error)
+{
+    if (!qg_graft_reuses(&run->choice)) return QG_OK;
+    const qg_study_source *const source = &study->sources[run->source];
+    const qg_game *own, *other;
+    char name[QG_DOMAIN_NAME];
+    qg_error ignored;
+    qg_architecture a;
+    if (qg_domain_resolve(run->game, &own, name, &ignored)) return QG_OK;
+    const qg_observation_shape *const shape = &own->shape;
+    const int history = run->settings.history;
+    if (source->run >= 0 && study->runs[source->run].settings.history != history)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "from: '%s' sees %d screens at a time, the run %d: its policy is no use",
+                       source->name, study->runs[source->run].settings.history, history);
+    if (qg_study_source_network(study, source, &a) &&
+        (a.height != shape->height || a.width != shape->width || a.input_max != shape->max ||
+         a.channels < history * shape->channels))
+        return qg_fail(error, QG_ERROR_USAGE, "from: '%s' cannot see %s, so its policy is no use",
+                       source->name, run->game);
+    if (run->choice.match == QG_MATCH_MEANING &&
+        !qg_domain_resolve(qg_source_game(study, source), &other, name, &ignored) &&
+        !can_play(run, other))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "from: no action of %s is one of '%s', so its policy is no use", run->game,
+                       source->name);
+    return QG_OK;
+}
+
 static qg_status add_other_game(const study_reader *reader, const qg_yaml *node, qg_study_run *run)
 {
     char name[QG_DOMAIN_NAME];

@@ -12,9 +12,26 @@ static const char *const run_keys[] = {"game",  "from", "steps", "preset",      
                                        "seeds", "name", "group", "also_evaluate", NULL};
 
 /* What says how a graft is made, beside `from`. */
-static const char *const choice_keys[] = {
-    "first",      "last",     "layers", "part", "match",       "freeze", "thaw",
-    "thaw_every", "lr_scale", "l2_sp",  "ewc",  "ewc_samples", NULL};
+static const char *const choice_keys[] = {"first",
+                                          "last",
+                                          "layers",
+                                          "part",
+                                          "match",
+                                          "freeze",
+                                          "thaw",
+                                          "thaw_every",
+                                          "lr_scale",
+                                          "l2_sp",
+                                          "ewc",
+                                          "ewc_samples",
+                                          "kickstart",
+                                          "distill_tau",
+                                          "distill_weight",
+                                          "warm_replay",
+                                          "qdagger",
+                                          "policy_reuse",
+                                          "policy_reuse_decay",
+                                          NULL};
 enum { CHOICE_WAYS = 4 }; /* they come first */
 enum { CHOICE_KEYS = sizeof choice_keys / sizeof *choice_keys };
 
@@ -36,9 +53,6 @@ static qg_status read_choice(const study_reader *reader, const qg_yaml *mapping,
     int ways = 0;
     for (size_t i = 0; i < CHOICE_WAYS; i++)
         ways += qg_yaml_get(mapping, choice_keys[i]) != NULL;
-    if (ways != 1)
-        return qg_study_fail(reader, mapping->line,
-                             "from: exactly one of first, last, layers, part says what is copied");
     for (size_t i = 0; choice_keys[i]; i++) {
         const char *const key = choice_keys[i];
         const char *value = NULL;
@@ -47,7 +61,13 @@ static qg_status read_choice(const study_reader *reader, const qg_yaml *mapping,
         if (value && qg_graft_choice_set(choice, key, value, reader->error))
             return qg_study_locate(reader, qg_yaml_get(mapping, key)->line);
     }
-    int64_t *const steps[] = {&choice->learning.thaw, &choice->learning.thaw_every};
+    if (ways > 1 || (ways == 0 && !qg_graft_reuses(choice)))
+        return qg_study_fail(reader, mapping->line,
+                             "from: exactly one of first, last, layers, part says what is copied, "
+                             "unless kickstart, warm_replay or policy_reuse is there");
+    int64_t *const steps[] = {&choice->learning.thaw, &choice->learning.thaw_every,
+                              &choice->reuse.kickstart, &choice->reuse.warm_replay,
+                              &choice->reuse.qdagger};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (*steps[i]) *steps[i] = qg_study_scaled(reader->study, *steps[i]);
     return QG_OK;
@@ -169,15 +189,15 @@ qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mappin
     const bool known =
         qg_study_run_network(study, run, &target) &&
         (random || qg_study_source_network(study, &study->sources[run->source], &source));
-    qg_status status =
-        qg_graft_choice_check(&run->choice, random, run->steps, run->settings.learn_start,
-                              known ? target.layer_count : 0, reader->error);
+    qg_status status = qg_graft_choice_check(&run->choice, random, run->steps, &run->settings,
+                                             known ? target.layer_count : 0, reader->error);
     if (!status && known)
         status = qg_graft_pair(random ? &target : &source, &target, &run->choice, grafted,
                                reader->error);
     if (!status && known)
         status = qg_graft_learning_apply(&run->choice.learning, target.layer_count, grafted,
                                          reader->error);
+    if (!status) status = qg_study_check_reuse(study, run, reader->error);
     return status ? qg_study_locate(reader, mapping->line) : QG_OK;
 }
 

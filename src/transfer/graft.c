@@ -1,5 +1,7 @@
 #include <qgraft/graft.h>
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +37,7 @@ static qg_status check_choice(const qg_architecture *source, const qg_architectu
     const int most =
         source->layer_count < target->layer_count ? source->layer_count : target->layer_count;
     int wrong = 0; /* the number that is out of range */
+    if (choice->way == QG_CHOOSE_NONE && qg_graft_reuses(choice)) return QG_OK;
     if (choice->way == QG_CHOOSE_NONE || (choice->way == QG_CHOOSE_LAYERS && !choice->layers))
         return qg_fail(error, QG_ERROR_USAGE, "no layer to copy is named");
     if (choice->way == QG_CHOOSE_PART) return check_part(source, target, choice->part, error);
@@ -108,17 +111,6 @@ static void copy_row(const qg_network *source, int s, int from, qg_network *targ
     target->biases[t][to] = source->biases[s][from];
 }
 
-/* Position of the name text[0 ... length-1] in a list separated by commas; -1: not in it. */
-static int find_action(const char *list, const char *name, size_t length)
-{
-    for (int i = 0; *list; i++) {
-        const size_t size = strcspn(list, ",");
-        if (size == length && memcmp(list, name, length) == 0) return i;
-        list += size + (list[size] == ',');
-    }
-    return -1;
-}
-
 /* The last layer, row by row; behind a value head, which is one whatever the actions are. */
 static qg_status copy_by_meaning(const qg_network *source, int s, const char *source_actions,
                                  qg_network *target, int t, const char *target_actions,
@@ -129,7 +121,7 @@ static qg_status copy_by_meaning(const qg_network *source, int s, const char *so
     const char *name = target_actions;
     for (int to = 0; to < target->architecture.actions && *name; to++) {
         const size_t length = strcspn(name, ",");
-        const int from = find_action(source_actions, name, length);
+        const int from = qg_text_find_name(source_actions, name, length);
         if (from >= 0 && from + heads < outputs) {
             copy_row(source, s, from + heads, target, t, to + heads);
             grafted->rows++;

@@ -4,13 +4,14 @@
 
 #include "base/text.h"
 #include "transfer/graft_learning.h"
+#include "transfer/graft_reuse.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const way_names[] = {[QG_CHOOSE_NONE] = "",
+static const char *const way_names[] = {[QG_CHOOSE_NONE] = "none",
                                         [QG_CHOOSE_FIRST] = "first",
                                         [QG_CHOOSE_LAST] = "last",
                                         [QG_CHOOSE_LAYERS] = "layers",
@@ -55,8 +56,8 @@ static void add_what(char text[QG_GRAFT_CHOICE_TEXT], const qg_graft_choice *cho
 static void add_flags(char text[QG_GRAFT_CHOICE_TEXT], const qg_graft_choice *choice,
                       const char *separator)
 {
-    if (choice->frozen) add(text, "%sfrozen", separator);
-    if (choice->match == QG_MATCH_INDEX) add(text, "%sindex", separator);
+    if (choice->frozen) add(text, "%sfrozen", *text ? separator : "");
+    if (choice->match == QG_MATCH_INDEX) add(text, "%sindex", *text ? separator : "");
 }
 
 /* The name of a part says that it is one. */
@@ -67,14 +68,25 @@ static void add_way(char text[QG_GRAFT_CHOICE_TEXT], const qg_graft_choice *choi
         add(text, "%s%s", way_names[choice->way], separator);
 }
 
+/* How layers learn, and what else is taken of the source. */
+static void format_details(const qg_graft_choice *choice, const char *separator,
+                           char text[QG_GRAFT_CHOICE_TEXT])
+{
+    char reuse[QG_GRAFT_CHOICE_TEXT];
+    qg_graft_learning_format(&choice->learning, separator, text);
+    qg_graft_reuse_format(&choice->reuse, separator, reuse);
+    if (*reuse) add(text, "%s%s", *text ? separator : "", reuse);
+}
+
 void qg_graft_choice_label(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
 {
-    char learning[QG_GRAFT_CHOICE_TEXT];
+    char details[QG_GRAFT_CHOICE_TEXT];
+    const bool copied = choice->way != QG_CHOOSE_NONE;
     text[0] = '\0';
     add_way(text, choice, " ");
     add_what(text, choice, " ");
-    qg_graft_learning_format(&choice->learning, " ", learning);
-    if (*learning) add(text, " (%s)", learning);
+    format_details(choice, " ", details);
+    if (*details) add(text, copied ? " (%s)" : "%s", details);
 }
 
 void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
@@ -83,22 +95,22 @@ void qg_graft_choice_name(const qg_graft_choice *choice, char text[QG_GRAFT_CHOI
     add_way(text, choice, "");
     add_what(text, choice, "-");
     add_flags(text, choice, "-");
-    char learning[QG_GRAFT_CHOICE_TEXT];
-    qg_graft_learning_format(&choice->learning, "-", learning);
-    for (char *c = learning; *c; c++)
+    char details[QG_GRAFT_CHOICE_TEXT];
+    format_details(choice, "-", details);
+    for (char *c = details; *c; c++)
         if (strchr("=:,", *c)) *c = '-';
-    if (*learning) add(text, "-%s", learning);
+    if (*details) add(text, "%s%s", *text ? "-" : "", details);
 }
 
 void qg_graft_choice_format(const qg_graft_choice *choice, char text[QG_GRAFT_CHOICE_TEXT])
 {
     text[0] = '\0';
-    add(text, "%s ", way_names[choice->way]);
+    add(text, "%s%s", way_names[choice->way], choice->way == QG_CHOOSE_NONE ? "" : " ");
     add_what(text, choice, ",");
     add_flags(text, choice, " ");
-    char learning[QG_GRAFT_CHOICE_TEXT];
-    qg_graft_learning_format(&choice->learning, " ", learning);
-    if (*learning) add(text, " %s", learning);
+    char details[QG_GRAFT_CHOICE_TEXT];
+    format_details(choice, " ", details);
+    if (*details) add(text, " %s", details);
 }
 
 /* -------------------------------------------------------------------------------- reading */
@@ -162,7 +174,8 @@ qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const ch
         if (choice->match == QG_MATCH_INDEX || strcmp(value, "meaning") == 0) return QG_OK;
         return qg_fail(error, QG_ERROR_USAGE, "match: 'meaning' or 'index', not '%.60s'", value);
     }
-    return qg_graft_learning_set(&choice->learning, key, value, error);
+    return qg_graft_reuse_knows(key) ? qg_graft_reuse_set(&choice->reuse, key, value, error)
+                                     : qg_graft_learning_set(&choice->learning, key, value, error);
 }
 
 /* A word behind the way and what belongs to it, or KEY=VALUE. */
@@ -172,7 +185,10 @@ static bool set_word(qg_graft_choice *choice, char *word)
     qg_error ignored;
     if (equals) {
         *equals = '\0';
-        return qg_graft_learning_set(&choice->learning, word, equals + 1, &ignored) == QG_OK;
+        return (qg_graft_reuse_knows(word)
+                    ? qg_graft_reuse_set(&choice->reuse, word, equals + 1, &ignored)
+                    : qg_graft_learning_set(&choice->learning, word, equals + 1, &ignored)) ==
+               QG_OK;
     }
     if (strcmp(word, "frozen") == 0)
         choice->frozen = true;
@@ -187,11 +203,13 @@ qg_status qg_graft_choice_parse(const char *text, qg_graft_choice *choice, qg_er
 {
     char copy[QG_GRAFT_CHOICE_TEXT], *rest = NULL;
     snprintf(copy, sizeof copy, "%s", text);
-    const char *const way = strtok_r(copy, " ", &rest), *const what = strtok_r(NULL, " ", &rest);
+    const char *const way = strtok_r(copy, " ", &rest);
+    const bool nothing = way && strcmp(way, way_names[QG_CHOOSE_NONE]) == 0;
+    const char *const what = nothing ? "" : strtok_r(NULL, " ", &rest);
     bool sound = strlen(text) < sizeof copy && way && what && strcmp(way, "freeze") != 0 &&
                  strcmp(way, "match") != 0;
     *choice = (qg_graft_choice){0};
-    if (sound) {
+    if (sound && !nothing) {
         const qg_status status = qg_graft_choice_set(choice, way, what, error);
         if (status) return status;
     }

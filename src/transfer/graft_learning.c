@@ -3,6 +3,7 @@
 #include <qgraft/settings.h>
 
 #include "base/text.h"
+#include "transfer/graft_reuse.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,10 +107,13 @@ qg_status qg_graft_learning_set(qg_graft_learning *learning, const char *key, co
     if (strcmp(key, "ewc") == 0) return set_strength(key, value, &learning->ewc, error);
     if (strcmp(key, "ewc_samples") == 0)
         return qg_parse_count(key, value, 1, 10000000, &learning->ewc_samples, error);
-    return qg_fail(error, QG_ERROR_USAGE,
-                   "'%.60s' says nothing about layers: first, last, layers, part, freeze, match, "
-                   "thaw, thaw_every, lr_scale, l2_sp, ewc, ewc_samples do",
-                   key);
+    return qg_fail(
+        error, QG_ERROR_USAGE,
+        "'%.60s' says nothing about layers: first, last, layers, part, freeze, match, "
+        "thaw, thaw_every, lr_scale, l2_sp, ewc, ewc_samples do, and of the source's policy "
+        "kickstart, distill_weight, distill_tau, warm_replay, qdagger, policy_reuse, "
+        "policy_reuse_decay",
+        key);
 }
 
 /* -------------------------------------------------------------------------------- its sense */
@@ -135,9 +139,14 @@ static qg_status check_rates(const qg_graft_learning *learning, int layers, qg_e
 }
 
 qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int64_t steps,
-                                int64_t learn_start, int layers, qg_error *error)
+                                const qg_settings *settings, int layers, qg_error *error)
 {
     const qg_graft_learning *const it = &choice->learning;
+    const int64_t start = settings ? settings->learn_start : 0;
+    const int64_t learn_start =
+        choice->reuse.warm_replay > start ? choice->reuse.warm_replay : start;
+    const qg_status status = qg_graft_reuse_check(choice, random, steps, settings, error);
+    if (status) return status;
     const int64_t thaw = first_thaw(it);
     const char *const thaws = it->thaw ? "thaw" : "thaw_every";
     const char *const pull = it->ewc > 0 ? "ewc" : "l2_sp";
@@ -153,7 +162,8 @@ qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int6
     if (thaw && thaw <= learn_start)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`%s`: at step %" PRId64 " nothing learns yet, so that the layers would "
-                       "never be frozen: learn_start is %" PRId64 "; leave `freeze` out",
+                       "never be frozen: learning begins behind step %" PRId64
+                       "; leave `freeze` out",
                        thaws, thaw, learn_start);
     if (qg_graft_learning_pulls(it) && choice->frozen && !thaw)
         return qg_fail(error, QG_ERROR_USAGE,

@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "transfer/fisher.h"
 #include "transfer/graft_learning.h"
+#include "transfer/graft_reuse.h"
+#include "transfer/source_policy.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -21,11 +23,30 @@ typedef struct graft_run {
     char actions[QG_ACTION_NAMES]; /* of the target */
     qg_grafted_layer layers[QG_MAX_LAYERS];
     float rates[QG_MAX_LAYERS];
+    qg_source_policy policy; /* of the source, where it is reused */
 } graft_run;
 
 static bool is_control(const graft_run *g)
 {
     return !g->options->source;
+}
+
+/* Whether the source can play the target's game, where it is to. */
+static qg_status check_policy(graft_run *g, const qg_domain *domain, qg_error *error)
+{
+    const qg_graft_options *o = g->options;
+    const int history = o->train.settings.history;
+    qg_error inner;
+    if (is_control(g)) return QG_OK; /* qg_graft_choice_check refuses it */
+    if (g->info.history && g->info.history != history)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "reuse of the source: it sees %d screens at a time, the run %d: set "
+                       "'history' to %d",
+                       g->info.history, history, g->info.history);
+    if (qg_network_sees(&g->source.architecture, domain, history, &inner))
+        return qg_fail(error, QG_ERROR_USAGE, "reuse of the source: %s", inner.message);
+    return qg_source_policy_pair(&o->choice, &g->source, g->info.actions, g->actions, &g->policy,
+                                 error);
 }
 
 /* The fresh network, as a training from scratch would begin. */
@@ -40,6 +61,7 @@ static qg_status make_target(graft_run *g, qg_error *error)
     if (status) return status;
     qg_text_join(domain->actions, domain->action_count, g->actions, sizeof g->actions);
     status = qg_architecture_for(&train->settings, domain, &architecture, error);
+    if (!status && qg_graft_reuses(&o->choice)) status = check_policy(g, domain, error);
     qg_domain_close(domain);
     if (status && strcmp(train->settings.network, g->source.architecture.text) == 0) {
         const qg_error inner = *error;
@@ -116,7 +138,7 @@ static qg_status prepare(graft_run *g, qg_error *error)
     const int layers = g->target.architecture.layer_count;
     if (!status)
         status = qg_graft_choice_check(&o->choice, is_control(g), o->train.steps,
-                                       o->train.settings.learn_start, layers, error);
+                                       &o->train.settings, layers, error);
     if (!status) status = check_play(g, error);
     if (!status)
         status =
@@ -127,6 +149,7 @@ static qg_status prepare(graft_run *g, qg_error *error)
 
 static void release(graft_run *g)
 {
+    qg_source_policy_close(&g->policy);
     qg_network_free(&g->source);
     qg_network_free(&g->target);
 }
@@ -144,10 +167,10 @@ qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg
 /* ------------------------------------------------------------------------------ the pedigree */
 
 typedef struct graft_notes {
-    qg_note notes[9];
+    qg_note notes[10];
     size_t count;
     char sha256[65], network[65], step[32], score[32], copied[512], reinit[32];
-    char learning[QG_GRAFT_CHOICE_TEXT + 16];
+    char learning[QG_GRAFT_CHOICE_TEXT + 16], reused[QG_GRAFT_CHOICE_TEXT];
 } graft_notes;
 
 static void add(graft_notes *p, const char *key, const char *value)
@@ -184,11 +207,15 @@ static void describe_learning(const qg_graft_choice *choice, char *text, size_t 
 static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
 {
     const qg_graft_options *o = g->options;
-    list_copied(g, p->copied, sizeof p->copied);
     add(p, "parent_file", o->source ? o->source : "random");
-    add(p, "copied", p->copied);
-    describe_learning(&o->choice, p->learning, sizeof p->learning);
-    add(p, "copied_layers_are", p->learning);
+    if (o->choice.way != QG_CHOOSE_NONE) {
+        list_copied(g, p->copied, sizeof p->copied);
+        add(p, "copied", p->copied);
+        describe_learning(&o->choice, p->learning, sizeof p->learning);
+        add(p, "copied_layers_are", p->learning);
+    }
+    qg_graft_reuse_format(&o->choice.reuse, " ", p->reused);
+    if (*p->reused) add(p, "reused", p->reused);
     if (o->reinit) {
         snprintf(p->reinit, sizeof p->reinit, "%" PRIu64, o->reinit_seed);
         add(p, "reinit_seed", p->reinit);
@@ -233,7 +260,13 @@ qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, q
             train.pull = fill_pull;
             train.pull_context = &g;
         }
-        status = qg_train(&train, result, error);
+        const qg_reuse reuse = qg_source_policy_reuse(&g.policy);
+        if (qg_graft_reuses(&options->choice)) {
+            train.reuse = &reuse;
+            status = qg_source_policy_open(&g.source, &train.settings, &train.run.machine,
+                                           &g.policy, error);
+        }
+        if (!status) status = qg_train(&train, result, error);
     }
     release(&g);
     return status;

@@ -16,7 +16,7 @@ from killing import QGRAFT, call, check, command, content, differences
 
 pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
 
-KILLS = {"train": 8, "graft": 5, "thaw": 5, "distill": 8, "distill-kept": 6, "study": 6, "atari": 2}
+KILLS = {"train": 8, "graft": 5, "thaw": 5, "rivals": 3, "distill": 8, "distill-kept": 6, "study": 6, "atari": 2}
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,14 @@ static void test_choices_as_text(void **state)
         {"last 1 index lr_scale=1:0.1,16:20 l2_sp=0.01 ewc=1e+15 ewc_samples=7",
          "last 1 (lr_scale=1:0.1,16:20 l2_sp=0.01 ewc=1e+15 ewc_samples=7)",
          "last1-index-lr_scale-1-0.1-16-20-l2_sp-0.01-ewc-1e+15-ewc_samples-7"},
+        {"none kickstart=100 distill_weight=0.5 distill_tau=0.25",
+         "kickstart=100 distill_weight=0.5 distill_tau=0.25",
+         "kickstart-100-distill_weight-0.5-distill_tau-0.25"},
+        {"none index kickstart=100 warm_replay=7 qdagger=12",
+         "kickstart=100 warm_replay=7 qdagger=12", "index-kickstart-100-warm_replay-7-qdagger-12"},
+        {"first 2 l2_sp=1 policy_reuse=0.5 policy_reuse_decay=0.99",
+         "first 2 (l2_sp=1 policy_reuse=0.5 policy_reuse_decay=0.99)",
+         "first2-l2_sp-1-policy_reuse-0.5-policy_reuse_decay-0.99"},
     };
     const size_t count = sizeof cases / sizeof *cases;
     for (size_t i = 0; i < count; i++) {
@@ -228,11 +236,31 @@ static void test_checks(void **state)
         {"first 2 frozen thaw=9 ewc=1", true, "`ewc`: random layers have no game"},
         {"first 2 ewc_samples=9", false, "`ewc_samples`: means nothing without `ewc`"},
         {"first 2 lr_scale=6:2", false, "`lr_scale`: layer 6 of a network that has 5"},
+        {"none kickstart=9 distill_weight=2 distill_tau=1", false, NULL},
+        {"first 2 frozen kickstart=1000000", false, NULL},
+        {"none warm_replay=50 qdagger=9 kickstart=9 policy_reuse=1", false, NULL},
+        {"none kickstart=9", true, "`kickstart`: random layers have no policy"},
+        {"first 2 frozen policy_reuse=1", true, "`policy_reuse`: random layers have no policy"},
+        {"none distill_tau=1 policy_reuse=1", false, "`distill_tau`: means nothing without `kick"},
+        {"none distill_weight=1 warm_replay=9", false, "`distill_weight`: means nothing without"},
+        {"none qdagger=9 kickstart=9", false, "`qdagger`: means nothing without `warm_replay`"},
+        {"none qdagger=9 warm_replay=9", false, "`qdagger`: means nothing without `kickstart`"},
+        {"none policy_reuse_decay=1 kickstart=9", false, "`policy_reuse_decay`: means nothing"},
+        {"none policy_reuse=1 policy_reuse_decay=1", false, "the new network would never act"},
+        {"none policy_reuse=0.9 policy_reuse_decay=1", false, NULL},
+        {"none warm_replay=100", false, "`warm_replay`: nothing would be learned in the 100"},
+        {"none warm_replay=51", false, "`warm_replay`: the memory has room for 50 of 51"},
+        {"first 2 frozen thaw=30 warm_replay=30", false, "`thaw`: at step 30 nothing learns yet"},
+        {"none kickstart=9 frozen", false, "`freeze`: no layer is copied"},
+        {"none kickstart=9 l2_sp=1", false, "`l2_sp`: no layer is copied"},
+        {"none kickstart=9 ewc=1", false, "`ewc`: no layer is copied"},
     };
+    const qg_settings settings = {.learn_start = 8, .replay = 50};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qg_graft_choice choice;
         if (qg_graft_choice_parse(cases[i].text, &choice, &error)) fail_msg("%s", error.message);
-        const qg_status status = qg_graft_choice_check(&choice, cases[i].random, 100, 8, 5, &error);
+        const qg_status status =
+            qg_graft_choice_check(&choice, cases[i].random, 100, &settings, 5, &error);
         assert_int_equal(status, cases[i].message ? QG_ERROR_USAGE : QG_OK);
         if (status && !strstr(error.message, cases[i].message))
             fail_msg("'%s' lacks '%s'", error.message, cases[i].message);

@@ -232,6 +232,49 @@ static void test_slopes(void **state)
     }
 }
 
+/* 1, 2, 3, ... in the direction of each state's outputs, times what it is given. */
+static void add_numbers(void *context, int i, const float *q_values, float scale, float *gradient)
+{
+    (void)q_values;
+    for (int a = 0; a < *(const int *)context; a++)
+        gradient[a] += scale * (float)(1 + i + a);
+}
+
+/* An auxiliary loss comes to that of the TD error, weighted and averaged as it is. */
+static void test_auxiliary_loss(void **state)
+{
+    (void)state;
+    enum { SIZE = 5 };
+    for (int mean = 0; mean < 2; mean++) {
+        transitions t = transitions_create(&shapes[0], SIZE, 8);
+        qg_settings s = settings_for(SIZE);
+        strcpy(s.reduction, mean ? "mean" : "sum");
+        const float weights[SIZE] = {1, 0.5f, 0.25f, 0, 1};
+        t.batch.weights = weights;
+        qg_network gradients[2];
+        for (int k = 0; k < 2; k++) {
+            qg_td_learner learner = learner_for(&t, &s);
+            learner.auxiliary = k ? add_numbers : NULL;
+            learner.auxiliary_context = &t.p.a.actions;
+            must(qg_network_create(&t.p.a, &gradients[k], &error));
+            must(qg_td_learner_update(&learner, &t.batch, 0, &(qg_td_trace){.keep_gradient = true},
+                                      &error));
+            must(qg_engine_read(learner.engine, QG_GRADIENT, &gradients[k], &error));
+            qg_td_learner_free(&learner);
+        }
+        for (int a = 0; a < t.p.a.actions; a++) { /* an output's bias moves it one to one */
+            double sum = 0;
+            for (int i = 0; i < SIZE; i++)
+                sum += (double)weights[i] * (1 + i + a) / (mean ? SIZE : 1);
+            assert_true(fabs((double)gradients[1].biases[0][a] - (double)gradients[0].biases[0][a] -
+                             sum) < 1e-5);
+        }
+        qg_network_free(&gradients[0]);
+        qg_network_free(&gradients[1]);
+        transitions_free(&t);
+    }
+}
+
 /* Of equal values the first counts, and what the target network thinks best does not. */
 static void test_double(void **state)
 {
@@ -368,11 +411,12 @@ static void test_create(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_update),   cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_learners), cmocka_unit_test(test_slopes),
-        cmocka_unit_test(test_double),   cmocka_unit_test(test_learning),
-        cmocka_unit_test(test_terminal), cmocka_unit_test(test_validate),
-        cmocka_unit_test(test_reward),   cmocka_unit_test(test_create),
+        cmocka_unit_test(test_update),         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_learners),       cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_auxiliary_loss), cmocka_unit_test(test_double),
+        cmocka_unit_test(test_learning),       cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_validate),       cmocka_unit_test(test_reward),
+        cmocka_unit_test(test_create),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
