@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,7 +108,9 @@ const char *qg_text_from_real(double value, char text[32])
         snprintf(text, 32, "%.0f", value);
         return text;
     }
-    for (int digits = 1; digits <= 17; digits++) {
+    /* 15 digits are the fewest that do, if they do: shorter ones would come back from them. (Not
+     * so below the smallest normal number.) */
+    for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         snprintf(text, 32, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }

@@ -8,13 +8,16 @@
 
 void qg_cell_quoted(FILE *out, const char *text)
 {
-    const bool quoted = strpbrk(text, ",\"\n\r") != NULL;
-    if (quoted) fputc('"', out);
+    if (!strpbrk(text, ",\"\n\r")) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
     for (; *text; text++) {
         if (*text == '"') fputc('"', out);
         fputc(*text, out);
     }
-    if (quoted) fputc('"', out);
+    fputc('"', out);
 }
 
 void qg_cell_text(FILE *out, const char *text)

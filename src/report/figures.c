@@ -12,9 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FONT = 13 };
-
-static const double finer = 300.0 / 96;
+enum { FONT = 13, MANY = 16 };
 
 /* ---------------------------------------------------------------------------------- drawing */
 
@@ -45,10 +43,10 @@ static qg_status read_svg(const char *path, qg_figure *figure, qg_error *error)
 }
 
 static qg_status draw_files(const qg_results *r, qg_figure *figure, const char *script, int height,
-                            qg_error *error)
+                            double scale, qg_error *error)
 {
     static const char *const endings[] = {"png", "svg"};
-    const qg_canvas canvas = {QG_FIGURE_WIDTH, height, FONT, finer};
+    const qg_canvas canvas = {QG_FIGURE_WIDTH, height, FONT, scale};
     qg_status status = QG_OK;
     for (size_t i = 0; i < 2 && !status; i++) {
         char *path;
@@ -109,7 +107,7 @@ static qg_status add(const qg_results *r, qg_figures *figures, qg_figure figure,
         snprintf(name, sizeof name, "%s", figure.name);
         for (int i = 2; name_taken(figures, figure.name); i++)
             snprintf(figure.name, sizeof figure.name, "%.140s-%d", name, i);
-        status = draw_files(r, &figure, t.script, height, error);
+        status = draw_files(r, &figure, t.script, height, figures->scale, error);
         if (!status) status = write_data(r, &figure, t.data, t.data_size, error);
         figures->items[figures->count++] = figure;
     }
@@ -156,6 +154,16 @@ static qg_status draw_curves(const qg_results *r, qg_figures *figures, qg_error 
     return QG_OK;
 }
 
+/* Of the pixels of PNGs to those of the page. The pixels of many figures take most of a report's
+ * time: then half as many an inch. */
+static double choose_scale(const qg_results *r)
+{
+    int curves = 0;
+    for (int i = 0; i < r->study->run_count; i++)
+        curves += qg_figure_leads(r, i) && is_first(r, i);
+    return (curves > MANY ? 150.0 : 300.0) / 96;
+}
+
 /* One of all, and one for each kind of copy; qg_figure_matrix says which have enough rows and
  * columns. */
 static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_error *error)
@@ -198,7 +206,7 @@ static void remove_older(const char *folder, const qg_figures *figures)
 
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
 {
-    *figures = (qg_figures){0};
+    *figures = (qg_figures){.scale = choose_scale(results)};
     const size_t most = (size_t)results->study->run_count + results->experiment_count + 4;
     figures->items = calloc(most, sizeof *figures->items);
     if (!figures->items) return qg_fail_memory(error, "figures", most * sizeof *figures->items);

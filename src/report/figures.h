@@ -1,4 +1,5 @@
-/* The figures of a report, each as SVG and as PNG (6.5 inches wide at 300 dpi).
+/* The figures of a report, each as SVG and as PNG (6.5 inches wide at 300 dpi, or
+ * 150 where there are many).
  *
  * Beside each stands what it shows as CSV. A colour means the same in all of them: the baseline is
  * grey; the number of copied layers has its colour of the palette of Okabe and Ito, which
@@ -33,6 +34,7 @@ typedef struct qg_figure {
 typedef struct qg_figures {
     qg_figure *items;
     size_t count;
+    double scale; /* of the PNGs' pixels to those of the page */
 } qg_figures;
 
 /* Draws everything that the results give. QG_ERROR_IO: gnuplot is missing, the disk is full. The

@@ -105,6 +105,7 @@ static void test_reals_are_as_short_as_they_can_be(void **state)
                     {1e14, "100000000000000"},
                     {1e300, "1e+300"},
                     {0.00025, "0.00025"},
+                    {5e-324, "5e-324"},
                     {0.1 + 0.2, "0.30000000000000004"}};
     for (size_t i = 0; i < sizeof shortest / sizeof *shortest; i++) {
         char text[32];
