@@ -1,12 +1,12 @@
 /* qgraft run: a study, each run its own process, until all is finished. */
 #include "cli/cli.h"
 #include "cli/study_live.h"
+#include "cli/study_looks.h"
 #include "cli/study_open.h"
 #include "cli/study_plan.h"
 #include "cli/study_power.h"
 #include "cli/study_table.h"
 
-#include <qgraft/report.h>
 #include <qgraft/slurm.h>
 
 #include "base/text.h"
@@ -35,9 +35,6 @@ enum {
     OPTION_ONLY,
     OPTION_STALL,
     OPTION_REQUEUE,
-    OPTION_UNTIL_DECIDED,
-    OPTION_MAX_SEEDS,
-    OPTION_SPENDING,
     OPTION_JSON,
 };
 
@@ -53,11 +50,7 @@ static const struct argp_option argp_options[] = {
      0},
     {"stall", OPTION_STALL, "T", 0, "end a run without progress for T, as 90s, 30m (default), 2h",
      0},
-    {"until-decided", OPTION_UNTIL_DECIDED, NULL, 0,
-     "then look, and give as many seeds again to what is not decided, up to --max-seeds", 0},
-    {"max-seeds", OPTION_MAX_SEEDS, "N", 0, "with --until-decided: of an arm, at most", 0},
-    {"spending", OPTION_SPENDING, "NAME", 0,
-     "with --until-decided: obrien-fleming (default; little error is spent early) or pocock", 0},
+    STUDY_LOOKS_OPTIONS(0),
     {"requeue", OPTION_REQUEUE, NULL, 0, "when stopped, back into Slurm's queue (for 'submit')", 0},
     {"json", OPTION_JSON, NULL, 0, "print the plan or the result as JSON", 0},
     {"quiet", 'q', NULL, 0, "no progress", 0},
@@ -65,13 +58,14 @@ static const struct argp_option argp_options[] = {
 
 typedef struct run_arguments {
     const char *study, *out, *pilot, *jobs, *threads, *scale, *only, *stall;
-    const char *max_seeds, *spending;
-    bool until_decided, plan, requeue, json, quiet;
+    study_looks_arguments looks;
+    bool plan, requeue, json, quiet;
 } run_arguments;
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     run_arguments *a = state->input;
+    if (study_looks_parse(&a->looks, key, text)) return 0;
     switch (key) {
     case 'o':
         a->out = text;
@@ -96,15 +90,6 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_STALL:
         a->stall = text;
-        break;
-    case OPTION_UNTIL_DECIDED:
-        a->until_decided = true;
-        break;
-    case OPTION_MAX_SEEDS:
-        a->max_seeds = text;
-        break;
-    case OPTION_SPENDING:
-        a->spending = text;
         break;
     case OPTION_REQUEUE:
         a->requeue = true;
@@ -157,16 +142,14 @@ static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
     if (a->only && !study_is_folder(a->study))
         return qg_fail(error, QG_ERROR_USAGE, "--only goes with the folder of a study, not with %s",
                        a->study);
-    if (a->until_decided && (a->plan || a->only || a->requeue))
+    if (a->looks.until_decided && (a->plan || a->only || a->requeue))
         return qg_fail(error, QG_ERROR_USAGE,
                        "--until-decided goes without --plan, --only and --requeue");
-    if (!a->until_decided && (a->max_seeds || a->spending))
-        return qg_fail(error, QG_ERROR_USAGE, "%s goes with --until-decided",
-                       a->max_seeds ? "--max-seeds" : "--spending");
     if (a->pilot && (!a->plan || a->json))
         return qg_fail(error, QG_ERROR_USAGE, "--pilot goes with --plan, without --json");
     int64_t threads = w->study->threads, jobs = 0;
-    qg_status status = parse_stall(a->stall, &w->options.stall_seconds, error);
+    qg_status status = study_looks_check(&a->looks, error);
+    if (!status) status = parse_stall(a->stall, &w->options.stall_seconds, error);
     if (!status && a->threads)
         status = qg_parse_count("--threads", a->threads, 1, 256, &threads, error);
     if (!status && a->jobs) status = qg_parse_count("--jobs", a->jobs, 1, 4096, &jobs, error);
@@ -278,43 +261,11 @@ static int execute(const run_arguments *a, run_work *w)
     free(live.rows);
     if (!a->quiet && !a->only && result.begun) print_end(w, &result);
     const int code = exit_code(w, &result, status, &error);
-    if (a->json && result.begun && !a->until_decided && print_result(w)) return 1;
+    if (a->json && result.begun && !a->looks.until_decided && print_result(w)) return 1;
     return code;
 }
 
 /* -------------------------------------------------------------------------------- until decided */
-
-/* The rule is fixed before the first run, and no later command changes it. */
-static qg_status begin_looks(const run_arguments *a, const run_work *w, qg_error *error)
-{
-    const qg_study_looks *looks = &w->study->looks;
-    qg_spending spending = QG_SPEND_OBRIEN_FLEMING;
-    int64_t most = 0;
-    if (a->spending && !qg_spending_parse(a->spending, &spending))
-        return qg_fail(error, QG_ERROR_USAGE, "--spending: obrien-fleming or pocock, not '%.40s'",
-                       a->spending);
-    if (a->max_seeds && qg_parse_count("--max-seeds", a->max_seeds, 2, 1000, &most, error))
-        return error->code;
-    if (looks->max_seeds > 0) {
-        if ((!a->max_seeds || most == looks->max_seeds) &&
-            (!a->spending || spending == looks->spending))
-            return QG_OK;
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "%s was begun with --max-seeds %d --spending %s: a rule that is changed "
-                       "after a look keeps no error rate",
-                       w->folder, looks->max_seeds, qg_spending_name(looks->spending));
-    }
-    if (!a->max_seeds) return qg_fail(error, QG_ERROR_USAGE, "--until-decided needs --max-seeds N");
-    return qg_study_start_looks(w->study, w->folder, most, spending, error);
-}
-
-static void print_look(const run_arguments *a, const qg_report_look *look)
-{
-    if (a->quiet) return;
-    fprintf(stderr, "look %d, %d seeds, level %.2g: %d of %d decided%s\n", look->number,
-            look->seeds, look->level, look->decided, look->arms,
-            look->done ? "" : "; more seeds for the others");
-}
 
 /* The study with the seeds that the last look gives it. */
 static qg_status reopen(const run_arguments *a, run_work *w, qg_error *error)
@@ -329,14 +280,12 @@ static int run_until_decided(const run_arguments *a, run_work *w)
 {
     qg_error error;
     qg_report_look look = {0};
-    qg_status status = begin_looks(a, w, &error);
+    qg_status status = study_looks_begin(&a->looks, w->study, w->folder, &error);
     while (!status && !look.done) {
         const int code = execute(a, w);
         if (code) return code;
-        status = qg_report_look_at(w->folder, &look, &error);
-        if (status) break;
-        print_look(a, &look);
-        status = reopen(a, w, &error);
+        status = study_looks_look(w->folder, a->quiet, &look, &error);
+        if (!status) status = reopen(a, w, &error);
     }
     if (status) return cli_fail(&error);
     return a->json ? print_result(w) : 0;
@@ -349,7 +298,7 @@ static int run(const run_arguments *a, run_work *w)
     if (!status) status = resolve(a, w, &error);
     if (status) return cli_fail(&error);
     if (a->plan) return plan(a, w);
-    if (a->until_decided) return run_until_decided(a, w);
+    if (a->looks.until_decided) return run_until_decided(a, w);
     const int code = execute(a, w);
     if (code == 130 && a->requeue && qg_slurm_requeue(&error)) return cli_fail(&error);
     return code;

@@ -1,5 +1,6 @@
 /* qgraft submit: hands a study to Slurm, one job array a run. */
 #include "cli/cli.h"
+#include "cli/study_looks.h"
 #include "cli/study_open.h"
 
 #include <qgraft/slurm.h>
@@ -19,11 +20,14 @@ static const char documentation[] =
     "nodes.\v"
     "A task that comes near its time limit makes a checkpoint and goes back into the queue. What "
     "is "
-    "finished is not submitted again: the same command takes up what failed or was cancelled.\n"
+    "finished is not submitted again: the same command takes up what failed or was cancelled. With "
+    "--until-decided the same command, typed again when all has finished, looks and submits the "
+    "seeds of the next look.\n"
     "Examples:\n"
     "  qgraft submit studies/demo.yaml --partition main\n"
     "  qgraft submit paper.yaml --partition long --time 1-00:00:00 --array-limit 20\n"
     "  qgraft submit paper.yaml --partition long --sbatch-option --constraint=avx2\n"
+    "  qgraft submit paper.yaml --partition long --until-decided --max-seeds 12\n"
     "  qgraft submit paper.yaml --partition long --dry-run";
 
 enum {
@@ -47,11 +51,13 @@ static const struct argp_option argp_options[] = {
     {"out", 'o', "DIR", 0, "the study's folder (default: runs/NAME)", 1},
     {"scale", OPTION_SCALE, "F", 0, "shrinks every budget of a study file", 1},
     {"threads", 't', "N", 0, "threads and cores of each task (default: the study's)", 1},
+    STUDY_LOOKS_OPTIONS(1),
     {"dry-run", OPTION_DRY_RUN, NULL, 0, "print the calls of sbatch and end", 1},
     {0}};
 
 typedef struct submit_arguments {
     const char *study, *out, *scale;
+    study_looks_arguments looks;
     int threads; /* 0: not given */
     bool dry_run;
     qg_slurm_options slurm;
@@ -81,6 +87,7 @@ static void add_option(submit_arguments *a, char *text, struct argp_state *state
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     submit_arguments *a = state->input;
+    if (study_looks_parse(&a->looks, key, text)) return 0;
     switch (key) {
     case OPTION_PARTITION:
         a->slurm.partition = text;
@@ -184,11 +191,36 @@ typedef struct submission {
     qg_slurm_plan plan;
 } submission;
 
+static qg_status make_plan(submit_arguments *a, submission *s, qg_error *error)
+{
+    if (a->threads) s->study->threads = a->threads;
+    return qg_slurm_plan_make(s->study, s->folder, &a->slurm, &s->plan, error);
+}
+
+/* Of a study whose runs are finished: the seeds that a look gives it. */
+static qg_status look(submit_arguments *a, submission *s, qg_error *error)
+{
+    qg_report_look look = {.done = qg_looks_done(s->study)};
+    qg_status status = look.done ? QG_OK : study_looks_look(s->folder, false, &look, error);
+    if (status || look.done) return status;
+    qg_slurm_plan_free(&s->plan);
+    s->plan = (qg_slurm_plan){0};
+    qg_study_free(s->study);
+    s->study = NULL;
+    status = qg_study_open(s->folder, &s->study, error);
+    return status ? status : make_plan(a, s, error);
+}
+
 static qg_status prepare(submit_arguments *a, submission *s, qg_error *error)
 {
-    qg_status status = study_open(a->study, a->out, a->scale, &s->study, &s->folder, error);
+    qg_status status = study_looks_check(&a->looks, error);
+    if (!status && a->looks.until_decided && a->dry_run)
+        status = qg_fail(error, QG_ERROR_USAGE,
+                         "--until-decided goes without --dry-run: a look is written down");
+    if (!status) status = study_open(a->study, a->out, a->scale, &s->study, &s->folder, error);
+    if (!status && a->looks.until_decided)
+        status = study_looks_begin(&a->looks, s->study, s->folder, error);
     if (status) return status;
-    if (a->threads) s->study->threads = a->threads;
     const ssize_t length = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
     if (length < 0) return qg_fail_errno(error, "/proc/self/exe");
     a->slurm.program = s->program;
@@ -199,7 +231,8 @@ static qg_status prepare(submit_arguments *a, submission *s, qg_error *error)
     }
     free(here);
     a->slurm.more = a->more;
-    return qg_slurm_plan_make(s->study, s->folder, &a->slurm, &s->plan, error);
+    status = make_plan(a, s, error);
+    return !status && a->looks.until_decided && s->plan.job_count == 0 ? look(a, s, error) : status;
 }
 
 static int submit(submit_arguments *a, submission *s)
@@ -208,9 +241,11 @@ static int submit(submit_arguments *a, submission *s)
     qg_status status = prepare(a, s, &error);
     if (!status && !a->dry_run) status = qg_slurm_submit(&s->plan, &error);
     if (status) return cli_fail(&error);
-    if (s->plan.job_count == 0)
-        puts("every run is finished: nothing to submit");
-    else if (a->dry_run)
+    if (s->plan.job_count == 0) {
+        fputs("every run is finished: nothing to submit", stdout);
+        if (a->looks.until_decided) fputs(", and no look is left; next: qgraft report", stdout);
+        putchar('\n');
+    } else if (a->dry_run)
         return print_calls(&s->plan);
     else
         print_jobs(&s->plan, s->folder);

@@ -3,6 +3,7 @@ what they say. (tests/slurm has the real one.)"""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -244,3 +245,40 @@ def test_a_task_is_requeued_among_chatter(cluster):
         assert bool([c for c in cluster.calls("scontrol") if c[1:] == ["requeue", f"{job}_0"]]) \
             == requeued
         progress.unlink()
+
+
+def test_until_decided(cluster):
+    """The same command again looks, when all has finished, and submits the seeds of the next look:
+    with the same looks as on one machine."""
+    until = ("--until-decided", "--max-seeds", "3")
+    text = STUDY.replace("steps: 200k", "steps: 600").replace("eval_every: 100k", "eval_every: 300")
+    text = text.replace("0.5}", "0, reference: 0.1}")
+    (cluster.folder / "study.yaml").write_text(text)
+    assert "goes with --until-decided" in cluster.refusal("--max-seeds", "3", code=2)
+    assert "without --dry-run" in cluster.refusal(*until, "--dry-run", code=2)
+    assert "needs --max-seeds N" in cluster.refusal("--until-decided", code=2)
+    cluster.submit(*until)
+    assert not json.loads((cluster.folder / "out/looks.json").read_text())["looks"]
+
+    def finish():  # what the cluster would do
+        cluster.qgraft("run", "out", "--quiet")
+        (cluster.bin / "jobs.json").write_text("{}")
+
+    finish()
+    second = cluster.submit(*until)
+    assert second.stderr.startswith("look 1, 2 seeds, ")
+    calls = re.findall("--job-name=small/([^ ]*).*--array=([^ ]*)",
+                       (cluster.bin / "calls").read_text())
+    assert {name: seeds for name, seeds in calls[-3:]} == {  # what is finished ends at once
+        "b": "0,1,2", "minatar-asterix": "0,1,2", "minatar-asterix-from-b-first1": "0,1,2"}
+    finish()
+    third = cluster.submit(*until)
+    assert third.stderr.startswith("look 2, 3 seeds, ")
+    assert third.stdout == ("every run is finished: nothing to submit, and no look is left; "
+                            "next: qgraft report\n")
+    assert cluster.submit("--until-decided").stderr == ""
+    assert "was begun with --max-seeds 3" in cluster.refusal("--until-decided", "--max-seeds", "4",
+                                                            code=2)
+    cluster.qgraft("run", "study.yaml", "--out", "here", "--quiet", *until)
+    assert (cluster.folder / "here/looks.json").read_text() == \
+        (cluster.folder / "out/looks.json").read_text()
