@@ -38,6 +38,12 @@ const char qg_html_style[] =
     "background:#fff;border:1px solid var(--line);border-radius:6px;padding:.25rem}\n"
     ".badge{font-weight:600;white-space:nowrap}.good{color:var(--good)}.bad{color:var(--bad)}"
     ".open,.none{color:var(--open)}\n"
+    "@media(max-width:40rem){.folds,.folds tbody,.folds tr,.folds td{display:block}"
+    ".folds thead{display:none}.folds tr{border-bottom:1px solid var(--line);padding:.4rem 0}"
+    ".folds td{border:0;padding:.1rem 0;overflow:hidden;overflow-wrap:anywhere;min-width:0;"
+    "white-space:normal}.folds td:empty{display:none}"
+    ".folds td::before{content:attr(data-label);float:left;width:40%;padding-right:.6rem;"
+    "text-align:left;color:var(--quiet)}}\n"
     "pre{overflow-x:auto;background:var(--card);padding:.75rem;border-radius:4px;"
     "font-size:.8rem;line-height:1.4;overflow-wrap:normal}\n"
     "details{margin:.5rem 0}summary{cursor:pointer}\n"
@@ -45,15 +51,19 @@ const char qg_html_style[] =
     "@media print{body{max-width:none}details{display:block}}\n";
 
 const char qg_html_script[] =
-    "\"use strict\";document.querySelectorAll(\"thead th\").forEach(h=>{const t=h.closest"
-    "(\"table\"),b=t.tBodies[0];if(b.rows.length<3)return;h.tabIndex=0;const sort=()=>{"
-    "const up=h.getAttribute(\"aria-sort\")!==\"ascending\",v=r=>{const c=r.cells[h.cellI"
-    "ndex];if(!h.classList.contains(\"number\"))return c?c.innerText:\"\";const n=c?parse"
-    "Float(c.dataset.value||c.innerText):NaN;return isNaN(n)?-Infinity:n};t.querySele"
-    "ctorAll(\"th\").forEach(o=>o.removeAttribute(\"aria-sort\"));h.setAttribute(\"aria-so"
-    "rt\",up?\"ascending\":\"descending\");[...b.rows].map(r=>[v(r),r]).sort(([p],[q])=>(p"
-    "<q?-1:p>q?1:0)*(up?1:-1)).forEach(([,r])=>b.append(r))};h.onclick=sort;h.onkeydo"
-    "wn=e=>{if(e.key===\"Enter\"||e.key===\" \"){e.preventDefault();sort()}}});";
+    "\"use strict\";document.querySelectorAll(\"table\").forEach(t=>{const h=[...t.tH"
+    "ead.rows[0].cells].map(c=>c.textContent);for(const r of t.tBodies[0].rows)[."
+    "..r.cells].forEach((c,i)=>{c.dataset.label=h[i]});t.classList.add(\"folds\")})"
+    ";document.querySelectorAll(\"thead th\").forEach(h=>{const t=h.closest(\"table\""
+    "),b=t.tBodies[0];if(b.rows.length<3)return;h.tabIndex=0;const sort=()=>{cons"
+    "t up=h.getAttribute(\"aria-sort\")!==\"ascending\",v=r=>{const c=r.cells[h.cellI"
+    "ndex];if(!h.classList.contains(\"number\"))return c?c.innerText:\"\";const n=c?p"
+    "arseFloat(c.dataset.value||c.innerText):NaN;return isNaN(n)?-Infinity:n};t.q"
+    "uerySelectorAll(\"th\").forEach(o=>o.removeAttribute(\"aria-sort\"));h.setAttrib"
+    "ute(\"aria-sort\",up?\"ascending\":\"descending\");[...b.rows].map(r=>[v(r),r]).so"
+    "rt(([p],[q])=>(p<q?-1:p>q?1:0)*(up?1:-1)).forEach(([,r])=>b.append(r))};h.on"
+    "click=sort;h.onkeydown=e=>{if(e.key===\"Enter\"||e.key===\" \"){e.preventDefault"
+    "();sort()}}});";
 
 void qg_html_text(FILE *out, const char *text)
 {

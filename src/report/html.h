@@ -10,7 +10,7 @@ extern const char qg_html_style[];
  * that the page's content security policy lets it run by. */
 extern const char qg_html_script[];
 #define QG_HTML_SCRIPT_HASH                                                                        \
-    "sha256-+BoTt7DqoaPeIF+3SZcoGM0y1dz9qwBpWrOkRaCtma4=" /* the style sheet, light and dark */
+    "sha256-bNotita/6A1xFk9FyQrueTgSKVbSjv/oBaDNkXcVAuk=" /* the style sheet, light and dark */
 
 /* Text, escaped for content and for attributes in double quotes. */
 void qg_html_text(FILE *out, const char *text);

@@ -775,6 +775,11 @@ def test_in_a_browser(reported, tmp_path):
             assert page.ask("""[...document.querySelectorAll('body *')].filter(e =>
                 !e.closest('.scroll, pre') && e.getBoundingClientRect().right > innerWidth + 1)
                 .map(e => e.outerHTML.slice(0, 80))""") == []
+            if width == 400:  # tables fold: nothing is to be scrolled to, each cell says what it is
+                assert page.ask("""[...document.querySelectorAll('.scroll')].filter(e =>
+                    e.querySelector('table') && e.scrollWidth > e.clientWidth + 1).length""") == 0
+                assert page.ask("""getComputedStyle(document.querySelector('#overview tbody td'),
+                    '::before').content""") == '"source"'
             assert page.ask("document.images.length") >= 8
             assert page.ask("""[...document.images].every(i => i.complete && i.naturalWidth > 300 &&
                 i.alt.length > 20)""")
