@@ -127,6 +127,8 @@ static qg_status follow(qg_results *r, int task, chain *c, qg_error *error)
         const qg_study_task *const last = &study->tasks[c->tasks[c->count - 1]];
         const qg_study_run *const run = &study->runs[last->run];
         if (run->kind != QG_RUN_GRAFT || run->source < 0 || last->parent_count != 1) break;
+        /* A student of several teachers has no curve of one game. */
+        if (study->runs[study->tasks[last->parents[0]].run].teacher_count > 1) break;
         c->tasks[c->count] = last->parents[0];
         status = find_taken(r, &study->sources[run->source], last->parents[0], &c->steps[c->count],
                             error);
