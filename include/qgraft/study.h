@@ -35,6 +35,7 @@ typedef struct qg_study_source {
     char **files; /* absolute paths: one for all seeds, or one for each of the study's */
     int file_count;
     char file_game[QG_DOMAIN_NAME]; /* what the files say: "" unknown */
+    int64_t file_step;              /* what the first says, 0: nothing */
     qg_architecture file_architecture;
 } qg_study_source;
 
@@ -66,6 +67,7 @@ typedef struct qg_study_run {
     int file_seed_count;
     int baseline; /* grafts: the training from fresh weights with the same game, steps and settings;
                   -1: the study has none */
+    bool is_long; /* a training that does what its `baseline` does for more steps */
     int64_t *snapshots; /* steps whose networks others begin from, rising */
     int snapshot_count;
     char also_evaluate[QG_MAX_OTHER_GAMES][QG_DOMAIN_NAME]; /* trainings and grafts; resolved */
@@ -240,6 +242,21 @@ void qg_task_name(const qg_study *study, int task, char *text, size_t size);
 bool qg_study_is_measurement(const qg_study_run *run);
 int qg_study_measurement(const qg_study *study, qg_run_kind kind, const char *game,
                          const char *other_game);
+
+/* What a run takes, in agent steps. Updates without steps count as the steps in which a training by
+ * the same settings makes as many (`update_every` each). */
+typedef struct qg_study_budget {
+    double training; /* of networks that it begins from, each run once, however often it is used;
+                        of given files the step that they say */
+    double distillation; /* play of teachers, and the students' updates */
+    double offline;      /* its own updates without steps and play for EWC, and its sources' */
+    double steps;        /* its own */
+} qg_study_budget;
+
+/* QG_ERROR_MEMORY. */
+qg_status qg_study_budget_of(const qg_study *study, int run, qg_study_budget *budget,
+                             qg_error *error);
+double qg_study_budget_before(const qg_study_budget *budget); /* all but its own steps */
 
 /* Whether a graft is a control: of random layers, or onto the game that its source plays. */
 bool qg_study_is_control(const qg_study *study, const qg_study_run *run);

@@ -17,6 +17,7 @@ typedef struct curves {
     bool baseline[QG_MOST_LINES]; /* of a graft in the figure */
     size_t line_count, panel_count;
     bool left_out; /* more than QG_MOST_LINES */
+    bool all_steps;
     qg_panel panels[QG_MOST_LINES];
 } curves;
 
@@ -63,10 +64,12 @@ static size_t add_line(const qg_results *r, curves *c, int run)
     }
     const qg_study_run *it = &r->study->runs[run];
     qg_panel_line *line = &c->lines[c->line_count];
-    *line = (qg_panel_line){.dashed = it->choice.frozen,
-                            .dots = it->kind == QG_RUN_GRAFT && it->choice.way == QG_CHOOSE_LAST,
-                            .curves = r->runs[run].curves,
-                            .band = r->runs[run].band};
+    *line = (qg_panel_line){
+        .dashed = it->choice.frozen,
+        .dots = it->kind == QG_RUN_GRAFT && it->choice.way == QG_CHOOSE_LAST,
+        .curves = r->runs[run].curves,
+        .before = c->all_steps ? (int64_t)qg_study_budget_before(&r->budgets[run]) : 0,
+        .band = r->runs[run].band};
     memcpy(line->run, it->id, sizeof line->run);
     c->runs[c->line_count] = run;
     return c->line_count++;
@@ -86,7 +89,9 @@ static size_t find_baseline(const qg_results *r, curves *c, int run)
     c->baseline[at] = true;
     c->lines[at].colour = greys[others % (sizeof greys / sizeof *greys)];
     snprintf(c->lines[at].label, sizeof c->lines[at].label, "%s",
-             others ? c->lines[at].run : "baseline");
+             r->study->runs[run].is_long ? "long baseline"
+             : others                    ? c->lines[at].run
+                                         : "baseline");
     return at;
 }
 
@@ -97,7 +102,8 @@ static qg_panel *find_panel(curves *c, const char *title)
     for (size_t i = 0; i < c->panel_count; i++)
         if (strcmp(c->panels[i].title, title) == 0) return &c->panels[i];
     qg_panel *panel = &c->panels[c->panel_count++];
-    *panel = (qg_panel){.unit = "agent steps", .threshold = (double)NAN};
+    *panel = (qg_panel){.unit = c->all_steps ? "agent steps, with those before" : "agent steps",
+                        .threshold = (double)NAN};
     snprintf(panel->title, sizeof panel->title, "%s", title);
     return panel;
 }
@@ -117,12 +123,15 @@ static void add_run(const qg_results *r, curves *c, int run)
     snprintf(title, sizeof title, "%.90s", copied);
     if (!title[0]) snprintf(title, sizeof title, "%s", training);
     const int baseline = it->kind == QG_RUN_GRAFT ? it->baseline : -1;
-    if (c->line_count + (baseline >= 0) >= QG_MOST_LINES) {
+    const int lengthened = c->all_steps ? qg_results_long_baseline(r, baseline) : -1;
+    if (c->line_count + (baseline >= 0) + (lengthened >= 0) >= QG_MOST_LINES) {
         c->left_out = true;
         return;
     }
     if (baseline >= 0 && r->runs[baseline].curves.seed_count > 0)
         show(find_panel(c, title), find_baseline(r, c, baseline));
+    if (lengthened >= 0 && r->runs[lengthened].curves.seed_count > 0)
+        show(find_panel(c, title), find_baseline(r, c, lengthened));
     const size_t at = add_line(r, c, run);
     choose_colour(c, it, title, &c->lines[at]);
     choose_label(r, c, title, run, &c->lines[at]);
@@ -147,7 +156,7 @@ static void fill(const qg_results *r, const qg_figure *figure, curves *c)
         c->panels[i].low = all.low;
         c->panels[i].high = fmax(all.high, threshold); /* which may be none: NaN */
         c->panels[i].threshold = threshold;
-        c->panels[i].epoch = first->settings.eval_every;
+        c->panels[i].epoch = c->all_steps ? 0 : first->settings.eval_every;
     }
 }
 
@@ -180,20 +189,26 @@ static void describe(const qg_results *r, const curves *c, qg_figure *figure)
     if (c->left_out)
         qg_text_add(figure->caption, sizeof figure->caption, " Runs beyond %d are not drawn.",
                     QG_MOST_LINES);
-    qg_text_add(figure->caption, sizeof figure->caption,
-                " An epoch is one evaluation period, %" PRId64 " agent steps.",
-                first->settings.eval_every);
+    if (c->all_steps)
+        qg_text_add(figure->caption, sizeof figure->caption,
+                    " Each curve begins behind what came before the run.");
+    else
+        qg_text_add(figure->caption, sizeof figure->caption,
+                    " An epoch is one evaluation period, %" PRId64 " agent steps.",
+                    first->settings.eval_every);
 }
 
 int qg_figure_curves(const qg_results *r, qg_figure *figure, FILE *script, FILE *data)
 {
     curves *c = calloc(1, sizeof *c);
     if (!c) return 0;
+    c->all_steps = figure->kind == QG_FIGURE_ALL_STEPS;
     fill(r, figure, c);
     const qg_study_run *first = &r->study->runs[figure->run];
     const bool named = strstr(first->group, first->game) != NULL;
-    snprintf(figure->title, sizeof figure->title, "%s%s%s", first->group,
-             first->group[0] && !named ? ": " : "", named ? "" : first->game);
+    snprintf(figure->title, sizeof figure->title, "%s%s%s%s", first->group,
+             first->group[0] && !named ? ": " : "", named ? "" : first->game,
+             c->all_steps ? ", over all steps" : "");
     int height = 0;
     if (c->panel_count > 0) {
         height = qg_panels_write(figure, c->lines, c->line_count, c->panels, c->panel_count, script,

@@ -18,7 +18,8 @@ enum {
     RIGHT = 14,
     SAMPLE = 18, /* of a key */
     LETTER = 6,  /* about, in the keys' font */
-    NOTE = 22    /* what the axes are, below all panels */
+    SMALL_LETTER = 5,
+    NOTE = 22 /* what the axes are, below all panels */
 };
 
 void qg_panel_include(qg_panel *panel, const qg_curves *curves)
@@ -146,7 +147,8 @@ static double last_step(const qg_panel *panel, const qg_panel_line *lines)
     double last = 1;
     for (size_t i = 0; i < panel->count; i++) {
         const qg_curves *const curves = &lines[panel->lines[i]].curves;
-        last = fmax(last, (double)curves->steps[curves->point_count - 1]);
+        last = fmax(
+            last, (double)(lines[panel->lines[i]].before + curves->steps[curves->point_count - 1]));
     }
     return last;
 }
@@ -157,12 +159,12 @@ static void write_line(FILE *script, const qg_panel_line *line, size_t index)
     const qg_curves *const c = &line->curves;
     fprintf(script, "$mean%zu << END\n", index);
     for (size_t i = 0; i < c->point_count; i++)
-        fprintf(script, "%" PRId64 " %.7g %.7g %.7g\n", c->steps[i], line->band[i].value,
-                line->band[i].low, line->band[i].high);
+        fprintf(script, "%" PRId64 " %.7g %.7g %.7g\n", line->before + c->steps[i],
+                line->band[i].value, line->band[i].low, line->band[i].high);
     fprintf(script, "END\n$seeds%zu << END\n", index);
     for (size_t s = 0; s < c->seed_count && c->seed_count > 1; s++) {
         for (size_t i = 0; i < c->point_count; i++)
-            fprintf(script, "%" PRId64 " %.7g\n", c->steps[i], c->scores[s][i]);
+            fprintf(script, "%" PRId64 " %.7g\n", line->before + c->steps[i], c->scores[s][i]);
         fputc('\n', script);
     }
     fputs("END\n", script);
@@ -178,7 +180,7 @@ static void write_table(FILE *data, const qg_panel *panel, const qg_panel_line *
             qg_cell_text(data, panel->title);
             qg_cell_text(data, line->run);
             if (!mean) fprintf(data, "%" PRIu64, c->seeds[s]);
-            fprintf(data, ",%" PRId64 ",", c->steps[i]);
+            fprintf(data, ",%" PRId64 ",", line->before + c->steps[i]);
             qg_cell_real(data, mean ? line->band[i].value : c->scores[s][i]);
             qg_cell_real(data, mean ? line->band[i].low : (double)NAN);
             qg_cell_real(data, mean ? line->band[i].high : (double)NAN);
@@ -243,11 +245,26 @@ static void write_plot(FILE *script, const qg_panel *panel, const qg_panel_line 
     fputc('\n', script);
 }
 
+/* A title that is longer than its panel is written smaller, and cut off where that will not do. */
+static void write_title(FILE *script, const layout *l, int x, int y, const char *title)
+{
+    char cut[sizeof((qg_panel *)0)->title];
+    const int room = (l->width - RIGHT) / SMALL_LETTER; /* from the panel's edge on */
+    const int letters = (int)strlen(title);
+    if (letters * LETTER <= l->width - LEFT) {
+        write_label(script, l, x + LEFT, y, title, "left font ',12'");
+        return;
+    }
+    snprintf(cut, sizeof cut, "%.*s%s", letters > room ? room - 3 : letters, title,
+             letters > room ? "..." : "");
+    write_label(script, l, x + RIGHT / 2, y, cut, "left font ',9'");
+}
+
 static void write_panel(FILE *script, const layout *l, const qg_panel *panel, int x, int y,
                         const qg_panel_line *lines)
 {
     const double last = last_step(panel, lines), unit = step_unit(last);
-    write_label(script, l, x + LEFT, y + 10, panel->title, "left font ',12'");
+    write_title(script, l, x, y + 10, panel->title);
     write_key(script, l, x + LEFT, y + HEAD + l->plot + FOOT + KEY_ROW / 2, panel, lines);
     write_axes(script, l, panel, x, y, last, unit);
     write_plot(script, panel, lines, unit);

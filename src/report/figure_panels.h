@@ -12,6 +12,7 @@ typedef struct qg_panel_line {
     unsigned colour; /* 0xRRGGBB */
     bool dashed, dots;
     qg_curves curves;
+    int64_t before;          /* steps that come before those of the curves */
     const qg_estimate *band; /* [curves.point_count] */
 } qg_panel_line;
 

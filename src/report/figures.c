@@ -81,9 +81,9 @@ static qg_status write_texts(const qg_results *r, qg_figure *figure, texts *t, i
                              qg_error *error)
 {
     static int (*const writers[])(const qg_results *, qg_figure *, FILE *, FILE *) = {
-        [QG_FIGURE_FOREST] = qg_figure_forest,   [QG_FIGURE_CURVES] = qg_figure_curves,
-        [QG_FIGURE_MATRIX] = qg_figure_matrix,   [QG_FIGURE_SCATTER] = qg_figure_scatter,
-        [QG_FIGURE_SOURCES] = qg_figure_sources,
+        [QG_FIGURE_FOREST] = qg_figure_forest,    [QG_FIGURE_CURVES] = qg_figure_curves,
+        [QG_FIGURE_ALL_STEPS] = qg_figure_curves, [QG_FIGURE_MATRIX] = qg_figure_matrix,
+        [QG_FIGURE_SCATTER] = qg_figure_scatter,  [QG_FIGURE_SOURCES] = qg_figure_sources,
     };
     FILE *script = qg_text_stream(&t->script, &t->script_size);
     FILE *data = qg_text_stream(&t->data, &t->data_size);
@@ -116,10 +116,12 @@ static qg_status add(const qg_results *r, qg_figures *figures, qg_figure figure,
     return status;
 }
 
-static qg_status add_curves(const qg_results *r, qg_figures *figures, int run, qg_error *error)
+static qg_status add_curves(const qg_results *r, qg_figures *figures, qg_figure_kind kind, int run,
+                            qg_error *error)
 {
     const qg_study_run *first = &r->study->runs[run];
-    qg_figure figure = {.kind = QG_FIGURE_CURVES, .run = run, .name = "curves"};
+    qg_figure figure = {.kind = kind, .run = run};
+    strcpy(figure.name, kind == QG_FIGURE_CURVES ? "curves" : "all-steps");
     add_name(figure.name, sizeof figure.name - 20, first->group);
     if (!strstr(first->group, first->game))
         add_name(figure.name, sizeof figure.name - 20, first->game);
@@ -146,10 +148,11 @@ static bool is_first(const qg_results *r, int run)
     return true;
 }
 
-static qg_status draw_curves(const qg_results *r, qg_figures *figures, qg_error *error)
+static qg_status draw_curves(const qg_results *r, qg_figures *figures, qg_figure_kind kind,
+                             qg_error *error)
 {
     for (int i = 0; i < r->study->run_count; i++)
-        if (qg_figure_leads(r, i) && is_first(r, i) && add_curves(r, figures, i, error))
+        if (qg_figure_leads(r, i) && is_first(r, i) && add_curves(r, figures, kind, i, error))
             return error->code;
     return QG_OK;
 }
@@ -182,7 +185,8 @@ static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_erro
 
 static bool is_older(const qg_figures *figures, const char *file)
 {
-    static const char *const ours[] = {"curves", "effects", "matrix", "similarity", "sources"};
+    static const char *const ours[] = {"all-steps", "curves",     "effects",
+                                       "matrix",    "similarity", "sources"};
     const char *ending = strrchr(file, '.');
     char name[sizeof figures->items->name];
     if (!ending ||
@@ -207,7 +211,7 @@ static void remove_older(const char *folder, const qg_figures *figures)
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
 {
     *figures = (qg_figures){.scale = choose_scale(results)};
-    const size_t most = (size_t)results->study->run_count + results->experiment_count + 4;
+    const size_t most = 2 * (size_t)results->study->run_count + results->experiment_count + 4;
     figures->items = calloc(most, sizeof *figures->items);
     if (!figures->items) return qg_fail_memory(error, "figures", most * sizeof *figures->items);
     char *folder = qg_path_join(results->folder, "figures");
@@ -219,7 +223,9 @@ qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_err
     if (!status) status = add(results, figures, forest, error);
     if (!status) status = draw_matrices(results, figures, error);
     if (!status) status = add(results, figures, scatter, error);
-    if (!status) status = draw_curves(results, figures, error);
+    if (!status) status = draw_curves(results, figures, QG_FIGURE_CURVES, error);
+    if (!status && results->budgets)
+        status = draw_curves(results, figures, QG_FIGURE_ALL_STEPS, error);
     if (!status) status = add(results, figures, sources, error);
     if (!status) remove_older(folder, figures);
     free(folder);

@@ -216,6 +216,30 @@ static void put_continual(FILE *out, const qg_results *r)
     }
 }
 
+static void put_budgets(FILE *out, const qg_results *r)
+{
+    fputs("run,baseline,long_baseline,training,distillation,offline,steps,all_steps,score,"
+          "long_baseline_score\n",
+          out);
+    for (int i = 0; i < r->study->run_count; i++) {
+        const qg_study_budget *const budget = &r->budgets[i];
+        qg_budget_row row;
+        if (!qg_results_budget(r, i, &row)) continue;
+        const qg_study_run *const runs = r->study->runs;
+        qg_cell_text(out, runs[i].id);
+        qg_cell_text(out, runs[runs[i].baseline].id);
+        qg_cell_text(out, row.long_baseline >= 0 ? runs[row.long_baseline].id : "");
+        qg_cell_real(out, budget->training);
+        qg_cell_real(out, budget->distillation);
+        qg_cell_real(out, budget->offline);
+        qg_cell_real(out, budget->steps);
+        qg_cell_real(out, row.all);
+        qg_cell_real(out, row.score);
+        if (isfinite(row.long_score)) fprintf(out, "%.17g", row.long_score);
+        fputc('\n', out);
+    }
+}
+
 static qg_status write_table(const qg_results *results, const char *name,
                              void (*put)(FILE *, const qg_results *), qg_error *error)
 {
@@ -232,16 +256,26 @@ static qg_status write_table(const qg_results *results, const char *name,
     return status;
 }
 
-qg_status qg_metrics_write(const qg_results *results, qg_error *error)
+/* A table that not all studies have; `put` NULL: this one has none, nor keeps an older report's. */
+static qg_status write_some(const qg_results *results, const char *name,
+                            void (*put)(FILE *, const qg_results *), qg_error *error)
 {
-    qg_status status = write_table(results, "metrics.csv", put_rows, error);
-    if (!status) status = write_table(results, "claims.csv", put_claims, error);
-    if (status) return status;
-    if (results->continual_count > 0)
-        return write_table(results, "continual.csv", put_continual, error);
-    char *const path = qg_path_join(results->folder, "continual.csv"); /* of an older report */
+    if (put) return write_table(results, name, put, error);
+    char *const path = qg_path_join(results->folder, name);
     if (!path) return qg_fail_memory(error, "a path", strlen(results->folder));
     unlink(path);
     free(path);
     return QG_OK;
+}
+
+qg_status qg_metrics_write(const qg_results *results, qg_error *error)
+{
+    qg_status status = write_table(results, "metrics.csv", put_rows, error);
+    if (!status) status = write_table(results, "claims.csv", put_claims, error);
+    if (!status)
+        status = write_some(results, "continual.csv",
+                            results->continual_count > 0 ? put_continual : NULL, error);
+    if (!status)
+        status = write_some(results, "budgets.csv", results->budgets ? put_budgets : NULL, error);
+    return status;
 }

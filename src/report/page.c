@@ -58,6 +58,7 @@ static void put_contents(FILE *out, const qg_results *r, const qg_figures *figur
     if (find_figure(figures, QG_FIGURE_MATRIX))
         fputs("<li><a href=\"#matrix\">Transfer matrix</a></li>\n", out);
     if (r->continual_count > 0) fputs("<li><a href=\"#chains\">Chains</a></li>\n", out);
+    if (r->budgets) fputs("<li><a href=\"#budgets\">Over all steps</a></li>\n", out);
     if (find_figure(figures, QG_FIGURE_SCATTER))
         fputs("<li><a href=\"#similarity\">Similarity and transfer</a></li>\n", out);
     for (size_t i = 0; i < figures->count; i++)
@@ -316,6 +317,7 @@ void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figur
     put_overview(out, results);
     put_matrix(out, figures);
     qg_page_continual(out, results);
+    qg_page_budgets(out, results, figures);
     put_similarity(out, figures);
     put_curves(out, results, figures);
     qg_page_making(out, results, find_figure(figures, QG_FIGURE_SOURCES));

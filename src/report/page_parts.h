@@ -17,6 +17,9 @@ void qg_page_answer(FILE *out, const qg_results *results);
 /* What chains of grafts have forgotten and knew before; nothing where there are none. */
 void qg_page_continual(FILE *out, const qg_results *results);
 
+/* What runs take over all steps, with their curves; nothing where nobody asks. */
+void qg_page_budgets(FILE *out, const qg_results *results, const qg_figures *figures);
+
 /* Between which scores those of each game are normalised, and what people score. */
 void qg_page_scores(FILE *out, const qg_results *results);
 

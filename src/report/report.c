@@ -169,7 +169,8 @@ static qg_status find_results(qg_results *r, qg_error *error)
     status = qg_results_judge(r, error);
     if (!status) status = qg_results_find_similarities(r, error);
     if (!status) status = qg_results_find_source_scores(r, error);
-    return status ? status : qg_results_find_continual(r, error);
+    if (!status) status = qg_results_find_continual(r, error);
+    return status ? status : qg_results_find_budgets(r, error);
 }
 
 qg_status qg_report_write(const char *folder, const qg_report_options *options, qg_report *report,

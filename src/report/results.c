@@ -130,6 +130,7 @@ void qg_results_free(qg_results *r)
     free(r->claims);
     free(r->source_scores);
     free(r->continual);
+    free(r->budgets);
     for (int i = 0; r->source_curves && i < r->study->source_count; i++) {
         qg_run_curves_free(&r->source_curves[i].score);
         qg_run_curves_free(&r->source_curves[i].divergence);

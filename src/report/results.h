@@ -114,6 +114,7 @@ typedef struct qg_results {
     qg_claim_result *claims;         /* [claim_count] */
     qg_source_score *source_scores;  /* [source_count] */
     qg_source_curves *source_curves; /* [source_count] */
+    qg_study_budget *budgets;        /* [run_count]; NULL: nobody asks (qg_results_find_budgets) */
     qg_continual *continual;         /* [continual_count] of chains of grafts */
     size_t continual_count;
     qg_warnings warnings;
@@ -139,6 +140,19 @@ typedef enum qg_copy_stratum {
 } qg_copy_stratum;
 qg_copy_stratum qg_experiment_stratum(const qg_results *results, const qg_experiment *experiment);
 const char *qg_copy_stratum_name(qg_copy_stratum stratum);
+
+/* What stands beside a listed graft over all steps. */
+typedef struct qg_budget_row {
+    int run, long_baseline;   /* -1: there is none */
+    double all;               /* steps of the run, with those before */
+    double score, long_score; /* means at the end, and of the long baseline at as many steps; NaN */
+} qg_budget_row;
+
+/* Of a run that is a listed graft with a curve; false: it is not. */
+bool qg_results_budget(const qg_results *results, int run, qg_budget_row *row);
+
+/* The run that does what a baseline does for more steps, -1: none. */
+int qg_results_long_baseline(const qg_results *results, int baseline);
 
 /* The experiment of a run, NULL when it is none. */
 const qg_experiment *qg_results_experiment(const qg_results *results, int run);

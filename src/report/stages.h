@@ -39,6 +39,10 @@ qg_status qg_results_find_source_scores(qg_results *results, qg_error *error);
 /* 8. What chains of grafts have forgotten and knew before (continual.h). */
 qg_status qg_results_find_continual(qg_results *results, qg_error *error);
 
+/* 9. What runs take over all steps, where a run reuses its source's policy or the study has long
+ * baselines. */
+qg_status qg_results_find_budgets(qg_results *results, qg_error *error);
+
 /* The deviation of the normalised area in each stratum, over all groups; NaN: none. */
 void qg_results_find_spread(const qg_results *results, double deviations[QG_STRATA]);
 

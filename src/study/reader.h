@@ -72,6 +72,9 @@ qg_status qg_study_read_sources(const study_reader *reader);
 qg_status qg_study_read_runs(const study_reader *reader);
 qg_status qg_study_read_claims(const study_reader *reader);
 
+/* `long_baseline`: adds trainings behind all others. */
+qg_status qg_study_add_long_baselines(const study_reader *reader);
+
 /* `verdicts`: by what rule they are found. */
 qg_status qg_study_read_rule(const study_reader *reader);
 

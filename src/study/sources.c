@@ -233,6 +233,7 @@ static qg_status look_at_files(const study_reader *reader, int line, qg_study_so
         if (i == 0) {
             snprintf(source->file_game, sizeof source->file_game, "%s", info.domain);
             source->file_architecture = architecture;
+            source->file_step = info.step;
         }
         if (strcmp(source->file_game, info.domain) != 0 ||
             !qg_architecture_equal(&source->file_architecture, &architecture))

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {
-    "study",   "question", "preset", "steps",  "seeds",    "baseline_seeds", "threads", "settings",
-    "sources", "runs",     "games",  "claims", "verdicts", "also_evaluate",  NULL};
+static const char *const top_keys[] = {"study",    "question",       "preset",        "steps",
+                                       "seeds",    "baseline_seeds", "threads",       "settings",
+                                       "sources",  "runs",           "games",         "claims",
+                                       "verdicts", "also_evaluate",  "long_baseline", NULL};
 static const char *const game_keys[] = {"threshold", "random", "reference", NULL};
 
 #define DEFAULT_SEEDS 5
@@ -133,6 +134,7 @@ static qg_status read_parts(const study_reader *reader)
     qg_status status = read_head(reader);
     if (!status) status = qg_study_read_sources(reader);
     if (!status) status = qg_study_read_runs(reader);
+    if (!status) status = qg_study_add_long_baselines(reader);
     if (!status) status = read_games(reader);
     if (!status) status = qg_study_read_claims(reader);
     if (!status) status = qg_study_read_rule(reader);

@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { APART = 10 }; /* steps between two states: neighbours look alike */
-
 typedef struct fisher_play {
     const qg_fisher_options *options;
     qg_engine *engine;
@@ -86,7 +84,7 @@ static qg_status play_step(fisher_play *p, int64_t step, qg_error *error)
     }
     if (status) return status;
     const qg_states state = qg_history_state(&p->history);
-    if (step % APART == 0) status = add_state(p, &state, error);
+    if (step % QG_FISHER_APART == 0) status = add_state(p, &state, error);
     int action;
     if (!status && !qg_explore(&p->policy, o->settings->eval_epsilon, actions, &action))
         status = qg_exploit(&p->policy, p->engine, &state, &action, error);
@@ -125,7 +123,7 @@ qg_status qg_fisher(const qg_fisher_options *options, qg_network *fisher, qg_err
     qg_status status = qg_fisher_domain(options, &domain, error);
     if (status) return status;
     status = open_play(&p, domain, error);
-    for (int64_t step = 0; step < options->samples * APART && !status; step++)
+    for (int64_t step = 0; step < options->samples * QG_FISHER_APART && !status; step++)
         status = play_step(&p, step, error);
     for (size_t i = 0; i < qg_architecture_parameters(&fisher->architecture) && !status; i++)
         fisher->parameters[i] = (float)(p.sums[i] / (double)options->samples);

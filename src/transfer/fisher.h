@@ -11,11 +11,13 @@
 
 #include <qgraft/agent.h>
 
+#define QG_FISHER_APART 10 /* steps between two states: neighbours look alike */
+
 typedef struct qg_fisher_options {
     const qg_network *network;
     const qg_network_info *info; /* says its game */
     const qg_settings *settings; /* how it is played, with eval_epsilon */
-    int64_t samples;             /* states, every tenth of the play */
+    int64_t samples;             /* states, one of QG_FISHER_APART of the play */
     uint64_t seed;
     qg_machine machine;                /* changes no bit */
     const volatile sig_atomic_t *stop; /* becomes non-zero: QG_STOPPED; may be NULL */

@@ -200,7 +200,67 @@ def test_study(tmp_path):
         "kickstart=200", "kickstart=400", "first 2 (policy_reuse=0.5)",
         "kickstart=200 warm_replay=200 qdagger=10"]
     page = (folder / "report.html").read_text()
-    assert "kickstart=200" in page and "none of s" not in page
+    assert "kickstart=200" in page and "none of s" not in page and "Over all steps" in page
+    budgets = {r["run"]: r for r in rows(folder / "budgets.csv")}
+    assert budgets[ids[3]]["offline"] == "80" and budgets[ids[3]]["all_steps"] == "1080"
+    assert budgets[ids[0]]["long_baseline"] == budgets[ids[0]]["long_baseline_score"] == ""
+
+
+BUDGETS = {"study": "budgets", "seeds": 2, "steps": 600, "settings": {**SMALL, "eval_every": 300},
+           "long_baseline": True,
+           "sources": {"a": {"game": SOURCE, "steps": 400}, "early": {"from": "a", "at": 350},
+                       "ab": {"game": TARGET, "from": "early", "first": 2, "steps": 500},
+                       "student": {"distill": ["a", "ab"], "samples": 320, "temperature": "0.1:0.2:0.1",
+                                   "settings": {"minibatch": 16, "update_every": 4, "log_every": 500,
+                                                "eval_every": 1000, "eval_steps": 100}}},
+           "runs": [{"game": TARGET}, {"game": TARGET, "from": "early", "kickstart": 300, "name": "kick"},
+                    {"game": TARGET, "from": "a", "warm_replay": 400, "qdagger": 20, "kickstart": 400,
+                     "name": "qdagger"},
+                    {"game": TARGET, "from": "ab", "first": 1, "ewc": 1, "ewc_samples": 7, "name": "chain"},
+                    {"game": TARGET, "from": "student", "first": 1, "name": "taught"}]}
+
+
+def test_budgets(tmp_path):
+    """Each run's steps with those that it rests on, counted once; a baseline that trains as long."""
+    file, folder = tmp_path / "study.yaml", tmp_path / "study"
+    file.write_text(json.dumps(BUDGETS))
+    run("run", file, "--out", folder, "--quiet")
+    run("report", folder)
+    found = {r["run"]: r for r in rows(folder / "budgets.csv")}
+    held_out = 320 // 50
+    lessons = 2 * 2 * 320  # temperatures, teachers; an update of 16 counts as 4 steps
+    expected = {"kick": (350, 0, 0), "qdagger": (400, 0, 20 * 8), "chain": (350 + 500, 0, 7 * 10),
+                "taught": (400 + 500, 2 * (320 + held_out) + lessons / 16 * 4, 0)}
+    assert set(found) == set(expected)
+    longest = max(600 + sum(parts) for parts in expected.values())
+    long = folder / "runs" / "minatar-space_invaders-long"
+
+    def scores(path):
+        return [(int(r["step"]), float(r["score"])) for r in rows(path / "evaluations.csv")]
+
+    curves = [dict(scores(long / f"s{s}")) for s in (1, 2)]
+    assert max(curves[0]) == longest
+    for name, parts in expected.items():
+        row = found[name]
+        assert [float(row[k]) for k in ("training", "distillation", "offline", "steps")] == [*parts, 600]
+        all_steps = 600 + sum(parts)
+        assert float(row["all_steps"]) == all_steps
+        ends = [scores(folder / "runs" / name / f"s{s}")[-1][1] for s in (1, 2)]
+        assert float(row["score"]) == pytest.approx(np.mean(ends))
+        step = max(s for s in curves[0] if s <= all_steps)
+        assert float(row["long_baseline_score"]) == pytest.approx(np.mean([c[step] for c in curves]))
+    for s in (1, 2):  # the same training, gone on with
+        short = scores(folder / "runs" / "minatar-space_invaders" / f"s{s}")
+        assert scores(long / f"s{s}")[:len(short)] == short
+    page = (folder / "report.html").read_text()
+    assert "Over all steps" in page and "long_baseline" in page
+    drawn = [r for p in (folder / "figures").glob("all-steps*.csv") for r in rows(p) if r["row"] == "mean"]
+    begin = {r["run"]: min(int(q["step"]) for q in drawn if q["run"] == r["run"]) for r in drawn}
+    assert begin == {"minatar-space_invaders": 0, "minatar-space_invaders-long": 0,
+                     **{name: int(sum(parts)) for name, parts in expected.items()}}
+    assert list((folder / "figures").glob("all-steps*.svg"))
+    file.write_text(json.dumps({**BUDGETS, "long_baseline": "perhaps"}))
+    assert "long_baseline: 'perhaps' is neither true nor false" in run("run", file, "--plan", code=2).stderr
 
 
 @pytest.mark.parametrize("run_keys, text", [
