@@ -61,13 +61,13 @@ static qg_status make_target(graft_run *g, qg_error *error)
     if (status) return status;
     qg_text_join(domain->actions, domain->action_count, g->actions, sizeof g->actions);
     status = qg_architecture_for(&train->settings, domain, &architecture, error);
-    if (!status && qg_graft_reuses(&o->choice)) status = check_policy(g, domain, error);
-    qg_domain_close(domain);
     if (status && strcmp(train->settings.network, g->source.architecture.text) == 0) {
         const qg_error inner = *error;
         status = qg_fail(error, status, "the source's architecture '%.60s' does not fit %.90s: %s",
                          g->source.architecture.text, train->domain, inner.message);
     }
+    if (!status && qg_graft_reuses(&o->choice)) status = check_policy(g, domain, error);
+    qg_domain_close(domain);
     if (!status) status = qg_network_create(&architecture, &g->target, error);
     if (!status) qg_network_initialise(&g->target, o->reinit ? o->reinit_seed : train->run.seed);
     return status;

@@ -88,6 +88,23 @@ def test_graft_between_free_and_frozen(source, tmp_path):
         qgraft.graft(file, "minatar/asterix", out=tmp_path / "no", first=2, thaw=700, settings=FEW)
 
 
+def test_rivals(source, tmp_path):
+    file = source.folder / "best.safetensors"
+    ours = qgraft.graft(file, "minatar/asterix", out=tmp_path / "ours", kickstart=500, distill_weight=2,
+                        distill_tau=0.5, warm_replay=400, qdagger=9, policy_reuse=0.5,
+                        policy_reuse_decay=0.9, steps=1000, settings=FEW)
+    program("graft", file, "--to=minatar/asterix", "--kickstart=500", "--distill-weight=2",
+            "--distill-tau=0.5", "--warm-replay=400", "--qdagger=9", "--policy-reuse=0.5",
+            "--policy-reuse-decay=0.9", "--steps=1000", *SETS, "--out", tmp_path / "theirs")
+    same(ours.folder, tmp_path / "theirs")
+    assert not ours.layers["copied"].any() and ours.parents == [str(file)]
+    for keys in ({}, {"qdagger": 5}, {"kickstart": 5, "first": 1, "last": 1}):
+        with pytest.raises(qgraft.UsageError, match="one of `first`"):
+            qgraft.graft(file, "minatar/asterix", out=tmp_path / "no", settings=FEW, **keys)
+    with pytest.raises(qgraft.UsageError, match="distill_tau"):
+        qgraft.graft(file, "minatar/asterix", out=tmp_path / "no", kickstart=5, distill_tau=0, settings=FEW)
+
+
 def test_initial(source, tmp_path):
     network = source.last
     run = qgraft.train("minatar/breakout", out=tmp_path / "run", steps=1000, settings=FEW,
