@@ -66,6 +66,15 @@ typedef struct qg_run_result {
 
 typedef struct qg_reuse qg_reuse; /* of a policy that is there already: agent/reuse.h */
 
+/* What the layers of a run are compared with in layers.csv (diagnosis.h); determines nothing else.
+ */
+typedef struct qg_layer_source {
+    const qg_network *network; /* that layers were copied from */
+    int layers[QG_MAX_LAYERS]; /* by the run's layers: the one of it to compare with, -1: none */
+    const qg_network *copied;  /* of the run's architecture: what was copied, as it was; NaN for
+                                  parameters that were not */
+} qg_layer_source;
+
 typedef struct qg_train_options {
     qg_run_options run;
     const char *domain; /* a name, see domain.h */
@@ -87,7 +96,8 @@ typedef struct qg_train_options {
     /* Other games that are played at every evaluation, actions by meaning; their scores go into
      * other_evaluations.csv and determine nothing. */
     const char *const *also_evaluate;
-    int also_evaluate_count; /* 0 ... QG_MAX_OTHER_GAMES */
+    int also_evaluate_count;       /* 0 ... QG_MAX_OTHER_GAMES */
+    const qg_layer_source *source; /* of a graft; NULL: none */
     const char *choice;   /* of a graft: what was copied into `initial`, for run.yaml (graft.h) */
     const qg_note *notes; /* for the networks' metadata and run.yaml */
     size_t note_count;

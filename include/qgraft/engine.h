@@ -156,6 +156,10 @@ qg_status qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_st
 qg_status qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_states *states,
                                 int layer, float *out, qg_error *error);
 
+/* Those of several layers at once: out[l] as above for layer l, NULL where they are not wanted. */
+qg_status qg_engine_layers(qg_engine *engine, qg_parameter_set set, const qg_states *states,
+                           float *const out[QG_MAX_LAYERS], qg_error *error);
+
 /* A loss on the outputs of a minibatch: q_values [size][actions] of the online network (as it is
  * dropped out). Writes to gradient [size][actions], which is zeros before, the direction in which
  * the outputs shall move, -dL/dq. */
@@ -205,8 +209,8 @@ struct qg_engine_class {
     /* At most max_batch states. */
     qg_status (*forward)(void *self, qg_parameter_set set, const qg_states *states, float *q_values,
                          qg_error *error);
-    qg_status (*activations)(void *self, qg_parameter_set set, const qg_states *states, int layer,
-                             float *out, qg_error *error);
+    qg_status (*activations)(void *self, qg_parameter_set set, const qg_states *states,
+                             float *const out[QG_MAX_LAYERS], qg_error *error);
     /* `step`: number of the optimiser's step, from 1. */
     qg_status (*descend)(void *self, const qg_descent *descent, uint64_t step, qg_error *error);
     /* From now on it adds its times to *stopwatch, until NULL is given; NULL: it takes none. */

@@ -55,6 +55,7 @@ typedef struct qg_settings {
     double eval_epsilon;
     int64_t validation_size; /* transitions kept for the validation Q and TD error */
     int64_t log_every;       /* steps per row of training.csv */
+    int layer_states;        /* that layers.csv looks at layers on; 0: there is none */
 
     int noop_max;                /* 1 ... noop_max no-op frames begin an episode; 0: none */
     int frame_skip;              /* frames per step */

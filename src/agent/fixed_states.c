@@ -66,10 +66,11 @@ qg_status qg_fixed_states_create(const qg_fixed_states_plan *plan, qg_fixed_stat
                                  qg_error *error)
 {
     assert(plan->count > 0 && plan->parts > 0 && plan->steps >= plan->count);
+    const qg_play_watch watch = {.stop = plan->stop};
     collector c = {.plan = plan, .fixed = fixed};
     *fixed = (qg_fixed_states){0};
     const qg_status status =
-        qg_random_play(plan->domain, plan->steps, plan->seed, NULL, visit, &c, error);
+        qg_random_play(plan->domain, plan->steps, plan->seed, &watch, visit, &c, error);
     qg_history_destroy(&c.history);
     if (status) qg_fixed_states_free(fixed);
     return status;

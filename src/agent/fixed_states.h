@@ -5,6 +5,8 @@
 
 #include <qgraft/engine.h>
 
+#include <signal.h>
+
 typedef struct qg_fixed_states_plan {
     const char *domain;
     int parts;         /* screens of a state */
@@ -12,6 +14,7 @@ typedef struct qg_fixed_states_plan {
     int count;
     int64_t steps; /* of the play, >= count: the states are evenly spread over them */
     uint32_t seed; /* the play is that of `qgraft rollout DOMAIN --random STEPS --seed SEED` */
+    const volatile sig_atomic_t *stop; /* becomes non-zero: QG_STOPPED; may be NULL */
 } qg_fixed_states_plan;
 
 typedef struct qg_fixed_states {

@@ -9,7 +9,8 @@
 #define ALL                                                                                        \
     .precision = "float32", .discount = 0.99, .rms_decay = 0.95, .rms_epsilon = 0.01,              \
     .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8, .priority_alpha = 0.6,           \
-    .priority_beta = 0.4, .priority_epsilon = 1e-6, .tau = 0.005, .epsilon_start = 1
+    .priority_beta = 0.4, .priority_epsilon = 1e-6, .tau = 0.005, .epsilon_start = 1,              \
+    .layer_states = 128
 
 /* The learner of DQN 3.0. */
 #define DQN3_LEARNER                                                                               \

@@ -203,9 +203,10 @@ static qg_status pass_table(const qg_run_folder *folder, qg_run_table *table, qg
                             qg_error *error)
 {
     int64_t kept = tape->reading ? 0 : qg_csv_size(table->csv);
-    QG_TAPE_PASS(tape, kept);
+    const bool absent = tape->reading && table->late && qg_tape_complete(tape);
+    if (!absent) QG_TAPE_PASS(tape, kept);
     if (!tape->reading) return qg_csv_sync(table->csv, error);
-    qg_tape_require(tape, kept > 0);
+    qg_tape_require(tape, kept > 0 || absent);
     if (!tape->good) return QG_OK;
     qg_csv_close(table->csv);
     table->csv = NULL;
@@ -231,9 +232,13 @@ static qg_status pass_events(qg_run_folder *folder, qg_tape *tape, qg_error *err
 qg_status qg_run_folder_pass(qg_run_folder *folder, qg_tape *tape, qg_error *error)
 {
     qg_status status = QG_OK;
-    for (int i = 0; i < folder->table_count && !status; i++)
-        status = pass_table(folder, &folder->tables[i], tape, error);
-    return status ? status : pass_events(folder, tape, error);
+    for (int late = 0; late < 2 && !status; late++) {
+        for (int i = 0; i < folder->table_count && !status; i++)
+            if (folder->tables[i].late == late)
+                status = pass_table(folder, &folder->tables[i], tape, error);
+        if (!late && !status) status = pass_events(folder, tape, error);
+    }
+    return status;
 }
 
 qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)

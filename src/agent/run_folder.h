@@ -24,6 +24,7 @@ typedef struct qg_run_table {
     char name[32];
     const char *header;
     qg_csv *csv; /* NULL: not open */
+    bool late;   /* checkpoints of before may end in front of it: it then begins there */
 } qg_run_table;
 
 typedef struct qg_run_folder {

@@ -80,6 +80,8 @@ static const qg_setting table[] = {
     ROW(REAL, eval_epsilon, 0, 1, "exploration in evaluations"),
     ROW(COUNT, validation_size, 1, 1e6, "transitions for the validation Q and TD error"),
     ROW(COUNT, log_every, 1, STEPS, "steps per row of training.csv"),
+    NEW(INT, layer_states, 0, 2000, "128",
+        "states on which evaluations look at the layers (layers.csv); 0: they do not"),
     ROW(INT, noop_max, 0, 10000, "episodes begin with 1 to this many no-op frames; 0: none"),
     ROW(INT, frame_skip, 1, 100, "frames per step"),
     ROW(REAL, sticky, 0, 1, "probability that a step repeats the last action instead"),

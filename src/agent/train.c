@@ -11,16 +11,6 @@
 
 /* -------------------------------------------------------------------------------- its parts */
 
-/* The parameters that the run begins with. */
-static void fill_initial(const qg_train_options *options, qg_network *network)
-{
-    if (options->initial)
-        memcpy(network->parameters, options->initial->parameters,
-               qg_architecture_parameters(&network->architecture) * sizeof(float));
-    else
-        qg_network_initialise(network, options->run.seed);
-}
-
 static qg_status open_network(qg_trainer *t, qg_error *error)
 {
     const qg_network *initial = t->options->initial;
@@ -31,7 +21,7 @@ static qg_status open_network(qg_trainer *t, qg_error *error)
     if (initial && !qg_architecture_equal(&initial->architecture, &architecture))
         return qg_fail(error, QG_ERROR_USAGE,
                        "the network to begin with has another architecture than the settings make");
-    fill_initial(t->options, &t->network);
+    qg_trainer_fill_initial(t->options, &t->network);
     t->initial_crc = (uint32_t)crc32_z(0, (const uint8_t *)t->network.parameters,
                                        qg_architecture_parameters(&architecture) * sizeof(float));
     return QG_OK;
@@ -177,7 +167,7 @@ static qg_status finish(void *self, qg_error *error)
     status = qg_network_create(&t->network.architecture, &begun, error);
     if (status) return status;
     char *text = NULL;
-    fill_initial(t->options, &begun);
+    qg_trainer_fill_initial(t->options, &begun);
     status = compare_frozen(t, &begun, error);
     if (!status) status = make_yaml(t, true, &text, error);
     if (!status) status = qg_run_folder_text(&t->run.folder, "run.yaml", text, error);
@@ -188,6 +178,7 @@ static qg_status finish(void *self, qg_error *error)
 
 static void close_all(qg_trainer *t)
 {
+    qg_layer_probe_close(&t->probe);
     qg_minibatch_destroy(&t->minibatch);
     qg_minibatch_destroy(&t->validation);
     if (qg_run_can_go_on(&t->run))
@@ -237,6 +228,7 @@ static qg_run make_run(qg_trainer *t, const qg_train_options *o)
     if (o->also_evaluate_count > 0)
         t->others.table = qg_run_folder_add_table(&run.folder, "other_evaluations.csv",
                                                   QG_OTHER_EVALUATIONS_COLUMNS);
+    t->layers_table = o->settings.layer_states > 0 ? qg_trainer_add_layers_table(&run.folder) : -1;
     return run;
 }
 

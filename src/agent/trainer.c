@@ -56,16 +56,19 @@ qg_status qg_trainer_evaluate(void *self, double *score, qg_error *error)
     qg_evaluation_row row = {.step = t->run.step};
     t->progress.evaluating = true;
     qg_evaluation others[QG_MAX_OTHER_GAMES];
+    qg_layer_row layers[QG_MAX_LAYERS];
     qg_status status = play_own(t, t->learner.engine, NULL, &row.evaluation, error);
     if (!status)
         status = qg_other_games_play(&t->others, &t->run, t->learner.engine, others, error);
     t->progress.evaluating = false;
     if (!status) status = validate(t, &row, error);
+    if (!status) status = qg_trainer_look(t, layers, error);
     *score = row.evaluation.score;
     /* Behind the last one, as a run that is stopped evaluates all again. */
     if (!status)
         status = qg_run_folder_evaluation(&t->run.folder, QG_TRAINER_EVALUATIONS, 0, &row, error);
-    return status ? status : qg_other_games_write(&t->others, &t->run, others, error);
+    if (!status) status = qg_other_games_write(&t->others, &t->run, others, error);
+    return status ? status : qg_trainer_write_layers(t, layers, error);
 }
 
 qg_status qg_trainer_confirm(void *self, const qg_network *network, const char *purpose,
@@ -100,25 +103,6 @@ static qg_status start_learning(qg_trainer *t, qg_error *error)
     qg_random random = qg_random_stream(t->options->run.seed, "validation");
     qg_replay_sample(t->replay, &random, &t->validation);
     return qg_minibatch_detach(qg_replay_form(t->replay), &t->validation, error);
-}
-
-/* Of the weights of importance: rises in a line to 1. */
-static double priority_beta(const qg_trainer *t)
-{
-    const qg_settings *s = t->settings;
-    const int64_t span =
-        s->priority_beta_steps ? s->priority_beta_steps : t->run.steps - t->learn_start;
-    const int64_t since = t->run.step - t->learn_start;
-    if (since >= span) return 1;
-    return s->priority_beta + (1 - s->priority_beta) * (double)since / (double)span;
-}
-
-static void draw(qg_trainer *t)
-{
-    if (t->settings->prioritised)
-        qg_replay_sample_by_priority(t->replay, &t->sampling, priority_beta(t), &t->minibatch);
-    else
-        qg_replay_sample(t->replay, &t->sampling, &t->minibatch);
 }
 
 /* Lets those frozen layers learn whose time has come. */
@@ -156,7 +140,7 @@ static qg_status update(qg_trainer *t, int64_t next, qg_error *error)
         const qg_status status = start_learning(t, error);
         if (status) return status;
     }
-    draw(t);
+    qg_trainer_draw(t, &t->sampling, &t->minibatch);
     const qg_td_trace trace = {.td_errors = t->td_errors};
     qg_status status = study(t, error);
     if (!status)

@@ -7,6 +7,7 @@
 #include <qgraft/td_learner.h>
 
 #include "agent/episode.h"
+#include "agent/layer_probe.h"
 #include "agent/other_games.h"
 #include "agent/replay.h"
 #include "agent/reuse.h"
@@ -27,6 +28,8 @@ typedef struct qg_trainer {
     const qg_settings *settings;
     qg_domain *domain;
     qg_other_games others; /* that are evaluated too */
+    qg_layer_probe probe;  /* its states come with the first evaluation */
+    int layers_table;      /* of the run's folder; -1: the layers are not looked at */
     qg_replay *replay;
     qg_minibatch minibatch, validation; /* validation: drawn once, when learning starts */
     qg_network network;                 /* room for what goes into files */
@@ -52,6 +55,21 @@ qg_status qg_trainer_confirm(void *self, const qg_network *network, const char *
 void qg_trainer_evaluating(void *self, int64_t step);
 void qg_trainer_report(qg_trainer *trainer); /* to options->progress */
 qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error);
+
+/* The parameters that the run begins with, into a network of its architecture. */
+void qg_trainer_fill_initial(const qg_train_options *options, qg_network *network);
+
+/* Draws a minibatch as the training does. */
+void qg_trainer_draw(const qg_trainer *trainer, qg_random *random, qg_minibatch *minibatch);
+
+/* Adds layers.csv to the tables; its number. */
+int qg_trainer_add_layers_table(qg_run_folder *folder);
+
+/* Looks at the layers as they are, which changes nothing; rows [layers]. And appends what was seen
+ * to layers.csv and the scalars. */
+qg_status qg_trainer_look(qg_trainer *trainer, qg_layer_row rows[QG_MAX_LAYERS], qg_error *error);
+qg_status qg_trainer_write_layers(const qg_trainer *trainer, const qg_layer_row *rows,
+                                  qg_error *error);
 
 /* Makes or (`existing`) opens the replay memory and what is drawn from it. */
 qg_status qg_trainer_open_replay(qg_trainer *trainer, bool existing, qg_error *error);

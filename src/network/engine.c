@@ -156,20 +156,29 @@ qg_status qg_engine_forward(qg_engine *engine, qg_parameter_set set, const qg_st
     return status;
 }
 
-qg_status qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_states *states,
-                                int layer, float *out, qg_error *error)
+qg_status qg_engine_layers(qg_engine *engine, qg_parameter_set set, const qg_states *states,
+                           float *const out[QG_MAX_LAYERS], qg_error *error)
 {
     assert(set == QG_ONLINE || (set == QG_TARGET && holds(engine, set)));
-    assert(layer >= 0 && layer < engine->architecture.layer_count);
-    const qg_layer *l = &engine->architecture.layers[layer];
-    const size_t row = (size_t)(l->outputs * l->out_height * l->out_width);
+    const qg_architecture *a = &engine->architecture;
     qg_status status = QG_OK;
     for (int begin = 0; begin < states->size && !status; begin += engine->max_batch) {
         const qg_states some = qg_states_some(states, begin, engine->max_batch);
-        status = engine->methods->activations(engine->self, set, &some, layer,
-                                              out + (size_t)begin * row, error);
+        float *at[QG_MAX_LAYERS] = {NULL};
+        for (int l = 0; l < a->layer_count; l++)
+            if (out[l]) at[l] = out[l] + (size_t)begin * qg_layer_width(&a->layers[l]);
+        status = engine->methods->activations(engine->self, set, &some, at, error);
     }
     return status;
+}
+
+qg_status qg_engine_activations(qg_engine *engine, qg_parameter_set set, const qg_states *states,
+                                int layer, float *out, qg_error *error)
+{
+    assert(layer >= 0 && layer < engine->architecture.layer_count);
+    float *of[QG_MAX_LAYERS] = {NULL};
+    of[layer] = out;
+    return qg_engine_layers(engine, set, states, of, error);
 }
 
 qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_error *error)

@@ -68,6 +68,20 @@ static void title_training(const qg_study *study, const qg_study_run *run, char 
     snprintf(text, size, "train %s", run->game);
 }
 
+/* Of looking at the layers: a second learner with three networks and a sum of doubles, the states,
+ * what the layers put out on them, and a source with its Gram matrices. */
+static double layer_bytes(const qg_study_run *run, const qg_run_times *t)
+{
+    const qg_settings *s = &run->settings;
+    const double n = s->layer_states, layers = t->architecture.layer_count;
+    double width = 0;
+    for (int l = 0; l < t->architecture.layer_count; l++)
+        width += (double)qg_layer_width(&t->architecture.layers[l]);
+    if (n == 0) return 0;
+    return (double)t->learner + 7 * parameter_bytes(t) + 8 * n * n * (layers + 1) +
+           n * (4 * width + s->history * (double)qg_observation_size(&t->shape));
+}
+
 static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, qg_task_load *load,
                                 qg_error *error)
 {
@@ -85,8 +99,9 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
     const double priorities =
         s->prioritised ? (double)qg_priorities_bytes((size_t)replay.capacity) : 0;
     weigh_bytes(run, t, (double)qg_replay_bytes(&replay), qg_replay_used(&replay, t->frame),
-                validation + 2 * priorities, 2 + run->snapshot_count, load); /* and their tape */
-    load->disk += 2 * priorities;                                            /* checkpoints */
+                validation + 2 * priorities + layer_bytes(run, t), 2 + run->snapshot_count,
+                load);            /* and their tape */
+    load->disk += 2 * priorities; /* checkpoints */
     return QG_OK;
 }
 

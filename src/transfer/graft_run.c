@@ -24,6 +24,7 @@ typedef struct graft_run {
     qg_grafted_layer layers[QG_MAX_LAYERS];
     float rates[QG_MAX_LAYERS];
     qg_source_policy policy; /* of the source, where it is reused */
+    qg_network copied;       /* what was copied, NaN elsewhere */
 } graft_run;
 
 static bool is_control(const graft_run *g)
@@ -152,6 +153,7 @@ static void release(graft_run *g)
     qg_source_policy_close(&g->policy);
     qg_network_free(&g->source);
     qg_network_free(&g->target);
+    qg_network_free(&g->copied);
 }
 
 qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg_error *error)
@@ -162,6 +164,24 @@ qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg
     memcpy(plan->layers, g.layers, sizeof plan->layers);
     release(&g);
     return status;
+}
+
+/* What the run's layers are compared with: the source's layers that they came from, those that did
+ * not with the layer of their number where both networks have as many. */
+static qg_status fill_source(graft_run *g, qg_layer_source *source, qg_error *error)
+{
+    const qg_architecture *a = &g->target.architecture;
+    const bool alike = g->source.architecture.layer_count == a->layer_count;
+    qg_grafted_layer ignored[QG_MAX_LAYERS];
+    const qg_status status = qg_network_create(a, &g->copied, error);
+    if (status) return status;
+    for (size_t i = 0; i < qg_architecture_parameters(a); i++)
+        g->copied.parameters[i] = NAN;
+    *source = (qg_layer_source){.network = &g->source, .copied = &g->copied};
+    for (int l = 0; l < a->layer_count; l++)
+        source->layers[l] = g->layers[l].source >= 0 ? g->layers[l].source : alike ? l : -1;
+    return qg_graft(&g->source, g->info.actions, &g->copied, g->actions, &g->options->choice,
+                    ignored, error);
 }
 
 /* ------------------------------------------------------------------------------ the pedigree */
@@ -242,11 +262,14 @@ qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, q
     *result = (qg_run_result){.best_score = NAN, .last_score = NAN, .confirmed_score = NAN};
     qg_status status = prepare(&g, error);
     if (!status) status = describe(&g, &p, error);
+    qg_layer_source source;
+    if (!status && !is_control(&g)) status = fill_source(&g, &source, error);
     if (!status) {
         char choice[QG_GRAFT_CHOICE_TEXT];
         qg_train_options train = options->train;
         qg_graft_choice_format(&options->choice, choice);
         train.initial = &g.target;
+        if (!is_control(&g)) train.source = &source;
         train.choice = choice;
         train.notes = p.notes;
         train.note_count = p.count;

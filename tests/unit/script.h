@@ -200,6 +200,7 @@ static inline qg_settings small_settings(void)
     s.validation_size = 10;
     s.log_every = 70;
     s.noop_max = 5;
+    s.layer_states = 0; /* which would play a domain more */
     return s;
 }
 

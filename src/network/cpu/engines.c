@@ -74,11 +74,11 @@ static qg_status forward(void *self, qg_parameter_set set, const qg_states *stat
     return QG_OK;
 }
 
-static qg_status activations(void *self, qg_parameter_set set, const qg_states *states, int layer,
-                             float *out, qg_error *error)
+static qg_status activations(void *self, qg_parameter_set set, const qg_states *states,
+                             float *const out[QG_MAX_LAYERS], qg_error *error)
 {
     (void)error;
-    qg_cpu_activations(self, set, states, layer, out);
+    qg_cpu_activations(self, set, states, out);
     return QG_OK;
 }
 

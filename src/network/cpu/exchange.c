@@ -5,15 +5,28 @@
 
 #include <string.h>
 
-/* Where the k-th weight of output n of layer `l`, in PyTorch's order, lies in a parameter block. */
-static size_t place_of(const qg_cpu *cpu, int l, int n, int k)
+/* The weights of output n of a layer, in PyTorch's order, as they lie in a parameter block: width
+ * times height times channels of them, each kind so far apart. */
+typedef struct weight_row {
+    size_t first, column, line;
+    int channels, height, width;
+} weight_row;
+
+static weight_row row_of(const qg_cpu *cpu, int l, int n)
 {
     const qg_layer *layer = &cpu->architecture.layers[l];
+    const qg_plan *plan = &cpu->plans[l];
     const int height = layer->kind == QG_CONV ? layer->kernel : layer->in_height;
     const int width = layer->kind == QG_CONV ? layer->kernel : layer->in_width;
     const int other = layer->heads && n > 0 ? (int)qg_layer_fan_in(layer) : 0; /* stream */
-    const int c = k / (height * width) + other, y = k / width % height, x = k % width;
-    return cpu->weights_at[l] + qg_plan_weight(&cpu->plans[l], layer, n, c, y, x);
+    const size_t first = qg_plan_weight(plan, layer, n, other, 0, 0);
+    const size_t column = (size_t)(plan->k_count / (width * height)) * QG_PANEL;
+    return (weight_row){.first = cpu->weights_at[l] + first,
+                        .column = column,
+                        .line = (size_t)width * column,
+                        .channels = (int)qg_layer_fan_in(layer) / (height * width),
+                        .height = height,
+                        .width = width};
 }
 
 /* A set's parameters in the form that products take. */
@@ -28,16 +41,25 @@ static void find_operands(const qg_cpu *cpu, qg_parameter_set set)
     }
 }
 
+/* The weight behind the row. */
+static const float *write_row(float *ours, weight_row r, const float *weight)
+{
+    for (int c = 0; c < r.channels; c++)
+        for (int y = 0; y < r.height; y++)
+            for (int x = 0; x < r.width; x++)
+                ours[r.first + (size_t)c * QG_PANEL + (size_t)y * r.line + (size_t)x * r.column] =
+                    *weight++;
+    return weight;
+}
+
 void qg_cpu_write(qg_cpu *cpu, qg_parameter_set set, const qg_network *network)
 {
     float *ours = cpu->parameters[set];
     for (int l = 0; l < cpu->architecture.layer_count; l++) {
         const qg_layer *layer = &cpu->architecture.layers[l];
-        const int fan_in = (int)qg_layer_fan_in(layer);
         const float *weight = network->weights[l];
         for (int n = 0; n < layer->outputs; n++)
-            for (int k = 0; k < fan_in; k++)
-                ours[place_of(cpu, l, n, k)] = *weight++;
+            weight = write_row(ours, row_of(cpu, l, n), weight);
         memcpy(ours + cpu->biases_at[l], network->biases[l],
                (size_t)layer->outputs * sizeof(float));
     }
@@ -57,16 +79,24 @@ void qg_cpu_mix_into_target(qg_cpu *cpu, float tau)
     find_operands(cpu, QG_TARGET);
 }
 
+static float *read_row(const float *ours, weight_row r, float *weight)
+{
+    for (int c = 0; c < r.channels; c++)
+        for (int y = 0; y < r.height; y++)
+            for (int x = 0; x < r.width; x++)
+                *weight++ = ours[r.first + (size_t)c * QG_PANEL + (size_t)y * r.line +
+                                 (size_t)x * r.column];
+    return weight;
+}
+
 void qg_cpu_read(const qg_cpu *cpu, qg_parameter_set set, qg_network *network)
 {
     const float *ours = cpu->parameters[set];
     for (int l = 0; l < cpu->architecture.layer_count; l++) {
         const qg_layer *layer = &cpu->architecture.layers[l];
-        const int fan_in = (int)qg_layer_fan_in(layer);
         float *weight = network->weights[l];
         for (int n = 0; n < layer->outputs; n++)
-            for (int k = 0; k < fan_in; k++)
-                *weight++ = ours[place_of(cpu, l, n, k)];
+            weight = read_row(ours, row_of(cpu, l, n), weight);
         memcpy(network->biases[l], ours + cpu->biases_at[l],
                (size_t)layer->outputs * sizeof(float));
     }

@@ -182,14 +182,14 @@ static void copy_outputs(const qg_cpu *cpu, int layer, int image, float *out)
             *out++ = from[plan->pixel_out[pixel] + c];
 }
 
-void qg_cpu_activations(qg_cpu *cpu, qg_parameter_set set, const qg_states *states, int layer,
-                        float *out)
+void qg_cpu_activations(qg_cpu *cpu, qg_parameter_set set, const qg_states *states,
+                        float *const out[QG_MAX_LAYERS])
 {
     static const qg_dropout none = {0};
-    const qg_layer *l = &cpu->architecture.layers[layer];
-    const size_t row = (size_t)(l->outputs * l->out_height * l->out_width);
     forward_job job = {cpu, cpu->operands[set], states, &none};
     qg_team_run(cpu->team, run_forward, &job);
-    for (int i = 0; i < states->size; i++)
-        copy_outputs(cpu, layer, i, out + (size_t)i * row);
+    for (int l = 0; l < cpu->architecture.layer_count; l++)
+        for (int i = 0; i < states->size && out[l]; i++)
+            copy_outputs(cpu, l, i,
+                         out[l] + (size_t)i * qg_layer_width(&cpu->architecture.layers[l]));
 }

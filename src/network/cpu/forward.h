@@ -18,7 +18,7 @@ void qg_cpu_q_values(const qg_cpu *cpu, int size, float *q_values);
 
 /* As the engine's. */
 void qg_cpu_forward(qg_cpu *cpu, qg_parameter_set set, const qg_states *states, float *q_values);
-void qg_cpu_activations(qg_cpu *cpu, qg_parameter_set set, const qg_states *states, int layer,
-                        float *out);
+void qg_cpu_activations(qg_cpu *cpu, qg_parameter_set set, const qg_states *states,
+                        float *const out[QG_MAX_LAYERS]);
 
 #endif

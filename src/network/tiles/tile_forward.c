@@ -765,15 +765,21 @@ static float output_of(const qg_tiles *tiles, int l, int image, int pixel, int n
     return qg_bf16_float(*form);
 }
 
-void qg_tiles_activations(qg_tiles *tiles, qg_parameter_set set, const qg_states *states, int layer,
-                          float *out)
+static void copy_outputs(const qg_tiles *tiles, int layer, int images, float *out)
 {
     const qg_layer *l = &tiles->architecture.layers[layer];
     const size_t pixels = (size_t)(l->out_height * l->out_width);
-    tile_pass job = job_of(tiles, set, states, NULL);
-    qg_team_run(tiles->team, run_member, &job);
-    for (int image = 0; image < states->size; image++)
+    for (int image = 0; image < images; image++)
         for (int n = 0; n < l->outputs; n++)
             for (size_t pixel = 0; pixel < pixels; pixel++)
                 *out++ = output_of(tiles, layer, image, (int)pixel, n);
+}
+
+void qg_tiles_activations(qg_tiles *tiles, qg_parameter_set set, const qg_states *states,
+                          float *const out[QG_MAX_LAYERS])
+{
+    tile_pass job = job_of(tiles, set, states, NULL);
+    qg_team_run(tiles->team, run_member, &job);
+    for (int l = 0; l < tiles->architecture.layer_count; l++)
+        if (out[l]) copy_outputs(tiles, l, states->size, out[l]);
 }

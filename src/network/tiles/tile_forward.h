@@ -13,8 +13,8 @@ void qg_tiles_forward_team(qg_tiles *tiles, qg_parameter_set set, const qg_state
 /* The calls of an engine (engine.h). */
 void qg_tiles_forward(qg_tiles *tiles, qg_parameter_set set, const qg_states *states,
                       float *q_values);
-void qg_tiles_activations(qg_tiles *tiles, qg_parameter_set set, const qg_states *states, int layer,
-                          float *out);
+void qg_tiles_activations(qg_tiles *tiles, qg_parameter_set set, const qg_states *states,
+                          float *const out[QG_MAX_LAYERS]);
 
 /* [size][actions] of the last way through the network. */
 void qg_tiles_q_values(const qg_tiles *tiles, int size, float *q_values);

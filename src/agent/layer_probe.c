@@ -1,0 +1,142 @@
+#include "agent/layer_probe.h"
+
+#include "agent/cka.h"
+#include "agent/layer_measures.h"
+#include "agent/spectrum.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { APART = 10, SEED = 1, BATCH = 32 };
+
+static int place_of(qg_layer_measure measure)
+{
+    assert(measure == QG_SOURCE_CKA || measure == QG_BASELINE_CKA);
+    return measure == QG_BASELINE_CKA;
+}
+
+qg_status qg_layer_probe_open(const char *domain, int history, int count,
+                              const qg_architecture *architecture,
+                              const volatile sig_atomic_t *stop, qg_layer_probe *probe,
+                              qg_error *error)
+{
+    const qg_fixed_states_plan plan = {.domain = domain,
+                                       .parts = history,
+                                       .count = count,
+                                       .steps = (int64_t)count * APART,
+                                       .seed = SEED,
+                                       .stop = stop};
+    *probe = (qg_layer_probe){.architecture = *architecture};
+    return qg_fixed_states_create(&plan, &probe->fixed, error);
+}
+
+void qg_layer_probe_close(qg_layer_probe *probe)
+{
+    qg_fixed_states_free(&probe->fixed);
+    for (int l = 0; l < QG_MAX_LAYERS; l++) {
+        free(probe->grams[0][l]);
+        free(probe->grams[1][l]);
+    }
+    *probe = (qg_layer_probe){.fixed = {.screens = NULL}};
+}
+
+/* ---------------------------------------------------------------------------------- others */
+
+static bool sees(const qg_architecture *a, const qg_layer_probe *probe)
+{
+    const qg_architecture *own = &probe->architecture;
+    const qg_states *s = &probe->fixed.states;
+    return a->height == own->height && a->width == own->width && a->input_max == own->input_max &&
+           a->channels >= s->parts * s->part_channels;
+}
+
+/* Room for what all layers of an architecture put out: [n][width] for each, in one allocation;
+ * NULL: no memory. */
+static float *make_room(const qg_architecture *a, size_t n, float *of[QG_MAX_LAYERS])
+{
+    size_t width = 0;
+    for (int l = 0; l < a->layer_count; l++)
+        width += qg_layer_width(&a->layers[l]);
+    float *const features = malloc(n * width * sizeof *features), *next = features;
+    for (int l = 0; l < a->layer_count && features; l++) {
+        of[l] = next;
+        next += n * qg_layer_width(&a->layers[l]);
+    }
+    return features;
+}
+
+static qg_status keep_grams(qg_layer_probe *probe, double **grams, qg_engine *engine,
+                            const int layers[QG_MAX_LAYERS], qg_error *error)
+{
+    const qg_architecture *a = &engine->architecture;
+    const size_t n = (size_t)probe->fixed.states.size, bytes = n * n * sizeof(double);
+    float *of[QG_MAX_LAYERS], *features = make_room(a, n, of);
+    if (!features) return qg_fail_memory(error, "activations", n);
+    qg_status status = qg_engine_layers(engine, QG_ONLINE, &probe->fixed.states, of, error);
+    for (int l = 0; l < probe->architecture.layer_count && !status; l++) {
+        if (layers[l] < 0) continue;
+        if (!grams[l]) grams[l] = malloc(bytes);
+        if (grams[l])
+            qg_gram(of[layers[l]], n, qg_layer_width(&a->layers[layers[l]]), grams[l]);
+        else
+            status = qg_fail_memory(error, "Gram matrices", bytes);
+    }
+    free(features);
+    return status;
+}
+
+qg_status qg_layer_probe_compare(qg_layer_probe *probe, qg_layer_measure measure,
+                                 const qg_network *other, const int layers[QG_MAX_LAYERS],
+                                 const char *precision, qg_error *error)
+{
+    qg_engine *engine;
+    if (!sees(&other->architecture, probe)) return QG_OK;
+    qg_status status = qg_engine_create(&(qg_engine_options){.architecture = &other->architecture,
+                                                             .precision = precision,
+                                                             .max_batch = BATCH},
+                                        &engine, error);
+    if (status) return status;
+    status = qg_engine_write(engine, QG_ONLINE, other, error);
+    if (!status) status = keep_grams(probe, probe->grams[place_of(measure)], engine, layers, error);
+    qg_engine_destroy(engine);
+    return status;
+}
+
+/* --------------------------------------------------------------------------------- looking */
+
+/* What the layer's features are and are like; `room`: n^2 + 2 n numbers. */
+static void look_at(const qg_layer_probe *probe, int l, const float *features, double *room,
+                    double *values)
+{
+    const qg_layer *layer = &probe->architecture.layers[l];
+    const size_t n = (size_t)probe->fixed.states.size;
+    double *const gram = room + 2 * n, *const singular = room;
+    if (l + 1 < probe->architecture.layer_count) /* q-values are not to be off */
+        qg_measure_dormancy(features, n, layer, &values[QG_DORMANT], &values[QG_DEAD]);
+    qg_gram(features, n, qg_layer_width(layer), gram);
+    for (int other = 0; other < 2; other++)
+        if (probe->grams[other][l])
+            values[other ? QG_BASELINE_CKA : QG_SOURCE_CKA] =
+                qg_debiased_cka(gram, probe->grams[other][l], n, 0, n, room);
+    qg_eigenvalues(gram, n, singular, room + n);
+    qg_singular_values(singular, n);
+    values[QG_EFFECTIVE_RANK] = qg_effective_rank(singular, n);
+    values[QG_SRANK] = qg_srank(singular, n, QG_SRANK_DELTA);
+}
+
+qg_status qg_layer_probe_look(const qg_layer_probe *probe, qg_engine *engine,
+                              qg_layer_row rows[QG_MAX_LAYERS], qg_error *error)
+{
+    const qg_architecture *a = &probe->architecture;
+    const size_t n = (size_t)probe->fixed.states.size;
+    float *of[QG_MAX_LAYERS], *features = make_room(a, n, of);
+    double *room = malloc((n * n + 2 * n) * sizeof *room);
+    qg_status status = features && room
+                           ? qg_engine_layers(engine, QG_ONLINE, &probe->fixed.states, of, error)
+                           : qg_fail_memory(error, "activations", n * n * sizeof *room);
+    for (int l = 0; l < a->layer_count && !status; l++)
+        look_at(probe, l, of[l], room, rows[l].values);
+    free(features);
+    free(room);
+    return status;
+}

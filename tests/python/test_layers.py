@@ -1,0 +1,200 @@
+"""What evaluations see of the layers (layers.csv), against numpy: drift, CKA, dormant units, ranks from
+the networks that the run keeps and from the game's random play. That it changes nothing: test_resume.py
+and test_golden.py compare all files."""
+
+import csv
+
+import numpy
+import pytest
+from safetensors.numpy import load_file
+
+import test_similarity
+from test_cli import qgraft, refusal
+from test_similarity import activations, debiased_cka
+
+STATES = 40
+SETTINGS = {"learn_start": 300, "replay": 1500, "update_every": 4, "minibatch": 16,
+            "target_every": 300, "eval_every": 700, "eval_steps": 100, "log_every": 500,
+            "validation_size": 50, "clip_error": 0.02, "learning_rate": 0.002,
+            "layer_states": STATES}
+STEPS = 1400
+SNAPSHOTS = (0, 700, 1400)
+
+
+def command(*words, **settings):
+    sets = [w for k, v in {**SETTINGS, **settings}.items() for w in ("--set", f"{k}={v}")]
+    return qgraft(*words, *sets, "--steps", STEPS, "--quiet", "--snapshot",
+                  ",".join(map(str, SNAPSHOTS)))
+
+
+def rows(folder):
+    with open(folder / "layers.csv", newline="") as file:
+        return {(int(row.pop("step")), row.pop("layer")):
+                {k: float(v) if v else numpy.nan for k, v in row.items()}
+                for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A source, a free graft of its first three layers and a frozen one of its last two."""
+    folder = tmp_path_factory.mktemp("layers")
+    command("train", "minatar/breakout", "--out", folder / "source")
+    source = folder / "source/last.safetensors"
+    command("graft", source, "--to", "minatar/asterix", "--first", 3, "--out", folder / "free")
+    command("graft", source, "--to", "minatar/asterix", "--last", 2, "--freeze", "--seed", 2,
+            "--out", folder / "frozen")
+    return folder
+
+
+def parameters(path, layer):
+    tensors = load_file(path)
+    return numpy.concatenate([tensors[f"{layer}.weight"].ravel(),
+                              tensors[f"{layer}.bias"]]).astype(float)
+
+
+def drift(now, reference):
+    norm = numpy.linalg.norm
+    return norm(now - reference) / norm(reference), now @ reference / (norm(now) * norm(reference))
+
+
+def fixed_states(folder, game):
+    """As docs/diagnostics.md says: every tenth state of random play of seed 1."""
+    path = folder / "play.safetensors"
+    qgraft("rollout", game, "--random", 10 * STATES, "--seed", 1, "--out", path)
+    screens = load_file(path)["observations"][numpy.arange(STATES) * 10]
+    padded = numpy.zeros((STATES, 10, 10, 10))
+    padded[..., :screens.shape[-1]] = screens
+    return padded.transpose(0, 3, 1, 2)
+
+
+def ranks(features):
+    singular = numpy.linalg.svd(features.astype(float), compute_uv=False)
+    shares = singular / singular.sum()
+    positive = shares[shares > 0]
+    return (numpy.exp(-(positive * numpy.log(positive)).sum()),
+            int((numpy.cumsum(shares) < 0.99).sum()) + 1)
+
+
+def dormancy(features, units):
+    scores = numpy.abs(features).reshape(len(features), units, -1).mean(axis=(0, 2))
+    scores = scores / scores.mean()
+    return (scores <= 0.025).mean(), (scores == 0).mean()
+
+
+def check_features(found, features, layer, units):
+    rank, srank = ranks(features)
+    assert found["effective_rank"] == pytest.approx(rank, rel=1e-5)
+    assert found["srank"] == srank
+    if layer == "fc2":
+        assert numpy.isnan(found["dormant"]) and numpy.isnan(found["dead"])
+    else:
+        assert (found["dormant"], found["dead"]) == dormancy(features, units)
+
+
+@pytest.mark.parametrize("name", ["source", "free", "frozen"])
+def test_against_numpy(runs, tmp_path, name):
+    table = rows(runs / name)
+    states = fixed_states(tmp_path, "minatar/breakout" if name == "source" else "minatar/asterix")
+    source = runs / "source/last.safetensors"
+    copied = {"source": (), "free": ("conv1", "conv2", "conv3"), "frozen": ("fc1",)}[name]
+    layers = ("conv1", "conv2", "conv3", "fc1", "fc2")
+    assert set(table) == {(step, layer) for step in SNAPSHOTS for layer in layers}
+    others = activations(source, states)
+    for step in SNAPSHOTS:
+        network = runs / name / f"step-{step}.safetensors"
+        for layer, features, other in zip(layers, activations(network, states), others):
+            found = table[step, layer]
+            now, start = parameters(network, layer), parameters(
+                runs / name / "step-0.safetensors", layer)
+            assert [found["start_distance"], found["start_cosine"]] == pytest.approx(
+                drift(now, start), abs=1e-12)
+            if layer in copied:
+                assert [found["source_distance"], found["source_cosine"]] == pytest.approx(
+                    drift(now, parameters(source, layer)), abs=1e-12)
+            elif layer != "fc2" or name != "frozen":  # of whose rows some were copied
+                assert numpy.isnan(found["source_distance"])
+            if name != "source":
+                assert found["source_cka"] == pytest.approx(debiased_cka(features, other), abs=1e-5)
+            check_features(found, features, layer, len(load_file(network)[f"{layer}.bias"]))
+
+
+def test_copied_rows(runs):
+    """Of a last layer whose rows go by the meaning of actions, the copied ones are compared."""
+    first = rows(runs / "frozen")
+    for step in SNAPSHOTS:
+        assert first[step, "fc2"]["source_distance"] == 0
+        assert first[step, "fc1"]["source_distance"] == first[step, "fc1"]["start_distance"] == 0
+    assert first[1400, "conv1"]["start_distance"] > 0
+
+
+def test_learning(runs):
+    for name in ("source", "free", "frozen"):
+        table = rows(runs / name)
+        for (step, layer), row in table.items():
+            found = [row[k] for k in ("update_size", "gradient_noise", "clipped_errors")]
+            if step == 0:  # nothing has been learned
+                assert numpy.isnan(found).all()
+            elif name == "frozen" and layer in ("fc1", "fc2"):
+                assert row["update_size"] == 0 and numpy.isnan(row["gradient_noise"])
+            else:
+                assert 0 < row["update_size"] < 1 and 0 <= row["gradient_noise"] <= 8 / 7
+                assert row["clipped_errors"] == table[step, "conv1"]["clipped_errors"]
+        assert any(0 < row["clipped_errors"] < 1 for row in table.values())
+
+
+
+def test_nothing_changes(tmp_path):
+    """With and without, with more threads and on other instructions."""
+    small = {"network": '[{"conv": 4, "kernel": 3}, {"linear": 8}]', "update_every": 32}
+    command("train", "minatar/breakout", "--out", tmp_path / "run", **small)
+    command("train", "minatar/breakout", "--out", tmp_path / "without", **small, layer_states=0)
+    command("train", "minatar/breakout", "--out", tmp_path / "other", "--threads", 2, "--isa",
+            "portable", **small)
+    for file in ("last.safetensors", "best.safetensors", "evaluations.csv", "training.csv"):
+        assert (tmp_path / "without" / file).read_bytes() == (tmp_path / "run" / file).read_bytes()
+    assert not (tmp_path / "without/layers.csv").exists()
+    assert "layer_states: 0" in (tmp_path / "without/run.yaml").read_text()
+    assert (tmp_path / "other/layers.csv").read_bytes() == (tmp_path / "run/layers.csv").read_bytes()
+
+
+def test_bf16_priorities_and_pulls(runs, tmp_path):
+    """The kinds of state that the second learner takes over."""
+    command("graft", runs / "source/last.safetensors", "--to", "minatar/asterix", "--first", 2,
+            "--l2-sp", 0.01, "--out", tmp_path / "run", precision="bf16", prioritised="true",
+            optimiser="adam", n_step=2, network="grid", max_grad_norm=5)
+    table = rows(tmp_path / "run")
+    assert table[1400, "conv1"]["update_size"] > 0 and table[0, "conv1"]["source_cka"] == 1
+    assert table[1400, "conv1"]["source_distance"] > 0
+
+
+def test_other_sources(runs, tmp_path):
+    """A source of other depth is compared where it was copied, one that sees less nowhere."""
+    command("train", "minatar/breakout", "--out", tmp_path / "deep",
+            network='[{"conv": 16, "kernel": 3}, {"linear": 24}, {"linear": 12}]')
+    command("graft", tmp_path / "deep/last.safetensors", "--to", "minatar/asterix", "--first", 1,
+            "--set", "network=[{\"conv\": 16, \"kernel\": 3}, {\"linear\": 24}]", "--out",
+            tmp_path / "run")
+    table = rows(tmp_path / "run")
+    assert table[0, "conv1"]["source_cka"] == pytest.approx(1)
+    assert numpy.isnan(table[0, "fc1"]["source_cka"])
+    assert numpy.isnan(table[0, "fc1"]["source_distance"])
+
+
+def test_refuses(tmp_path):
+    for number in (-1, 2001, "x"):
+        assert "layer_states" in refusal("train", "minatar/breakout", "--set",
+                                         f"layer_states={number}", "--out", tmp_path / "run")
+
+
+@test_similarity.atari
+def test_atari(tmp_path):
+    """Stacked screens, the network of DQN."""
+    settings = {**SETTINGS, "replay": 500, "learn_start": 100, "eval_every": 200, "minibatch": 4}
+    qgraft("train", "pong", "--steps", 200, "--quiet", "--out", tmp_path / "run", *[
+        w for k, v in settings.items() for w in ("--set", f"{k}={v}")])
+    table = rows(tmp_path / "run")
+    assert len(table) == 10
+    for (step, layer), row in table.items():
+        assert 1 <= row["effective_rank"] <= row["srank"] * 3 and row["srank"] <= STATES
+        assert numpy.isnan(row["dormant"]) == (layer == "fc2")
+        assert (row["start_distance"] > 0) == (step == 200)
