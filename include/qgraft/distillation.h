@@ -5,8 +5,8 @@
  * sample once at a fixed temperature tau, or once at each of several rising ones. Several teachers
  * make one student with a shared trunk, whose outputs are the union of their actions by name.
  *
- * The run is a folder like training's: run.yaml, distillation.csv, held_out.csv, teachers.csv,
- * evaluations.csv, best.safetensors, last.safetensors, TensorBoard events. */
+ * The run is a folder like training's: run.yaml, distillation.csv, held_out.csv, student.csv,
+ * teachers.csv, evaluations.csv, best.safetensors, last.safetensors, TensorBoard events. */
 #ifndef QGRAFT_DISTILLATION_H
 #define QGRAFT_DISTILLATION_H
 
@@ -18,6 +18,7 @@ extern "C" {
 
 #define QG_MAX_TEMPERATURES 64
 #define QG_MAX_TEACHERS     8
+#define QG_MOST_HELD_OUT    5000
 
 typedef struct qg_temperatures {
     double values[QG_MAX_TEMPERATURES]; /* rising */
@@ -111,11 +112,23 @@ typedef struct qg_agreement {
     double agreement; /* share of states where the student's best action is one of the teacher's */
 } qg_agreement;
 
+/* How a student follows a teacher on them, at the last temperature. */
+typedef struct qg_likeness {
+    double loss; /* what the run descends, per sample */
+    qg_agreement agreement;
+    /* With the advantages A(a) = q(a) - mean of q: median over the states of the student's root of
+     * the sum of A^2, divided by the teacher's. NaN: the teacher has none anywhere. A median, since
+     * few states with large advantages would outweigh all others. */
+    double advantage_scale;
+    double value_correlation; /* Pearson's, of max q; NaN: one's is the same in all states */
+} qg_likeness;
+
 typedef struct qg_taught {
     char domain[QG_DOMAIN_NAME];
     double teacher_score, student_score; /* of evaluations in this run, the student's at the end */
     bool reused;                         /* the sample set was there already */
     qg_agreement held_out[QG_MAX_TEMPERATURES];
+    qg_likeness likeness; /* at the end; NaN where a complete run of before does not tell */
 } qg_taught;
 
 #define QG_USUAL_TEMPERATURE "0.1"

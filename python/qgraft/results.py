@@ -110,6 +110,12 @@ class Run:
         return _read_csv(path if path.exists() else self.folder / "distillation.csv")
 
     @property
+    def student(self):
+        """student.csv, of a distillation: a row an evaluation and teacher (samples, loss, kl,
+        agreement, advantage_scale, value_correlation, score, teacher_score)."""
+        return _read_csv(self.folder / "student.csv")
+
+    @property
     def layers(self):
         """A row a weighted layer of the last network: its shape, how many parameters, their root
         mean square, and of a graft whether it was copied and whether it was frozen."""

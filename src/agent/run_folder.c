@@ -96,6 +96,7 @@ void qg_run_forget(const char *folder)
                                            "evaluations-[0-9]*.csv",
                                            "teachers.csv",
                                            "held_out.csv",
+                                           "student.csv",
                                            (QG_EVENTS_PREFIX "*")};
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
         remove_files(folder, patterns[i]);

@@ -13,8 +13,8 @@ enum { OPTION_JSON = 256, OPTION_NETWORKS, OPTION_FIGURE };
 static const char documentation[] =
     "Compares games by their actions, their objective and their looks in random play, and says "
     "whether they are in-domain (the same game), close (same family, at least half of the actions "
-    "shared) or far. Two networks are compared layer by layer (debiased linear CKA) on states of both "
-    "games.\v"
+    "shared) or far. Two networks are compared layer by layer (debiased linear CKA) on states of "
+    "both games.\v"
     "Examples:\n"
     "  qgraft similarity space_invaders demon_attack\n"
     "  qgraft similarity breakout qbert pong space_invaders --figure grades.svg\n"

@@ -60,10 +60,13 @@ static json_t *taught_to_json(const qg_distillation_options *options, const qg_t
                                                   "teacher_entropy", a->teacher_entropy,
                                                   "agreement", a->agreement));
     }
-    return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o}", "teacher", teacher, "domain", taught->domain,
-                     "teacher_score", cli_real_to_json(taught->teacher_score), "student_score",
-                     cli_real_to_json(taught->student_score), "samples_reused", taught->reused,
-                     "held_out", held_out);
+    return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "teacher", teacher, "domain",
+                     taught->domain, "teacher_score", cli_real_to_json(taught->teacher_score),
+                     "student_score", cli_real_to_json(taught->student_score), "samples_reused",
+                     taught->reused, "held_out", held_out, "loss",
+                     cli_real_to_json(taught->likeness.loss), "advantage_scale",
+                     cli_real_to_json(taught->likeness.advantage_scale), "value_correlation",
+                     cli_real_to_json(taught->likeness.value_correlation));
 }
 
 static int print_result(const qg_distillation_options *options,
@@ -83,9 +86,12 @@ static int print_result(const qg_distillation_options *options,
     for (int k = 0; k < options->teacher_count && !quiet; k++) {
         const qg_taught *t = &result->taught[k];
         const qg_agreement *last = &t->held_out[options->temperatures.count - 1];
-        fprintf(stderr, "%s: %s: teacher %.4g, student %.4g, agreement %.1f %%, KL %.4g\n",
+        fprintf(stderr,
+                "%s: %s: teacher %.4g, student %.4g, agreement %.1f %%, KL %.4g, advantages %.3g "
+                "times the teacher's, correlation of values %.3g\n",
                 options->run.folder, t->domain, t->teacher_score, t->student_score,
-                100 * last->agreement, last->kl);
+                100 * last->agreement, last->kl, t->likeness.advantage_scale,
+                t->likeness.value_correlation);
     }
     return 0;
 }

@@ -226,7 +226,7 @@ static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times 
     const double evaluations = teachers * (3 + floor(lessons / (double)s->eval_every));
     load->seconds = ((samples + held_out) * teachers + evaluations * (double)s->eval_steps) *
                         (t->step + t->act) +
-                    lessons / s->minibatch * 0.75 * t->update;
+                    (lessons + evaluations * held_out / 3) / s->minibatch * 0.75 * t->update;
     const qg_sample_source set = {.count = run->steps + qg_held_out(run->steps),
                                   .actions = t->architecture.actions,
                                   .history = s->history,

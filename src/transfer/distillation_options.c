@@ -22,5 +22,5 @@ qg_status qg_distillation_options_for(const char *domain, qg_distillation_option
 int64_t qg_held_out(int64_t samples)
 {
     const int64_t part = samples / 50;
-    return part < 1 ? 1 : part > 5000 ? 5000 : part;
+    return part < 1 ? 1 : part > QG_MOST_HELD_OUT ? QG_MOST_HELD_OUT : part;
 }

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/file_kind.h"
 #include "base/text.h"
+#include "transfer/student_table.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -170,6 +171,21 @@ static qg_status read_table(const char *folder, const char *name, scan_lines *sc
     return status;
 }
 
+/* The last rows of student.csv; runs of before had none. */
+static qg_status read_likeness(const char *folder, qg_distillation_result *result, qg_error *error)
+{
+    qg_student_row *rows;
+    size_t count;
+    for (int k = 0; k < QG_MAX_TEACHERS; k++)
+        result->taught[k].likeness = (qg_likeness){NAN, {NAN, NAN, NAN}, NAN, NAN};
+    const qg_status status = qg_student_table_read(folder, &rows, &count, error);
+    if (status) return status == QG_ERROR_IO ? QG_OK : status;
+    for (size_t i = 0; i < count; i++)
+        result->taught[rows[i].task].likeness = rows[i].likeness;
+    free(rows);
+    return QG_OK;
+}
+
 qg_status qg_distillation_tables_read(const char *folder, const qg_temperatures *temperatures,
                                       int tasks, qg_distillation_result *result, qg_error *error)
 {
@@ -182,5 +198,5 @@ qg_status qg_distillation_tables_read(const char *folder, const qg_temperatures 
         name_evaluations(tasks, k, name);
         status = read_table(folder, name, scan_score, k, count, result, error);
     }
-    return status;
+    return status ? status : read_likeness(folder, result, error);
 }

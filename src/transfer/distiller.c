@@ -4,6 +4,7 @@
 #include "transfer/distiller.h"
 
 #include "transfer/distillation_tables.h"
+#include "transfer/student_table.h"
 
 #include <stdio.h>
 
@@ -23,6 +24,53 @@ void qg_distiller_evaluating(void *self, int64_t step)
 {
     qg_distiller *d = self;
     qg_distiller_report(d, QG_PHASE_EVALUATING, step, d->settings.eval_steps);
+}
+
+/* -------------------------------------------------------------------------------- held out */
+
+/* The samples behind those that are learned from: the end of the play, no neighbours of the rest.
+ * At the temperatures from `from` on, into found[from], ...; likeness at the last. */
+static qg_status examine_task(qg_distiller *d, int k, int from, qg_agreement *found,
+                              qg_likeness *likeness, qg_error *error)
+{
+    qg_task *own = &d->task[k];
+    const int size = d->settings.minibatch;
+    float q_values[QG_MAX_ACTIONS * 64];
+    const int64_t end = d->teachers[k].source.count;
+    const qg_temperatures *temperatures = &d->options->temperatures;
+    const int last = temperatures->count - 1;
+    qg_lesson_sums sums[QG_MAX_TEMPERATURES] = {0};
+    qg_likeness_sums scale = {.count = 0};
+    for (int64_t begin = d->options->samples; begin < end;) {
+        uint32_t samples[64];
+        int count = 0;
+        while (count < 64 && count < size && begin < end)
+            samples[count++] = (uint32_t)begin++;
+        qg_sample_set_gather(d->teachers[k].samples, samples, count, &own->minibatch);
+        const qg_status status = qg_engine_forward(d->student.engine, QG_ONLINE,
+                                                   &own->minibatch.states, q_values, error);
+        if (status) return status;
+        for (int t = from; t <= last; t++) {
+            qg_lesson l = {&d->teachers[k],          d->student.action_count, samples,
+                           d->options->loss,         temperatures->values[t], &sums[t],
+                           t == last ? &scale : NULL};
+            qg_lesson_study(&l, count, q_values, NULL);
+        }
+    }
+    for (int t = from; t <= last; t++)
+        found[t] = qg_lesson_means(&sums[t]);
+    *likeness = qg_likeness_of(&scale, &found[last]);
+    return QG_OK;
+}
+
+qg_status qg_distiller_examine(qg_distiller *d, qg_error *error)
+{
+    qg_status status = QG_OK;
+    for (int k = 0; k < d->tasks && !status; k++) {
+        qg_taught *taught = &d->result->taught[k];
+        status = examine_task(d, k, 0, taught->held_out, &taught->likeness, error);
+    }
+    return status;
 }
 
 /* ------------------------------------------------------------------------------- evaluation */
@@ -84,6 +132,24 @@ static qg_status play(qg_distiller *d, const char *purpose, qg_evaluation *evalu
     return status;
 }
 
+/* Of all tasks, behind the play: a row of student.csv each. */
+static qg_status record_likeness(qg_distiller *d, qg_error *error)
+{
+    const qg_temperatures *t = &d->options->temperatures;
+    qg_student_row rows[QG_MAX_TEACHERS];
+    qg_status status = QG_OK;
+    for (int k = 0; k < d->tasks && !status; k++) {
+        qg_agreement found[QG_MAX_TEMPERATURES];
+        rows[k] = (qg_student_row){.samples = d->run.step,
+                                   .task = k,
+                                   .temperature = t->values[t->count - 1],
+                                   .score = d->task[k].evaluation.score,
+                                   .teacher_score = d->teacher_evaluations[k].score};
+        status = examine_task(d, k, t->count - 1, found, &rows[k].likeness, error);
+    }
+    return status ? status : qg_student_table_write(&d->run.folder, rows, d->tasks, error);
+}
+
 qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error)
 {
     qg_distiller *d = self;
@@ -93,7 +159,7 @@ qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error)
     /* Behind the last one, as a run that is stopped evaluates all again. */
     for (int k = 0; k < d->tasks && !status; k++)
         status = keep_evaluation(d, k, &evaluations[k], error);
-    return status;
+    return status ? status : record_likeness(d, error);
 }
 
 qg_status qg_distiller_confirm(void *self, const qg_network *network, const char *purpose,
@@ -220,44 +286,4 @@ qg_status qg_distiller_step(void *self, qg_error *error)
     const int64_t every = d->settings.log_every;
     const bool due = d->run.step / every > before / every || count == rest;
     return due ? write_rows(d, error) : QG_OK;
-}
-
-/* -------------------------------------------------------------------------------- held out */
-
-/* The samples behind those that are learned from: the end of the play, no neighbours of the rest.
- */
-static qg_status examine_task(qg_distiller *d, int k, qg_error *error)
-{
-    qg_task *own = &d->task[k];
-    const int size = d->settings.minibatch;
-    float q_values[QG_MAX_ACTIONS * 64];
-    const int64_t end = d->teachers[k].source.count;
-    const qg_temperatures *temperatures = &d->options->temperatures;
-    qg_lesson_sums sums[QG_MAX_TEMPERATURES] = {0};
-    for (int64_t begin = d->options->samples; begin < end;) {
-        uint32_t samples[64];
-        int count = 0;
-        while (count < 64 && count < size && begin < end)
-            samples[count++] = (uint32_t)begin++;
-        qg_sample_set_gather(d->teachers[k].samples, samples, count, &own->minibatch);
-        const qg_status status = qg_engine_forward(d->student.engine, QG_ONLINE,
-                                                   &own->minibatch.states, q_values, error);
-        if (status) return status;
-        for (int t = 0; t < temperatures->count; t++) {
-            qg_lesson l = {&d->teachers[k],  d->student.action_count, samples,
-                           d->options->loss, temperatures->values[t], &sums[t]};
-            qg_lesson_study(&l, count, q_values, NULL);
-        }
-    }
-    for (int t = 0; t < temperatures->count; t++)
-        d->result->taught[k].held_out[t] = qg_lesson_means(&sums[t]);
-    return QG_OK;
-}
-
-qg_status qg_distiller_examine(qg_distiller *d, qg_error *error)
-{
-    qg_status status = QG_OK;
-    for (int k = 0; k < d->tasks && !status; k++)
-        status = examine_task(d, k, error);
-    return status;
 }

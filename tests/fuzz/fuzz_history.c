@@ -4,11 +4,12 @@
 
 #include "report/run_history.h"
 #include "transfer/distillation_tables.h"
+#include "transfer/student_table.h"
 
 #include <math.h>
 
 static const char *const names[] = {"evaluations.csv", "training.csv", "teachers.csv",
-                                    "held_out.csv", "distillation.csv"};
+                                    "held_out.csv", "distillation.csv", "student.csv"};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -43,6 +44,18 @@ static void read_distillation(void)
     check_said(qg_distillation_tables_read(scratch, &temperatures, 1, &result, &error), &error);
 }
 
+static void read_student(void)
+{
+    qg_student_row *rows;
+    size_t count;
+    qg_error error;
+    const qg_status status = qg_student_table_read(scratch, &rows, &count, &error);
+    check_said(status, &error);
+    for (size_t i = 0; i < count; i++)
+        CHECK(rows[i].samples >= 0 && 0 <= rows[i].task && rows[i].task < QG_MAX_TEACHERS);
+    free(rows);
+}
+
 /* The first byte says which file the rest is; the others stay as they were. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -51,5 +64,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     scratch_write(scratch_path(names[which]), data + 1, size - 1);
     read_curve();
     read_distillation();
+    read_student();
     return 0;
 }

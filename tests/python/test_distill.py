@@ -4,6 +4,7 @@ sample sets are kept and used again, and whatever is wrong is one line."""
 import csv
 import json
 import os
+import pathlib
 import resource
 import shutil
 import signal
@@ -16,8 +17,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 QGRAFT = os.environ["QGRAFT"]
-RESULTS = ["distillation.csv", "evaluations.csv", "held_out.csv", "teachers.csv", "run.yaml",
-           "best.safetensors", "last.safetensors"]
+COMPARE = pathlib.Path(QGRAFT).resolve().parents[2] / "tests/compare"
+RESULTS = ["distillation.csv", "evaluations.csv", "held_out.csv", "student.csv", "teachers.csv",
+           "run.yaml", "best.safetensors", "last.safetensors"]
 
 
 def qgraft(*arguments, code=0, **options):
@@ -89,6 +91,92 @@ def test_pedigree(teacher, tmp_path):
     entropies = [float(row["teacher_entropy"]) for row in rows(tmp_path / "held_out.csv")]
     assert entropies == sorted(entropies) and len(entropies) == 5
     assert qgraft("evaluate", tmp_path / "best.safetensors", "--steps", 300)
+
+
+def softmax(values):
+    powers = numpy.exp(values - values.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def losses(teacher, student, loss, tau):
+    """Of every state: the loss, the KL and the teacher's entropy, in doubles."""
+    own = tau if loss in ("kl-both", "mse") else 1
+    p, s = softmax(teacher / tau), softmax(student / own)
+    kl = (p * numpy.log(p / s)).sum(axis=1)
+    entropy = -(p * numpy.log(p)).sum(axis=1)
+    best = teacher.argmax(axis=1)
+    value = {"kl": kl, "kl-both": kl, "mse": ((teacher - student) ** 2).sum(axis=1),
+             "nll": -numpy.log(softmax(student)[numpy.arange(len(best)), best])}[loss]
+    return value, kl, entropy
+
+
+@pytest.mark.parametrize("loss", ["kl", "kl-both", "mse", "nll"])
+def test_losses_against_numpy(loss):
+    random = numpy.random.default_rng(1)
+    for actions, tau in ((3, 0.1), (18, 0.5), (6, 2.0)):
+        q = random.normal(7, 1, (2, 50, actions)).astype("<f4")
+        q[1] = 0.5 * q[0] + 0.3 * q[1]
+        out = subprocess.run([COMPARE, "student", "50", str(actions), loss, str(tau)], check=True,
+                             input=q.tobytes(), stdout=subprocess.PIPE).stdout.split(b"\n")
+        teacher, student = q.astype(float)
+        value, kl, entropy = losses(teacher, student, loss, tau)
+        advantages = [x - x.mean(axis=1, keepdims=True) for x in (teacher, student)]
+        sizes = [numpy.linalg.norm(a, axis=1) for a in advantages]
+        scale = numpy.median(sizes[1] / sizes[0])
+        correlation = numpy.corrcoef(teacher.max(axis=1), student.max(axis=1))[0, 1]
+        assert [*map(float, out[0].split())] == pytest.approx(
+            [value.mean(), kl.mean(), entropy.mean(), scale, correlation], rel=1e-10)
+        descent = numpy.array([[*map(float, line.split())] for line in out[1:-1]])
+        for a in range(actions):  # minus the slope
+            step = numpy.zeros(actions)
+            step[a] = 1e-5
+            above, below = (losses(teacher, student + s, loss, tau)[0] for s in (step, -step))
+            assert descent[:, a] == pytest.approx((below - above) / 2e-5, abs=1e-5, rel=1e-5)
+
+
+def test_scale_and_values_that_are_none():
+    q = numpy.full((2, 5, 3), 2, "<f4")
+    out = subprocess.run([COMPARE, "student", "5", "3", "mse", "1"], input=q.tobytes(), check=True,
+                         stdout=subprocess.PIPE).stdout.split()
+    assert float(out[0]) == 0 and out[3:5] == [b"nan", b"nan"]
+
+
+def test_student_at_every_evaluation(teacher, tmp_path):
+    result = distill(teacher, tmp_path, "--temperature", "0.1:0.3:0.1", "--set", "eval_every=4k")
+    table, held_out = rows(tmp_path / "student.csv"), rows(tmp_path / "held_out.csv")
+    evaluations = rows(tmp_path / "evaluations.csv")
+    assert [row["samples"] for row in table] == [row["step"] for row in evaluations] == \
+        ["0", "4000", "8000", "12000"]
+    assert [row["score"] for row in table] == [row["score"] for row in evaluations]
+    assert {row["teacher_score"] for row in table} == {rows(tmp_path / "teachers.csv")[0]["score"]}
+    for column in ("kl", "agreement", "teacher_entropy", "temperature"):
+        assert table[-1][column] == held_out[-1][column]
+    assert table[-1]["loss"] == table[-1]["kl"] and float(table[0]["kl"]) > float(table[-1]["kl"])
+    task = result["tasks"][0]
+    assert task["advantage_scale"] == float(table[-1]["advantage_scale"])
+    assert task["value_correlation"] == float(table[-1]["value_correlation"])
+    again = json.loads(qgraft("perform", tmp_path / "run.yaml", "--out", tmp_path, "--resume",
+                              "--json").stdout)  # complete
+    assert again["tasks"] == result["tasks"]
+    (tmp_path / "student.csv").unlink()  # as before there was one
+    again = json.loads(qgraft("perform", tmp_path / "run.yaml", "--out", tmp_path, "--resume",
+                              "--json").stdout)
+    assert again["tasks"][0]["advantage_scale"] is None
+    assert again["tasks"][0]["held_out"] == task["held_out"]
+    (tmp_path / "student.csv").write_text("something else\n")
+    assert "student.csv:1" in refusal("perform", tmp_path / "run.yaml", "--out", tmp_path,
+                                      "--resume", code=1)
+
+
+def test_the_scale_of_each_loss(teacher, tmp_path):
+    """By the Q-values the student has the teacher's scale; by softmax alone it has one of its own."""
+    kept = tmp_path / "set"
+    scales = {loss: distill(teacher, tmp_path / loss, "--loss", loss, "--set-file", kept,
+                            samples="40k")["tasks"][0] for loss in ("kl", "mse")}
+    assert 0.7 < scales["mse"]["advantage_scale"] < 1.4
+    assert scales["mse"]["value_correlation"] > 0.9
+    assert scales["kl"]["advantage_scale"] > 1.5 * scales["mse"]["advantage_scale"]
+    assert scales["kl"]["value_correlation"] < scales["mse"]["value_correlation"]
 
 
 @pytest.mark.parametrize("loss", ["kl-both", "mse", "nll"])

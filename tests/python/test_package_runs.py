@@ -129,6 +129,7 @@ def test_distill(source, tmp_path):
     other = qgraft.distill(file, out=tmp_path / "mse", samples=100, loss="mse",
                            settings={"eval_steps": 100})
     assert "loss: mse" in (other.folder / "run.yaml").read_text()
+    assert list(other.student.samples) == [0, 100] and (other.student.advantage_scale > 0).all()
 
 
 def test_evaluate(source):

@@ -18,7 +18,7 @@ from scipy.stats import wasserstein_distance
 from conftest import pixels
 from test_cli import qgraft, refusal
 
-CKA = pathlib.Path(os.environ["QGRAFT"]).resolve().parents[2] / "tests/cka"
+COMPARE = pathlib.Path(os.environ["QGRAFT"]).resolve().parents[2] / "tests/compare"
 FRAMES, SEED = 400, 5
 GRIDS = ["minatar/asterix", "minatar/breakout", "minatar/freeway", "minatar/seaquest",
          "minatar/space_invaders"]
@@ -178,7 +178,8 @@ def biased_cka(x, y):
 def cka_of(x, y):
     sizes = [*map(str, x.shape), str(y.shape[1])]
     text = numpy.concatenate([x.ravel(), y.ravel()]).astype("<f4").tobytes()
-    return float(subprocess.run([CKA, *sizes], input=text, check=True, stdout=subprocess.PIPE).stdout)
+    return float(subprocess.run([COMPARE, "cka", *sizes], input=text, check=True,
+                                stdout=subprocess.PIPE).stdout)
 
 
 def test_cka_of_random_features():
