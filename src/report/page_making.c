@@ -16,14 +16,10 @@ static void put_teachers(FILE *out, const qg_study *study, const qg_study_run *r
         qg_html_print(out, "%s%s", i ? ", " : "", study->sources[run->teachers[i]].name);
 }
 
-/* What a source's network scores; of students how well they learned, too. */
 static void put_source_score(FILE *out, const qg_source_score *score)
 {
     qg_page_number(out, "%.4g", score->score);
     qg_page_number(out, "%.4g", score->confirmed);
-    qg_page_number(out, "%.4g", score->teacher);
-    qg_page_number(out, "%.3g", score->kl);
-    qg_page_number(out, "%.3f", score->agreement);
 }
 
 static void put_source(FILE *out, const qg_results *r, const qg_study_source *source)
@@ -59,6 +55,49 @@ static void put_source(FILE *out, const qg_results *r, const qg_study_source *so
     fputs("</tr>\n", out);
 }
 
+static void put_student(FILE *out, const qg_results *r, int source, int teacher)
+{
+    const qg_study *study = r->study;
+    const qg_study_run *run = &study->runs[study->sources[source].run];
+    const qg_student_score *score = &r->student_scores[source][teacher];
+    fputs("<tr>", out);
+    qg_html_element(out, "td", "%s", study->sources[source].name);
+    qg_html_element(out, "td", "%s", study->sources[run->teachers[teacher]].name);
+    qg_html_element(out, "td", "%s", qg_distillation_loss_name(run->loss));
+    qg_page_number(out, "%.4g", score->score);
+    qg_page_number(out, "%.4g", score->teacher);
+    qg_page_number(out, "%.3f", score->likeness.agreement.agreement);
+    qg_page_number(out, "%.3g", score->likeness.agreement.kl);
+    qg_page_number(out, "%.3g", score->likeness.advantage_scale);
+    qg_page_number(out, "%.3f", score->likeness.value_correlation);
+    fputs("</tr>\n", out);
+}
+
+/* A row for each student and teacher; none where nobody was distilled. */
+static void put_students(FILE *out, const qg_results *r)
+{
+    const qg_study *study = r->study;
+    bool begun = false;
+    for (int i = 0; i < study->source_count; i++) {
+        const int number = study->sources[i].run;
+        for (int k = 0; number >= 0 && k < study->runs[number].teacher_count; k++) {
+            if (!begun)
+                qg_page_table(
+                    out,
+                    "Students, means over seeds: their score and their teacher's; on states that "
+                    "they have not learned from, how often both choose the same action, the "
+                    "Kullback-Leibler divergence (nats), how many times the teacher's their "
+                    "advantages are (median over states), and the correlation of the values of "
+                    "states.",
+                    "student|teacher|loss|#score|#teacher's|#agreement|#KL|#advantages|"
+                    "#values");
+            begun = true;
+            put_student(out, r, i, k);
+        }
+    }
+    if (begun) qg_page_end_table(out);
+}
+
 static void put_sources(FILE *out, const qg_results *r, const qg_figure *figure)
 {
     const qg_study *study = r->study;
@@ -67,13 +106,12 @@ static void put_sources(FILE *out, const qg_results *r, const qg_figure *figure)
     qg_page_table(
         out,
         "Means over seeds: the score of the evaluation whose network is taken, and that of a "
-        "best one played again with other seeds (the first is the highest of many noisy ones); of "
-        "students their teacher's, and Kullback-Leibler divergence (nats) and agreement on what "
-        "they have not learned from.",
-        "source|made by|network|#score|#played again|#teacher|#KL|#agreement");
+        "best one played again with other seeds (the first is the highest of many noisy ones).",
+        "source|made by|network|#score|#played again");
     for (int i = 0; i < study->source_count; i++)
         put_source(out, r, &study->sources[i]);
     qg_page_end_table(out);
+    put_students(out, r);
     if (figure) qg_page_figure(out, figure);
 }
 

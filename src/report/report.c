@@ -169,6 +169,7 @@ static qg_status find_results(qg_results *r, qg_error *error)
     status = qg_results_judge(r, error);
     if (!status) status = qg_results_find_similarities(r, error);
     if (!status) status = qg_results_find_source_scores(r, error);
+    if (!status) status = qg_results_find_student_scores(r, error);
     if (!status) status = qg_results_find_continual(r, error);
     return status ? status : qg_results_find_budgets(r, error);
 }

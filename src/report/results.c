@@ -129,6 +129,7 @@ void qg_results_free(qg_results *r)
     free(r->experiments);
     free(r->claims);
     free(r->source_scores);
+    free(r->student_scores);
     free(r->continual);
     free(r->budgets);
     for (int i = 0; r->source_curves && i < r->study->source_count; i++) {

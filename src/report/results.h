@@ -53,11 +53,20 @@ typedef struct qg_experiment {
 
 /* Means over the seeds of a source. */
 typedef struct qg_source_score {
-    size_t seeds, students;        /* of how many the following are known */
-    double score;                  /* of the evaluation whose network is taken */
-    double confirmed;              /* when it was played again: best networks; NaN: not all were */
-    double teacher, kl, agreement; /* students of one teacher, at the last temperature */
+    size_t seeds;     /* of how many the following are known */
+    double score;     /* of the evaluation whose network is taken */
+    double confirmed; /* when it was played again: best networks; NaN: not all were */
 } qg_source_score;
+
+/* Advantages of more than so many times the teacher's, or as much less, are of another scale. */
+#define QG_SCALE_IS_OFF 2.0
+
+/* The same of a student and one of its teachers; NaN what not all seeds tell. */
+typedef struct qg_student_score {
+    size_t seeds;          /* of how many something is known */
+    double score, teacher; /* of the evaluation whose network is taken; the teacher's */
+    qg_likeness likeness;  /* then, on samples held out */
+} qg_student_score;
 
 /* How a source's run went, where no source before it has the same run. */
 typedef struct qg_source_curves {
@@ -114,8 +123,9 @@ typedef struct qg_results {
     qg_claim_result *claims;         /* [claim_count] */
     qg_source_score *source_scores;  /* [source_count] */
     qg_source_curves *source_curves; /* [source_count] */
-    qg_study_budget *budgets;        /* [run_count]; NULL: nobody asks (qg_results_find_budgets) */
-    qg_continual *continual;         /* [continual_count] of chains of grafts */
+    qg_student_score (*student_scores)[QG_MAX_TEACHERS]; /* [source_count], by teacher */
+    qg_study_budget *budgets; /* [run_count]; NULL: nobody asks (qg_results_find_budgets) */
+    qg_continual *continual;  /* [continual_count] of chains of grafts */
     size_t continual_count;
     qg_warnings warnings;
 } qg_results;

@@ -1,9 +1,8 @@
-/* What the networks that layers are copied from score, and how well students agree with their
- * teachers: a source that has learned nothing makes every experiment one of random layers. */
+/* What the networks that layers are copied from score: a source that has learned nothing makes
+ * every experiment one of random layers. */
 #include "report/stages.h"
 
 #include "base/file.h"
-#include "transfer/distillation_tables.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,23 +19,6 @@ static double taken_score(const qg_study_source *source, const qg_curve *curve)
             score = curve->scores[i];
     }
     return score;
-}
-
-/* Adds what a student of one teacher says of itself; of several each has a table of its own. */
-static void add_student(const qg_study_run *run, const char *folder, qg_source_score *sum)
-{
-    qg_temperatures temperatures;
-    qg_error ignored;
-    qg_distillation_result result = {0};
-    if (run->teacher_count != 1 ||
-        qg_temperatures_parse(run->temperature, &temperatures, &ignored) ||
-        qg_distillation_tables_read(folder, &temperatures, 1, &result, &ignored))
-        return;
-    const qg_agreement *last = &result.taught[0].held_out[temperatures.count - 1];
-    sum->students++;
-    sum->teacher += result.taught[0].teacher_score;
-    sum->kl += last->kl;
-    sum->agreement += last->agreement;
 }
 
 /* Takes the curve over, if it is one like those before; frees it otherwise. */
@@ -84,7 +66,6 @@ static qg_status add_task(qg_results *r, const qg_study_source *source, int t, q
         sum->confirmed += source->take == QG_TAKE_BEST ? qg_confirmed_score(folder) : (double)NAN;
         sum->seeds++;
     }
-    if (run->kind == QG_RUN_DISTILL) add_student(run, folder, sum);
     if (keeps_curves(r->study, source)) {
         qg_source_curves *curves = &r->source_curves[source - r->study->sources];
         const uint64_t seed = r->study->tasks[t].seed;
@@ -148,12 +129,8 @@ qg_status qg_results_find_source_scores(qg_results *r, qg_error *error)
             if (study->tasks[t].run == source->run && r->statuses[t].state == QG_TASK_FINISHED &&
                 add_task(r, source, t, error))
                 return error->code;
-        const double students = (double)sum->students;
         sum->score /= (double)sum->seeds; /* NaN where there are none */
         sum->confirmed /= (double)sum->seeds;
-        sum->teacher /= students;
-        sum->kl /= students;
-        sum->agreement /= students;
         if (finish_curves(&r->source_curves[i], error)) return error->code;
         if (sum->seeds > 0 && warn_of_source(r, source, error)) return error->code;
     }

@@ -36,6 +36,9 @@ qg_status qg_results_find_similarities(qg_results *results, qg_error *error);
 /* 7. What the sources' networks score. */
 qg_status qg_results_find_source_scores(qg_results *results, qg_error *error);
 
+/* 7a. How students among them follow their teachers. */
+qg_status qg_results_find_student_scores(qg_results *results, qg_error *error);
+
 /* 8. What chains of grafts have forgotten and knew before (continual.h). */
 qg_status qg_results_find_continual(qg_results *results, qg_error *error);
 

@@ -502,6 +502,91 @@ def test_students_have_curves(tmp_path):
         read_table(tmp_path / "out/runs/s/s2/evaluations.csv"))
 
 
+STUDENT = "samples,task,temperature,loss,kl,teacher_entropy,agreement,advantage_scale," \
+          "value_correlation,score,teacher_score\n"
+
+
+def students(page):
+    """The rows of the table of students."""
+    table = page[page.index("Students, means over seeds"):].split("</table>")[0]
+    return [re.findall(r"<td[^>]*>([^<]*)", row) for row in table.split("<tr>")[2:]]
+
+
+def test_students_beside_their_teachers(tmp_path):
+    (tmp_path / "study.yaml").write_text(
+        "steps: 1k\nseeds: 2\n"
+        "settings: {eval_every: 1k, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
+        "sources:\n  b: {game: minatar/breakout}\n  f: {game: minatar/freeway}\n"
+        "  s: {distill: b, samples: 2k, loss: mse}\n  s-last: {from: s, take: last}\n"
+        "  two: {distill: [b, f], samples: 500}\n"
+        "runs:\n  - {game: minatar/breakout}\n"
+        "  - {game: minatar/breakout, from: [s, s-last], last: 1}\n"
+        "  - {game: minatar/breakout, from: [s, two], first: 1}\n"
+        "games: {minatar/breakout: {random: 0, reference: 9}}\n")
+    out = tmp_path / "out"
+    qgraft("run", tmp_path / "study.yaml", "--out", out, "--quiet")
+    qgraft("report", out)
+    rows = students((out / "report.html").read_text())
+    assert [row[:3] for row in rows] == [["s", "b", "mse"], ["s-last", "b", "mse"], ["two", "b", "kl"],
+                                         ["two", "f", "kl"]]
+    assert all(len(row) == 9 for row in rows)
+    table = read_table(out / "runs/s/s1/student.csv")
+    assert list(table[0]) == STUDENT.strip().split(",") and len(table) == 3
+
+    # The network that is taken: the best one is the second row's, of both seeds.
+    def write(seed, scale, run="s"):
+        (out / f"runs/{run}/s{seed}/student.csv").write_text(
+            STUDENT + f"0,1,0.1,9,9,1,0.1,9,-1,99,10\n1000,1,0.1,1,{seed},1,0.5,{scale},0.5,{seed},10\n"
+            f"2000,1,0.1,1,3,1,0.75,1,0.25,0,10\n1999,1,0.")
+
+    def warnings():
+        qgraft("report", out)
+        return (out / "report.html").read_text()
+    write(1, 4), write(2, 5)
+    page = warnings()
+    assert students(page)[0][3:] == ["1.5", "10", "0.500", "1.5", "4.5", "0.500"]
+    assert students(page)[1][3:] == ["0", "10", "0.750", "3", "1", "0.250"]
+    assert page.count("advantages 4.5 times its teacher&#39;s: what copies its last layer "
+                      "(minatar-breakout-from-s-last1)") == 1
+    assert "the student s-last has" not in page and "the student two has" not in page
+    write(1, 0.1), write(2, 0.3)
+    assert "the student s has advantages 0.2 times" in warnings()
+    # What is not known is left out, in one line, and the rest is there.
+    (out / "runs/s/s1/student.csv").unlink()
+    page = warnings()
+    assert page.count("the student s was made before runs wrote student.csv") == 1
+    assert students(page)[0][7:] == ["&ndash;", "&ndash;"] and float(students(page)[0][5]) <= 1
+    (out / "runs/s/s1/teachers.csv").unlink()
+    page = warnings()
+    assert re.search(r"how a student of s follows its teacher is not known: [^<]*teachers.csv", page)
+    assert students(page)[0][3:6] == ["2", "10", "0.500"]
+    for text in ("", "other\n", STUDENT + "x\n", STUDENT + "1,9,1,1,1,1,1,1,1,1,1\n"):
+        (out / "runs/s/s1/student.csv").write_text(text)
+        assert "is not known: runs/s/s1/student.csv:" in warnings().replace(str(out) + "/", "")
+
+
+def test_a_student_without_its_teacher(tmp_path):
+    made = tmp_path / "made"
+    qgraft("train", "minatar/breakout", "--steps", 0, "--set", "eval_steps=20", "--out", made,
+           "--quiet")
+    qgraft("distill", made / "last.safetensors", "--samples", 200, "--eval-steps", 20, "--out",
+           tmp_path / "student", "--quiet")
+    (tmp_path / "study.yaml").write_text(
+        "steps: 1k\nseeds: 2\n"
+        "settings: {eval_every: 1k, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
+        "sources:\n  s: {file: student/last.safetensors}\n  t: {file: made/last.safetensors}\n"
+        "runs:\n  - {game: minatar/breakout}\n"
+        "  - {game: minatar/breakout, from: [s, t], last: 1}\n"
+        "games: {minatar/breakout: {random: 0, reference: 9}}\n")
+    out = tmp_path / "out"
+    qgraft("run", tmp_path / "study.yaml", "--out", out, "--quiet")
+    qgraft("report", out)
+    page = (out / "report.html").read_text()
+    assert page.count("the source s is a student without its teacher (distilled: temperature 0.1, "
+                      "made elsewhere)") == 1
+    assert "the source t is" not in page and "Students, means" not in page
+
+
 def test_a_game_that_nobody_has_learned(study):
     for run in (study / "runs").glob("minatar-breakout*"):
         for seed in run.iterdir():
