@@ -40,6 +40,33 @@ typedef struct qg_layer_row {
     double values[QG_LAYER_MEASURES];
 } qg_layer_row;
 
+/* ------------------------------------------------------------------------- of finished runs */
+
+/* A network that a run has kept. What only the training could tell is NaN: update_size,
+ * gradient_noise, clipped_errors. */
+typedef struct qg_diagnosis {
+    char name[32]; /* "step-1000", "best", "last" */
+    int64_t step;
+    int layer_count;
+    char layers[QG_MAX_LAYERS][12];
+    qg_layer_row rows[QG_MAX_LAYERS];
+} qg_diagnosis;
+
+typedef struct qg_diagnosis_options {
+    const char *baseline; /* a network file whose layers the run's are compared with; NULL: none */
+    const volatile sig_atomic_t *stop;             /* becomes non-zero: QG_STOPPED; may be NULL */
+    void (*warn)(void *context, const char *line); /* of what cannot be told; the rest is */
+    void *context;
+} qg_diagnosis_options;
+
+/* Looks into the networks of the training or graft in `folder`: its snapshots in the order of their
+ * steps, the best, the last. The caller frees *list [*count]. What the run began with is made
+ * again from its run.yaml, and the source read from its file; where that is lost, step-0 is what it
+ * began with, if it was kept. QG_ERROR_USAGE: no such run, or none of its networks is there; as
+ * qg_domain_open; QG_ERROR_IO, QG_ERROR_MEMORY. */
+qg_status qg_diagnose(const char *folder, const qg_diagnosis_options *options, qg_diagnosis **list,
+                      size_t *count, qg_error *error);
+
 #ifdef __cplusplus
 }
 #endif

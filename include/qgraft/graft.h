@@ -166,6 +166,18 @@ typedef struct qg_graft_plan {
  */
 qg_status qg_graft_look(const qg_graft_options *options, qg_graft_plan *plan, qg_error *error);
 
+/* What such a run begins with in full, for those who look at it later. Not to be moved in memory.
+ */
+typedef struct qg_graft_beginning {
+    qg_network start, source, copied; /* the control has no source */
+    qg_layer_source compared;         /* points at them */
+} qg_graft_beginning;
+
+/* Fails as qg_graft_look. The caller frees it; one of zero bytes is allowed. */
+qg_status qg_graft_begin(const qg_graft_options *options, qg_graft_beginning *beginning,
+                         qg_error *error);
+void qg_graft_beginning_free(qg_graft_beginning *beginning);
+
 /* Grafts and trains. The networks and run.yaml get the pedigree: the source's file, SHA-256, game,
  * step and score, and what was copied. Fails as qg_graft_look and qg_train. */
 qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, qg_error *error);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 int cmd_bench(int argc, char **argv);
+int cmd_diagnose(int argc, char **argv);
 int cmd_distill(int argc, char **argv);
 int cmd_games(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);

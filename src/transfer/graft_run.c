@@ -184,6 +184,34 @@ static qg_status fill_source(graft_run *g, qg_layer_source *source, qg_error *er
                     ignored, error);
 }
 
+qg_status qg_graft_begin(const qg_graft_options *options, qg_graft_beginning *beginning,
+                         qg_error *error)
+{
+    graft_run g = {.options = options};
+    *beginning = (qg_graft_beginning){.compared = {.network = NULL}};
+    qg_status status = prepare(&g, error);
+    if (!status && !is_control(&g)) status = fill_source(&g, &beginning->compared, error);
+    if (!status) {
+        beginning->start = g.target;
+        beginning->source = g.source;
+        beginning->copied = g.copied;
+        if (!is_control(&g)) {
+            beginning->compared.network = &beginning->source;
+            beginning->compared.copied = &beginning->copied;
+        }
+        g.target.parameters = g.source.parameters = g.copied.parameters = NULL;
+    }
+    release(&g);
+    return status;
+}
+
+void qg_graft_beginning_free(qg_graft_beginning *beginning)
+{
+    qg_network_free(&beginning->start);
+    qg_network_free(&beginning->source);
+    qg_network_free(&beginning->copied);
+}
+
 /* ------------------------------------------------------------------------------ the pedigree */
 
 typedef struct graft_notes {

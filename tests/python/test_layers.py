@@ -3,6 +3,8 @@ the networks that the run keeps and from the game's random play. That it changes
 and test_golden.py compare all files."""
 
 import csv
+import json
+import shutil
 
 import numpy
 import pytest
@@ -178,6 +180,83 @@ def test_other_sources(runs, tmp_path):
     assert table[0, "conv1"]["source_cka"] == pytest.approx(1)
     assert numpy.isnan(table[0, "fc1"]["source_cka"])
     assert numpy.isnan(table[0, "fc1"]["source_distance"])
+
+
+# ---- qgraft diagnose ----
+
+
+def diagnose(*words, code=0):
+    result = qgraft("diagnose", *words, "--json", code=code)
+    return json.loads(result.stdout), result.stderr
+
+
+def test_diagnose_says_what_evaluations_saw(runs):
+    folders = [runs / name for name in ("source", "free", "frozen")]
+    answer, errors = diagnose(*folders)
+    assert not errors and [run["run"] for run in answer] == list(map(str, folders))
+    for run, folder in zip(answer, folders):
+        seen = rows(folder)
+        assert [n["network"] for n in run["networks"]] == [f"step-{s}" for s in SNAPSHOTS] + [
+            "best", "last"]
+        for network in run["networks"]:
+            for row in network["layers"]:
+                expected = seen[network["step"], row.pop("layer")]
+                assert row.pop("baseline_cka") is None
+                assert set(expected) - set(row) == {"update_size", "gradient_noise",
+                                                    "clipped_errors"}
+                for key, value in row.items():
+                    numpy.testing.assert_equal(numpy.nan if value is None else value,
+                                               expected[key])
+    table = qgraft("diagnose", folders[0]).stdout.splitlines()
+    assert table[0] == str(folders[0]) and len(table) == 2 + 5 * 5
+
+
+def test_diagnose_against_a_baseline(runs, tmp_path):
+    baseline = runs / "frozen/last.safetensors"
+    text = qgraft("diagnose", runs / "free", "--baseline", baseline, "--csv").stdout
+    table = list(csv.DictReader(text.splitlines()))
+    states = fixed_states(tmp_path, "minatar/asterix")
+    own = activations(runs / "free/last.safetensors", states)
+    for row, x, y in zip(table[-5:], own, activations(baseline, states)):
+        assert float(row["baseline_cka"]) == pytest.approx(debiased_cka(x, y), abs=1e-5)
+        assert row["run"] == str(runs / "free") and row["network"] == "last"
+
+
+def test_diagnose_what_is_left(runs, tmp_path):
+    """What cannot be told is said in a line, the rest told."""
+    run = tmp_path / "run"
+    shutil.copytree(runs / "free", run)
+    for name in ("step-700", "best"):
+        (run / f"{name}.safetensors").write_bytes(b"no network")
+    text = (run / "run.yaml").read_text().replace("source/last.safetensors", "source/lost")
+    (run / "run.yaml").write_text(text)
+    answer, errors = diagnose(run, "--baseline", tmp_path / "missing")
+    lines = errors.splitlines()
+    assert len(lines) == 4 and all(line.startswith("qgraft: warning: ") for line in lines)
+    assert "nothing is compared with its source" in errors and "missing" in errors
+    networks = answer[0]["networks"]
+    assert [n["network"] for n in networks] == ["step-0", "step-1400", "last"]
+    found = networks[-1]["layers"][0]
+    assert found["source_distance"] is None and found["source_cka"] is None
+    assert found["start_distance"] == rows(run)[1400, "conv1"]["start_distance"]  # by step-0
+    command("train", "minatar/breakout", "--out", tmp_path / "deep",
+            network='[{"conv": 4, "kernel": 3}, {"linear": 8}]')
+    answer, errors = diagnose(runs / "free", "--baseline", tmp_path / "deep/last.safetensors")
+    assert "3 layers" in errors and errors.count("\n") == 1
+    assert answer[0]["networks"][-1]["layers"][0]["baseline_cka"] is None
+
+
+def test_diagnose_refuses(runs, tmp_path):
+    empty = tmp_path / "empty"
+    shutil.copytree(runs / "source", empty, ignore=shutil.ignore_patterns("*.safetensors"))
+    answer, errors = diagnose(empty, runs / "source", code=2)
+    assert len(answer) == 1 and "none of its networks" in errors
+    assert "run.yaml" in refusal("diagnose", tmp_path / "nowhere", code=1)
+    assert "two things" in qgraft("diagnose", empty, "--csv", "--json", code=2).stderr
+    assert "name the folder" in qgraft("diagnose", code=2).stderr
+    qgraft("distill", runs / "source/last.safetensors", "--samples", 200, "--quiet", "--out",
+           tmp_path / "student", "--set", "eval_steps=50")
+    assert "of the kind distill" in refusal("diagnose", tmp_path / "student")
 
 
 def test_refuses(tmp_path):
