@@ -49,8 +49,9 @@ typedef struct qg_run_variant {
     int multiplied_count;
 } qg_run_variant;
 
-/* How many combinations the lists in `mapping` make; a list stands for itself in `seeds` and in a
- * `network` of layers. QG_ERROR_USAGE for an empty list or too many combinations. */
+/* How many combinations the lists in `mapping` make; a list stands for itself in `seeds`,
+ * `also_evaluate` and `distill`, and in a `network` of layers. QG_ERROR_USAGE for an empty list or
+ * too many combinations. */
 qg_status qg_run_variant_total(const study_reader *reader, const qg_yaml *mapping, int64_t *total);
 
 /* Combination number `index`, the last key changing first. */

@@ -1,5 +1,5 @@
 /* Sources: the networks that others begin from, and the runs that make them. */
-#include "study/reader.h"
+#include "study/source_list.h"
 
 #include "base/file.h"
 
@@ -331,11 +331,13 @@ qg_status qg_study_read_sources(const study_reader *reader)
     if (sources->kind != QG_YAML_MAPPING)
         return qg_study_fail(reader, sources->line, "sources: `name: {...}` pairs are needed");
     int depth = 0;
-    source_reader r = {reader, sources, calloc(sources->count + 1, 1), &depth};
-    if (!r.open) return qg_fail_memory(reader->error, "a study", sources->count);
-    qg_status status = QG_OK;
-    for (size_t i = 0; i < sources->count && !status; i++)
+    qg_source_list list;
+    qg_status status = qg_source_list_make(reader, sources, &list);
+    source_reader r = {reader, &list.mapping, calloc(list.mapping.count + 1, 1), &depth};
+    if (!status && !r.open) status = qg_fail_memory(reader->error, "a study", list.mapping.count);
+    for (size_t i = 0; i < list.mapping.count && !status; i++)
         status = read_source(&r, i);
     free(r.open);
+    qg_source_list_free(&list);
     return status;
 }

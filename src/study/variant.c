@@ -9,9 +9,10 @@
 /* The lists of a mapping, those in `settings` among them. */
 static bool multiplies(const qg_yaml *item)
 {
-    if (item->kind != QG_YAML_LIST || strcmp(item->key, "seeds") == 0 ||
-        strcmp(item->key, "also_evaluate") == 0)
-        return false;
+    static const char *const whole[] = {"seeds", "also_evaluate", "distill"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (strcmp(item->key, whole[i]) == 0) return false;
+    if (item->kind != QG_YAML_LIST) return false;
     const bool layers = item->count && item->items[0].kind == QG_YAML_MAPPING;
     return !(layers && strcmp(item->key, "network") == 0);
 }

@@ -305,6 +305,34 @@ static void test_losses_of_students(void **state)
         qg_study_free(studies[i]);
 }
 
+/* Lists of a student make one of each. */
+static void test_lists_of_students(void **state)
+{
+    (void)state;
+    qg_study *const s = load(
+        "steps: 20k\nseeds: 2\nsources:\n  b: {game: minatar/breakout}\n"
+        "  s: {distill: b, samples: 10k, loss: [kl, mse], temperature: [0.1, '0.1:0.5:0.1']}\n"
+        "  t: {distill: [b, s-mse-0.1], samples: [5k], settings: {l2: [0, 0.1]}, seeds: [1, 2]}\n"
+        "runs:\n  - {game: minatar/asterix}\n"
+        "  - {game: minatar/asterix, from: [s-kl-0.1, s-mse-0.1-0.5-0.1], last: 1}\n");
+    qg_study *const alone =
+        load("steps: 20k\nseeds: 2\nsources:\n  b: {game: minatar/breakout}\n"
+             "  x: {distill: b, samples: 10k, loss: mse, temperature: '0.1:0.5:0.1'}\n"
+             "runs:\n  - {game: minatar/asterix}\n"
+             "  - {game: minatar/asterix, from: x, last: 1}\n");
+    static const char *const names[] = {
+        "b", "s-kl-0.1", "s-kl-0.1-0.5-0.1", "s-mse-0.1", "s-mse-0.1-0.5-0.1", "t-0", "t-0.1"};
+    assert_int_equal(s->source_count, 7);
+    for (int i = 0; i < 7; i++)
+        assert_string_equal(s->sources[i].name, names[i]);
+    assert_string_equal(hash_of(s, "runs/s-mse-0.1-0.5-0.1/s1"), hash_of(alone, "runs/x/s1"));
+    const qg_study_run *const t = &s->runs[find_run(s, "t-0.1")];
+    assert_true(t->teacher_count == 2 && t->settings.l2 == 0.1 && t->seed_count == 2);
+    assert_int_equal(t->steps, 5000);
+    qg_study_free(s);
+    qg_study_free(alone);
+}
+
 static void test_claims(void **state)
 {
     (void)state;
@@ -444,6 +472,18 @@ static void test_refusals(void **state)
         {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: huber}\n"
          "runs: [{game: minatar/breakout}]\n",
          ":3: loss: 'kl', 'kl-both', 'mse' or 'nll', not 'huber'"},
+        {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: [mse, mse]}\n"
+         "runs: [{game: minatar/breakout}]\n",
+         ":3: sources: 'b-mse' stands twice"},
+        {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: []}\n"
+         "runs: [{game: minatar/breakout}]\n",
+         ":3: loss: the list is empty"},
+        {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: [mse, [kl]]}\n"
+         "runs: [{game: minatar/breakout}]\n",
+         ":3: b: its lists make no names"},
+        {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, samples: [1, 2]}\n"
+         "runs: [{game: minatar/breakout, from: b, last: 1}]\n",
+         ":4: "},
         {"sources:\n  random: {game: minatar/breakout}\nruns: [{game: minatar/breakout}]\n",
          ":2: sources: 'random' cannot be a name"},
         {"sources:\n  a/b: {game: minatar/breakout}\nruns: [{game: minatar/breakout}]\n",
@@ -733,6 +773,7 @@ int main(void)
                                        cmocka_unit_test(test_scale),
                                        cmocka_unit_test(test_hashes),
                                        cmocka_unit_test(test_losses_of_students),
+                                       cmocka_unit_test(test_lists_of_students),
                                        cmocka_unit_test(test_claims),
                                        cmocka_unit_test(test_rule_and_baseline_seeds),
                                        cmocka_unit_test(test_adequacy),
