@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-enum { SHARE = QUICK ? 5 : 1 }; /* of the entries */
+enum { SHARE = SANITIZED ? 5 : 1 }; /* of the entries */
 
 static qg_error error;
 
