@@ -28,6 +28,7 @@ bool qg_figure_shows(const qg_results *results, const qg_figure *figure, int run
  * shows as CSV, and give the height that it needs; 0: there is nothing to draw. */
 int qg_figure_forest(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 int qg_figure_scatter(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
+int qg_figure_map(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 int qg_figure_sources(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 
 /* Of the group and game of figure->run. */

@@ -16,6 +16,7 @@ typedef enum qg_figure_kind {
     QG_FIGURE_ALL_STEPS, /* the same, each curve behind what came before it */
     QG_FIGURE_MATRIX,
     QG_FIGURE_SCATTER,
+    QG_FIGURE_MAP,
     QG_FIGURE_SOURCES
 } qg_figure_kind;
 

@@ -61,6 +61,7 @@ static void put_contents(FILE *out, const qg_results *r, const qg_figures *figur
     if (r->budgets) fputs("<li><a href=\"#budgets\">Over all steps</a></li>\n", out);
     if (find_figure(figures, QG_FIGURE_SCATTER))
         fputs("<li><a href=\"#similarity\">Similarity and transfer</a></li>\n", out);
+    if (r->map.pair_count > 0) fputs("<li><a href=\"#games\">Games by transfer</a></li>\n", out);
     for (size_t i = 0; i < figures->count; i++)
         if (figures->items[i].kind == QG_FIGURE_CURVES) {
             fprintf(out, "<li><a href=\"#figure-%zu\">", i);
@@ -269,7 +270,7 @@ static void put_matrix(FILE *out, const qg_figures *figures)
     fputs("</section>\n", out);
 }
 
-static void put_similarity(FILE *out, const qg_figures *figures)
+static void put_similarity(FILE *out, const qg_results *r, const qg_figures *figures)
 {
     const qg_figure *scatter = find_figure(figures, QG_FIGURE_SCATTER);
     if (!scatter) return;
@@ -285,6 +286,7 @@ static void put_similarity(FILE *out, const qg_figures *figures)
                         "%zu pair%s of games: too few, or too alike, for a rank correlation.",
                         scatter->pairs, scatter->pairs == 1 ? "" : "s");
     put_figures(out, figures, QG_FIGURE_SCATTER);
+    if (r->map.pair_count == 0) qg_html_element(out, "p class=\"quiet\"", "%s", r->map.problem);
     fputs("</section>\n", out);
 }
 
@@ -318,7 +320,8 @@ void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figur
     put_matrix(out, figures);
     qg_page_continual(out, results);
     qg_page_budgets(out, results, figures);
-    put_similarity(out, figures);
+    put_similarity(out, results, figures);
+    qg_page_map(out, results, find_figure(figures, QG_FIGURE_MAP));
     put_curves(out, results, figures);
     qg_page_making(out, results, find_figure(figures, QG_FIGURE_SOURCES));
     fprintf(out, "</main>\n<script>%s</script>\n</body>\n</html>\n", qg_html_script);

@@ -20,6 +20,10 @@ void qg_page_continual(FILE *out, const qg_results *results);
 /* What runs take over all steps, with their curves; nothing where nobody asks. */
 void qg_page_budgets(FILE *out, const qg_results *results, const qg_figures *figures);
 
+/* The games by the transfer between them, and which measures of two games predict it; nothing where
+ * there are fewer than QG_FEWEST_GAMES. The figure may be NULL. */
+void qg_page_map(FILE *out, const qg_results *results, const qg_figure *figure);
+
 /* Between which scores those of each game are normalised, and what people score. */
 void qg_page_scores(FILE *out, const qg_results *results);
 

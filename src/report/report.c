@@ -168,6 +168,7 @@ static qg_status find_results(qg_results *r, qg_error *error)
     qg_results_apply_looks(r);
     status = qg_results_judge(r, error);
     if (!status) status = qg_results_find_similarities(r, error);
+    if (!status) status = qg_results_find_map(r, error);
     if (!status) status = qg_results_find_source_scores(r, error);
     if (!status) status = qg_results_find_student_scores(r, error);
     if (!status) status = qg_results_find_continual(r, error);

@@ -132,6 +132,8 @@ void qg_results_free(qg_results *r)
     free(r->student_scores);
     free(r->continual);
     free(r->budgets);
+    free(r->map.pairs);
+    free(r->map.draws);
     for (int i = 0; r->source_curves && i < r->study->source_count; i++) {
         qg_run_curves_free(&r->source_curves[i].score);
         qg_run_curves_free(&r->source_curves[i].divergence);

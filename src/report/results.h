@@ -10,6 +10,7 @@
 #include <qgraft/study.h>
 
 #include "report/continual.h"
+#include "report/game_map.h"
 #include "report/run_curves.h"
 #include "report/run_facts.h"
 
@@ -127,6 +128,7 @@ typedef struct qg_results {
     qg_study_budget *budgets; /* [run_count]; NULL: nobody asks (qg_results_find_budgets) */
     qg_continual *continual;  /* [continual_count] of chains of grafts */
     size_t continual_count;
+    qg_game_map map;
     qg_warnings warnings;
 } qg_results;
 

@@ -33,6 +33,9 @@ qg_status qg_results_judge(qg_results *results, qg_error *error);
 /* 6. How alike the two games of each experiment are. */
 qg_status qg_results_find_similarities(qg_results *results, qg_error *error);
 
+/* 6a. The games by the transfer between them, and which measure of two games predicts it. */
+qg_status qg_results_find_map(qg_results *results, qg_error *error);
+
 /* 7. What the sources' networks score. */
 qg_status qg_results_find_source_scores(qg_results *results, qg_error *error);
 

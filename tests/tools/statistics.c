@@ -7,6 +7,7 @@
  * A question is an object with one key that names the function (see main). */
 #include <qgraft/statistics.h>
 
+#include "games.h"
 #include "honesty.h"
 #include "report/distributions.h"
 
@@ -382,6 +383,8 @@ static void answer(const json_t *question)
         {"adjusted", answer_adjusted},
         {"largest_t", answer_largest_t},
         {"permutation", answer_permutation},
+        {"games", answer_games},
+        {"turn", answer_turn},
     };
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
         const json_t *arguments = json_object_get(question, questions[i].name);
