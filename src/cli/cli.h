@@ -33,6 +33,7 @@ int cmd_rollout(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_similarity(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_stitch(int argc, char **argv);
 int cmd_submit(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_update(int argc, char **argv);

@@ -25,6 +25,7 @@ static const command commands[] = {
     {"distill", cmd_distill, NULL, "teach a fresh network to act as trained ones do"},
     {"perform", cmd_perform, NULL, "do the run that a file describes, or go on with it"},
     {"diagnose", cmd_diagnose, NULL, "look into the layers of the networks that a run has kept"},
+    {"stitch", cmd_stitch, NULL, "layers of one network under another's: what is lost, and why"},
     {"evaluate", cmd_evaluate, NULL, "measure how well a network plays"},
     {"play", cmd_play, NULL, "watch a network play, in the terminal or as a GIF"},
     {"replay", cmd_replay, NULL, "show or export the replay memory that a training kept"},
