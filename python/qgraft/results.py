@@ -104,6 +104,12 @@ class Run:
         return _read_csv(self.folder / "evaluations.csv")
 
     @property
+    def layer_history(self):
+        """layers.csv: what each evaluation saw of each weighted layer (docs/diagnostics.md): step,
+        layer, start_distance, ..."""
+        return _read_csv(self.folder / "layers.csv")
+
+    @property
     def training(self):
         """training.csv: a row every `log_every` steps; of a distillation distillation.csv."""
         path = self.folder / "training.csv"

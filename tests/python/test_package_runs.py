@@ -51,6 +51,10 @@ def test_train(source, tmp_path):
     pandas.testing.assert_frame_equal(source.evaluations,
                                       pandas.read_csv(tmp_path / "theirs/evaluations.csv"))
     assert list(source.training["step"]) == [500, 1000, 1500, 2000]
+    history = source.layer_history
+    assert len(history) == 5 * len(source.evaluations) and set(history["layer"]) == set(
+        source.layers["layer"])
+    pandas.testing.assert_frame_equal(history, pandas.read_csv(tmp_path / "theirs/layers.csv"))
     assert not source.layers["copied"].any() and source.layers["parameters"].sum() > 30000
 
 
