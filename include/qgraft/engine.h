@@ -105,6 +105,8 @@ typedef struct qg_engine {
     qg_optimiser_kind optimiser;
     bool clips;
     uint64_t steps; /* of the optimiser */
+    bool frozen[QG_MAX_LAYERS];
+    uint64_t idle[QG_MAX_LAYERS]; /* of these steps, those that a layer was frozen for */
     size_t slot_count;
     qg_slot slots[QG_MAX_SLOTS]; /* all of its state, the online network first */
 } qg_engine;
@@ -143,7 +145,9 @@ qg_status qg_engine_copy_to_target(qg_engine *engine, qg_error *error); /* targe
 qg_status qg_engine_mix_into_target(qg_engine *engine, float tau, qg_error *error);
 
 /* A frozen layer's parameters and moments are never written by a step, and nothing is computed for
- * it or below the lowest free layer in the backward pass. `layer` counts from 0. */
+ * it or below the lowest free layer in the backward pass. A layer's steps of Adam are counted from
+ * its own first one, as PyTorch counts those of a parameter; of a learner that goes on where layers
+ * have been frozen before, `idle` is state, too. `layer` counts from 0. */
 qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *error);
 
 /* q_values [size][actions] of the online or target network; any size (more than `max_batch` states
@@ -211,8 +215,9 @@ struct qg_engine_class {
                          qg_error *error);
     qg_status (*activations)(void *self, qg_parameter_set set, const qg_states *states,
                              float *const out[QG_MAX_LAYERS], qg_error *error);
-    /* `step`: number of the optimiser's step, from 1. */
-    qg_status (*descend)(void *self, const qg_descent *descent, uint64_t step, qg_error *error);
+    /* steps [layers]: number of the optimiser's step, from 1; each layer counts its own. */
+    qg_status (*descend)(void *self, const qg_descent *descent, const uint64_t *steps,
+                         qg_error *error);
     /* From now on it adds its times to *stopwatch, until NULL is given; NULL: it takes none. */
     void (*time)(void *self, qg_stopwatch *stopwatch);
 };

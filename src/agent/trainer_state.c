@@ -114,6 +114,19 @@ static qg_status pass_replay(qg_trainer *t, qg_tape *tape, qg_error *error)
                                    t->options->run.stop, error);
 }
 
+/* What Adam knows of layers that thaw. */
+static void pass_idle_steps(qg_trainer *t, qg_tape *tape)
+{
+    qg_engine *engine = t->learner.engine;
+    bool thaws = false;
+    for (int l = 0; l < engine->architecture.layer_count; l++)
+        thaws |= t->options->thaw[l] > 0;
+    if (!thaws || engine->optimiser != QG_ADAM) return;
+    QG_TAPE_PASS(tape, engine->idle);
+    for (int l = 0; l < engine->architecture.layer_count; l++)
+        qg_tape_require(tape, engine->idle[l] <= engine->steps);
+}
+
 qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error)
 {
     qg_trainer *t = self;
@@ -133,5 +146,7 @@ qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error)
     if (!status && tape->reading) qg_run_note_losses(&t->run, t->domain);
     t->progress.restoring = false;
     if (!status) status = pass_validation(t, tape, error);
-    return status ? status : qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);
+    if (!status) status = qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);
+    if (!status) pass_idle_steps(t, tape);
+    return status;
 }

@@ -131,7 +131,9 @@ qg_status qg_engine_mix_into_target(qg_engine *engine, float tau, qg_error *erro
 qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *error)
 {
     assert(layer >= 0 && layer < engine->architecture.layer_count);
-    return engine->methods->freeze(engine->self, layer, frozen, error);
+    const qg_status status = engine->methods->freeze(engine->self, layer, frozen, error);
+    if (!status) engine->frozen[layer] = frozen;
+    return status;
 }
 
 qg_states qg_states_some(const qg_states *states, int begin, int most)
@@ -186,8 +188,14 @@ qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_err
     assert(descent->states.size >= 1 && descent->states.size <= engine->max_batch);
     assert(descent->learning->optimiser.kind == engine->optimiser && engine->optimiser);
     assert(engine->clips || descent->learning->max_norm <= 0);
-    const qg_status status =
-        engine->methods->descend(engine->self, descent, engine->steps + 1, error);
-    engine->steps += !status;
-    return status;
+    const int layers = engine->architecture.layer_count;
+    uint64_t steps[QG_MAX_LAYERS] = {0};
+    for (int l = 0; l < layers; l++)
+        steps[l] = engine->steps + 1 - engine->idle[l];
+    const qg_status status = engine->methods->descend(engine->self, descent, steps, error);
+    if (status) return status;
+    engine->steps++;
+    for (int l = 0; l < layers; l++)
+        engine->idle[l] += engine->frozen[l];
+    return QG_OK;
 }

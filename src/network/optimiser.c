@@ -43,12 +43,16 @@ static double power(double base, uint64_t exponent)
     return result;
 }
 
-void qg_list_adam(const qg_learning *learning, int layers, uint64_t step,
+void qg_list_adam(const qg_learning *learning, int layers, const uint64_t *steps,
                   qg_adam adam[QG_MAX_LAYERS])
 {
     const double beta1 = learning->optimiser.adam.beta1, beta2 = learning->optimiser.adam.beta2;
-    const double bias1 = 1 - power(beta1, step), bias2 = 1 - power(beta2, step);
+    double bias1 = 0, bias2 = 0;
     for (int l = 0; l < layers; l++) {
+        if (l == 0 || steps[l] != steps[l - 1]) {
+            bias1 = 1 - power(beta1, steps[l]);
+            bias2 = 1 - power(beta2, steps[l]);
+        }
         const qg_optimiser optimiser = qg_optimiser_of_layer(learning, l);
         adam[l] = (qg_adam){.rate = (float)((double)optimiser.learning_rate / bias1),
                             .beta1 = (float)beta1,

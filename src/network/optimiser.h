@@ -21,8 +21,8 @@ void qg_pull_back(const float *weights, const float *anchor, const float *pull, 
 size_t qg_list_slots(const qg_engine_options *options, uint64_t *steps,
                      qg_slot slots[QG_MAX_SLOTS]);
 
-/* A step of Adam, numbered from 1, of every layer, as the kernels take it. */
-void qg_list_adam(const qg_learning *learning, int layers, uint64_t step,
+/* A step of Adam of every layer, steps [layers] numbered from 1, as the kernels take it. */
+void qg_list_adam(const qg_learning *learning, int layers, const uint64_t *steps,
                   qg_adam adam[QG_MAX_LAYERS]);
 
 /* target += tau * (online - target) */

@@ -153,6 +153,9 @@ static void describe_graft(const qg_study_run *run, FILE *out)
     char learning[QG_GRAFT_CHOICE_TEXT];
     qg_graft_learning_format(&c->learning, " ", learning);
     if (*learning) fprintf(out, " %s", learning);
+    if ((c->learning.thaw || c->learning.thaw_every) &&
+        strcmp(run->settings.optimiser, "adam") == 0)
+        fputs(" counts steps by layer", out); /* earlier versions counted them for all */
     qg_graft_reuse_format(&c->reuse, " ", learning);
     if (*learning) fprintf(out, " %s", learning);
 }

@@ -881,11 +881,56 @@ static void test_unknown(void **state)
     assert_int_equal(qg_engine_bytes(&options, &bytes, &error), QG_ERROR_USAGE);
 }
 
+/* Adam counts a layer's own steps: the first of one that thaws moves each parameter by the learning
+ * rate, whatever came before, as the first of a layer that was never frozen does. */
+static void test_adam_of_a_thawed_layer(void **state)
+{
+    (void)state;
+    size_t count;
+    const qg_engine_class *const *classes = qg_engine_classes(&count);
+    for (size_t c = 0; c < count; c++) {
+        problem p = problem_create(&shapes[4], 7, 5);
+        pull l = {.p = &p};
+        const qg_engine_options options = {.architecture = &p.a,
+                                           .precision = classes[c]->name,
+                                           .max_batch = 7,
+                                           .target = true,
+                                           .optimiser = QG_ADAM};
+        qg_engine *engine;
+        qg_network before, after;
+        must(qg_engine_create(&options, &engine, &error));
+        must(qg_engine_write(engine, QG_ONLINE, &p.sets[QG_ONLINE], &error));
+        must(qg_network_create(&p.a, &before, &error));
+        must(qg_network_create(&p.a, &after, &error));
+        const qg_descent descent = {
+            .learning = &adam, .states = p.states, .loss = pull_loss, .context = &l};
+        must(qg_engine_freeze(engine, 0, true, &error));
+        for (int step = 0; step < 20; step++)
+            must(qg_engine_descend(engine, &descent, &error));
+        assert_int_equal(engine->idle[0], 20);
+        must(qg_engine_read(engine, QG_ONLINE, &before, &error));
+        must(qg_engine_freeze(engine, 0, false, &error));
+        must(qg_engine_descend(engine, &descent, &error));
+        must(qg_engine_read(engine, QG_ONLINE, &after, &error));
+        assert_int_equal(engine->idle[0], 20);
+        double largest = 0;
+        for (size_t k = 0; k < qg_layer_weights(&p.a.layers[0]); k++)
+            largest =
+                fmax(largest, fabs((double)after.weights[0][k] - (double)before.weights[0][k]));
+        assert_true(largest > 0.00098 && largest < 0.00102); /* adam's learning rate is 0.001 */
+        qg_network_free(&before);
+        qg_network_free(&after);
+        qg_engine_destroy(engine);
+        problem_free(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_optimisers),
+        cmocka_unit_test(test_adam_of_a_thawed_layer),
         cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_threads_and_instruction_sets),
         cmocka_unit_test(test_anchored),

@@ -315,7 +315,7 @@ static void run_descent(void *context, int member)
     step_gathered(job, member);
 }
 
-void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, uint64_t number)
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, const uint64_t *steps)
 {
     const qg_learning *learning = descent->learning;
     descent_job job = {
@@ -323,7 +323,7 @@ void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, uint64_t number)
         .descent = descent,
         .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw}};
     if (learning->optimiser.kind == QG_ADAM)
-        qg_list_adam(learning, cpu->architecture.layer_count, number, job.adam);
+        qg_list_adam(learning, cpu->architecture.layer_count, steps, job.adam);
     while (job.lowest < cpu->architecture.layer_count && cpu->frozen[job.lowest])
         job.lowest++;
     if (descent->keep_gradient || gathers(&job))

@@ -5,7 +5,7 @@
 
 #include "network/cpu/cpu.h"
 
-/* `number`: of the optimiser's step, from 1. */
-void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, uint64_t number);
+/* steps [layers]: number of the optimiser's step of each, from 1. */
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, const uint64_t *steps);
 
 #endif

@@ -82,10 +82,11 @@ static qg_status activations(void *self, qg_parameter_set set, const qg_states *
     return QG_OK;
 }
 
-static qg_status descend(void *self, const qg_descent *descent, uint64_t step, qg_error *error)
+static qg_status descend(void *self, const qg_descent *descent, const uint64_t *steps,
+                         qg_error *error)
 {
     (void)error;
-    qg_cpu_descend(self, descent, step);
+    qg_cpu_descend(self, descent, steps);
     return QG_OK;
 }
 

@@ -275,7 +275,7 @@ static void run_descent(void *context, int member)
     backward_team(job, member);
 }
 
-void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, uint64_t number)
+void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const uint64_t *steps)
 {
     const qg_learning *learning = descent->learning;
     qg_tile_job job = {.tiles = tiles,
@@ -283,7 +283,7 @@ void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, uint64_t numbe
                        .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw},
                        .blocks = qg_tiles_blocks(descent->states.size)};
     if (learning->optimiser.kind == QG_ADAM)
-        qg_list_adam(learning, tiles->architecture.layer_count, number, job.adam);
+        qg_list_adam(learning, tiles->architecture.layer_count, steps, job.adam);
     while (job.lowest < tiles->architecture.layer_count && tiles->frozen[job.lowest])
         job.lowest++;
     if (descent->keep_gradient)

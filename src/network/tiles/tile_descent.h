@@ -4,6 +4,6 @@
 
 #include "network/tiles/tiles.h"
 
-void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, uint64_t number);
+void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const uint64_t *steps);
 
 #endif
