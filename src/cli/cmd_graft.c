@@ -72,31 +72,32 @@ static const struct argp_option argp_options[] = {
     {"ewc", OPTION_EWC, "LAMBDA", 0,
      "the same by the source's Fisher information, from its play (EWC, Kirkpatrick 2017)", 1},
     {"ewc-samples", OPTION_EWC_SAMPLES, "N", 0, "states that it is measured on (default 1000)", 1},
-    {"kickstart", OPTION_KICKSTART, "N", 0,
-     "distil the source's policy while learning, with a weight that falls to 0 over N steps "
-     "(kickstarting, Schmitt 2018)",
-     1},
-    {"distill-weight", OPTION_DISTILL_WEIGHT, "W", 0, "where that weight begins (default 1)", 1},
-    {"distill-tau", OPTION_DISTILL_TAU, "T", 0,
-     "temperature of both policies (default 0.1: Agarwal 2022)", 1},
-    {"warm-replay", OPTION_WARM_REPLAY, "N", 0,
-     "the source plays the first N steps, with epsilon_end; learning begins behind them", 1},
-    {"qdagger", OPTION_QDAGGER, "K", 0,
-     "K updates on what --warm-replay has played, with the full weight of --kickstart, before the "
-     "steps go on (QDagger, Agarwal 2022)",
-     1},
-    {"policy-reuse", OPTION_POLICY_REUSE, "P", 0,
-     "probability of the source's action at the first step of an episode (probabilistic policy "
-     "reuse, Fernandez and Veloso 2006)",
-     1},
-    {"policy-reuse-decay", OPTION_POLICY_REUSE_DECAY, "V", 0,
-     "its factor from step to step of an episode (default 0.95)", 1},
     {"match", OPTION_MATCH, "HOW", 0,
      "rows of the last layer, and actions, by 'meaning' (default) or 'index'", 1},
     {"reinit-seed", OPTION_REINIT, "S", 0, "seed of the fresh layers (default: --seed)", 1},
     {"epsilon-start", OPTION_EPSILON, "E", 0, "as --set epsilon_start=E", 1},
     {"learn-start", OPTION_LEARN_START, "N", 0, "as --set learn_start=N", 1},
     {"dry-run", OPTION_DRY_RUN, NULL, 0, "print the table of layers and end", 1},
+    {NULL, 0, NULL, 0, "Taking the source's policy, instead of layers or beside them:", 2},
+    {"kickstart", OPTION_KICKSTART, "N", 0,
+     "distil the source's policy while learning, with a weight that falls to 0 over N steps "
+     "(kickstarting, Schmitt 2018)",
+     2},
+    {"distill-weight", OPTION_DISTILL_WEIGHT, "W", 0, "where that weight begins (default 1)", 2},
+    {"distill-tau", OPTION_DISTILL_TAU, "T", 0,
+     "temperature of both policies (default 0.1: Agarwal 2022)", 2},
+    {"warm-replay", OPTION_WARM_REPLAY, "N", 0,
+     "the source plays the first N steps, with epsilon_end; learning begins behind them", 2},
+    {"qdagger", OPTION_QDAGGER, "K", 0,
+     "K updates on what --warm-replay has played, with the full weight of --kickstart, before the "
+     "steps go on (QDagger, Agarwal 2022)",
+     2},
+    {"policy-reuse", OPTION_POLICY_REUSE, "P", 0,
+     "probability of the source's action at the first step of an episode (probabilistic policy "
+     "reuse, Fernandez and Veloso 2006)",
+     2},
+    {"policy-reuse-decay", OPTION_POLICY_REUSE_DECAY, "V", 0,
+     "its factor from step to step of an episode (default 0.95)", 2},
     {0}};
 
 typedef struct graft_arguments {
@@ -351,7 +352,7 @@ static qg_status resolve(const graft_arguments *a, qg_graft_options *options, ch
 int cmd_graft(int argc, char **argv)
 {
     graft_arguments arguments = {0};
-    const struct argp_child children[] = {{&train_argp, 0, "Training:", 2}, {0}};
+    const struct argp_child children[] = {{&train_argp, 0, "Training:", 3}, {0}};
     const struct argp argp = {argp_options, parse_option, "SOURCE", documentation,
                               children,     NULL,         NULL};
     cli_parse(&argp, argc, argv, &arguments);
