@@ -175,6 +175,11 @@ static void title_graft(const qg_study *study, const qg_study_run *run, char *te
 {
     char layers[QG_GRAFT_CHOICE_TEXT];
     qg_graft_choice_label(&run->choice, layers);
+    if (run->choice.way == QG_CHOOSE_NONE) {
+        snprintf(text, size, "policy of %s by %s to %s", study->sources[run->source].name, layers,
+                 run->game);
+        return;
+    }
     snprintf(text, size, "%s of %s%s to %s", layers,
              run->source >= 0 ? study->sources[run->source].name : "a random network",
              run->choice.frozen ? ", frozen," : "", run->game);
