@@ -169,10 +169,10 @@ def debiased_cka(x, y):
 
 
 def biased_cka(x, y):
-    """Kornblith et al. 2019, eq. 4."""
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    norm = numpy.linalg.norm
-    return norm(x.T @ y) ** 2 / (norm(x.T @ x) * norm(y.T @ y))
+    """Kornblith et al. 2019: Gretton's HSIC."""
+    k, l = ((features - features.mean(axis=0)) @ (features - features.mean(axis=0)).T
+            for features in (x, y))
+    return (k * l).sum() / (numpy.linalg.norm(k) * numpy.linalg.norm(l))
 
 
 def cka_of(x, y):
