@@ -56,6 +56,11 @@ def test_train(source, tmp_path):
         source.layers["layer"])
     pandas.testing.assert_frame_equal(history, pandas.read_csv(tmp_path / "theirs/layers.csv"))
     assert not source.layers["copied"].any() and source.layers["parameters"].sum() > 30000
+    best = source.best  # played again at the end
+    assert best.confirmed_score == best.confirmed_score != best.score
+    best.save(tmp_path / "best.safetensors")
+    assert qgraft.Network.load(tmp_path / "best.safetensors").confirmed_score == \
+        best.copy().confirmed_score == best.confirmed_score
 
 
 def test_graft(source, tmp_path):
