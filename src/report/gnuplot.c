@@ -70,7 +70,7 @@ static qg_status write_picture(const char *path, const char *data, size_t size, 
 static qg_status draw(const char *path, double scale, const char *script, qg_error *error)
 {
     char name[] = "gnuplot", defaults[] = "-d"; /* not what the user's own .gnuplot says */
-    char input[] = "/dev/stdin"; /* unnamed, it would be read a byte at a time */
+    char input[] = "/dev/stdin";                /* unnamed, it would be read a byte at a time */
     char *const arguments[] = {name, defaults, input, NULL};
     qg_program_result result;
     qg_status status = qg_program_run(arguments, script, &result, error);
