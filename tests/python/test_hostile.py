@@ -228,11 +228,12 @@ def test_a_study_of_billions(seeds, rates, tmp_path):
     assert "more than" in qgraft(tmp_path, "run", "study.yaml", "--plan", code=2).stderr
 
 
-def test_a_long_chain_of_sources(tmp_path):
-    text = "".join(f"  s{i}: {{from: s{i + 1}}}\n" for i in range(9000))
+@pytest.mark.parametrize("length, problem", [(900, "generations"), (9000, "more than 1000")])
+def test_a_long_chain_of_sources(length, problem, tmp_path):
+    text = "".join(f"  s{i}: {{from: s{i + 1}}}\n" for i in range(length))
     (tmp_path / "study.yaml").write_text(f"study: a\nsources:\n{text}"
                                          "runs: [{game: minatar/breakout}]\n")
-    assert "generations" in qgraft(tmp_path, "run", "study.yaml", "--plan", code=2).stderr
+    assert problem in qgraft(tmp_path, "run", "study.yaml", "--plan", code=2).stderr
 
 
 @pytest.mark.parametrize("score", ["1e80", "1e308", "-1e308", "1e-100", "1e-308"])
