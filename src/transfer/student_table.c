@@ -166,7 +166,7 @@ static qg_status write_row(qg_csv *csv, const qg_student_row *row, qg_error *err
                              row->teacher_score};
     char text[8 * 33] = "", number[32];
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        strcat(strcat(text, ","), qg_text_from_real(values[i], number));
+        strcat(strcat(text, ","), qg_csv_real(values[i], number));
     return qg_csv_row(csv, error, "%" PRId64 ",%d,%.12g%s", row->samples, row->task + 1,
                       row->temperature, text);
 }
