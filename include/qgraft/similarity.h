@@ -78,8 +78,8 @@ typedef struct qg_similarity {
 /* Symmetric in a and b. */
 void qg_similarity_compare(const qg_profile *a, const qg_profile *b, qg_similarity *similarity);
 
-/* Debiased linear CKA (Kornblith et al. 2019 with the unbiased HSIC of Song et al. 2007) between two
- * networks, for every weighted layer, in [-1, 1]; NaN of fewer than 4 states, and where a layer
+/* Debiased linear CKA (Kornblith et al. 2019 with the unbiased HSIC of Song et al. 2007) between
+ * two networks, for every weighted layer, in [-1, 1]; NaN of fewer than 4 states, and where a layer
  * gives the same for all states or for all but one. */
 typedef struct qg_representation {
     int layer_count;

@@ -54,8 +54,8 @@ static bool sees(const qg_architecture *a, const qg_layer_probe *probe)
  * NULL: no memory. */
 static float *make_room(const qg_architecture *a, size_t n, float *of[QG_MAX_LAYERS])
 {
-    size_t width = 0;
-    for (int l = 0; l < a->layer_count; l++)
+    size_t width = qg_layer_width(&a->layers[0]);
+    for (int l = 1; l < a->layer_count; l++)
         width += qg_layer_width(&a->layers[l]);
     float *const features = malloc(n * width * sizeof *features), *next = features;
     for (int l = 0; l < a->layer_count && features; l++) {

@@ -30,8 +30,8 @@ typedef struct qg_run_class {
     qg_status (*step)(void *self, qg_error *error);
     /* Plays, and writes what belongs to it; *score is what the best network has most of. */
     qg_status (*evaluate)(void *self, double *score, qg_error *error);
-    /* Plays `network`, one that this run has had, with the streams of `purpose`; nothing of what the
-     * run goes on with is changed. *score as above. */
+    /* Plays `network`, one that this run has had, with the streams of `purpose`; nothing of what
+     * the run goes on with is changed. *score as above. */
     qg_status (*confirm)(void *self, const qg_network *network, const char *purpose, double *score,
                          qg_error *error);
     /* What comes behind the last step; NULL: nothing. */

@@ -76,7 +76,7 @@ qg_status qg_trainer_confirm(void *self, const qg_network *network, const char *
 {
     qg_trainer *t = self;
     qg_engine *engine;
-    qg_evaluation evaluation;
+    qg_evaluation evaluation = {.score = NAN};
     const qg_engine_options options = {.architecture = &network->architecture,
                                        .precision = t->settings->precision,
                                        .max_batch = 1,

@@ -38,10 +38,10 @@ typedef struct qg_trainer {
     qg_random policy, sampling, dropout, reuse;
     int64_t learn_start;     /* the last step that does not learn */
     int64_t offline_updates; /* made so far */
-    float *td_errors;   /* [minibatch], of the last update */
-    qg_episode episode; /* whether it is over says whether `screen` ended it */
-    uint8_t *screen;    /* the newest */
-    int action;         /* chosen on it */
+    float *td_errors;        /* [minibatch], of the last update */
+    qg_episode episode;      /* whether it is over says whether `screen` ended it */
+    uint8_t *screen;         /* the newest */
+    int action;              /* chosen on it */
     int64_t episodes, updates;
     qg_interval since;
     qg_progress progress;

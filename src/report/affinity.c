@@ -104,8 +104,9 @@ qg_status qg_predict(const qg_transfer *transfers, const double *effects, const 
                      size_t count, int games, qg_prediction *prediction, qg_error *error)
 {
     *prediction = (qg_prediction){NAN, NAN};
-    double *y = calloc(2 * count + 1, sizeof *y), *x = y + count;
+    double *const y = calloc(2 * count + 1, sizeof *y);
     if (!y) return qg_fail_memory(error, "a prediction", 2 * count * sizeof *y);
+    double *const x = y + count;
     const double scale = largest_of(measure, count);
     double squares = 0;
     for (int a = 0; a < games; a++)

@@ -390,8 +390,7 @@ static qg_status check(const run_reader *r, const qg_yaml *root)
     if (random && *file->parent_sha256[0])
         return fail(r, qg_yaml_get(root, "parent_sha256"), "random layers have none");
     if (file->kind == QG_RUN_GRAFT &&
-        qg_graft_choice_check(&file->choice, random, file->steps, &file->settings, 0,
-                              r->error))
+        qg_graft_choice_check(&file->choice, random, file->steps, &file->settings, 0, r->error))
         return locate(r, qg_yaml_get(root, "choice")->line);
     return QG_OK;
 }

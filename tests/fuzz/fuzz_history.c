@@ -8,8 +8,8 @@
 
 #include <math.h>
 
-static const char *const names[] = {"evaluations.csv", "training.csv", "teachers.csv",
-                                    "held_out.csv", "distillation.csv", "student.csv"};
+static const char *const names[] = {"evaluations.csv", "training.csv",     "teachers.csv",
+                                    "held_out.csv",    "distillation.csv", "student.csv"};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

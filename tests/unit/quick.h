@@ -1,5 +1,5 @@
-/* What is slow under a sanitizer is done less often there: it looks for accesses, and has seen them all
- * when a loop was run once. Under the thread sanitizer (QUICK) only the threads matter besides. */
+/* What is slow under a sanitizer is done less often there: it has seen all accesses when a loop was
+ * run once. Under the thread sanitizer (QUICK) only the threads matter besides. */
 #ifndef QUICK_H
 #define QUICK_H
 

@@ -276,14 +276,10 @@ static void test_representation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_jensen_shannon),
-        cmocka_unit_test(test_wasserstein),
-        cmocka_unit_test(test_log_distance),
-        cmocka_unit_test(test_appearance),
-        cmocka_unit_test(test_still),
-        cmocka_unit_test(test_games),
-        cmocka_unit_test(test_class),
-        cmocka_unit_test(test_unknown_game),
+        cmocka_unit_test(test_jensen_shannon), cmocka_unit_test(test_wasserstein),
+        cmocka_unit_test(test_log_distance),   cmocka_unit_test(test_appearance),
+        cmocka_unit_test(test_still),          cmocka_unit_test(test_games),
+        cmocka_unit_test(test_class),          cmocka_unit_test(test_unknown_game),
         cmocka_unit_test(test_representation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
