@@ -1,5 +1,6 @@
 #include "report/scaling.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -103,6 +104,7 @@ void qg_classical_scaling(const double *affinities, int n, double (*points)[2], 
                           double *distances)
 {
     double a[QG_MOST_POINTS * QG_MOST_POINTS], vectors[QG_MOST_POINTS * QG_MOST_POINTS];
+    assert(n >= 3 && n <= QG_MOST_POINTS);
     centre(affinities, n, a);
     diagonalise(a, vectors, n);
     const int constant = find_constant(vectors, n);
