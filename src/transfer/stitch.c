@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 50, APART = 10, SEED = 1, BATCH = 32 };
+enum { CHUNK = 50, APART = 10, SEED = 1, BATCH = 32, TESTED = QG_STITCH_STATES / 2 };
 
 typedef struct seam {
     const qg_stitch_options *options;
@@ -223,7 +223,7 @@ static void test_chunk(const seam *s, double *error, double *sums, double *squar
 static qg_status test_map(seam *s, double *fit, qg_error *error)
 {
     double rest = 0, variance = 0, *sums = calloc(2 * s->units, sizeof *sums);
-    const double count = (double)(QG_STITCH_STATES / 2) * (double)s->places;
+    const double count = (double)TESTED * (double)s->places;
     qg_status status = sums ? QG_OK : qg_fail_memory(error, "a map", s->units);
     for (int chunk = 1; chunk < QG_STITCH_STATES / CHUNK && !status; chunk += 2) {
         status = find_outputs(s, chunk, error);
