@@ -23,21 +23,17 @@ typedef struct curves {
 
 /* -------------------------------------------------------------------------------------- lines */
 
-/* The colour that the run has by the rule, or the next one when another line of its panel looks
- * the same. */
+/* The colour that the run has by the rule, or another one when another line of its panel looks the
+ * same. */
 static void choose_colour(const curves *c, const qg_study_run *run, const char *panel,
                           qg_panel_line *line)
 {
-    static const unsigned spare[] = {0xd55e00, 0x56b4e9, 0xcc79a7, 0x009e73, 0xe69f00, 0x0072b2};
-    line->colour = qg_figure_colour(run);
-    for (size_t i = 0, next = 0; i < c->panel_count; i++) {
-        if (strcmp(c->panels[i].title, panel) != 0) continue;
-        for (size_t k = 0; k < c->panels[i].count && next < sizeof spare / sizeof *spare; k++)
-            if (c->lines[c->panels[i].lines[k]].colour == line->colour) {
-                line->colour = spare[next++];
-                k = (size_t)-1; /* from the beginning again */
-            }
-    }
+    unsigned taken[QG_MOST_LINES];
+    size_t count = 0;
+    for (size_t i = 0; i < c->panel_count; i++)
+        for (size_t k = 0; k < c->panels[i].count && strcmp(c->panels[i].title, panel) == 0; k++)
+            taken[count++] = c->lines[c->panels[i].lines[k]].colour;
+    line->colour = qg_figure_other_colour(qg_figure_colour(run), taken, count);
 }
 
 /* Its source; the run's id where another graft has that, too, and the same kind of copy. */

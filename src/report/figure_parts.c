@@ -14,6 +14,17 @@ unsigned qg_figure_colour(const qg_study_run *run)
     return by_layers[choice->count < 5 ? choice->count - 1 : 4];
 }
 
+unsigned qg_figure_other_colour(unsigned colour, const unsigned *taken, size_t count)
+{
+    static const unsigned spare[] = {0xd55e00, 0x56b4e9, 0xcc79a7, 0x009e73, 0xe69f00, 0x0072b2};
+    for (size_t i = 0, next = 0; i < count && next < sizeof spare / sizeof *spare; i++)
+        if (taken[i] == colour) {
+            colour = spare[next++];
+            i = (size_t)-1; /* from the beginning again */
+        }
+    return colour;
+}
+
 void qg_figure_text(FILE *script, const char *text)
 {
     fputc('\'', script);

@@ -9,6 +9,10 @@
 /* A colour of the fixed rule (0xRRGGBB) for a graft. */
 unsigned qg_figure_colour(const qg_study_run *run);
 
+/* The colour, or where `taken` [count] has it, the first of some others that it has not (the last,
+ * where it has all). */
+unsigned qg_figure_other_colour(unsigned colour, const unsigned *taken, size_t count);
+
 /* 'text' between quotes, as gnuplot reads it. */
 void qg_figure_text(FILE *script, const char *text);
 
@@ -33,6 +37,7 @@ int qg_figure_sources(const qg_results *results, qg_figure *figure, FILE *script
 
 /* Of the group and game of figure->run. */
 int qg_figure_curves(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
+int qg_figure_layers(const qg_results *results, qg_figure *figure, FILE *script, FILE *data);
 
 /* The transfer matrix of the kind of copy figure->copied (text of qg_run_copied); of "" the one of
  * all pairs, in rows, and all kinds, controls too. */

@@ -84,7 +84,7 @@ static qg_status write_texts(const qg_results *r, qg_figure *figure, texts *t, i
         [QG_FIGURE_FOREST] = qg_figure_forest,    [QG_FIGURE_CURVES] = qg_figure_curves,
         [QG_FIGURE_ALL_STEPS] = qg_figure_curves, [QG_FIGURE_MATRIX] = qg_figure_matrix,
         [QG_FIGURE_SCATTER] = qg_figure_scatter,  [QG_FIGURE_SOURCES] = qg_figure_sources,
-        [QG_FIGURE_MAP] = qg_figure_map,
+        [QG_FIGURE_MAP] = qg_figure_map,          [QG_FIGURE_LAYERS] = qg_figure_layers,
     };
     FILE *script = qg_text_stream(&t->script, &t->script_size);
     FILE *data = qg_text_stream(&t->data, &t->data_size);
@@ -122,7 +122,9 @@ static qg_status add_curves(const qg_results *r, qg_figures *figures, qg_figure_
 {
     const qg_study_run *first = &r->study->runs[run];
     qg_figure figure = {.kind = kind, .run = run};
-    strcpy(figure.name, kind == QG_FIGURE_CURVES ? "curves" : "all-steps");
+    strcpy(figure.name, kind == QG_FIGURE_CURVES   ? "curves"
+                        : kind == QG_FIGURE_LAYERS ? "layers"
+                                                   : "all-steps");
     add_name(figure.name, sizeof figure.name - 20, first->group);
     if (!strstr(first->group, first->game))
         add_name(figure.name, sizeof figure.name - 20, first->game);
@@ -186,8 +188,8 @@ static qg_status draw_matrices(const qg_results *r, qg_figures *figures, qg_erro
 
 static bool is_older(const qg_figures *figures, const char *file)
 {
-    static const char *const ours[] = {"all-steps", "curves",     "effects", "games",
-                                       "matrix",    "similarity", "sources"};
+    static const char *const ours[] = {"all-steps", "curves", "effects",    "games",
+                                       "layers",    "matrix", "similarity", "sources"};
     const char *ending = strrchr(file, '.');
     char name[sizeof figures->items->name];
     if (!ending ||
@@ -212,7 +214,7 @@ static void remove_older(const char *folder, const qg_figures *figures)
 qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_error *error)
 {
     *figures = (qg_figures){.scale = choose_scale(results)};
-    const size_t most = 2 * (size_t)results->study->run_count + results->experiment_count + 5;
+    const size_t most = 3 * (size_t)results->study->run_count + results->experiment_count + 5;
     figures->items = calloc(most, sizeof *figures->items);
     if (!figures->items) return qg_fail_memory(error, "figures", most * sizeof *figures->items);
     char *folder = qg_path_join(results->folder, "figures");
@@ -227,6 +229,7 @@ qg_status qg_figures_draw(const qg_results *results, qg_figures *figures, qg_err
     if (!status) status = add(results, figures, scatter, error);
     if (!status) status = add(results, figures, map, error);
     if (!status) status = draw_curves(results, figures, QG_FIGURE_CURVES, error);
+    if (!status) status = draw_curves(results, figures, QG_FIGURE_LAYERS, error);
     if (!status && results->budgets)
         status = draw_curves(results, figures, QG_FIGURE_ALL_STEPS, error);
     if (!status) status = add(results, figures, sources, error);

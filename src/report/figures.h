@@ -14,6 +14,7 @@ typedef enum qg_figure_kind {
     QG_FIGURE_FOREST,
     QG_FIGURE_CURVES,
     QG_FIGURE_ALL_STEPS, /* the same, each curve behind what came before it */
+    QG_FIGURE_LAYERS,    /* what became of the layers that these runs copied */
     QG_FIGURE_MATRIX,
     QG_FIGURE_SCATTER,
     QG_FIGURE_MAP,
@@ -26,7 +27,8 @@ typedef struct qg_figure {
     qg_figure_kind kind;
     char name[160]; /* of the files FOLDER/figures/NAME.svg, .png and .csv */
     char title[256], caption[512], alt[1024];
-    int run; /* curves, over all steps: the first run of the figure, whose group and game are its */
+    int run; /* curves, over all steps, layers: the first run of the figure, whose group and game
+                are its */
     char copied[QG_GRAFT_CHOICE_TEXT]; /* matrices: of one kind of copy; "": of all */
     double spearman; /* scatter: of similarity and transfer; NaN: not to be computed */
     size_t pairs;    /* scatter: of games */

@@ -58,6 +58,7 @@ static void put_contents(FILE *out, const qg_results *r, const qg_figures *figur
     if (find_figure(figures, QG_FIGURE_MATRIX))
         fputs("<li><a href=\"#matrix\">Transfer matrix</a></li>\n", out);
     if (r->continual_count > 0) fputs("<li><a href=\"#chains\">Chains</a></li>\n", out);
+    if (qg_results_tell_layers(r)) fputs("<li><a href=\"#layers\">Copied layers</a></li>\n", out);
     if (r->budgets) fputs("<li><a href=\"#budgets\">Over all steps</a></li>\n", out);
     if (find_figure(figures, QG_FIGURE_SCATTER))
         fputs("<li><a href=\"#similarity\">Similarity and transfer</a></li>\n", out);
@@ -301,6 +302,9 @@ static void put_curves(FILE *out, const qg_results *r, const qg_figures *figures
         fprintf(out, "<section id=\"figure-%zu\">", i);
         qg_html_element(out, "h3", "%s", figure->title);
         qg_page_figure(out, figure);
+        for (size_t k = 0; k < figures->count; k++)
+            if (figures->items[k].kind == QG_FIGURE_LAYERS && figures->items[k].run == figure->run)
+                qg_page_figure(out, &figures->items[k]);
         qg_page_experiments(out, r, figure);
         fputs("</section>\n", out);
     }
@@ -319,6 +323,7 @@ void qg_page_write(FILE *out, const qg_results *results, const qg_figures *figur
     put_overview(out, results);
     put_matrix(out, figures);
     qg_page_continual(out, results);
+    qg_page_layers(out, results);
     qg_page_budgets(out, results, figures);
     put_similarity(out, results, figures);
     qg_page_map(out, results, find_figure(figures, QG_FIGURE_MAP));

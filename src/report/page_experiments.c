@@ -215,6 +215,7 @@ static void put_experiment(FILE *out, const qg_results *r, const qg_experiment *
     qg_html_element(out, "h4", "%s", title);
     qg_html_element(out, "p class=\"quiet\"", "Run %s", r->study->runs[e->run].id);
     put_verdict(out, e);
+    qg_page_layers_of(out, e);
     put_similarity(out, e);
     fprintf(out, "<details%s><summary>Measures and layers</summary>\n",
             r->experiment_count <= MOST_OPEN ? " open" : "");

@@ -17,6 +17,11 @@ void qg_page_answer(FILE *out, const qg_results *results);
 /* What chains of grafts have forgotten and knew before; nothing where there are none. */
 void qg_page_continual(FILE *out, const qg_results *results);
 
+/* What became of the layers that were copied: of each; of an experiment's in a sentence. Nothing
+ * where nobody tells. */
+void qg_page_layers(FILE *out, const qg_results *results);
+void qg_page_layers_of(FILE *out, const qg_experiment *experiment);
+
 /* What runs take over all steps, with their curves; nothing where nobody asks. */
 void qg_page_budgets(FILE *out, const qg_results *results, const qg_figures *figures);
 

@@ -171,6 +171,7 @@ static qg_status find_results(qg_results *r, qg_error *error)
     if (!status) status = qg_results_find_map(r, error);
     if (!status) status = qg_results_find_source_scores(r, error);
     if (!status) status = qg_results_find_student_scores(r, error);
+    if (!status) status = qg_results_find_copied_layers(r, error);
     if (!status) status = qg_results_find_continual(r, error);
     return status ? status : qg_results_find_budgets(r, error);
 }

@@ -117,6 +117,7 @@ void qg_results_free(qg_results *r)
     for (int i = 0; r->runs && i < r->study->run_count; i++)
         qg_run_curves_free(&r->runs[i]);
     for (size_t i = 0; i < r->experiment_count; i++) {
+        qg_copied_layers_free(r->experiments[i].layers, r->experiments[i].layer_count);
         free(r->experiments[i].pairs);
         free(r->experiments[i].transfer.levels);
         free(r->experiments[i].baseline.levels);

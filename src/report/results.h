@@ -10,6 +10,7 @@
 #include <qgraft/study.h>
 
 #include "report/continual.h"
+#include "report/copied_layers.h"
 #include "report/game_map.h"
 #include "report/run_curves.h"
 #include "report/run_facts.h"
@@ -47,7 +48,9 @@ typedef struct qg_experiment {
     qg_estimate effects[QG_MEASURES]; /* normalised, with the unadjusted interval */
     qg_estimate probability;          /* that the area of a transfer is above that of a baseline */
     qg_threshold_times times;
-    qg_run_facts facts; /* of its first seed */
+    qg_run_facts facts;      /* of its first seed */
+    qg_copied_layer *layers; /* [layer_count] those that were copied, in their order */
+    int layer_count;         /* 0 also where no run of it tells */
     bool has_similarity;
     qg_similarity similarity; /* of the source's game and the target's */
 } qg_experiment;
@@ -152,6 +155,9 @@ typedef enum qg_copy_stratum {
 } qg_copy_stratum;
 qg_copy_stratum qg_experiment_stratum(const qg_results *results, const qg_experiment *experiment);
 const char *qg_copy_stratum_name(qg_copy_stratum stratum);
+
+/* Whether of any experiment it is known what became of its copied layers. */
+bool qg_results_tell_layers(const qg_results *results);
 
 /* What stands beside a listed graft over all steps. */
 typedef struct qg_budget_row {

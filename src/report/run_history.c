@@ -2,6 +2,7 @@
  * people, who may have touched them: nothing in them is believed before it was looked at. */
 #include "report/run_history.h"
 
+#include "agent/layer_measures.h"
 #include "agent/run_folder.h"
 #include "base/file.h"
 #include "base/file_kind.h"
@@ -283,4 +284,88 @@ qg_status qg_training_read(const char *folder, qg_training *training, qg_warning
     }
     close_csv(&reader);
     return status;
+}
+
+/* --------------------------------------------------------------------------------- layers */
+
+/* A row: its numbers into `values` (NaN in place of the name), the layer's into `name`. */
+static qg_status parse_layer(csv_reader *reader, char *line, char name[12], double *values,
+                             qg_error *error)
+{
+    char *const before = strchr(line, ','), *const end = before ? strchr(before + 1, ',') : NULL;
+    const size_t length = end ? (size_t)(end - before - 1) : 0;
+    if (length == 0 || length >= sizeof((qg_layer_history *)0)->names[0])
+        return qg_fail(error, QG_ERROR_DATA, "%s:%lld: names no layer", reader->path,
+                       (long long)reader->line);
+    memcpy(name, before + 1, length);
+    name[length] = '\0';
+    memmove(before + 1, end, strlen(end) + 1);
+    const qg_status status = parse_row(reader, line, 2 + QG_LAYER_COLUMNS, values, error);
+    if (status) return status;
+    for (int m = 0; m < QG_LAYER_COLUMNS; m++)
+        if (fabs(values[2 + m]) > LARGEST_SCORE)
+            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: %g is no measure of a layer",
+                           reader->path, (long long)reader->line, values[2 + m]);
+    return QG_OK;
+}
+
+/* Whether a layer's row comes next: every evaluation has the layers of the first in their order. */
+static bool take_layer(qg_layer_history *h, size_t row, const char *name, double step)
+{
+    if (!is_count(step)) return false;
+    if (row == (size_t)h->layer_count && (row == 0 || (int64_t)step == h->steps[0])) {
+        for (int l = 0; l < h->layer_count; l++)
+            if (strcmp(h->names[l], name) == 0) return false;
+        if (h->layer_count == QG_MAX_LAYERS) return false;
+        strcpy(h->names[h->layer_count++], name);
+        h->steps[0] = (int64_t)step;
+        return true;
+    }
+    const size_t at = row / (size_t)h->layer_count, layer = row % (size_t)h->layer_count;
+    if (layer == 0) h->steps[at] = (int64_t)step;
+    return strcmp(name, h->names[layer]) == 0 && (int64_t)step == h->steps[at] &&
+           (layer > 0 || h->steps[at] > h->steps[at - 1]);
+}
+
+static qg_status read_layers(csv_reader *reader, size_t rows, qg_layer_history *h, qg_error *error)
+{
+    size_t row = 0;
+    h->steps = calloc(rows + 1, sizeof *h->steps);
+    h->rows = calloc(rows + 1, sizeof *h->rows);
+    if (!h->steps || !h->rows)
+        return qg_fail_memory(error, "layers.csv", (rows + 1) * sizeof *h->rows);
+    for (char *line; (line = next_line(reader)) != NULL; row++) {
+        char name[sizeof h->names[0]];
+        double values[2 + QG_LAYER_COLUMNS];
+        const qg_status status = parse_layer(reader, line, name, values, error);
+        if (status) return status;
+        if (!take_layer(h, row, name, values[0]))
+            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: the row does not follow the one before",
+                           reader->path, (long long)reader->line);
+        memcpy(h->rows[row].values, values + 2, QG_LAYER_COLUMNS * sizeof *values);
+        h->rows[row].values[QG_BASELINE_CKA] = NAN;
+    }
+    h->count = row > 0 ? row / (size_t)h->layer_count : 0;
+    return h->count > 0 ? QG_OK
+                        : qg_fail(error, QG_ERROR_DATA, "%s: no evaluation yet", reader->path);
+}
+
+qg_status qg_layer_history_read(const char *folder, qg_layer_history *history,
+                                qg_warnings *warnings, qg_error *error)
+{
+    csv_reader reader;
+    size_t rows = 0;
+    *history = (qg_layer_history){0};
+    qg_status status =
+        open_csv(&reader, folder, "layers.csv", QG_LAYERS_HEADER, &rows, warnings, error);
+    if (!status) status = read_layers(&reader, rows, history, error);
+    close_csv(&reader);
+    return status;
+}
+
+void qg_layer_history_free(qg_layer_history *history)
+{
+    free(history->steps);
+    free(history->rows);
+    *history = (qg_layer_history){0};
 }

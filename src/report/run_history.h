@@ -2,7 +2,7 @@
 #ifndef QG_RUN_HISTORY_H
 #define QG_RUN_HISTORY_H
 
-#include <qgraft/error.h>
+#include <qgraft/diagnosis.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,5 +49,20 @@ typedef struct qg_training {
 /* Fails as qg_curve_read does. */
 qg_status qg_training_read(const char *folder, qg_training *training, qg_warnings *warnings,
                            qg_error *error);
+
+/* What was measured of each layer at each evaluation, from FOLDER/layers.csv. */
+typedef struct qg_layer_history {
+    int layer_count;
+    char names[QG_MAX_LAYERS][12];
+    size_t count;       /* whole evaluations, at least 1 */
+    int64_t *steps;     /* [count] ascending */
+    qg_layer_row *rows; /* [count][layer_count]; baseline_cka is NaN */
+} qg_layer_history;
+
+/* Fails as qg_curve_read does; an evaluation at the end that lacks layers is left out. Freed in any
+ * case. */
+qg_status qg_layer_history_read(const char *folder, qg_layer_history *history,
+                                qg_warnings *warnings, qg_error *error);
+void qg_layer_history_free(qg_layer_history *history); /* zero bytes are allowed */
 
 #endif

@@ -42,6 +42,9 @@ qg_status qg_results_find_source_scores(qg_results *results, qg_error *error);
 /* 7a. How students among them follow their teachers. */
 qg_status qg_results_find_student_scores(qg_results *results, qg_error *error);
 
+/* 7b. What became of the layers that were copied. */
+qg_status qg_results_find_copied_layers(qg_results *results, qg_error *error);
+
 /* 8. What chains of grafts have forgotten and knew before (continual.h). */
 qg_status qg_results_find_continual(qg_results *results, qg_error *error);
 

@@ -9,7 +9,8 @@
 #include <math.h>
 
 static const char *const names[] = {"evaluations.csv", "training.csv",     "teachers.csv",
-                                    "held_out.csv",    "distillation.csv", "student.csv"};
+                                    "held_out.csv",    "distillation.csv", "student.csv",
+                                    "layers.csv"};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -56,6 +57,22 @@ static void read_student(void)
     free(rows);
 }
 
+static void read_layers(void)
+{
+    qg_warnings warnings = {0};
+    qg_layer_history history;
+    qg_error error;
+    const qg_status status = qg_layer_history_read(scratch, &history, &warnings, &error);
+    check_said(status, &error);
+    CHECK(status || (history.count > 0 && history.layer_count > 0));
+    for (size_t i = 0; !status && i < history.count; i++)
+        CHECK(history.steps[i] >= 0 && (i == 0 || history.steps[i] > history.steps[i - 1]));
+    for (size_t i = 0; !status && i < history.count * (size_t)history.layer_count; i++)
+        CHECK(!isinf(history.rows[i].values[QG_SOURCE_DISTANCE]));
+    qg_layer_history_free(&history);
+    qg_warnings_free(&warnings);
+}
+
 /* The first byte says which file the rest is; the others stay as they were. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -65,5 +82,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_curve();
     read_distillation();
     read_student();
+    read_layers();
     return 0;
 }

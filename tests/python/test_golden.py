@@ -193,10 +193,10 @@ def call(root, words):
 
 def hashes(root, folder):
     """Result files of a case, in its folder; run.yaml and the like may change their form, and
-    layers.csv looks on (test_layers.py)."""
+    what looks on (layers.csv, its figure) is tested in test_layers.py and test_report.py."""
     return {path.relative_to(root / folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted((root / folder).rglob("*"))
-            if path.suffix in (".safetensors", ".csv") and path.name != "layers.csv"
+            if path.suffix in (".safetensors", ".csv") and not path.name.startswith("layers")
             or path.name == "output.json"}
 
 

@@ -925,3 +925,151 @@ def test_human_normalised_scores(tmp_path):
     words.insert(2, "breakout:mode=4")
     assert "human_normalised" not in json.loads(qgraft(*words, "--json").stdout)
     assert "human-normalised:" not in qgraft(*words).stdout
+
+
+# ---- Copied layers ----
+
+LAYERS = "step,layer,start_distance,start_cosine,source_distance,source_cosine,source_cka,dormant," \
+         "dead,effective_rank,srank,update_size,gradient_noise,clipped_errors\n"
+
+
+def write_layers(folder, layers, steps=STEPS):
+    """`layers`: of each name three curves: distance from the source (None: not copied), CKA with it,
+    dormant share."""
+    def cell(values, i):
+        return "" if values is None or math.isnan(values[i]) else repr(float(values[i]))
+    rows = [f"{step},{name},1,0.5,{cell(d, i)},0.9,{cell(c, i)},{cell(x, i)},0,9,9,,,"
+            for i, step in enumerate(steps) for name, (d, c, x) in layers.items()]
+    (folder / "layers.csv").write_text(LAYERS + "\n".join(rows) + "\n")
+
+
+def layer_rows(page, run):
+    """The rows of the run in the table of copied layers, without its name."""
+    table = page[page.index('id="layers"'):].split("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>(?:<a[^>]*>)?([^<]*)", row) for row in table.split("<tr>")[2:]]
+    return [row[1:] for row in rows if row[0] == run]
+
+
+def layers_page(study):
+    qgraft("report", study)
+    return (study / "report.html").read_text()
+
+
+def test_copied_layers(study):
+    """Means over seeds, their bands and the sentence, against numpy."""
+    run, random = "minatar-freeway-from-b-first2", numpy.random.default_rng(3)
+    curves = random.uniform(0.1, 0.3, (3, 2, 3, len(STEPS)))
+    curves[:, :, 1] += 0.6  # CKA
+    curves[:, 1, 2] = math.nan  # no dormant share, as of a last layer
+    curves[1, 0, 1, 4] = math.nan  # a seed that does not tell, once
+    for seed, (one, two) in enumerate(curves, 1):
+        count = len(STEPS) - (seed == 3)  # one has not come so far
+        write_layers(study / f"runs/{run}/s{seed}",
+                     {"conv1": one, "conv2": two, "fc1": (None, two[1], two[2])}, STEPS[:count])
+    page, last = layers_page(study), len(STEPS) - 2
+    mean, first = curves[..., last].mean(0), curves[..., 0].mean(0)
+    assert layer_rows(page, run) == [
+        ["conv1", "3", f"{mean[0][0]:.3f}", f"{first[0][1]:.3f}", f"{mean[0][1]:.3f}",
+         f"{first[0][2]:.3f}", f"{mean[0][2]:.3f}", "stayed"],
+        ["conv2", "3", f"{mean[1][0]:.3f}", f"{first[1][1]:.3f}", f"{mean[1][1]:.3f}", "&ndash;",
+         "&ndash;", "stayed"]]
+    assert (f"<p>Copied layers at step {STEPS[last]}, mean over 3 seeds: conv1 (source distance "
+            f"{mean[0][0]:.2f}, CKA {mean[0][1]:.2f}, {100 * mean[0][2]:.0f} % dormant), conv2 "
+            f"({mean[1][0]:.2f}, CKA {mean[1][1]:.2f}) stayed.</p>") in page
+    assert page.index("layers-minatar-breakout-to-minatar-freeway.svg") > page.index(
+        "curves-minatar-breakout-to-minatar-freeway.svg")
+
+    table = read_table(study / "figures/layers-minatar-breakout-to-minatar-freeway.csv")
+    table = [row for row in table if row["run"] == run]
+    panels = ["source distance", "source CKA", "dormant share"]
+    assert {row["panel"] for row in table} == {
+        f"{layer}: {panel}" for layer in ("conv1", "conv2") for panel in panels} - {
+        "conv2: dormant share"}
+    for layer in range(2):
+        for m, panel in enumerate(panels[:3 - layer]):
+            rows = [row for row in table if row["panel"] == f"conv{layer + 1}: {panel}"]
+            expected = curves[:, layer, m, :last + 1]
+            for seed in (1, 2, 3):
+                assert [number(row["score"]) for row in rows if row["seed"] == str(seed)] == \
+                    pytest.approx(expected[seed - 1], nan_ok=True)
+            means = [row for row in rows if row["row"] == "mean"]
+            reach = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(expected)
+            for column, value in (("score", 0), ("low", -reach), ("high", reach)):
+                assert [number(row[column]) for row in means] == pytest.approx(
+                    expected.mean(0) + value, nan_ok=True)
+    # The controls copy no source's layers.
+    assert not layer_rows(page, "minatar-freeway-from-random-first2-frozen")
+
+
+def test_what_became_of_layers_at_the_thresholds(study):
+    def curves(distance, cka, dormant):
+        return [numpy.linspace(a, b, len(STEPS)) for a, b in ((0, distance), cka, dormant)]
+    cases = [(0.5, (1, 0.8), (0, 0), "stayed"), (0.501, (1, 1), (0, 0), "drifted away from the source"),
+             (0.1, (1, 0.799), (0, 0), "drifted away from the source"),
+             (0.1, (0.3, 0.2), (0, 0), "stayed"),  # above fresh layers it begins low
+             (0.1, (math.nan, math.nan), (math.nan, math.nan), "stayed"),
+             (0.1, (1, 1), (0, 0.5), "died"), (0.1, (1, 1), (0, 0.499), "stayed"),
+             (0.9, (1, 0), (0.5, 0.75), "died"), (0.1, (1, 1), (0.6, 0.6), "stayed"),
+             (0.1, (1, math.nan), (1, 1), "stayed"), (0, (1, 1), (0, 1), "died")]
+    layers = {f"conv{i}": curves(*case[:3]) for i, case in enumerate(cases, 1)}
+    for seed in (1, 2, 3):
+        write_layers(study / f"runs/minatar-freeway-from-b-first2/s{seed}", layers)
+        write_layers(study / f"runs/minatar-freeway-from-b-last1-frozen/s{seed}",
+                     {"fc1": curves(0, (1, 0.1), (0, 1)), "fc2": curves(0.1, (1, 1), (0, 0))})
+    page = layers_page(study)
+    assert [row[-1] for row in layer_rows(page, "minatar-freeway-from-b-first2")] == [
+        case[3] for case in cases]
+    assert [row[-1] for row in layer_rows(page, "minatar-freeway-from-b-last1-frozen")] == [
+        "frozen", "stayed"]  # the second has thawed
+    sentence = re.search("<p>Copied layers at step 1000, mean over 3 seeds: .*conv11 .*", page)[0]
+    order = [sentence.index(word) for word in (
+        "conv1 (source distance 0.50, CKA 0.80, 0 % dormant), conv4 (", ") stayed; conv2 (",
+        ") drifted away from the source; conv6 (", "conv11 (0.00, CKA 1.00, 100 % dormant) died.</p>")]
+    assert order == sorted(order)
+
+
+def test_layers_that_are_missing_or_damaged(study):
+    """In one line; the rest is reported."""
+    run = study / "runs/minatar-freeway-from-b-first2"
+    row = "0,conv1,0,1,0,1,1,0,0,9,9,,,\n"
+    damages = [
+        ("", "layers.csv: no evaluation yet"), ("other\n", "layers.csv:1: the columns are not"),
+        (LAYERS, "layers.csv: no evaluation yet"), (LAYERS + "1\n", "layers.csv:2: names no layer"),
+        (LAYERS + row.replace("conv1", "a-name-too-long"), "layers.csv:2: names no layer"),
+        (LAYERS + row.replace("9,9", "9"), "layers.csv:2: the row has not 14 cells"),
+        (LAYERS + row.replace("9,9", "x,9"), "layers.csv:2: &#39;x&#39; is not a number"),
+        (LAYERS + row.replace("9,9", "nan,9"), "layers.csv:2: &#39;nan&#39; is not a number"),
+        (LAYERS + row.replace("9,9", "1e200,9"), "layers.csv:2: 1e+200 is no measure of a layer"),
+        (LAYERS + 2 * row, "layers.csv:3: the row does not follow"),
+        (LAYERS + row + row.replace("0,conv1", "5,fc1"), "layers.csv:3: the row does not follow"),
+        (LAYERS + row.replace("0,conv1", "-1,conv1"), "layers.csv:2: the row does not follow"),
+        (LAYERS + "".join(row.replace("conv1", f"l{i}") for i in range(17)),
+         "layers.csv:18: the row does not follow"),
+        (LAYERS + row.replace("conv1", "fc1"), "layers.csv: other layers, or other steps, than the other seeds"),
+        (LAYERS + row + row.replace("0,conv1,0,1,0", "100,conv1,0,1,"),
+         "layers.csv: other layers, or other steps, than the other seeds"),
+        (LAYERS + row + "\0", "layers.csv:3: holds a NUL byte")]
+    folders = [seed for path in sorted(study.glob("runs/*-from-?-first[12]"))
+               for seed in (path / "s2", path / "s3")][:len(damages)]
+    for folder, (text, _) in zip(folders, damages, strict=True):
+        (folder / "layers.csv").write_text(text)
+    page = layers_page(study).replace(f"{study}/", "")
+    for folder, (_, message) in zip(folders, damages):
+        name = folder.relative_to(study)
+        assert f"<li>what became of the layers of {name} is not known: {name}/{message}" in page
+        assert {row[1] for row in layer_rows(page, folder.parent.name)} == {"1"}
+    shutil.copy(run / "s1/layers.csv", run / "s2")
+    shutil.copy(run / "s1/layers.csv", run / "s3")
+    # A process that was killed: what is whole counts.
+    whole = (run / "s2/layers.csv").read_text()
+    for cut in (whole[:-20], whole[:whole.rindex("\n1000,fc1") + 1]):
+        (run / "s3/layers.csv").write_text(cut)
+        assert "at step 900, mean over 3 seeds: conv1" in layers_page(study)
+    (run / "s1/layers.csv").unlink()
+    page = layers_page(study)
+    assert re.search(r"<li>1 of \d+ runs with copied layers have no layers.csv", page)
+    assert [row[:2] for row in layer_rows(page, run.name)] == [["conv1", "2"], ["conv2", "2"]]
+    for file in study.glob("runs/*/*/layers.csv"):
+        file.unlink()
+    page = layers_page(study)
+    assert 'id="layers"' not in page and not list((study / "figures").glob("layers*"))
