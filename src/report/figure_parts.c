@@ -16,7 +16,8 @@ unsigned qg_figure_colour(const qg_study_run *run)
 
 unsigned qg_figure_other_colour(unsigned colour, const unsigned *taken, size_t count)
 {
-    static const unsigned spare[] = {0xd55e00, 0x56b4e9, 0xcc79a7, 0x009e73, 0xe69f00, 0x0072b2};
+    static const unsigned spare[] = {0xd55e00, 0x56b4e9, 0xcc79a7, 0x009e73, 0xe69f00,
+                                     0x0072b2, 0x762a83, 0x8c510a, 0xa6d854, 0x01665e};
     for (size_t i = 0, next = 0; i < count && next < sizeof spare / sizeof *spare; i++)
         if (taken[i] == colour) {
             colour = spare[next++];
