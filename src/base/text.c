@@ -111,8 +111,8 @@ const char *qg_text_from_real(double value, char text[32])
     /* 15 digits are the fewest that do, if they do: shorter ones would come back from them. (Not
      * so below the smallest normal number.) */
     for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
-        snprintf(text, 32, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
+        const int length = snprintf(text, 32, "%.*g", digits, value);
+        if (length < 32 && strtod(text, NULL) == value) break;
     }
     return text;
 }
