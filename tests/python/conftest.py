@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 DRAFTS = f"{Path(__file__).resolve().parents[1]}/tools/drafts:"
-os.environ["PATH"] = DRAFTS + os.environ["PATH"]
+if not os.environ["PATH"].startswith(DRAFTS):  # as it does in the processes that pytest-xdist starts
+    os.environ["PATH"] = DRAFTS + os.environ["PATH"]
 
 
 @contextlib.contextmanager

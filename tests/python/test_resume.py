@@ -161,8 +161,8 @@ def test_lost(killed, cases, whole, what):
         for path in newest(killed):
             flip(path, 1000)
     elif what == "ring":
-        entry = step_of(newest(killed)[1]) - 1  # in the memory of both; 50 bytes a screen
-        flip(killed / "replay.bin", entry * 50)
+        for path in newest(killed):  # the last entry of each; 50 bytes a screen
+            flip(killed / "replay.bin", (step_of(path) - 1) * 50)
     elif what == "no ring":
         (killed / "replay.bin").unlink()
     elif what == "rows":
