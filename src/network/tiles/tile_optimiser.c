@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <float.h>
 
-/* Centred RMSProp or Adam (kernels.h) of 16 weights, to the bit those of kernels.c. */
+/* Centred RMSProp or Adam (kernels.h) of 16 weights, to the bit those of elementwise_kernels.c. */
 typedef struct optimiser {
     bool adam;
     __m512 decay, rest; /* of both moments, Adam's of the first one */

@@ -1,4 +1,5 @@
-/* The optimiser's step of parameters that lie together, to the bit that of cpu/kernels/kernels.c.
+/* The optimiser's step of parameters that lie together, to the bit that of
+ * cpu/kernels/elementwise_kernels.c.
  */
 #ifndef QG_TILE_OPTIMISER_H
 #define QG_TILE_OPTIMISER_H

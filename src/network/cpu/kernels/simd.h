@@ -1,6 +1,6 @@
-/* The vectors that kernels.c is written in: `vec`, LANES floats, with an exact fused multiply-add.
- * One block an instruction set; 16 outputs (a panel) are VECTORS of them, a tile has up to ROWS
- * rows of one panel's sums, or of WIDE panels'. */
+/* The vectors that the kernels are written in: `vec`, LANES floats, with an exact fused
+ * multiply-add. One block an instruction set; 16 outputs (a panel) are VECTORS of them, a tile has
+ * up to ROWS rows of one panel's sums, or of WIDE panels'. */
 #ifndef QG_SIMD_H
 #define QG_SIMD_H
 
