@@ -219,11 +219,13 @@ static qg_status confirm(qg_run *run, qg_error *error)
     qg_status status = qg_network_load(path, &best, &info, error);
     free(path);
     if (status) return status;
+    const double begin = qg_clock_seconds();
     status = run->methods->confirm(run->self, &best, "confirmation", &r->confirmed_score, error);
+    run->evaluation_seconds += qg_clock_seconds() - begin;
     if (!status) status = run->methods->network(run->self, &what, error);
     what.network = &best;
     if (!status)
-        status = save(run, "best", &what, r->best_step, r->best_score, r->confirmed_score, error);
+        status = save(run, "best", &what, info.step, info.score, r->confirmed_score, error);
     qg_network_free(&best);
     return status;
 }
@@ -264,6 +266,8 @@ bool qg_run_checkpoint_due(const qg_run *run)
 qg_status qg_run_checkpoint(qg_run *run, qg_error *error)
 {
     if (run->without_checkpoints) return QG_OK;
+    /* Of the same step as the last one: over that, as their steps tell which of two is newer. */
+    if (run->checkpoint_step == run->step) run->checkpoints.next = 1 - run->checkpoints.next;
     qg_tape tape = qg_tape_to_write();
     qg_status status = pass(run, &tape, error);
     if (!status) status = qg_checkpoint_write(&run->checkpoints, &tape, run->step, error);

@@ -33,6 +33,7 @@ typedef struct counter {
     int stop_at;           /* the step during which it is asked to stop; 0: none */
     bool stops_evaluation; /* ... in the evaluation behind it */
     bool stops_confirmation;
+    int64_t parts; /* of a step, that were done */
     char log[512]; /* what was called */
 } counter;
 
@@ -115,6 +116,7 @@ static qg_status pass(void *self, qg_tape *tape, qg_error *e)
     if (c->cannot_save) return qg_fail(e, QG_ERROR_USAGE, "counts cannot be saved");
     if (!tape->reading) note(c, "save ");
     QG_TAPE_PASS(tape, c->state);
+    QG_TAPE_PASS(tape, c->parts);
     return QG_OK;
 }
 
@@ -469,6 +471,40 @@ static void test_stop_and_resume(void **state)
     results_free(&expected);
 }
 
+/* Stopped in each part of step 6. */
+static qg_status step_in_parts(void *self, qg_error *e)
+{
+    counter *c = self;
+    if (c->run.step == 5 && c->parts < 5) {
+        c->parts++;
+        return qg_fail(e, QG_STOPPED, "stopped after a part");
+    }
+    return step(self, e);
+}
+
+/* Several checkpoints of one step, as those of updates between two: the last of them is gone on
+ * from. */
+static void test_stop_within_a_step(void **state)
+{
+    (void)state;
+    results expected;
+    run_whole();
+    results_read(&expected);
+    qg_run_class in_parts = counting;
+    in_parts.step = step_in_parts;
+    for (int stops = 1; stops <= 6; stops++) {
+        counter *c = counter_open(STEPS);
+        c->run.methods = &in_parts;
+        c->options.overwrite = stops == 1;
+        c->options.resume = stops > 1;
+        assert_int_equal(counter_run(c), stops <= 5 ? QG_STOPPED : QG_OK);
+        assert_int_equal(c->parts, stops <= 5 ? stops : 5);
+        counter_close(c);
+    }
+    assert_results(&expected);
+    results_free(&expected);
+}
+
 static void test_stop_in_the_confirmation(void **state)
 {
     (void)state;
@@ -731,6 +767,7 @@ int main(void)
         RUN_TEST(test_stop_and_resume),
         RUN_TEST(test_stop_in_the_confirmation),
         RUN_TEST(test_complete),
+        RUN_TEST(test_stop_within_a_step),
         RUN_TEST(test_checkpoints_that_are_due),
         RUN_TEST(test_a_damaged_checkpoint),
         RUN_TEST(test_no_checkpoint_that_can_be_used),
