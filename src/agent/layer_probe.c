@@ -71,7 +71,7 @@ static qg_status keep_grams(qg_layer_probe *probe, double **grams, qg_engine *en
     const qg_architecture *a = &engine->architecture;
     const size_t n = (size_t)probe->fixed.states.size, bytes = n * n * sizeof(double);
     float *of[QG_MAX_LAYERS], *features = make_room(a, n, of);
-    if (!features) return qg_fail_memory(error, "activations", n);
+    if (!features) return qg_fail_memory(error, "activations", n * sizeof *features);
     qg_status status = qg_engine_layers(engine, QG_ONLINE, &probe->fixed.states, of, error);
     for (int l = 0; l < probe->architecture.layer_count && !status; l++) {
         if (layers[l] < 0) continue;

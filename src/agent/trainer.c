@@ -115,20 +115,6 @@ static qg_status thaw(qg_trainer *t, qg_error *error)
     return status;
 }
 
-/* Whether the loss of the coming update has more than the TD error's. */
-static qg_status study(qg_trainer *t, qg_error *error)
-{
-    const qg_reuse *reuse = t->options->reuse;
-    const int64_t since = t->run.step - t->learn_start - 1;
-    bool adds = false;
-    if (!reuse) return QG_OK;
-    const qg_status status =
-        reuse->study(reuse->self, since, &t->minibatch.batch.states, &adds, error);
-    t->learner.auxiliary = adds ? reuse->loss : NULL;
-    t->learner.auxiliary_context = reuse->self;
-    return status;
-}
-
 /* An update; `next`: steps until the one behind it, 0: it comes at once. */
 static qg_status update(qg_trainer *t, int64_t next, qg_error *error)
 {
@@ -142,7 +128,7 @@ static qg_status update(qg_trainer *t, int64_t next, qg_error *error)
     }
     qg_trainer_draw(t, &t->sampling, &t->minibatch);
     const qg_td_trace trace = {.td_errors = t->td_errors};
-    qg_status status = study(t, error);
+    qg_status status = qg_trainer_study(t, &t->learner, &t->minibatch.batch.states, error);
     if (!status)
         status = qg_td_learner_update(&t->learner, &t->minibatch.batch, qg_random_u64(&t->dropout),
                                       &trace, error);

@@ -61,6 +61,10 @@ void qg_trainer_fill_initial(const qg_train_options *options, qg_network *networ
 
 /* Draws a minibatch as the training does. */
 void qg_trainer_draw(const qg_trainer *trainer, qg_random *random, qg_minibatch *minibatch);
+/* Before an update of `learner` from these states: whether its loss has more than the TD error's.
+ */
+qg_status qg_trainer_study(const qg_trainer *trainer, qg_td_learner *learner,
+                           const qg_states *states, qg_error *error);
 
 /* Adds layers.csv to the tables; its number. */
 int qg_trainer_add_layers_table(qg_run_folder *folder);

@@ -39,6 +39,7 @@ static qg_status copy_state(shadow *s, qg_error *error)
     const qg_engine *from = s->trainer->learner.engine;
     qg_engine *to = s->learner.engine;
     qg_status status = QG_OK;
+    memcpy(to->idle, from->idle, sizeof to->idle);
     for (size_t i = 0; i < from->slot_count && !status; i++) {
         const qg_slot *slot = &from->slots[i];
         if (slot->counter) {
@@ -100,8 +101,10 @@ static qg_status try_step(shadow *s, qg_random *random, qg_error *error)
     const float limit = s->learner.clip_error;
     const qg_td_trace trace = {.td_errors = s->td_errors, .keep_gradient = true};
     qg_trainer_draw(t, random, &s->minibatch);
-    qg_status status = qg_td_learner_update(&s->learner, &s->minibatch.batch, qg_random_u64(random),
-                                            &trace, error);
+    qg_status status = qg_trainer_study(t, &s->learner, &s->minibatch.batch.states, error);
+    if (status) return status;
+    status = qg_td_learner_update(&s->learner, &s->minibatch.batch, qg_random_u64(random), &trace,
+                                  error);
     if (!status) status = qg_engine_read(s->learner.engine, QG_GRADIENT, &s->gradient, error);
     if (!status && s->sums.count == 0) status = read_step(s, error);
     if (status) return status;

@@ -30,3 +30,16 @@ void qg_trainer_draw(const qg_trainer *t, qg_random *random, qg_minibatch *minib
     else
         qg_replay_sample(t->replay, random, minibatch);
 }
+
+qg_status qg_trainer_study(const qg_trainer *t, qg_td_learner *learner, const qg_states *states,
+                           qg_error *error)
+{
+    const qg_reuse *reuse = t->options->reuse;
+    const int64_t since = t->run.step - t->learn_start - 1;
+    bool adds = false;
+    if (!reuse) return QG_OK;
+    const qg_status status = reuse->study(reuse->self, since, states, &adds, error);
+    learner->auxiliary = adds ? reuse->loss : NULL;
+    learner->auxiliary_context = reuse->self;
+    return status;
+}

@@ -80,13 +80,8 @@ enum { SHOWN = sizeof shown / sizeof *shown };
 /* ---------------------------------------------------------------------------------- printing */
 
 /* A row for each layer of each network. */
-typedef struct layer_table {
-    const qg_diagnosis *list;
-} layer_table;
-
-static const qg_diagnosis *find_row(const layer_table *t, size_t row, int *layer)
+static const qg_diagnosis *find_row(const qg_diagnosis *d, size_t row, int *layer)
 {
-    const qg_diagnosis *d = t->list;
     for (; row >= (size_t)d->layer_count; d++)
         row -= (size_t)d->layer_count;
     *layer = (int)row;
@@ -111,7 +106,6 @@ static void layer_cell(const void *context, size_t row, size_t column, char *tex
 
 static void print_table(const char *run, const qg_diagnosis *list, size_t count)
 {
-    const layer_table table = {list};
     cli_column columns[SHOWN + 3] = {{"network", false}, {"step", true}, {"layer", false}};
     size_t rows = 0;
     for (size_t i = 0; i < count; i++)
@@ -120,7 +114,7 @@ static void print_table(const char *run, const qg_diagnosis *list, size_t count)
         columns[m + 3] = (cli_column){qg_layer_measure_name(shown[m]), true};
     cli_print_safe(run);
     putchar('\n');
-    cli_print_table(columns, SHOWN + 3, rows, layer_cell, &table);
+    cli_print_table(columns, SHOWN + 3, rows, layer_cell, list);
 }
 
 /* In quotes, its own ones doubled (RFC 4180). */

@@ -96,7 +96,7 @@ static qg_status play(const stitch_arguments *a, int way, const qg_network *sour
         if (way == MAPPED) r->fit = fit;
         if (!status) status = qg_engine_write(player.engine, QG_ONLINE, &stitched, error);
         if (!status && way == MAPPED && a->out) {
-            player.info.score = NAN;
+            player.info.score = player.info.confirmed_score = NAN;
             status = qg_network_save(a->out, &stitched, &player.info, error);
         }
     }
@@ -153,7 +153,6 @@ static void print_score(const stitch_results *r, int way, const char *what)
 static void print(const stitch_results *r)
 {
     double error;
-    char what[64];
     printf(
         "%s, the source's first %lld layers; the map explains %.3g %% of the target's variance\n",
         r->domain, (long long)r->cut, 100 * r->fit);
@@ -168,8 +167,7 @@ static void print(const stitch_results *r)
                  {WHOLE, MAPPED, "of it specificity: what stays lost"}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const double value = difference(r, parts[i].a, parts[i].b, &error);
-        snprintf(what, sizeof what, "%s", parts[i].name);
-        printf("%8.4g +- %-7.3g %s%s\n", value, error, what,
+        printf("%8.4g +- %-7.3g %s%s\n", value, error, parts[i].name,
                fabs(value) > 2 * error ? "" : " (within two standard errors of 0)");
     }
 }

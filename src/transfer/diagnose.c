@@ -96,6 +96,17 @@ static qg_status read_run(look *k, qg_error *error)
 
 /* ------------------------------------------------------------------- what it is compared with */
 
+/* Of a game that is another today than when the run was made, the start is of another shape. */
+static void check_start(look *k, const qg_network *like)
+{
+    if (!k->start.parameters || qg_architecture_equal(&k->start.architecture, &like->architecture))
+        return;
+    warn(k, "%s: what it began with cannot be made again: %s has other screens or actions today",
+         k->folder, k->file.domain);
+    qg_network_free(&k->start);
+    k->begun.compared.network = NULL;
+}
+
 /* What the run began with, and its source. `like`: a network of it. */
 static qg_status find_start(look *k, const qg_network *like, qg_error *error)
 {
@@ -114,6 +125,7 @@ static qg_status find_start(look *k, const qg_network *like, qg_error *error)
     if (!status) {
         k->start = k->begun.start;
         k->begun.start.parameters = NULL;
+        check_start(k, like);
         return QG_OK;
     }
     if (status == QG_ERROR_MEMORY) {
@@ -123,6 +135,7 @@ static qg_status find_start(look *k, const qg_network *like, qg_error *error)
     const bool kept = load(k, "step-0", &k->start, &info, &(qg_error){0}) == QG_OK;
     warn(k, "%s: nothing is compared with its source%s: %s", k->folder,
          kept ? "" : ", nor with what it began with", why.message);
+    check_start(k, like);
     return QG_OK;
 }
 

@@ -115,11 +115,14 @@ static qg_status check_warm_replay(const qg_graft_reuse *reuse, int64_t steps,
                                    const qg_settings *settings, qg_error *error)
 {
     const int64_t played = reuse->warm_replay;
-    if (steps && played >= steps)
+    const int64_t waited = settings ? settings->learn_start : 0;
+    const int64_t start = played > waited ? played : waited;
+    if (steps && (played || reuse->kickstart) && start >= steps - 1) /* the last learns nothing */
         return qg_fail(error, QG_ERROR_USAGE,
-                       "`warm_replay`: nothing would be learned in the %" PRId64
-                       " steps of the run: the source plays the first %" PRId64,
-                       steps, played);
+                       "`%s`: nothing would be learned in the %" PRId64
+                       " steps of the run: %s the first %" PRId64 ": make `steps` larger",
+                       played ? "warm_replay" : "kickstart", steps,
+                       played > waited ? "the source plays" : "'learn_start' waits for", start);
     if (settings && played > settings->replay)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`warm_replay`: the memory has room for %" PRId64 " of %" PRId64

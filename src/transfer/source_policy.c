@@ -3,9 +3,9 @@
 #include <qgraft/distillation.h>
 
 #include "agent/policy.h"
+#include "base/exact_power.h"
 #include "base/text.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +78,7 @@ static qg_status act(void *self, int64_t step, int64_t age, qg_random *random,
         return choose(p, random, state, action, error);
     }
     if (!(plan->policy_reuse > 0)) return QG_OK;
-    const double psi = plan->policy_reuse * pow(plan->policy_reuse_decay, (double)age);
+    const double psi = plan->policy_reuse * qg_power(plan->policy_reuse_decay, (double)age);
     if (qg_random_uniform(random) >= psi) return QG_OK;
     return choose(p, random, state, action, error);
 }

@@ -23,20 +23,20 @@ static bool same_layer(const qg_layer *a, const qg_layer *b)
 {
     return a->kind == b->kind && a->outputs == b->outputs && a->kernel == b->kernel &&
            a->stride == b->stride && a->padding == b->padding && a->norm == b->norm &&
-           a->in_channels == b->in_channels && a->in_height == b->in_height &&
-           a->in_width == b->in_width;
+           a->heads == b->heads && a->in_channels == b->in_channels &&
+           a->in_height == b->in_height && a->in_width == b->in_width;
 }
 
 static qg_status check(const qg_stitch_options *o, qg_error *error)
 {
     const qg_architecture *a = &o->source->architecture, *b = &o->target->architecture;
-    if (o->cut < 1 || o->cut >= b->layer_count || o->cut > a->layer_count)
+    if (o->cut < 1 || o->cut >= b->layer_count || o->cut >= a->layer_count)
         return qg_fail(
             error, QG_ERROR_USAGE,
             "`at`: %d: the networks have %d and %d weighted layers, of which the first 1 "
             "to %d can be the source's",
             o->cut, a->layer_count, b->layer_count,
-            a->layer_count < b->layer_count ? a->layer_count : b->layer_count - 1);
+            (a->layer_count < b->layer_count ? a->layer_count : b->layer_count) - 1);
     if (a->channels != b->channels || a->height != b->height || a->width != b->width ||
         a->input_max != b->input_max)
         return qg_fail(error, QG_ERROR_USAGE,

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from test_graft import ACTIONS, LAYERS, QGRAFT, SMALL, SOURCE, TARGET, plan, refused, run, said, train
+from test_graft import ACTIONS, QGRAFT, SMALL, SOURCE, TARGET, plan, refused, run, said, train
 
 pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
 ALL = ["--warm-replay", 500, "--qdagger", 60, "--kickstart", 700, "--distill-weight", 0.5,
@@ -160,6 +160,8 @@ def test_by_position(source, tmp_path):
     (["--warm-replay", 9, "--qdagger", 9], "--qdagger: means nothing without --kickstart"),
     (["--kickstart", 9, "--qdagger", 9], "--qdagger: means nothing without --warm-replay"),
     (["--warm-replay", 1000], "--warm-replay: nothing would be learned in the 1000 steps of the run"),
+    (["--kickstart", 9, "--set", "learn_start=999"],
+     "--kickstart: nothing would be learned in the 1000 steps of the run: 'learn_start' waits for the first 999"),
     (["--warm-replay", 900, "--set", "replay=899"], "--warm-replay: the memory has room for 899 of 900"),
     (["--kickstart", 9, "--freeze"], "--freeze: no layer is copied"),
     (["--kickstart", 9, "--l2-sp", 1], "--l2-sp: no layer is copied"),

@@ -4,6 +4,7 @@ import json
 
 import numpy
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from test_cli import qgraft, refusal
@@ -66,6 +67,8 @@ def test_against_numpy(networks, outputs, tmp_path, at):
     out = tmp_path / "stitched.safetensors"
     answer = stitch(target, source, at, "--out", out)
     assert answer["fit"] == pytest.approx(fit, abs=1e-4) and answer["at"] == at
+    with safe_open(out, "numpy") as file:  # nobody has seen it play
+        assert not {"score", "confirmed_score"} & set(file.metadata())
     made, above, below = load_file(out), load_file(target), load_file(source)
     for i, layer in enumerate(LAYERS):
         assert (made[f"{layer}.bias"] == (below if i < at else above)[f"{layer}.bias"]).all()
@@ -111,7 +114,7 @@ def test_refuses(networks, tmp_path):
     for name, network in (("other", '[{"conv": 4, "kernel": 3}, {"linear": 8}]'),
                           ("split", "grid-split:16"), ("dueling", "grid-dueling")):
         qgraft("train", GAME, "--steps", 0, "--quiet", "--out", tmp_path / name, "--set",
-               f"network={network}")
+               f"network={network}", "--set", "eval_steps=20")
     other = tmp_path / "other/last.safetensors"
     assert "different states" in refusal("stitch", target, "--source", other, "--at", 1)
     split = tmp_path / "split/last.safetensors"

@@ -1,7 +1,6 @@
 #include "network/tiles/tile_screens.h"
 
 #include "network/tiles/tile_act.h"
-#include "network/cpu/bf16.h"
 
 #include <string.h>
 
