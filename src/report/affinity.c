@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_between(const qg_transfer *t, const int pair[2])
+bool qg_is_between(const qg_transfer *t, const int pair[2])
 {
     return pair && ((t->source == pair[0] && t->target == pair[1]) ||
                     (t->source == pair[1] && t->target == pair[0]));
@@ -25,7 +25,7 @@ static double sweep(const qg_transfer *transfers, size_t count, const int pair[2
 {
     double sums[LEVELS] = {0}, counts[LEVELS] = {0}, largest = 0;
     for (size_t i = 0; i < count; i++)
-        if (!is_between(&transfers[i], pair)) {
+        if (!qg_is_between(&transfers[i], pair)) {
             sums[level_of(&transfers[i], factor)] += rest[i];
             counts[level_of(&transfers[i], factor)]++;
         }
@@ -46,7 +46,7 @@ void qg_take_out(const qg_transfer *transfers, const double *values, size_t coun
     enum { MOST_ROUNDS = 2000 };
     double mean = 0, fitted = 0, scale = 0;
     for (size_t i = 0; i < count; i++)
-        if (!is_between(&transfers[i], pair)) {
+        if (!qg_is_between(&transfers[i], pair)) {
             mean += values[i];
             fitted++;
             scale = fmax(scale, fabs(values[i]));
@@ -64,16 +64,19 @@ void qg_take_out(const qg_transfer *transfers, const double *values, size_t coun
 void qg_affinities_of(const qg_transfer *transfers, const double *rest, size_t count, int games,
                       double *affinities)
 {
-    for (int a = 0; a < games; a++)
-        for (int b = 0; b < games; b++) {
-            double sum = 0, of = 0;
-            for (size_t i = 0; i < count; i++)
-                if (is_between(&transfers[i], (const int[2]){a, b})) {
-                    sum += rest[i];
-                    of++;
-                }
-            affinities[a * games + b] = a == b ? 0 : sum / of;
+    double counts[QG_MOST_GAMES * QG_MOST_GAMES] = {0};
+    for (int k = 0; k < games * games; k++)
+        affinities[k] = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int a = transfers[i].source, b = transfers[i].target;
+        const int places[2] = {a * games + b, b * games + a};
+        for (int k = 0; k < 2; k++) {
+            affinities[places[k]] += rest[i];
+            counts[places[k]]++;
         }
+    }
+    for (int k = 0; k < games * games; k++)
+        affinities[k] = k % (games + 1) ? affinities[k] / counts[k] : 0;
 }
 
 /* ------------------------------------------------------------------------------ predictions */
@@ -85,7 +88,7 @@ static double slope_of(const qg_transfer *transfers, const double *y, const doub
 {
     double xy = 0, xx = 0;
     for (size_t i = 0; i < count; i++)
-        if (!is_between(&transfers[i], pair)) {
+        if (!qg_is_between(&transfers[i], pair)) {
             xy += x[i] * y[i];
             xx += x[i] * x[i];
         }
@@ -116,7 +119,7 @@ qg_status qg_predict(const qg_transfer *transfers, const double *effects, const 
             if (measure) qg_take_out(transfers, measure, count, pair, x);
             const double slope = slope_of(transfers, y, x, count, pair, scale);
             for (size_t i = 0; i < count; i++)
-                if (is_between(&transfers[i], pair))
+                if (qg_is_between(&transfers[i], pair))
                     squares += (y[i] - slope * x[i]) * (y[i] - slope * x[i]);
         }
     qg_take_out(transfers, effects, count, NULL, y);

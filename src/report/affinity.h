@@ -5,6 +5,7 @@
 
 #include <qgraft/error.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { QG_MOST_GAMES = 32, QG_MOST_KINDS = 128 };
@@ -14,6 +15,9 @@ typedef struct qg_transfer {
     int kind;           /* of copy: 0 ... QG_MOST_KINDS - 1 */
     int source, target; /* 0 ... QG_MOST_GAMES - 1 */
 } qg_transfer;
+
+/* Whether it is of these games, in either direction; pair NULL: it is not. */
+bool qg_is_between(const qg_transfer *transfer, const int pair[2]);
 
 /* rest[i]: what is left of values[i] behind mean + kind + source + target by least squares, which
  * has no unique effects but a unique rest. Experiments between the games pair[0] and pair[1] are

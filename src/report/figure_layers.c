@@ -119,7 +119,7 @@ static void describe(const qg_results *r, const layers *a, qg_figure *figure)
              "debiased CKA of its outputs with those of the source's layer, share of its units "
              "that are dormant. Thick: mean over seeds with Student's 95 %% interval; thin: each "
              "seed; dotted: beyond it no layer counts as one that stayed.%s",
-             a->left_out ? " Runs beyond 64 are not drawn." : "");
+             a->left_out ? " There is no room for the others." : "");
     snprintf(figure->alt, sizeof figure->alt, "Copied layers on %s over training:", first->game);
     for (size_t i = 0; i < a->count; i++)
         for (int l = 0; l < a->experiments[i]->layer_count; l++) {

@@ -19,7 +19,7 @@ typedef struct mapped {
     const qg_experiment **experiments;
     qg_transfer *transfers;
     double *effects, *rest, *measure; /* [count] */
-    size_t count;
+    size_t count, left_out;
     char kinds[QG_MOST_KINDS][QG_GRAFT_CHOICE_TEXT];
     int kind_count;
     const uint64_t *seeds; /* of the experiment that has most */
@@ -48,6 +48,19 @@ static int place_of_kind(mapped *s, const char *kind)
     return s->kind_count++;
 }
 
+/* False: there are too many kinds or games. */
+static bool find_places(mapped *s, const char *kind, const char *source, const char *target,
+                        qg_game_map *map, qg_transfer *transfer)
+{
+    const int games = map->game_count;
+    transfer->kind = place_of_kind(s, kind);
+    transfer->source = place_of_game(map, source);
+    transfer->target = place_of_game(map, target);
+    const bool all = transfer->kind >= 0 && transfer->source >= 0 && transfer->target >= 0;
+    if (!all) map->game_count = games; /* none without an experiment */
+    return all;
+}
+
 static void select_experiment(mapped *s, const qg_experiment *e, qg_game_map *map)
 {
     const qg_study_run *run = &s->results->study->runs[e->run];
@@ -56,9 +69,11 @@ static void select_experiment(mapped *s, const qg_experiment *e, qg_game_map *ma
         !isfinite(e->verdict.effect.value))
         return;
     qg_run_copied(run, kind);
-    const qg_transfer transfer = {place_of_kind(s, kind), place_of_game(map, e->source_game),
-                                  place_of_game(map, run->game)};
-    if (transfer.kind < 0 || transfer.source < 0 || transfer.target < 0) return;
+    qg_transfer transfer;
+    if (!find_places(s, kind, e->source_game, run->game, map, &transfer)) {
+        s->left_out++;
+        return;
+    }
     s->experiments[s->count] = e;
     s->transfers[s->count] = transfer;
     s->effects[s->count++] = e->verdict.effect.value;
@@ -86,12 +101,6 @@ static qg_status select_all(mapped *s, qg_game_map *map, qg_error *error)
 
 /* ----------------------------------------------------------------------------------- pairs */
 
-static bool is_between(const qg_transfer *t, const qg_game_pair *pair)
-{
-    return (t->source == pair->games[0] && t->target == pair->games[1]) ||
-           (t->source == pair->games[1] && t->target == pair->games[0]);
-}
-
 static void fill_measures(const qg_experiment *e, qg_game_pair *pair)
 {
     const qg_similarity *s = &e->similarity;
@@ -109,7 +118,7 @@ static qg_status list_pairs(const mapped *s, qg_game_map *map, qg_error *error)
     if (!map->pairs) return error->code;
     for (size_t i = 0; i < s->count; i++) {
         size_t p = 0;
-        while (p < map->pair_count && !is_between(&s->transfers[i], &map->pairs[p]))
+        while (p < map->pair_count && !qg_is_between(&s->transfers[i], map->pairs[p].games))
             p++;
         if (p == map->pair_count) {
             const qg_transfer *t = &s->transfers[i];
@@ -131,7 +140,7 @@ static bool spread_measure(const mapped *s, const qg_game_map *map, size_t k)
 {
     for (size_t p = 0; p < map->pair_count; p++)
         for (size_t i = 0; i < s->count; i++)
-            if (is_between(&s->transfers[i], &map->pairs[p])) {
+            if (qg_is_between(&s->transfers[i], map->pairs[p].games)) {
                 s->measure[i] = map->pairs[p].measures[k];
                 if (!isfinite(s->measure[i])) return false;
             }
@@ -268,7 +277,12 @@ qg_status qg_results_find_map(qg_results *r, qg_error *error)
                  "A map of the games needs transfer between %d of them; here are %d.",
                  QG_FEWEST_GAMES, map->game_count);
     else if (!status) {
-        status = list_pairs(s, map, error);
+        if (s->left_out)
+            status = qg_warn(&r->warnings, error,
+                             "the map of the games has room for %d games and %d kinds of copy: %zu "
+                             "experiments are not in it",
+                             QG_MOST_GAMES, QG_MOST_KINDS, s->left_out);
+        if (!status) status = list_pairs(s, map, error);
         if (!status) status = read_measures(r, error);
         if (!status) status = predict(s, map, error);
         if (!status) find_points(s, map);

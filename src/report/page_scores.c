@@ -53,7 +53,7 @@ static double confirmed_level(const qg_results *r, int run)
     double sum = 0;
     int count = 0;
     for (int t = 0; t < r->study->task_count; t++) {
-        if (r->study->tasks[t].run != run || r->statuses[t].state != QG_TASK_FINISHED) continue;
+        if (r->study->tasks[t].run != run) continue;
         char *folder = qg_path_join(r->folder, r->study->tasks[t].folder);
         sum += folder ? qg_confirmed_score(folder) : (double)NAN;
         count++;

@@ -128,8 +128,14 @@ static qg_status lengthen(const study_reader *reader, int baseline, double steps
     run.seeds = malloc(bytes);
     if (!run.seeds) return qg_fail_memory(reader->error, "seeds", bytes);
     memcpy(run.seeds, shorter->seeds, bytes);
-    int index;
-    if (qg_study_append_id(run.id, "-long")) return qg_study_add_run(reader, &run, &index);
+    if (qg_study_append_id(run.id, "-long")) {
+        int index;
+        const qg_status status = qg_study_add_run(reader, &run, &index);
+        if (status) return status;
+        reader->study->runs[index].is_long = true; /* of a source that is the same run, too */
+        reader->study->runs[index].baseline = baseline;
+        return QG_OK;
+    }
     qg_study_free_run(&run);
     return qg_study_fail(reader, shorter->line,
                          "long_baseline: the name made of '%s' is too long: give it a shorter "

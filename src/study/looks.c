@@ -117,6 +117,16 @@ static uint64_t seed_at(const uint64_t *seeds, int count, int i)
     return i < count ? seeds[i] : seeds[count - 1] + (uint64_t)(i - count + 1);
 }
 
+/* ... to a baseline, and to the one that trains longer. */
+static qg_status need_baseline_seed(qg_study *study, int baseline, uint64_t seed, qg_error *error)
+{
+    qg_status status = need_seed(study, baseline, seed, error);
+    for (int i = 0; i < study->run_count && !status; i++)
+        if (study->runs[i].is_long && study->runs[i].baseline == baseline)
+            status = need_seed(study, i, seed, error);
+    return status;
+}
+
 /* The arm's seeds up to `wanted`, and those of its baseline in proportion. */
 static qg_status extend_arm(qg_study *study, int arm, int wanted, qg_error *error)
 {
@@ -129,7 +139,7 @@ static qg_status extend_arm(qg_study *study, int arm, int wanted, qg_error *erro
     const int64_t all = (int64_t)count * wanted;
     const int most = (int)((all + study->seed_count - 1) / study->seed_count);
     for (int i = count; i < most && !status; i++)
-        status = need_seed(study, baseline, seed_at(own, count, i), error);
+        status = need_baseline_seed(study, baseline, seed_at(own, count, i), error);
     return status;
 }
 

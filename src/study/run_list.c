@@ -59,7 +59,8 @@ static qg_status merge_other_games(const study_reader *reader, qg_study_run *run
 static qg_status merge(const study_reader *reader, qg_study_run *found, const qg_study_run *run)
 {
     if (found->listed && run->listed)
-        return qg_study_fail(reader, run->line, "runs: '%s' is the same run as that of line %d",
+        return qg_study_fail(reader, run->line,
+                             "runs: '%s' is the same run as that of line %d: leave one out",
                              run->id, found->line);
     if (run->listed) {
         found->listed = true;

@@ -60,11 +60,21 @@ static qg_status add_variant(const study_reader *reader, const qg_yaml *source, 
     if (variant->multiplied_count == 0) return QG_OK; /* a list of one value is that value */
     status = name_variant(reader, variant, source, list->names[n]);
     item->key = list->names[n];
-    for (size_t i = 0; i < n && !status; i++)
-        if (strcmp(list->mapping.items[i].key, item->key) == 0)
-            status =
-                qg_study_fail(reader, source->key_line, "sources: '%s' stands twice", item->key);
+    item->key_line = source->key_line;
     return status;
+}
+
+/* A source may be called what a variant is. */
+static qg_status check_names(const study_reader *reader, const qg_yaml *sources)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(sources->items[i].key, sources->items[k].key) == 0)
+                return qg_study_fail(reader, sources->items[i].key_line,
+                                     "sources: '%s' stands twice, here and in line %d: give one "
+                                     "another name",
+                                     sources->items[i].key, sources->items[k].key_line);
+    return QG_OK;
 }
 
 qg_status qg_source_list_make(const study_reader *reader, const qg_yaml *sources,
@@ -92,7 +102,7 @@ qg_status qg_source_list_make(const study_reader *reader, const qg_yaml *sources
         for (int64_t k = 0; k < total && !status; k++)
             status = add_variant(reader, source, k, list);
     }
-    return status;
+    return status ? status : check_names(reader, &list->mapping);
 }
 
 void qg_source_list_free(qg_source_list *list)

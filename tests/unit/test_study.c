@@ -475,6 +475,9 @@ static void test_refusals(void **state)
         {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: [mse, mse]}\n"
          "runs: [{game: minatar/breakout}]\n",
          ":3: sources: 'b-mse' stands twice"},
+        {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: [kl, mse]}\n"
+         "  b-kl: {game: minatar/freeway}\nruns: [{game: minatar/breakout}]\n",
+         ":4: sources: 'b-kl' stands twice, here and in line 3"},
         {"sources:\n  a: {game: minatar/breakout}\n  b: {distill: a, loss: []}\n"
          "runs: [{game: minatar/breakout}]\n",
          ":3: loss: the list is empty"},
