@@ -14,5 +14,7 @@ def pixels():
     """gnuplot draws them."""
     path = os.environ["PATH"]
     os.environ["PATH"] = path.removeprefix(DRAFTS)
-    yield
-    os.environ["PATH"] = path
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = path

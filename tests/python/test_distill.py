@@ -190,12 +190,16 @@ def test_other_losses(teacher, tmp_path, loss):
         assert file.metadata()["copied"] == f"distilled: {loss}, temperature 0.1"
     # What it is made of makes it again, stopped and gone on with.
     again = [QGRAFT, "perform", tmp_path / "one/run.yaml", "--out", tmp_path / "two", "--quiet"]
-    process = subprocess.Popen([*map(str, again)], stderr=subprocess.PIPE, text=True)
     log = tmp_path / "two/distillation.csv"
-    while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") > 2):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=1200)
+    for _ in range(20):  # a busy machine may be too late: then again
+        shutil.rmtree(tmp_path / "two", ignore_errors=True)
+        process = subprocess.Popen([*map(str, again)], stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") > 2):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=1200)
+        if process.returncode != 0:
+            break
     assert process.returncode == 130
     subprocess.run([*map(str, again), "--resume"], check=True)
     assert differing(tmp_path / "one", tmp_path / "two") == set()
@@ -257,7 +261,7 @@ def test_another_architecture(teacher, tmp_path):
 
 def test_two_teachers(teacher, tmp_path):
     other = tmp_path / "other"
-    qgraft("train", "minatar/freeway", "--steps", 0, "--out", other, "--quiet")
+    qgraft("train", "minatar/freeway", "--steps", 0, "--out", other, "--quiet", "--set", "eval_steps=20")
     result = qgraft("distill", teacher, other / "last.safetensors", "--samples", "2k", "--out",
                     tmp_path / "both", "--eval-steps", 300, "--json")
     domains = [task["domain"] for task in json.loads(result.stdout)["tasks"]]

@@ -285,10 +285,10 @@ def test_networks_are_measured(study, tmp_path):
     for game in GAMES:
         for seed in (1, 2, 3, 4):
             qgraft("train", f"minatar/{game}", "--steps", 0, "--seed", seed, "--out",
-                   tmp_path / "network", "--overwrite", "--quiet")
+                   tmp_path / "network", "--overwrite", "--quiet", "--set", "eval_steps=20")
             shutil.copy(tmp_path / "network/best.safetensors", copy / f"runs/{game}/s{seed}")
     subprocess.run([sys.executable, ROOT / "examples/network_similarity.py", copy,
-                    "--frames", "300"], check=True)
+                    "--frames", "100"], check=True)
     rows = read(copy / "measures.csv")
     assert list(rows[0]) == ["game", "other", *(f"cka {n}" for n in
                                                 ("conv1", "conv2", "conv3", "fc1", "fc2"))]
@@ -297,7 +297,7 @@ def test_networks_are_measured(study, tmp_path):
     values = []
     for seed in (1, 2, 3, 4):
         files = [copy / f"runs/{game.split('/')[1]}/s{seed}/best.safetensors" for game in (a, b)]
-        values += json.loads(qgraft("similarity", a, b, "--frames", 300, "--networks",
+        values += json.loads(qgraft("similarity", a, b, "--frames", 100, "--networks",
                                     *files, "--json").stdout)[
             "representation"]["debiased_cka"][4]["on"]
     assert float(rows[3]["cka fc2"]) == pytest.approx(numpy.mean(values))

@@ -37,12 +37,14 @@ def run(*words, settings=None, code=0, cwd=None):
 
 def graft(source, target, folder, *words, **options):
     """The last network of a grafted run."""
-    run("graft", source, "--to", target, "--out", folder, "--quiet", *words, **options)
+    run("graft", source, "--to", target, "--out", folder, "--quiet", *words,
+        **{"settings": {"eval_steps": 300}, **options})
     return load_file(folder / "last.safetensors")
 
 
 def train(target, folder, *words, **options):
-    run("train", target, "--out", folder, "--quiet", *words, **options)
+    run("train", target, "--out", folder, "--quiet", *words,
+        **{"settings": {"eval_steps": 300}, **options})
     return load_file(folder / "last.safetensors")
 
 

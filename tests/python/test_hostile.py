@@ -361,10 +361,9 @@ def test_a_lost_network_is_submitted(studied, tmp_path):
 
 def test_a_step_that_is_needed_later(tmp_path):
     """Of a run that is stopped behind it: it begins anew."""
-    before = STUDY.replace("steps: 400", "steps: 30000")
-    after = before.replace("  br: {game: minatar/breakout}", "  br: {game: minatar/breakout}\n"
-                           "  early: {from: br, at: 300}") + (
-        "  - {name: early, game: minatar/asterix, from: early, first: 1, steps: 30000}\n")
+    before = STUDY.replace("{game: minatar/breakout}", "{game: minatar/breakout, steps: 30000}")
+    after = before.replace("steps: 30000}\n", "steps: 30000}\n  early: {from: br, at: 300}\n") + (
+        "  - {name: early, game: minatar/asterix, from: early, first: 1}\n")
     (tmp_path / "study.yaml").write_text(before)
     words = [QGRAFT, "run", "study.yaml", "--out", "study", "--quiet", "--jobs", "1"]
     process = subprocess.Popen(words, cwd=tmp_path)

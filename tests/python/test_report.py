@@ -894,7 +894,7 @@ def test_human_normalised_scores(tmp_path):
     """Of Atari games in their usual mode, in the report and by `evaluate`."""
     (tmp_path / "study.yaml").write_text(
         "steps: 1k\nseeds: 2\nruns: [{game: [breakout, 'breakout:mode=4', phoenix]}]\n"
-        "settings: {eval_every: 500, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
+        "settings: {eval_every: 500, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k, layer_states: 0}\n"
         "games: {breakout: {random: 1}, 'breakout:mode=4': {random: 1}, phoenix: {random: 1}}\n")
     qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
     for run, seed in trained(tmp_path / "out"):

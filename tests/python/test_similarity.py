@@ -130,7 +130,7 @@ def test_symmetric_and_nothing_to_itself():
 # ---- representation ----
 
 def train(folder, game, seed):
-    qgraft("train", game, "--steps", 0, "--seed", seed, "--out", folder, "--quiet")
+    qgraft("train", game, "--steps", 0, "--seed", seed, "--out", folder, "--quiet", "--set", "eval_steps=20")
     return folder / "last.safetensors"
 
 
@@ -144,7 +144,7 @@ def activations(path, states):
         w, b = (tensors[name.replace("weight", kind)].astype(float) for kind in ("weight", "bias"))
         if w.ndim == 4:
             windows = numpy.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
-            x = numpy.einsum("ncyxhw,ochw->noyx", windows, w) + b[:, None, None]
+            x = numpy.einsum("ncyxhw,ochw->noyx", windows, w, optimize=True) + b[:, None, None]
         else:
             x = x.reshape(len(x), -1) @ w.T + b
         if name != weights[-1]:

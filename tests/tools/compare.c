@@ -1,10 +1,14 @@
 /* For tests/python/test_similarity.py and test_distill.py: what the library says of two sets of
- * numbers that both read as float32 from the standard input.
+ * numbers, float32 on the standard input.
  *
- *   compare cka STATES P Q                  the debiased CKA of features [STATES][P] and
- * [STATES][Q] compare student STATES ACTIONS LOSS TAU a student's Q-values [STATES][ACTIONS] behind
- * its teacher's: loss, KL and entropy, means over the states; advantage scale, correlation of
- *       values; and a line for each state, the descent [ACTIONS] */
+ *   compare cka STATES P Q
+ *
+ * The debiased CKA of features [STATES][P] and [STATES][Q].
+ *
+ *   compare student STATES ACTIONS LOSS TAU
+ *
+ * Of a teacher's Q-values [STATES][ACTIONS] and a student's behind them: means of loss, KL and
+ * entropy; advantage scale, correlation of values; a line for each state: the descent [ACTIONS]. */
 #include <qgraft/distillation.h>
 
 #include "agent/cka.h"

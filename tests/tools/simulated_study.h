@@ -1,4 +1,4 @@
-/* Studies that never were: what the tables of honesty.c and honesty_looks.c are simulated with. */
+/* Studies that never were: what the tables of honesty*.c are simulated with. */
 #ifndef SIMULATED_STUDY_H
 #define SIMULATED_STUDY_H
 
