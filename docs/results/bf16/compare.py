@@ -25,31 +25,39 @@ def curves_of(folder, name):
     return curves
 
 
+HEAD = "seeds  float32    bf16  difference, 95 % interval     margin  equivalent"
+
+
+def against(float32, bf16, random):
+    """A line about two {seed: curve}, and random play's score."""
+    seeds = sorted(float32.keys() & bf16.keys())
+    if len(seeds) < 2:
+        return f"{len(seeds):5}  too few are finished"
+    first, second = (np.array([side[s].mean() for s in seeds]) for side in (float32, bf16))
+    best = np.mean([float32[s] for s in seeds], axis=0).max()
+    margin = 0.1 * (best - random)
+    d = second - first
+    error = d.std(ddof=1) / np.sqrt(len(seeds))
+    half = [stats.t.ppf(q, len(seeds) - 1) * error for q in (0.975, 0.95)]
+    equivalent = abs(d.mean()) + half[1] < margin
+    return (
+        f"{len(seeds):5} {first.mean():8.3f} {second.mean():7.3f} "
+        f"{d.mean():+8.3f} ({d.mean() - half[0]:+.3f} to {d.mean() + half[0]:+.3f}) "
+        f"{margin:8.3f}  {'yes' if equivalent else 'not shown'}"
+    )
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     names = sorted(p.name for p in (folder / "runs").glob("*-precisionfloat32"))
-    print(f"{'game':26} seeds  float32    bf16  difference, 95 % interval     margin  equivalent")
+    print(f"{'game':26} {HEAD}")
     for name in names:
         stem = name[: -len("precisionfloat32")]
-        both = [curves_of(folder, stem + p) for p in ("precisionfloat32", "precisionbf16")]
-        seeds = sorted(both[0].keys() & both[1].keys())
-        if len(seeds) < 2:
-            print(f"{stem.strip('-'):26} {len(seeds):5}  too few are finished")
-            continue
-        first, second = (np.array([side[s].mean() for s in seeds]) for side in both)
-        scores = folder / "runs" / f"random-score-{stem.strip('-')}" / "s1" / "random-score.json"
+        game = stem.strip("-")
+        float32, bf16 = (curves_of(folder, stem + p) for p in ("precisionfloat32", "precisionbf16"))
+        scores = folder / "runs" / f"random-score-{game}" / "s1" / "random-score.json"
         random = json.loads(scores.read_text())["score"]
-        best = np.mean([both[0][s] for s in seeds], axis=0).max()
-        margin = 0.1 * (best - random)
-        d = second - first
-        error = d.std(ddof=1) / np.sqrt(len(seeds))
-        half = [stats.t.ppf(q, len(seeds) - 1) * error for q in (0.975, 0.95)]
-        equivalent = abs(d.mean()) + half[1] < margin
-        print(
-            f"{stem.strip('-'):26} {len(seeds):5} {first.mean():8.3f} {second.mean():7.3f} "
-            f"{d.mean():+8.3f} ({d.mean() - half[0]:+.3f} to {d.mean() + half[0]:+.3f}) "
-            f"{margin:8.3f}  {'yes' if equivalent else 'not shown'}"
-        )
+        print(f"{game:26} {against(float32, bf16, random)}")
 
 
 if __name__ == "__main__":
