@@ -83,8 +83,10 @@ class Run:
 
     @property
     def parents(self) -> list:
-        """The network files that it began from: the source of a graft, the teachers."""
-        file = self._file()
+        """The network files that it began from: the source of a graft, the teachers. Of a study's run
+        as they are called from here, where they are there."""
+        file, lost = self._file(), ffi.new("qg_error *")
+        lib.qg_run_file_find(file, path_bytes(self.folder), lost)
         return [text(file.parents[i]) for i in range(file.parent_count)]
 
     @property

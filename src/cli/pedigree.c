@@ -172,21 +172,22 @@ static qg_status search(file_list *list, sum_kind kind, const char *sum, char **
 static qg_status find_parent(file_list *list, const char *child, const char *name,
                              const sums *wanted, char **path, sum_kind *kind, qg_error *error)
 {
-    const char *slash = name && name[0] != '/' ? strrchr(child, '/') : NULL;
-    char *places[2] = {NULL, NULL}; /* as it is called, and beside its child */
-    if (name) places[0] = strdup(name);
-    if (slash && asprintf(&places[1], "%.*s/%s", (int)(slash - child), child, name) < 0)
-        places[1] = NULL;
-    qg_status status =
-        (name && !places[0]) || (slash && !places[1]) ? qg_fail_memory(error, "a path", 0) : QG_OK;
-    for (int i = 0; i < 2 && !status && !*path && places[i]; i++) {
-        status = compare_sums(places[i], wanted, kind, error);
-        if (*kind == NEITHER) continue;
-        *path = places[i];
-        places[i] = NULL;
+    /* As it is called, beside its child, and from the study of whose runs its child is one. */
+    static const char *const ways[] = {"", "", "../../../"};
+    const char *const slash = strrchr(child, '/');
+    const int folder = slash ? (int)(slash - child) + 1 : 0;
+    const int places = !name ? 0 : *name == '/' ? 1 : 3;
+    qg_status status = QG_OK;
+    for (int i = 0; i < places && !status && !*path; i++) {
+        char *place;
+        if (asprintf(&place, "%.*s%s%s", i ? folder : 0, child, ways[i], name) < 0)
+            return qg_fail_memory(error, "a path", strlen(name));
+        status = compare_sums(place, wanted, kind, error);
+        if (*kind == NEITHER)
+            free(place);
+        else
+            *path = place;
     }
-    free(places[0]);
-    free(places[1]);
     for (sum_kind k = OF_FILE; k < NEITHER && !status && !*path; k++) {
         if (!is_known(wanted, k)) continue;
         status = search(list, k, wanted->of[k], path, error);

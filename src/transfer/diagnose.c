@@ -119,7 +119,7 @@ static qg_status find_start(look *k, const qg_network *like, qg_error *error)
         if (!status) qg_network_initialise(&k->start, k->file.seed);
         return status;
     }
-    status = qg_run_file_check(&k->file, &why);
+    status = qg_run_file_find(&k->file, k->folder, &why);
     qg_run_file_graft(&k->file, &options);
     if (!status) status = qg_graft_begin(&options, &k->begun, &why);
     if (!status) {

@@ -507,41 +507,6 @@ qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *err
 
 /* ------------------------------------------------------------------------------------ doing */
 
-/* Whether the file holds the network of that sum, "": that is not known. */
-static qg_status holds_network(const char *path, const char *sha256, bool *holds, qg_error *error)
-{
-    qg_network network;
-    qg_network_info info;
-    char sum[65];
-    *holds = false;
-    if (!*sha256) return QG_OK;
-    const qg_status status = qg_network_load(path, &network, &info, error);
-    if (status) return status;
-    qg_network_sha256(&network, sum);
-    *holds = strcmp(sum, sha256) == 0;
-    qg_network_free(&network);
-    return QG_OK;
-}
-
-qg_status qg_run_file_check(const qg_run_file *file, qg_error *error)
-{
-    for (int i = 0; i < file->parent_count; i++) {
-        char sha256[65];
-        if (!*file->parent_sha256[i]) continue;
-        bool same = true;
-        qg_status status = qg_sha256_file(file->parents[i], sha256, error);
-        if (!status && strcmp(sha256, file->parent_sha256[i]) != 0)
-            status = holds_network(file->parents[i], file->parent_network_sha256[i], &same, error);
-        if (status) return status;
-        if (!same)
-            return qg_fail(error, QG_ERROR_USAGE,
-                           "%s: is not the network that the run began from: its SHA-256 is %s, "
-                           "not %s",
-                           file->parents[i], sha256, file->parent_sha256[i]);
-    }
-    return QG_OK;
-}
-
 void qg_run_file_train(const qg_run_file *file, qg_train_options *options)
 {
     options->domain = file->domain;

@@ -246,6 +246,41 @@ def test_diagnose_what_is_left(runs, tmp_path):
     assert answer[0]["networks"][-1]["layers"][0]["baseline_cka"] is None
 
 
+def test_of_a_study(tmp_path):
+    """Its runs name their sources from its folder, and the sources are found from any other: diagnose,
+    inspect; where another network has that name here, too."""
+    (tmp_path / "study.yaml").write_text("""
+study: small
+steps: 400
+seeds: [1]
+settings: {learn_start: 100, validation_size: 20, replay: 500, minibatch: 8, update_every: 8,
+           eval_every: 200, eval_steps: 50, layer_states: 8, network: '[{"linear": 8}]'}
+sources: {br: {game: minatar/breakout}}
+runs:
+  - {name: base, game: minatar/asterix}
+  - {name: first, game: minatar/asterix, from: br, first: 1}
+""")
+    study, other = tmp_path / "study", tmp_path / "other"
+    qgraft("run", tmp_path / "study.yaml", "--out", study, "--quiet")
+    run = study / "runs/first/s1"
+    named = "runs/br/s1/best.safetensors"
+    (other / named).parent.mkdir(parents=True)
+    shutil.copy(run / "best.safetensors", other / named)
+    seen = rows(run)[400, "fc1"]
+    for folder, called in ((study, "runs/first/s1"), (tmp_path, run), (run, "."), (other, run)):
+        result = qgraft("diagnose", called, "--json", cwd=folder)
+        found = json.loads(result.stdout)[0]["networks"][-1]["layers"][0]
+        assert not result.stderr and found["source_distance"] == seen["source_distance"] > 0
+        assert found["source_cka"] == seen["source_cka"]
+        parent = json.loads(qgraft("inspect", run / "best.safetensors", "--pedigree", "--json",
+                                   cwd=folder).stdout)["pedigree"][1]
+        assert (folder / parent["file"]).resolve() == study / named
+    shutil.copy(run / "best.safetensors", study / named)
+    answer, errors = diagnose(run)
+    assert "is not the network" in errors and errors.count("\n") == 1
+    assert answer[0]["networks"][-1]["layers"][0]["source_distance"] is None
+
+
 def test_diagnose_refuses(runs, tmp_path):
     empty = tmp_path / "empty"
     shutil.copytree(runs / "source", empty, ignore=shutil.ignore_patterns("*.safetensors"))

@@ -243,6 +243,9 @@ def test_study(tmp_path):
     assert (tasks["state"] == "finished").all() and {"train", "graft"} <= set(tasks["kind"])
     runs = study.runs
     assert all(run.complete for run in runs.values())
+    source = runs["b", 1].folder / "best.safetensors"  # found from here, too
+    grafts = [run for (name, seed), run in runs.items() if run.kind == "graft" and seed == 1]
+    assert [pathlib.Path(run.parents[0]).resolve() for run in grafts] == [source]
     evaluations = study.evaluations
     assert len(evaluations) == sum(len(run.evaluations) for run in runs.values())
     (name, seed), run = next(iter(runs.items()))

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "scratch.h"
 
 #include <qgraft/run_file.h>
@@ -241,12 +242,34 @@ static void test_check(void **state)
     assert_non_null(strstr(error.message, "is not the network that the run began from"));
 }
 
+/* Two teachers of a study's run, named from the study's folder: found from here; one that is lost
+ * keeps its name, and the other is found all the same. */
+static void test_find(void **state)
+{
+    (void)state;
+    qg_run_file file;
+    qg_error error = {0};
+    char folder[512], beside[640];
+    snprintf(folder, sizeof folder, "%s", scratch_path("runs/student/s1"));
+    assert_int_equal(qg_folder_create(folder, &error), QG_OK);
+    snprintf(beside, sizeof beside, "%s/../../../b.safetensors", folder);
+    scratch_write(scratch_path("b.safetensors"), "abc", 3);
+    assert_int_equal(parse(DISTILL SETTINGS, &file, &error), QG_OK);
+    assert_int_equal(qg_run_file_find(&file, folder, &error), QG_OK);
+    assert_string_equal(file.parents[0], "a.safetensors");
+    assert_string_equal(file.parents[1], beside);
+    memcpy(file.parent_sha256[0], SUM, sizeof SUM);
+    assert_int_equal(qg_run_file_find(&file, folder, &error), QG_ERROR_IO);
+    assert_non_null(strstr(error.message, "a.safetensors"));
+    qg_run_file_free(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_training),     cmocka_unit_test(test_graft),
         cmocka_unit_test(test_distillation), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_measurements),
-        cmocka_unit_test(test_check)};
+        cmocka_unit_test(test_check),        cmocka_unit_test(test_find)};
     return cmocka_run_group_tests_name("run_file", tests, scratch_setup, scratch_teardown);
 }
