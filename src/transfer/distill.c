@@ -106,7 +106,7 @@ static void open_run(qg_distiller *d)
     d->run = qg_run_of(&distillation, d, &o->run, &d->settings,
                        o->samples * o->temperatures.count * o->teacher_count);
     d->run.notes = d->notes.list;
-    qg_distillation_tables_add(&d->run.folder, o->teacher_count);
+    d->student_table = qg_distillation_tables_add(&d->run.folder, o->teacher_count);
 }
 
 static void close_all(qg_distiller *d)

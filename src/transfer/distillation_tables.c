@@ -18,7 +18,7 @@ static void name_evaluations(int tasks, int task, char name[32])
         snprintf(name, 32, "evaluations-%d.csv", task + 1);
 }
 
-void qg_distillation_tables_add(qg_run_folder *folder, int tasks)
+int qg_distillation_tables_add(qg_run_folder *folder, int tasks)
 {
     qg_run_folder_add_table(folder, "distillation.csv",
                             "samples,updates,task,temperature,kl,teacher_entropy,agreement");
@@ -27,12 +27,13 @@ void qg_distillation_tables_add(qg_run_folder *folder, int tasks)
         name_evaluations(tasks, k, name);
         qg_run_folder_add_table(folder, name, QG_EVALUATION_COLUMNS);
     }
+    return qg_student_table_add(folder);
 }
 
 /* What a task's scalars are called after: nothing where there is one task only. */
 static int number_of(const qg_run_folder *folder, int task)
 {
-    return folder->table_count == 2 ? 0 : task + 1;
+    return folder->table_count == 3 ? 0 : task + 1;
 }
 
 /* ---------------------------------------------------------------------------------- writing */

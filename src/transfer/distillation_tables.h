@@ -9,9 +9,9 @@
 #include "transfer/lesson.h"
 #include "transfer/teacher.h"
 
-/* Adds the tables that grow to the folder: distillation.csv, and evaluations.csv, or of several
- * tasks evaluations-K.csv. */
-void qg_distillation_tables_add(qg_run_folder *folder, int tasks);
+/* Adds the tables that grow to the folder: distillation.csv, evaluations.csv, or of several tasks
+ * evaluations-K.csv, and student.csv, whose number it returns. */
+int qg_distillation_tables_add(qg_run_folder *folder, int tasks);
 
 /* Appends a row, and its scalars, after `samples` samples. */
 qg_status qg_distillation_write_lesson(const qg_run_folder *folder, int64_t samples,

@@ -147,7 +147,8 @@ static qg_status record_likeness(qg_distiller *d, qg_error *error)
                                    .teacher_score = d->teacher_evaluations[k].score};
         status = examine_task(d, k, t->count - 1, found, &rows[k].likeness, error);
     }
-    return status ? status : qg_student_table_write(&d->run.folder, rows, d->tasks, error);
+    return status ? status
+                  : qg_student_table_write(&d->run.folder, d->student_table, rows, d->tasks, error);
 }
 
 qg_status qg_distiller_evaluate(void *self, double *score, qg_error *error)

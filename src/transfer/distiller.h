@@ -6,7 +6,6 @@
 
 #include <qgraft/distillation.h>
 #include <qgraft/td_learner.h>
-#include <qgraft/td_learner.h>
 
 #include "agent/run.h"
 #include "base/random.h"
@@ -36,6 +35,7 @@ typedef struct qg_distiller {
     qg_task task[QG_MAX_TEACHERS];
     qg_evaluation teacher_evaluations[QG_MAX_TEACHERS];
     qg_distillation_notes notes;
+    int student_table; /* student.csv */
     qg_student student;
     qg_learning learning;
     qg_random dropout;

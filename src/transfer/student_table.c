@@ -45,77 +45,63 @@ static bool parse_row(char *line, qg_student_row *row)
     return true;
 }
 
-/* A table that is gone over line by line. */
-typedef struct table {
-    char *path;
-    uint8_t *data;
-    char *next; /* line; NULL: there is none */
-    int line;
-} table;
-
-static char *next_line(table *t)
+/* The line that begins at *next, NULL: it has no end; *next is then behind it. */
+static char *take_line(char **next)
 {
-    char *const line = t->next, *const end = line ? strchr(line, '\n') : NULL;
-    t->next = end ? end + 1 : NULL;
+    char *const line = *next, *const end = strchr(line, '\n');
     if (!end) return NULL;
     *end = '\0';
-    t->line++;
+    *next = end + 1;
     return line;
 }
 
-/* close_table in any case. */
-static qg_status open_table(table *t, const char *folder, qg_error *error)
-{
-    size_t size;
-    *t = (table){.path = qg_path_join(folder, file_name)};
-    if (!t->path) return qg_fail_memory(error, "a path", strlen(folder));
-    const qg_status status = qg_file_read(t->path, LARGEST_FILE, &t->data, &size, error);
-    if (status) return status;
-    t->next = (char *)t->data;
-    const char *const header = next_line(t);
-    return header && strcmp(header, columns) == 0
-               ? QG_OK
-               : qg_fail(error, QG_ERROR_DATA, "%s:1: the columns are not '%s'", t->path, columns);
-}
-
-static void close_table(table *t)
-{
-    free(t->path);
-    free(t->data);
-}
-
-static qg_status read_rows(table *t, qg_student_row **rows, size_t *count, qg_error *error)
+static qg_status parse(const char *path, char *text, qg_student_row **rows, size_t *count,
+                       qg_error *error)
 {
     size_t room = 0;
-    for (const char *c = t->next; c && *c; c++)
+    for (const char *c = text; *c; c++)
         room += *c == '\n';
     *rows = calloc(room + 1, sizeof **rows);
     if (!*rows) return qg_fail_memory(error, file_name, room * sizeof **rows);
-    for (char *line; (line = next_line(t)) != NULL; ++*count)
+    const char *const header = take_line(&text);
+    if (!header || strcmp(header, columns) != 0)
+        return qg_fail(error, QG_ERROR_DATA, "%s:1: the columns are not '%s'", path, columns);
+    for (char *line; (line = take_line(&text)) != NULL; ++*count)
         if (!parse_row(line, &(*rows)[*count]))
-            return qg_fail(error, QG_ERROR_DATA, "%s:%d: is not what a run writes", t->path,
-                           t->line);
+            return qg_fail(error, QG_ERROR_DATA, "%s:%zu: is not what a run writes", path,
+                           *count + 2);
     return QG_OK;
 }
 
 qg_status qg_student_table_read(const char *folder, qg_student_row **rows, size_t *count,
                                 qg_error *error)
 {
-    table t;
+    uint8_t *data = NULL;
+    size_t size;
     *rows = NULL;
     *count = 0;
-    qg_status status = open_table(&t, folder, error);
-    if (!status) status = read_rows(&t, rows, count, error);
+    char *const path = qg_path_join(folder, file_name);
+    if (!path) return qg_fail_memory(error, "a path", strlen(folder));
+    qg_status status = qg_file_read(path, LARGEST_FILE, &data, &size, error);
+    if (!status) status = parse(path, (char *)data, rows, count, error);
     if (status) {
         free(*rows);
         *rows = NULL;
         *count = 0;
     }
-    close_table(&t);
+    free(data);
+    free(path);
     return status;
 }
 
 /* ---------------------------------------------------------------------------------- writing */
+
+int qg_student_table_add(qg_run_folder *folder)
+{
+    const int table = qg_run_folder_add_table(folder, file_name, columns);
+    folder->tables[table].late = true;
+    return table;
+}
 
 /* For TensorBoard; of several tasks (`task` from 1) each has its own. */
 static qg_status write_scalars(const qg_run_folder *folder, const qg_student_row *row, int task,
@@ -137,22 +123,6 @@ static qg_status write_scalars(const qg_run_folder *folder, const qg_student_row
     return status;
 }
 
-/* Bytes of the file before the rows of `samples`; 0: it begins anew. */
-static int64_t bytes_before(const char *folder, int64_t samples)
-{
-    table t;
-    qg_error ignored;
-    qg_student_row row;
-    int64_t bytes = 0;
-    if (open_table(&t, folder, &ignored) == QG_OK) {
-        bytes = t.next - (char *)t.data;
-        for (char *line; (line = next_line(&t)) && parse_row(line, &row) && row.samples < samples;)
-            bytes = t.next - (char *)t.data;
-    }
-    close_table(&t);
-    return bytes;
-}
-
 static qg_status write_row(qg_csv *csv, const qg_student_row *row, qg_error *error)
 {
     const qg_likeness *l = &row->likeness;
@@ -171,17 +141,13 @@ static qg_status write_row(qg_csv *csv, const qg_student_row *row, qg_error *err
                       row->temperature, text);
 }
 
-qg_status qg_student_table_write(const qg_run_folder *folder, const qg_student_row *rows, int count,
-                                 qg_error *error)
+qg_status qg_student_table_write(const qg_run_folder *folder, int table, const qg_student_row *rows,
+                                 int count, qg_error *error)
 {
-    qg_csv *csv = NULL;
-    qg_status status = qg_run_folder_csv(folder, file_name, columns,
-                                         bytes_before(folder->path, rows[0].samples), &csv, error);
+    qg_status status = QG_OK;
     for (int i = 0; i < count && !status; i++)
-        status = write_row(csv, &rows[i], error);
+        status = write_row(folder->tables[table].csv, &rows[i], error);
     for (int i = 0; i < count && !status; i++)
         status = write_scalars(folder, &rows[i], count == 1 ? 0 : i + 1, error);
-    if (!status) status = qg_csv_sync(csv, error);
-    qg_csv_close(csv);
     return status;
 }

@@ -14,10 +14,12 @@ typedef struct qg_student_row {
     double score, teacher_score;
 } qg_student_row;
 
-/* Writes the rows of an evaluation, `count` of the same number of samples, behind those of fewer.
- * What stood there of as many or more was written by an attempt that did not come to its end. */
-qg_status qg_student_table_write(const qg_run_folder *folder, const qg_student_row *rows, int count,
-                                 qg_error *error);
+/* Adds the table to a folder, which is to be created; its number. */
+int qg_student_table_add(qg_run_folder *folder);
+
+/* Appends the rows of an evaluation, `count` of the same number of samples, and their scalars. */
+qg_status qg_student_table_write(const qg_run_folder *folder, int table, const qg_student_row *rows,
+                                 int count, qg_error *error);
 
 /* The rows of FOLDER/student.csv, which the caller frees. A last line without its end is left out.
  * QG_ERROR_IO: there is no file, as in runs of before there was one; QG_ERROR_DATA names file and
