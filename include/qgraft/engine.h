@@ -148,7 +148,7 @@ qg_status qg_engine_mix_into_target(qg_engine *engine, float tau, qg_error *erro
  * it or below the lowest free layer in the backward pass. A layer's steps of Adam are counted from
  * its own first one, as PyTorch counts those of a parameter; of a learner that goes on where layers
  * have been frozen before, `idle` is state, too. `layer` counts from 0. */
-qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *error);
+void qg_engine_freeze(qg_engine *engine, int layer, bool frozen);
 
 /* q_values [size][actions] of the online or target network; any size (more than `max_batch` states
  * are taken in turns). */
@@ -209,15 +209,15 @@ struct qg_engine_class {
     qg_status (*read)(const void *self, qg_parameter_set set, qg_network *network, qg_error *error);
     qg_status (*copy_to_target)(void *self, qg_error *error);
     qg_status (*mix_into_target)(void *self, float tau, qg_error *error);
-    qg_status (*freeze)(void *self, int layer, bool frozen, qg_error *error);
     /* At most max_batch states. */
     qg_status (*forward)(void *self, qg_parameter_set set, const qg_states *states, float *q_values,
                          qg_error *error);
     qg_status (*activations)(void *self, qg_parameter_set set, const qg_states *states,
                              float *const out[QG_MAX_LAYERS], qg_error *error);
-    /* steps [layers]: number of the optimiser's step, from 1; each layer counts its own. */
-    qg_status (*descend)(void *self, const qg_descent *descent, const uint64_t *steps,
-                         qg_error *error);
+    /* frozen [layers]; steps [layers]: number of the optimiser's step, from 1; each layer counts
+     * its own. */
+    qg_status (*descend)(void *self, const qg_descent *descent, const bool *frozen,
+                         const uint64_t *steps, qg_error *error);
     /* From now on it adds its times to *stopwatch, until NULL is given; NULL: it takes none. */
     void (*time)(void *self, qg_stopwatch *stopwatch);
 };

@@ -35,7 +35,7 @@ static qg_status open_learner(qg_trainer *t, qg_error *error)
     if (!status) t->run.isa = qg_engine_isa(t->learner.engine);
     t->learner.learning.layer_rates = t->options->layer_rates;
     for (int l = 0; l < a->layer_count && !status; l++)
-        status = qg_engine_freeze(t->learner.engine, l, t->options->frozen[l], error);
+        qg_engine_freeze(t->learner.engine, l, t->options->frozen[l]);
     if (!status) status = qg_engine_write(t->learner.engine, QG_ONLINE, &t->network, error);
     return status ? status : qg_engine_copy_to_target(t->learner.engine, error);
 }

@@ -106,13 +106,11 @@ static qg_status start_learning(qg_trainer *t, qg_error *error)
 }
 
 /* Lets those frozen layers learn whose time has come. */
-static qg_status thaw(qg_trainer *t, qg_error *error)
+static void thaw(qg_trainer *t)
 {
-    qg_status status = QG_OK;
-    for (int l = 0; l < t->network.architecture.layer_count && !status; l++)
+    for (int l = 0; l < t->network.architecture.layer_count; l++)
         if (t->options->thaw[l] > 0 && t->run.step >= t->options->thaw[l])
-            status = qg_engine_freeze(t->learner.engine, l, false, error);
-    return status;
+            qg_engine_freeze(t->learner.engine, l, false);
 }
 
 /* An update; `next`: steps until the one behind it, 0: it comes at once. */
@@ -120,8 +118,7 @@ static qg_status update(qg_trainer *t, int64_t next, qg_error *error)
 {
     const qg_settings *s = t->settings;
     qg_run_learns(&t->run);
-    const qg_status thawed = thaw(t, error);
-    if (thawed) return thawed;
+    thaw(t);
     if (!t->validation.screens) {
         const qg_status status = start_learning(t, error);
         if (status) return status;

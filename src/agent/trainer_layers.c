@@ -65,7 +65,7 @@ static qg_status open_shadow(qg_trainer *t, shadow *s, qg_error *error)
                                             &t->options->run.machine, &s->learner, error);
     s->learner.learning.layer_rates = t->options->layer_rates;
     for (int l = 0; l < a->layer_count && !status; l++)
-        status = qg_engine_freeze(s->learner.engine, l, is_frozen(t, l), error);
+        qg_engine_freeze(s->learner.engine, l, is_frozen(t, l));
     if (!status) status = qg_network_create(a, &s->gradient, error);
     if (!status) status = qg_network_create(a, &s->after, error);
     return status ? status

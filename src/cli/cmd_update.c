@@ -347,7 +347,7 @@ static qg_status freeze(const update_arguments *a, update_work *w, qg_error *err
     if (!status && a->last)
         status = qg_parse_count("--freeze-last", a->last, 0, layers, &last, error);
     for (int l = 0; l < layers && !status; l++)
-        status = qg_engine_freeze(w->learner.engine, l, l < first || l >= layers - last, error);
+        qg_engine_freeze(w->learner.engine, l, l < first || l >= layers - last);
     return status;
 }
 

@@ -128,12 +128,10 @@ qg_status qg_engine_mix_into_target(qg_engine *engine, float tau, qg_error *erro
     return engine->methods->mix_into_target(engine->self, tau, error);
 }
 
-qg_status qg_engine_freeze(qg_engine *engine, int layer, bool frozen, qg_error *error)
+void qg_engine_freeze(qg_engine *engine, int layer, bool frozen)
 {
     assert(layer >= 0 && layer < engine->architecture.layer_count);
-    const qg_status status = engine->methods->freeze(engine->self, layer, frozen, error);
-    if (!status) engine->frozen[layer] = frozen;
-    return status;
+    engine->frozen[layer] = frozen;
 }
 
 qg_states qg_states_some(const qg_states *states, int begin, int most)
@@ -192,7 +190,8 @@ qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_err
     uint64_t steps[QG_MAX_LAYERS] = {0};
     for (int l = 0; l < layers; l++)
         steps[l] = engine->steps + 1 - engine->idle[l];
-    const qg_status status = engine->methods->descend(engine->self, descent, steps, error);
+    const qg_status status =
+        engine->methods->descend(engine->self, descent, engine->frozen, steps, error);
     if (status) return status;
     engine->steps++;
     for (int l = 0; l < layers; l++)

@@ -582,7 +582,7 @@ static void test_frozen(void **state)
     for (unsigned mask = 1; mask < 1u << layers; mask++) {
         qg_engine *engine = engine_for(&p, 9, 2, NULL);
         for (int l = 0; l < layers; l++)
-            must(qg_engine_freeze(engine, l, mask >> l & 1, &error));
+            qg_engine_freeze(engine, l, mask >> l & 1);
         descend(engine, &p, &dqn3, 0, NULL);
         for (qg_parameter_set set = QG_ONLINE; set < QG_PARAMETER_SETS; set++) {
             if (!is_held((int)set)) continue;
@@ -607,7 +607,7 @@ static void test_frozen(void **state)
             qg_network_free(&learned);
         }
         for (int l = 0; l < layers; l++) /* thawed, it learns on like any other */
-            must(qg_engine_freeze(engine, l, false, &error));
+            qg_engine_freeze(engine, l, false);
         descend(engine, &p, &dqn3, 0, NULL);
         qg_engine_destroy(engine);
     }
@@ -629,8 +629,8 @@ static void test_weight_decay(void **state)
     qg_network expected, got;
     must(qg_network_create(&p.a, &expected, &error));
     must(qg_network_create(&p.a, &got, &error));
-    must(qg_engine_freeze(plain, FROZEN, true, &error));
-    must(qg_engine_freeze(engine, FROZEN, true, &error));
+    qg_engine_freeze(plain, FROZEN, true);
+    qg_engine_freeze(engine, FROZEN, true);
     descend(plain, &p, &dqn3, 0, NULL);
     descend(engine, &p, &decayed, 0, NULL);
     must(qg_engine_read(plain, QG_GRADIENT, &expected, &error));
@@ -904,12 +904,12 @@ static void test_adam_of_a_thawed_layer(void **state)
         must(qg_network_create(&p.a, &after, &error));
         const qg_descent descent = {
             .learning = &adam, .states = p.states, .loss = pull_loss, .context = &l};
-        must(qg_engine_freeze(engine, 0, true, &error));
+        qg_engine_freeze(engine, 0, true);
         for (int step = 0; step < 20; step++)
             must(qg_engine_descend(engine, &descent, &error));
         assert_int_equal(engine->idle[0], 20);
         must(qg_engine_read(engine, QG_ONLINE, &before, &error));
-        must(qg_engine_freeze(engine, 0, false, &error));
+        qg_engine_freeze(engine, 0, false);
         must(qg_engine_descend(engine, &descent, &error));
         must(qg_engine_read(engine, QG_ONLINE, &after, &error));
         assert_int_equal(engine->idle[0], 20);

@@ -23,7 +23,6 @@ typedef struct qg_cpu {
     bool bf16;                                /* are layers of it? */
     qg_team *team;
     int max_batch;
-    bool frozen[QG_MAX_LAYERS];
     bool rounds[QG_MAX_LAYERS]; /* are a layer's outputs to be bf16? */
     size_t weights_at[QG_MAX_LAYERS], biases_at[QG_MAX_LAYERS]; /* in a parameter block */
     size_t parameter_count;                                     /* floats of a block */

@@ -15,6 +15,7 @@ typedef struct descent_job {
     const qg_descent *descent;
     qg_dropout dropout;
     qg_adam adam[QG_MAX_LAYERS]; /* the step, of that optimiser */
+    const bool *frozen;          /* [layers] */
     int lowest;                  /* the lowest layer that learns; layer_count: none does */
 } descent_job;
 
@@ -202,7 +203,7 @@ static void backward_team(const descent_job *job, int member)
             qg_team_barrier(cpu->team);
             qg_cpu_lap(cpu, member, QG_WORK_INPUT_GRADIENT, l);
         }
-        if (cpu->frozen[l]) continue;
+        if (job->frozen[l]) continue;
         learn_weights(job, l, member, members);
         learn_biases(job, l, member, members);
     }
@@ -259,7 +260,7 @@ static void step_gathered(const descent_job *job, int member)
     const int members = qg_team_size(cpu->team);
     const float factor = find_factor(job, member);
     for (int l = job->lowest; l < cpu->architecture.layer_count; l++) {
-        if (cpu->frozen[l]) continue;
+        if (job->frozen[l]) continue;
         const size_t counts[] = {cpu->biases_at[l] - cpu->weights_at[l],
                                  (size_t)cpu->plans[l].panels * QG_PANEL};
         for (int part = 0; part < 2; part++) {
@@ -315,16 +316,18 @@ static void run_descent(void *context, int member)
     step_gathered(job, member);
 }
 
-void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, const uint64_t *steps)
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, const bool *frozen,
+                    const uint64_t *steps)
 {
     const qg_learning *learning = descent->learning;
     descent_job job = {
         .cpu = cpu,
         .descent = descent,
+        .frozen = frozen,
         .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw}};
     if (learning->optimiser.kind == QG_ADAM)
         qg_list_adam(learning, cpu->architecture.layer_count, steps, job.adam);
-    while (job.lowest < cpu->architecture.layer_count && cpu->frozen[job.lowest])
+    while (job.lowest < cpu->architecture.layer_count && frozen[job.lowest])
         job.lowest++;
     if (descent->keep_gradient || gathers(&job))
         memset(cpu->parameters[QG_GRADIENT], 0, cpu->parameter_count * sizeof(float));

@@ -6,6 +6,7 @@
 #include "network/cpu/cpu.h"
 
 /* steps [layers]: number of the optimiser's step of each, from 1. */
-void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, const uint64_t *steps);
+void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, const bool *frozen,
+                    const uint64_t *steps);
 
 #endif

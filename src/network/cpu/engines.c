@@ -58,14 +58,6 @@ static qg_status mix_into_target(void *self, float tau, qg_error *error)
     return QG_OK;
 }
 
-static qg_status freeze(void *self, int layer, bool frozen, qg_error *error)
-{
-    (void)error;
-    qg_cpu *cpu = self;
-    cpu->frozen[layer] = frozen;
-    return QG_OK;
-}
-
 static qg_status forward(void *self, qg_parameter_set set, const qg_states *states, float *q_values,
                          qg_error *error)
 {
@@ -82,11 +74,11 @@ static qg_status activations(void *self, qg_parameter_set set, const qg_states *
     return QG_OK;
 }
 
-static qg_status descend(void *self, const qg_descent *descent, const uint64_t *steps,
-                         qg_error *error)
+static qg_status descend(void *self, const qg_descent *descent, const bool *frozen,
+                         const uint64_t *steps, qg_error *error)
 {
     (void)error;
-    qg_cpu_descend(self, descent, steps);
+    qg_cpu_descend(self, descent, frozen, steps);
     return QG_OK;
 }
 
@@ -131,8 +123,8 @@ static const qg_engine_class *choose_bf16(const qg_engine_options *options)
 
 #define SHARED                                                                                     \
     .destroy = destroy, .isa = isa, .write = write_set, .read = read_set,                          \
-    .copy_to_target = copy_to_target, .mix_into_target = mix_into_target, .freeze = freeze,        \
-    .forward = forward, .activations = activations, .descend = descend, .time = take_times
+    .copy_to_target = copy_to_target, .mix_into_target = mix_into_target, .forward = forward,      \
+    .activations = activations, .descend = descend, .time = take_times
 
 const qg_engine_class qg_float32 = {.name = "float32",
                                     .exactness = {.same_bits = true, .error = 1e-5},

@@ -242,7 +242,7 @@ static void backward_team(const qg_tile_job *job, int member)
     for (int l = qg_tiles_last(tiles); l >= job->lowest; l--) {
         if (l > job->lowest)
             qg_tiles_propagate(job, l, member, members); /* by the weights as they are */
-        if (!tiles->frozen[l]) learn(job, l, member, members);
+        if (!job->frozen[l]) learn(job, l, member, members);
     }
     qg_tiles_end();
 }
@@ -275,16 +275,18 @@ static void run_descent(void *context, int member)
     backward_team(job, member);
 }
 
-void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const uint64_t *steps)
+void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const bool *frozen,
+                      const uint64_t *steps)
 {
     const qg_learning *learning = descent->learning;
     qg_tile_job job = {.tiles = tiles,
                        .descent = descent,
+                       .frozen = frozen,
                        .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw},
                        .blocks = qg_tiles_blocks(descent->states.size)};
     if (learning->optimiser.kind == QG_ADAM)
         qg_list_adam(learning, tiles->architecture.layer_count, steps, job.adam);
-    while (job.lowest < tiles->architecture.layer_count && tiles->frozen[job.lowest])
+    while (job.lowest < tiles->architecture.layer_count && frozen[job.lowest])
         job.lowest++;
     if (descent->keep_gradient)
         memset(tiles->parameters[QG_GRADIENT], 0, tiles->parameter_count * sizeof(float));

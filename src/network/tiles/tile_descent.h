@@ -4,6 +4,7 @@
 
 #include "network/tiles/tiles.h"
 
-void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const uint64_t *steps);
+void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const bool *frozen,
+                      const uint64_t *steps);
 
 #endif

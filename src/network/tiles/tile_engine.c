@@ -53,14 +53,6 @@ static qg_status mix_into_target(void *self, float tau, qg_error *error)
     return QG_OK;
 }
 
-static qg_status freeze(void *self, int layer, bool frozen, qg_error *error)
-{
-    (void)error;
-    qg_tiles *tiles = self;
-    tiles->frozen[layer] = frozen;
-    return QG_OK;
-}
-
 static qg_status forward(void *self, qg_parameter_set set, const qg_states *states, float *q_values,
                          qg_error *error)
 {
@@ -77,11 +69,11 @@ static qg_status activations(void *self, qg_parameter_set set, const qg_states *
     return QG_OK;
 }
 
-static qg_status descend(void *self, const qg_descent *descent, const uint64_t *steps,
-                         qg_error *error)
+static qg_status descend(void *self, const qg_descent *descent, const bool *frozen,
+                         const uint64_t *steps, qg_error *error)
 {
     (void)error;
-    qg_tiles_descend(self, descent, steps);
+    qg_tiles_descend(self, descent, frozen, steps);
     return QG_OK;
 }
 
@@ -101,7 +93,6 @@ const qg_engine_class qg_bf16_tiles = {.name = "bf16",
                                        .read = read_set,
                                        .copy_to_target = copy_to_target,
                                        .mix_into_target = mix_into_target,
-                                       .freeze = freeze,
                                        .forward = forward,
                                        .activations = activations,
                                        .descend = descend,

@@ -12,6 +12,7 @@ typedef struct qg_tile_job {
     const qg_descent *descent;
     qg_dropout dropout;
     qg_adam adam[QG_MAX_LAYERS]; /* the step, of that optimiser */
+    const bool *frozen;          /* [layers] */
     int lowest;                  /* the lowest layer that learns; layer_count: none does */
     int blocks;                  /* of the minibatch */
 } qg_tile_job;

@@ -64,7 +64,6 @@ typedef struct qg_tiles {
     qg_team *team;
     int max_batch, blocks; /* of 32 images */
     bool learns;
-    bool frozen[QG_MAX_LAYERS];
     size_t last_weights_at, last_biases_at;
     size_t parameter_count, operand_size;
     char *memory;
