@@ -28,17 +28,22 @@ void qg_gram(const float *features, size_t n, size_t width, double *gram)
                     inner_product(features + i * width, features + j * width, width);
 }
 
-qg_status qg_layer_gram(qg_engine *engine, int layer, const qg_states *states, double *gram,
-                        qg_error *error)
+qg_status qg_layer_features(qg_engine *engine, const qg_states *states, float *of[QG_MAX_LAYERS],
+                            qg_error *error)
 {
+    const qg_architecture *a = &engine->architecture;
     const size_t n = (size_t)states->size;
-    const size_t width = qg_layer_width(&engine->architecture.layers[layer]);
-    float *features = malloc(n * width * sizeof *features);
-    if (!features) return qg_fail_memory(error, "activations", n * width * sizeof *features);
-    const qg_status status =
-        qg_engine_activations(engine, QG_ONLINE, states, layer, features, error);
-    if (!status) qg_gram(features, n, width, gram);
-    free(features);
+    size_t width = 0;
+    for (int l = 0; l < a->layer_count; l++)
+        width += qg_layer_width(&a->layers[l]);
+    float *next = of[0] = malloc(n * width * sizeof *next);
+    if (!next) return qg_fail_memory(error, "activations", n * width * sizeof *next);
+    for (int l = 0; l < a->layer_count; l++) {
+        of[l] = next;
+        next += n * qg_layer_width(&a->layers[l]);
+    }
+    const qg_status status = qg_engine_layers(engine, QG_ONLINE, states, of, error);
+    if (status) free(of[0]);
     return status;
 }
 

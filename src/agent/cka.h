@@ -7,9 +7,11 @@
 /* The Gram matrix [n][n] of features [n][width]: inner products of all pairs of rows. */
 void qg_gram(const float *features, size_t n, size_t width, double *gram);
 
-/* That of a layer's outputs. Fails as qg_engine_activations. */
-qg_status qg_layer_gram(qg_engine *engine, int layer, const qg_states *states, double *gram,
-                        qg_error *error);
+/* Features of states: the outputs of every layer of the online network, of[l] [n][width of l], in
+ * one allocation, of[0], which the caller frees. QG_ERROR_MEMORY, or fails as qg_engine_layers;
+ * there is nothing to free then. */
+qg_status qg_layer_features(qg_engine *engine, const qg_states *states, float *of[QG_MAX_LAYERS],
+                            qg_error *error);
 
 /* Debiased linear CKA of two sets of features X [n][p] and Y [n][q] of the same states, in [-1, 1],
  * from rows and columns `begin` ... `end` - 1 of their Gram matrices K = X X' and L = Y Y' [n][n]

@@ -50,29 +50,14 @@ static bool sees(const qg_architecture *a, const qg_layer_probe *probe)
            a->channels >= s->parts * s->part_channels;
 }
 
-/* Room for what all layers of an architecture put out: [n][width] for each, in one allocation;
- * NULL: no memory. */
-static float *make_room(const qg_architecture *a, size_t n, float *of[QG_MAX_LAYERS])
-{
-    size_t width = qg_layer_width(&a->layers[0]);
-    for (int l = 1; l < a->layer_count; l++)
-        width += qg_layer_width(&a->layers[l]);
-    float *const features = malloc(n * width * sizeof *features), *next = features;
-    for (int l = 0; l < a->layer_count && features; l++) {
-        of[l] = next;
-        next += n * qg_layer_width(&a->layers[l]);
-    }
-    return features;
-}
-
 static qg_status keep_grams(qg_layer_probe *probe, double **grams, qg_engine *engine,
                             const int layers[QG_MAX_LAYERS], qg_error *error)
 {
     const qg_architecture *a = &engine->architecture;
     const size_t n = (size_t)probe->fixed.states.size, bytes = n * n * sizeof(double);
-    float *of[QG_MAX_LAYERS], *features = make_room(a, n, of);
-    if (!features) return qg_fail_memory(error, "activations", n * sizeof *features);
-    qg_status status = qg_engine_layers(engine, QG_ONLINE, &probe->fixed.states, of, error);
+    float *of[QG_MAX_LAYERS];
+    qg_status status = qg_layer_features(engine, &probe->fixed.states, of, error);
+    if (status) return status;
     for (int l = 0; l < probe->architecture.layer_count && !status; l++) {
         if (layers[l] < 0) continue;
         if (!grams[l]) grams[l] = malloc(bytes);
@@ -81,7 +66,7 @@ static qg_status keep_grams(qg_layer_probe *probe, double **grams, qg_engine *en
         else
             status = qg_fail_memory(error, "Gram matrices", bytes);
     }
-    free(features);
+    free(of[0]);
     return status;
 }
 
@@ -127,16 +112,14 @@ static void look_at(const qg_layer_probe *probe, int l, const float *features, d
 qg_status qg_layer_probe_look(const qg_layer_probe *probe, qg_engine *engine,
                               qg_layer_row rows[QG_MAX_LAYERS], qg_error *error)
 {
-    const qg_architecture *a = &probe->architecture;
     const size_t n = (size_t)probe->fixed.states.size;
-    float *of[QG_MAX_LAYERS], *features = make_room(a, n, of);
+    float *of[QG_MAX_LAYERS];
+    const qg_status status = qg_layer_features(engine, &probe->fixed.states, of, error);
+    if (status) return status;
     double *room = malloc((n * n + 2 * n) * sizeof *room);
-    qg_status status = features && room
-                           ? qg_engine_layers(engine, QG_ONLINE, &probe->fixed.states, of, error)
-                           : qg_fail_memory(error, "activations", n * n * sizeof *room);
-    for (int l = 0; l < a->layer_count && !status; l++)
+    for (int l = 0; l < probe->architecture.layer_count && room; l++)
         look_at(probe, l, of[l], room, rows[l].values);
-    free(features);
+    free(of[0]);
     free(room);
-    return status;
+    return room ? QG_OK : qg_fail_memory(error, "a Gram matrix", n * n * sizeof *room);
 }

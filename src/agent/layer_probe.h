@@ -31,7 +31,7 @@ qg_status qg_layer_probe_compare(qg_layer_probe *probe, qg_layer_measure measure
                                  const char *precision, qg_error *error);
 
 /* Fills the measures of features of every layer of the engine's online network, of this
- * architecture. Fails as qg_engine_activations. */
+ * architecture. Fails as qg_layer_features. */
 qg_status qg_layer_probe_look(const qg_layer_probe *probe, qg_engine *engine,
                               qg_layer_row rows[QG_MAX_LAYERS], qg_error *error);
 

@@ -57,41 +57,51 @@ static qg_status check_pair(const qg_architecture *a, const qg_architecture *b, 
     return QG_OK;
 }
 
-static qg_status compare_layers(qg_engine *const engines[2], const qg_states *states,
-                                qg_representation *r, qg_error *error)
+/* of[side][layer]: the features of both networks. */
+static qg_status compare_layers(const qg_network *const networks[2],
+                                float *const of[2][QG_MAX_LAYERS], size_t n, qg_representation *r,
+                                qg_error *error)
 {
-    const size_t n = (size_t)states->size, count = n * n, split = (size_t)r->states[0];
+    const size_t count = n * n, split = (size_t)r->states[0];
     double *memory = malloc((2 * count + 2 * n) * sizeof *memory);
     if (!memory) return qg_fail_memory(error, "Gram matrices", 2 * count * sizeof *memory);
-    double *const grams[2] = {memory, memory + count}, *const scratch = memory + 2 * count;
-    qg_status status = QG_OK;
-    for (int i = 0; i < r->layer_count && !status; i++) {
-        for (int side = 0; side < 2 && !status; side++)
-            status = qg_layer_gram(engines[side], i, states, grams[side], error);
-        if (status) break;
-        r->layers[i].both = qg_debiased_cka(grams[0], grams[1], n, 0, n, scratch);
-        r->layers[i].on[0] = qg_debiased_cka(grams[0], grams[1], n, 0, split, scratch);
-        r->layers[i].on[1] = qg_debiased_cka(grams[0], grams[1], n, split, n, scratch);
+    double *const a = memory, *const b = memory + count, *const scratch = memory + 2 * count;
+    for (int i = 0; i < r->layer_count; i++) {
+        qg_gram(of[0][i], n, qg_layer_width(&networks[0]->architecture.layers[i]), a);
+        qg_gram(of[1][i], n, qg_layer_width(&networks[1]->architecture.layers[i]), b);
+        r->layers[i].both = qg_debiased_cka(a, b, n, 0, n, scratch);
+        r->layers[i].on[0] = qg_debiased_cka(a, b, n, 0, split, scratch);
+        r->layers[i].on[1] = qg_debiased_cka(a, b, n, split, n, scratch);
     }
     free(memory);
+    return QG_OK;
+}
+
+static qg_status find_features(const qg_states *states, const qg_network *network,
+                               const char *precision, float *of[QG_MAX_LAYERS], qg_error *error)
+{
+    const qg_engine_options options = {
+        .architecture = &network->architecture, .precision = precision, .max_batch = BATCH};
+    qg_engine *engine;
+    qg_status status = qg_engine_create(&options, &engine, error);
+    if (status) return status;
+    status = qg_engine_write(engine, QG_ONLINE, network, error);
+    if (!status) status = qg_layer_features(engine, states, of, error);
+    qg_engine_destroy(engine);
     return status;
 }
 
 static qg_status compare_on(const qg_states *states, const qg_network *const networks[2],
                             const char *const precisions[2], qg_representation *r, qg_error *error)
 {
-    qg_engine *engines[2] = {NULL, NULL};
+    float *of[2][QG_MAX_LAYERS];
+    int found = 0;
     qg_status status = QG_OK;
-    for (int side = 0; side < 2 && !status; side++) {
-        const qg_engine_options options = {.architecture = &networks[side]->architecture,
-                                           .precision = precisions[side],
-                                           .max_batch = BATCH};
-        status = qg_engine_create(&options, &engines[side], error);
-        if (!status) status = qg_engine_write(engines[side], QG_ONLINE, networks[side], error);
-    }
-    if (!status) status = compare_layers(engines, states, r, error);
-    qg_engine_destroy(engines[0]);
-    qg_engine_destroy(engines[1]);
+    for (; found < 2 && !status; found += !status)
+        status = find_features(states, networks[found], precisions[found], of[found], error);
+    if (!status) status = compare_layers(networks, of, (size_t)states->size, r, error);
+    while (found > 0)
+        free(of[--found][0]);
     return status;
 }
 
