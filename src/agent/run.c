@@ -91,10 +91,10 @@ qg_status qg_run_save(qg_run *run, const char *name, const qg_run_network *what,
     return save(run, name, what, run->step, score, NAN, error);
 }
 
-/* Of the evaluation of this step; NaN: there was none. */
+/* Of the evaluation of this step; NaN: there was none of the network as it is. */
 static double score_here(const qg_run *run)
 {
-    return run->evaluated_step == run->step ? run->result.last_score : NAN;
+    return run->evaluated_step == run->step && !run->moved ? run->result.last_score : NAN;
 }
 
 /* The network as it is, under one name or two (NULL: no second one). */

@@ -3,6 +3,10 @@ meanwhile, what is off changes no bit, and all that `graft` and studies have of 
 
 import csv
 import json
+import re
+import signal
+import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -88,6 +92,26 @@ def test_offline_updates(source, tmp_path):
     assert updates[1500] == 60 + 1499 // 8 - 500 // 8
     without = reuse(source, tmp_path / "without", "--warm-replay", 500, "--kickstart", 700)
     assert not (without["fc2.weight"] == load_file(tmp_path / "run" / "last.safetensors")["fc2.weight"]).all()
+
+
+def test_stopped_in_offline_updates(source, tmp_path):
+    """At a step that was evaluated: the network that is kept is another one by now, and has no score."""
+    out = tmp_path / "run"
+    sets = [w for k, v in {**SMALL, "eval_every": 501, "eval_steps": 50}.items()
+            for w in ("--set", f"{k}={v}")]
+    process = subprocess.Popen(
+        list(map(str, [QGRAFT, "graft", source, "--to", TARGET, "--out", out, "--quiet", "--steps", 1000,
+                       "--warm-replay", 500, "--qdagger", "5M", "--kickstart", 600, "--snapshot", 501, *sets])),
+        stderr=subprocess.PIPE, text=True)
+    while not (out / "step-501.safetensors").exists():  # what comes then is offline
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    stderr = process.communicate(timeout=120)[1]
+    assert process.returncode == 130 and int(re.search(r"after (\d+) of", stderr)[1]) > 0, stderr
+    evaluated, kept = said(out / "step-501.safetensors"), said(out / "last.safetensors")
+    assert kept["step"] == "501" and "score" in evaluated and "score" not in kept
 
 
 def test_kickstarting_imitates(source, tmp_path):
