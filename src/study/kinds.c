@@ -82,6 +82,7 @@ static double layer_bytes(const qg_study_run *run, const qg_run_times *t)
            n * (4 * width + s->history * (double)qg_observation_size(&t->shape));
 }
 
+/* The last evaluation is the one that confirms the best network. */
 static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, qg_task_load *load,
                                 qg_error *error)
 {
@@ -90,7 +91,7 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
     const double steps = (double)run->steps;
     const double updates = fmax(0, steps - (double)s->learn_start) / (double)s->update_every;
     const double evaluations =
-        (1 + ceil(steps / (double)s->eval_every)) * (1 + run->also_evaluate_count);
+        (1 + ceil(steps / (double)s->eval_every)) * (1 + run->also_evaluate_count) + 1;
     load->seconds =
         (steps + evaluations * (double)s->eval_steps) * (t->step + t->act) + updates * t->update;
     const qg_replay_plan replay = qg_replay_plan_for(s, run->steps, &t->shape);
@@ -219,8 +220,8 @@ static void title_distillation(const qg_study *study, const qg_study_run *run, c
              usual ? "" : qg_distillation_loss_name(run->loss));
 }
 
-/* The teachers play (also what is held out) and are evaluated; the student learns, without
- * the target network's forward pass, and is evaluated. */
+/* The teachers play (also what is held out) and are evaluated; the student learns, without the
+ * target network's forward pass, and is evaluated: before, meanwhile, and to confirm the best. */
 static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times *t,
                                     qg_task_load *load, qg_error *error)
 {
@@ -231,7 +232,7 @@ static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times 
     const double samples = (double)run->steps, held_out = (double)qg_held_out(run->steps);
     const double teachers = run->teacher_count;
     const double lessons = samples * temperatures.count * teachers;
-    const double evaluations = teachers * (3 + floor(lessons / (double)s->eval_every));
+    const double evaluations = teachers * (3 + ceil(lessons / (double)s->eval_every));
     load->seconds = ((samples + held_out) * teachers + evaluations * (double)s->eval_steps) *
                         (t->step + t->act) +
                     (lessons + evaluations * held_out / 3) / s->minibatch * 0.75 * t->update;

@@ -8,6 +8,7 @@
 
 #include "scratch.h"
 
+#include "study/estimate.h"
 #include "study/task_folder.h"
 
 #include "base/file.h"
@@ -177,6 +178,30 @@ static void test_measurements(void **state)
 }
 
 /* A list multiplies in settings, too, and its value is in the run's name. */
+/* Seconds where a step takes one and all else nothing: what is played, evaluations included. */
+static void test_forecast(void **state)
+{
+    (void)state;
+    qg_task_load loads[32];
+    qg_error error;
+    qg_study *const s =
+        load(BASE "runs:\n"
+                  "  - {name: base, game: minatar/asterix, also_evaluate: minatar/breakout}\n"
+                  "  - {game: minatar/asterix, from: soft, first: 1}\n");
+    assert_in_range(s->task_count, 1, 32);
+    assert_int_equal(qg_study_estimate(s, NULL, loads, &error), QG_OK);
+    /* At 0, 5k, ..., 20k, and once more to confirm the best. */
+    const double source = loads[find_task(s, "runs/b/s1")].seconds;
+    assert_true(source == 20e3 + (5 + 1) * 1e3);
+    /* Those of the other game on top, which has no best. */
+    const int baseline = find_task(s, "runs/base/s1");
+    assert_true(loads[baseline].seconds == source + 5 * 1e3);
+    /* 50k lessons; the teacher is evaluated once, too. */
+    const double student = loads[find_task(s, "runs/soft/s2")].seconds;
+    assert_true(student == 10e3 + (double)qg_held_out(10000) + (1 + 11 + 1) * 1e3);
+    qg_study_free(s);
+}
+
 static void test_multiplied_settings(void **state)
 {
     (void)state;
@@ -771,6 +796,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_plan),
                                        cmocka_unit_test(test_run_files),
                                        cmocka_unit_test(test_measurements),
+                                       cmocka_unit_test(test_forecast),
                                        cmocka_unit_test(test_multiplied_settings),
                                        cmocka_unit_test(test_short_runs_evaluate_in_proportion),
                                        cmocka_unit_test(test_scale),
