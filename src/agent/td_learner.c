@@ -1,3 +1,4 @@
+#include <qgraft/agent.h>
 #include <qgraft/td_learner.h>
 
 #include <assert.h>
@@ -90,15 +91,6 @@ void qg_td_learner_free(qg_td_learner *learner)
 
 /* ------------------------------------------------------------------------- the equation */
 
-/* Index of the largest; of equal ones the first. */
-static int largest(const float *values, int count)
-{
-    int best = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[best]) best = i;
-    return best;
-}
-
 /* The values of the next states into learner->values [size], their targets into learner->targets.
  */
 static qg_status find_targets(const qg_td_learner *learner, const qg_batch *batch, qg_error *error)
@@ -114,7 +106,8 @@ static qg_status find_targets(const qg_td_learner *learner, const qg_batch *batc
     }
     for (int i = 0; i < size && !status; i++) {
         const size_t row = (size_t)i * (size_t)actions;
-        const float value = values[row + (size_t)largest(choosing + row, actions)];
+        const int best = qg_greedy_action(choosing + row, actions, 0); /* of equal ones the first */
+        const float value = values[row + (size_t)best];
         learner->targets[i] = batch->rewards[i];
         const float discount = batch->discounts ? batch->discounts[i] : learner->discount;
         if (!batch->terminals[i]) learner->targets[i] += discount * value;

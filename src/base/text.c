@@ -257,6 +257,20 @@ FILE *qg_text_stream(char **text, size_t *size)
     return stream;
 }
 
+void qg_text_cell(FILE *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\n\r")) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
 size_t qg_text_character(const char *text)
 {
     const unsigned char *c = (const unsigned char *)text;

@@ -40,6 +40,9 @@ int qg_text_find_name(const char *list, const char *name, size_t length);
 void qg_text_add(char *text, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Writes a cell of CSV: in quotes, its own ones doubled, where it needs them (RFC 4180). */
+void qg_text_cell(FILE *out, const char *text);
+
 /* Bytes of the character that `text` begins with; 0: it is no UTF-8, or a control character (C0,
  * DEL and C1, of which terminals make commands). Not for the end of a text. */
 size_t qg_text_character(const char *text);

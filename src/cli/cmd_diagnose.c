@@ -3,6 +3,8 @@
 
 #include <qgraft/diagnosis.h>
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,22 +119,11 @@ static void print_table(const char *run, const qg_diagnosis *list, size_t count)
     cli_print_table(columns, SHOWN + 3, rows, layer_cell, list);
 }
 
-/* In quotes, its own ones doubled (RFC 4180). */
-static void print_cell(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"') putchar('"');
-        putchar(*text);
-    }
-    putchar('"');
-}
-
 static void print_csv(const char *run, const qg_diagnosis *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         for (int l = 0; l < list[i].layer_count; l++) {
-            print_cell(run);
+            qg_text_cell(stdout, run);
             printf(",%s,%lld,%s", list[i].name, (long long)list[i].step, list[i].layers[l]);
             for (int m = 0; m < SHOWN; m++) {
                 const double value = list[i].rows[l].values[shown[m]];

@@ -4,25 +4,10 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
-
-void qg_cell_quoted(FILE *out, const char *text)
-{
-    if (!strpbrk(text, ",\"\n\r")) {
-        fputs(text, out);
-        return;
-    }
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
 
 void qg_cell_text(FILE *out, const char *text)
 {
-    qg_cell_quoted(out, text);
+    qg_text_cell(out, text);
     fputc(',', out);
 }
 

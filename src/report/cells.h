@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-void qg_cell_quoted(FILE *out, const char *text); /* the last of a row: without a comma */
 void qg_cell_text(FILE *out, const char *text);
 void qg_cell_real(FILE *out, double value); /* empty where it is not finite */
 void qg_cell_step(FILE *out, int64_t step); /* empty for -1: never */

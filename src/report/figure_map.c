@@ -61,7 +61,7 @@ static void write_table(const qg_game_map *map, FILE *data)
     fputs("row,game,other,x,y,affinity,low,high", data);
     for (size_t k = 0; k < map->predictor_count; k++) {
         fputc(',', data);
-        qg_cell_quoted(data, map->predictors[k].name);
+        qg_text_cell(data, map->predictors[k].name);
     }
     fputc('\n', data);
     for (int g = 0; g < map->game_count; g++)

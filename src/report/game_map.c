@@ -225,7 +225,7 @@ static qg_status bootstrap(mapped *s, qg_game_map *map, qg_error *error)
         double *const affinities = &drawn[d * squares], ignored;
         draw_affinities(s, map, &random, effects, affinities);
         if (map->problem[0]) continue;
-        qg_classical_scaling(affinities, map->game_count, map->draws[d], &ignored, NULL);
+        qg_classical_scaling(affinities, map->game_count, map->draws[d], &ignored);
         qg_turn_to(map->points, map->game_count, map->draws[d]);
     }
     find_intervals(map, drawn, effects + s->count);
@@ -252,7 +252,7 @@ static void find_points(const mapped *s, qg_game_map *map)
                     "No map of the games: nothing is known of layers of %s on %s, or the other "
                     "way round.",
                     map->games[b], map->games[a]);
-    if (!map->problem[0]) qg_classical_scaling(affinities, n, map->points, &map->share, NULL);
+    if (!map->problem[0]) qg_classical_scaling(affinities, n, map->points, &map->share);
 }
 
 /* Nothing rests on them: what cannot be read is said and left out. */

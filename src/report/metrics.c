@@ -137,7 +137,7 @@ static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
     qg_cell_real(out, e->game->scale.reference);
     qg_cell_real(out, e->has_similarity ? e->similarity.grade : NAN);
     qg_cell_text(out, qg_decision_name(e->verdict.decision));
-    qg_cell_quoted(out, qg_reason_text(e->verdict.reason));
+    qg_text_cell(out, qg_reason_text(e->verdict.reason));
     fputc('\n', out);
 }
 
@@ -188,7 +188,7 @@ static void put_claims(FILE *out, const qg_results *r)
         fprintf(out, "%zu,%zu,%zu,", result->experiments, result->lacking, pooled->seeds);
         if (pooled->baseline_seeds > 0) fprintf(out, "%zu", pooled->baseline_seeds);
         fputc(',', out);
-        qg_cell_quoted(out, qg_claim_reason(claim, result));
+        qg_text_cell(out, qg_claim_reason(claim, result));
         fputc('\n', out);
     }
 }
@@ -211,7 +211,7 @@ static void put_continual(FILE *out, const qg_results *r)
         qg_cell_real(out, difference);
         qg_cell_real(out, difference / span);
         qg_cell_real(out, it->forgetting);
-        qg_cell_quoted(out, r->study->runs[it->other].id);
+        qg_text_cell(out, r->study->runs[it->other].id);
         fputc('\n', out);
     }
 }

@@ -100,8 +100,7 @@ static void lay(const double *vectors, int n, int axis, int column, double lengt
         points[i][column] = sign * length * vectors[i * n + axis];
 }
 
-void qg_classical_scaling(const double *affinities, int n, double (*points)[2], double *share,
-                          double *distances)
+void qg_classical_scaling(const double *affinities, int n, double (*points)[2], double *share)
 {
     double a[QG_MOST_POINTS * QG_MOST_POINTS], vectors[QG_MOST_POINTS * QG_MOST_POINTS];
     assert(n >= 3 && n <= QG_MOST_POINTS);
@@ -120,8 +119,6 @@ void qg_classical_scaling(const double *affinities, int n, double (*points)[2], 
     lay(vectors, n, first, 0, sqrt(fmax(0, x) / 2), points);
     lay(vectors, n, second, 1, sqrt(fmax(0, y) / 2), points);
     *share = all > 0 ? (x + y) / all : 0;
-    for (int i = 0; distances && i < n * n; i++)
-        distances[i] = i % (n + 1) ? sqrt(fmax(0, c - affinities[i])) : 0;
 }
 
 void qg_turn_to(const double (*to)[2], int count, double (*points)[2])

@@ -10,10 +10,8 @@ enum { QG_MOST_POINTS = 32 };
  * (symmetric; the diagonal counts as 0), c the smallest constant with which there are such points
  * at all (Lingoes 1971); those in the plane come nearest to them by the two largest eigenvalues of
  * the doubly centred matrix (Torgerson 1952, Gower 1966). *share: of all eigenvalues, those two.
- * `distances` [count][count] may be NULL: the distances before they are laid into the plane. count:
- * 3 to QG_MOST_POINTS, all finite. */
-void qg_classical_scaling(const double *affinities, int count, double (*points)[2], double *share,
-                          double *distances);
+ * count: 3 to QG_MOST_POINTS, all finite. */
+void qg_classical_scaling(const double *affinities, int count, double (*points)[2], double *share);
 
 /* Turns, and mirrors where that is better, `points` [count][2], centred, so that they come nearest
  * to `to` (Procrustes, without a change of size). */

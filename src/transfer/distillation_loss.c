@@ -52,14 +52,6 @@ static double squared_error(const float *teacher, const float *student, int acti
     return sum;
 }
 
-static int best_action(const float *values, int actions)
-{
-    int best = 0;
-    for (int a = 1; a < actions; a++)
-        if (values[a] > values[best]) best = a;
-    return best;
-}
-
 qg_state_loss qg_distillation_state(qg_distillation_loss loss, const float *teacher,
                                     const float *student, int actions, double temperature,
                                     float *gradient)
@@ -75,7 +67,7 @@ qg_state_loss qg_distillation_state(qg_distillation_loss loss, const float *teac
         state.loss = squared_error(teacher, student, actions, gradient);
         return state;
     }
-    const int best = best_action(teacher, actions);
+    const int best = qg_greedy_action(teacher, actions, 0);
     if (loss == QG_LOSS_NLL) state.loss = -student_logs[best];
     for (int a = 0; a < actions && gradient; a++) {
         const double wanted = loss == QG_LOSS_NLL ? a == best : p[a];

@@ -158,6 +158,14 @@ static qg_status set_count(qg_graft_choice *choice, qg_graft_way way, const char
     return QG_OK;
 }
 
+/* Of how layers learn, and of what else is taken of the source. */
+static qg_status set_detail(qg_graft_choice *choice, const char *key, const char *value,
+                            qg_error *error)
+{
+    return qg_graft_reuse_knows(key) ? qg_graft_reuse_set(&choice->reuse, key, value, error)
+                                     : qg_graft_learning_set(&choice->learning, key, value, error);
+}
+
 qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const char *value,
                               qg_error *error)
 {
@@ -174,8 +182,7 @@ qg_status qg_graft_choice_set(qg_graft_choice *choice, const char *key, const ch
         if (choice->match == QG_MATCH_INDEX || strcmp(value, "meaning") == 0) return QG_OK;
         return qg_fail(error, QG_ERROR_USAGE, "match: 'meaning' or 'index', not '%.60s'", value);
     }
-    return qg_graft_reuse_knows(key) ? qg_graft_reuse_set(&choice->reuse, key, value, error)
-                                     : qg_graft_learning_set(&choice->learning, key, value, error);
+    return set_detail(choice, key, value, error);
 }
 
 /* A word behind the way and what belongs to it, or KEY=VALUE. */
@@ -185,10 +192,7 @@ static bool set_word(qg_graft_choice *choice, char *word)
     qg_error ignored;
     if (equals) {
         *equals = '\0';
-        return (qg_graft_reuse_knows(word)
-                    ? qg_graft_reuse_set(&choice->reuse, word, equals + 1, &ignored)
-                    : qg_graft_learning_set(&choice->learning, word, equals + 1, &ignored)) ==
-               QG_OK;
+        return set_detail(choice, word, equals + 1, &ignored) == QG_OK;
     }
     if (strcmp(word, "frozen") == 0)
         choice->frozen = true;

@@ -11,14 +11,6 @@
 
 /* ------------------------------------------------------------------------------- its actions */
 
-static int count_names(const char *list)
-{
-    int count = *list ? 1 : 0;
-    for (; *list; list++)
-        count += *list == ',';
-    return count;
-}
-
 qg_status qg_source_policy_pair(const qg_graft_choice *choice, const qg_network *source,
                                 const char *source_actions, const char *target_actions,
                                 qg_source_policy *p, qg_error *error)
@@ -27,20 +19,19 @@ qg_status qg_source_policy_pair(const qg_graft_choice *choice, const qg_network 
     const int outputs = source->architecture.actions;
     const char *name = target_actions;
     p->plan = choice->reuse;
-    p->actions = count_names(target_actions);
+    for (p->actions = 0; *name; p->actions++) {
+        const size_t length = strcspn(name, ",");
+        const int output = by_index ? p->actions : qg_text_find_name(source_actions, name, length);
+        if (output >= 0 && output < outputs) {
+            p->outputs[p->shared] = output;
+            p->own[p->shared++] = p->actions;
+        }
+        name += length + (name[length] == ',');
+    }
     if (by_index && p->actions != outputs)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`match` index: the source has %d actions, the target %d", outputs,
                        p->actions);
-    for (int a = 0; a < p->actions; a++) {
-        const size_t length = strcspn(name, ",");
-        const int output = by_index ? a : qg_text_find_name(source_actions, name, length);
-        if (output >= 0 && output < outputs) {
-            p->outputs[p->shared] = output;
-            p->own[p->shared++] = a;
-        }
-        name += length + (name[length] == ',');
-    }
     const int needed = p->plan.kickstart ? 2 : 1;
     if (p->shared >= needed) return QG_OK;
     return qg_fail(

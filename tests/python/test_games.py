@@ -50,9 +50,7 @@ def random_case(games, seed, drop=0):
 def games_of(transfers, effects, measure, games):
     answer = ask("games", transfers=transfers, effects=list(effects), measure=list(measure),
                  games=games)
-    for name in ("affinities", "distances"):
-        if name in answer:
-            answer[name] = numpy.array(answer[name], float).reshape(games, games)
+    answer["affinities"] = numpy.array(answer["affinities"], float).reshape(games, games)
     return answer
 
 
@@ -92,7 +90,6 @@ def test_against_eigenvectors(games):
     constant = -min(v for v in values if abs(v) > 1e-12)
     squares = constant - answer["affinities"]
     numpy.fill_diagonal(squares, 0)
-    assert answer["distances"] ** 2 == pytest.approx(squares, abs=1e-9)
     values, vectors = numpy.linalg.eigh(-centring @ squares @ centring / 2)
     assert values.min() > -1e-9  # there are such points
     expected = vectors[:, [-1, -2]] * numpy.sqrt(numpy.maximum(0, values[[-1, -2]]))

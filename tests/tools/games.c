@@ -35,8 +35,7 @@ json_t *answer_games(const json_t *question)
 {
     static qg_transfer transfers[MOST];
     static double effects[MOST], measure[MOST], rest[MOST];
-    double affinities[QG_MOST_GAMES * QG_MOST_GAMES], distances[QG_MOST_GAMES * QG_MOST_GAMES];
-    double points[QG_MOST_GAMES][2], share;
+    double affinities[QG_MOST_GAMES * QG_MOST_GAMES], points[QG_MOST_GAMES][2], share;
     const json_t *list = json_object_get(question, "transfers");
     const json_t *x = json_object_get(question, "measure");
     const size_t count = json_array_size(list);
@@ -57,10 +56,9 @@ json_t *answer_games(const json_t *question)
                                prediction(transfers, effects, measure, count, games));
     for (size_t i = 0; i < all; i++)
         if (isnan(affinities[i])) return answer;
-    qg_classical_scaling(affinities, games, points, &share, distances);
+    qg_classical_scaling(affinities, games, points, &share);
     json_object_set_new(answer, "points", reals(&points[0][0], 2 * (size_t)games));
     json_object_set_new(answer, "share", json_real(share));
-    json_object_set_new(answer, "distances", reals(distances, all));
     return answer;
 }
 

@@ -218,6 +218,23 @@ static void test_a_stream_makes_a_text(void **state)
     free(text);
 }
 
+static void test_cells_of_csv(void **state)
+{
+    (void)state;
+    char *text;
+    size_t size;
+    FILE *const stream = qg_text_stream(&text, &size);
+    assert_non_null(stream);
+    static const char *const cells[] = {"", "plain 1.5", "a,b", "say \"no\"", "two\nlines", "\r"};
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        qg_text_cell(stream, cells[i]);
+        fputc(';', stream);
+    }
+    assert_int_equal(fclose(stream), 0);
+    assert_string_equal(text, ";plain 1.5;\"a,b\";\"say \"\"no\"\"\";\"two\nlines\";\"\r\";");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_fit_is_cut_off),
         cmocka_unit_test(test_characters),
         cmocka_unit_test(test_a_stream_makes_a_text),
+        cmocka_unit_test(test_cells_of_csv),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
