@@ -11,8 +11,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import test_similarity
+from networks import activations, fixed_states
 from test_cli import qgraft, refusal
-from test_similarity import activations, debiased_cka
+from test_similarity import debiased_cka
 
 STATES = 40
 SETTINGS = {"learn_start": 300, "replay": 1500, "update_every": 4, "minibatch": 16,
@@ -59,16 +60,6 @@ def drift(now, reference):
     return norm(now - reference) / norm(reference), now @ reference / (norm(now) * norm(reference))
 
 
-def fixed_states(folder, game):
-    """As docs/diagnostics.md says: every tenth state of random play of seed 1."""
-    path = folder / "play.safetensors"
-    qgraft("rollout", game, "--random", 10 * STATES, "--seed", 1, "--out", path)
-    screens = load_file(path)["observations"][numpy.arange(STATES) * 10]
-    padded = numpy.zeros((STATES, 10, 10, 10))
-    padded[..., :screens.shape[-1]] = screens
-    return padded.transpose(0, 3, 1, 2)
-
-
 def ranks(features):
     singular = numpy.linalg.svd(features.astype(float), compute_uv=False)
     shares = singular / singular.sum()
@@ -96,7 +87,7 @@ def check_features(found, features, layer, units):
 @pytest.mark.parametrize("name", ["source", "free", "frozen"])
 def test_against_numpy(runs, tmp_path, name):
     table = rows(runs / name)
-    states = fixed_states(tmp_path, "minatar/breakout" if name == "source" else "minatar/asterix")
+    states = fixed_states(tmp_path, "minatar/breakout" if name == "source" else "minatar/asterix", STATES)
     source = runs / "source/last.safetensors"
     copied = {"source": (), "free": ("conv1", "conv2", "conv3"), "frozen": ("fc1",)}[name]
     layers = ("conv1", "conv2", "conv3", "fc1", "fc2")
@@ -215,7 +206,7 @@ def test_diagnose_against_a_baseline(runs, tmp_path):
     baseline = runs / "frozen/last.safetensors"
     text = qgraft("diagnose", runs / "free", "--baseline", baseline, "--csv").stdout
     table = list(csv.DictReader(text.splitlines()))
-    states = fixed_states(tmp_path, "minatar/asterix")
+    states = fixed_states(tmp_path, "minatar/asterix", STATES)
     own = activations(runs / "free/last.safetensors", states)
     for row, x, y in zip(table[-5:], own, activations(baseline, states)):
         assert float(row["baseline_cka"]) == pytest.approx(debiased_cka(x, y), abs=1e-5)

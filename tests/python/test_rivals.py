@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from networks import activations, padded
 from test_graft import ACTIONS, QGRAFT, SMALL, SOURCE, TARGET, plan, refused, run, said, train
 
 pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the program")
@@ -47,17 +48,7 @@ def rows(path):
 
 
 def q_values(network, screens):
-    """Of screens [N, 10, 10, channels], in doubles."""
-    x = np.zeros((len(screens), 10, 10, 10))
-    x[:, :screens.shape[3]] = screens.transpose(0, 3, 1, 2)
-    for name in ("conv1", "conv2", "conv3"):
-        weight, bias = (network[f"{name}.{part}"].astype(float) for part in ("weight", "bias"))
-        side = x.shape[2] - 2
-        y = sum(np.einsum("bcyx,nc->bnyx", x[:, :, k:k + side, l:l + side], weight[:, :, k, l])
-                for k in range(3) for l in range(3))
-        x = np.maximum(y + bias[:, None, None], 0)
-    x = np.maximum(x.reshape(len(x), -1) @ network["fc1.weight"].T + network["fc1.bias"], 0)
-    return x @ network["fc2.weight"].T + network["fc2.bias"]
+    return activations(network, padded(screens))[-1]
 
 
 def test_what_the_source_plays(source, tmp_path):

@@ -16,6 +16,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
 from conftest import pixels
+from networks import activations, padded
 from test_cli import qgraft, refusal
 
 COMPARE = pathlib.Path(os.environ["QGRAFT"]).resolve().parents[2] / "tests/compare"
@@ -134,25 +135,6 @@ def train(folder, game, seed):
     return folder / "last.safetensors"
 
 
-def activations(path, states):
-    """The outputs of every layer, float64, flattened as PyTorch does."""
-    tensors, x = load_file(path), states.astype(float)
-    weights = [name for name in tensors if name.endswith(".weight")]
-    weights.sort(key=lambda name: (name.startswith("fc"), name))
-    outputs = []
-    for name in weights:
-        w, b = (tensors[name.replace("weight", kind)].astype(float) for kind in ("weight", "bias"))
-        if w.ndim == 4:
-            windows = numpy.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
-            x = numpy.einsum("ncyxhw,ochw->noyx", windows, w, optimize=True) + b[:, None, None]
-        else:
-            x = x.reshape(len(x), -1) @ w.T + b
-        if name != weights[-1]:
-            x = numpy.maximum(x, 0)
-        outputs.append(x.reshape(len(x), -1))
-    return outputs
-
-
 def hsic(k, l):
     """The unbiased estimator of Song et al. 2007, as it stands there."""
     n = len(k)
@@ -205,10 +187,7 @@ def test_cka(tmp_path):
     states = []
     for game in games:
         screens = play(tmp_path, game, raw=False)["observations"]
-        chosen = screens[numpy.arange(256) * FRAMES // 256]
-        padded = numpy.zeros((256, 10, 10, 10))
-        padded[..., :screens.shape[-1]] = chosen
-        states.append(padded.transpose(0, 3, 1, 2))
+        states.append(padded(screens[numpy.arange(256) * FRAMES // 256]))
     states = numpy.concatenate(states)
     result = similarity(*games, "--networks", *networks)["representation"]
     assert result["states"] == [256, 256]

@@ -7,8 +7,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from networks import activations, fixed_states
 from test_cli import qgraft, refusal
-from test_similarity import activations
 
 GAME, STATES = "minatar/breakout", 2000
 LAYERS = ["conv1", "conv2", "conv3", "fc1", "fc2"]
@@ -27,13 +27,7 @@ def networks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
-    """As docs/diagnostics.md says: every tenth state of random play of seed 1."""
-    path = tmp_path_factory.mktemp("states") / "play.safetensors"
-    qgraft("rollout", GAME, "--random", 10 * STATES, "--seed", 1, "--out", path)
-    screens = load_file(path)["observations"][::10]
-    padded = numpy.zeros((STATES, 10, 10, 10))
-    padded[..., :screens.shape[-1]] = screens
-    return padded.transpose(0, 3, 1, 2)
+    return fixed_states(tmp_path_factory.mktemp("states"), GAME, STATES)
 
 
 def stitch(target, source, at, *words):
