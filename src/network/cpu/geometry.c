@@ -137,7 +137,7 @@ static qg_status make_plan(qg_plan *plan, int tile_rows, qg_error *error)
 {
     const size_t run = (size_t)(plan->kernel * plan->in_channels), kernel = (size_t)plan->kernel;
     const size_t segments = kernel * (run / QG_SEGMENT_MAX + 1);
-    const size_t tiles = kernel * (run / 4 + 1 + (size_t)plan->cells);
+    const size_t tiles = kernel * (run / 2 + 1 + (size_t)plan->cells); /* of 2 k at least */
     const size_t pixels = (size_t)plan->pixels;
     const size_t in_pixels = (size_t)plan->in_rows * (size_t)plan->in_columns;
     plan->segments = calloc(segments, sizeof *plan->segments);

@@ -23,7 +23,11 @@ static inline __m256 load_first_8(const float *p, int n)
 
 #if defined(QG_ISA_AVX512)
 
+#ifdef QG_BF16 /* two chains of each sum: 24 of the thirty-two registers */
+#define ROWS 6
+#else
 #define ROWS 12
+#endif
 enum { LANES = 16, WIDE = 2 };
 typedef __m512 vec;
 static inline vec vec_load(const float *p)
@@ -75,7 +79,11 @@ static inline vec vec_normal(vec a)
 
 #elif defined(QG_ISA_AVX2)
 
+#ifdef QG_BF16 /* ... 12 of the sixteen */
+#define ROWS 3
+#else
 #define ROWS 6
+#endif
 enum { LANES = 8, WIDE = 1 };
 typedef __m256 vec;
 static inline vec vec_load(const float *p)

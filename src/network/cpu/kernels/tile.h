@@ -28,7 +28,7 @@
         function(n, __VA_ARGS__);                                                                  \
         break;
 #if ROWS == 12
-#define MORE_ROWS(function, ...)                                                                   \
+#define TWELVE_ROWS(function, ...)                                                                 \
     ROWS_CASE(12, function, __VA_ARGS__)                                                           \
     ROWS_CASE(11, function, __VA_ARGS__)                                                           \
     ROWS_CASE(10, function, __VA_ARGS__)                                                           \
@@ -36,14 +36,20 @@
     ROWS_CASE(8, function, __VA_ARGS__)                                                            \
     ROWS_CASE(7, function, __VA_ARGS__)
 #else
-#define MORE_ROWS(function, ...)
+#define TWELVE_ROWS(function, ...)
+#endif
+#if ROWS >= 6
+#define SIX_ROWS(function, ...)                                                                    \
+    ROWS_CASE(6, function, __VA_ARGS__)                                                            \
+    ROWS_CASE(5, function, __VA_ARGS__)                                                            \
+    ROWS_CASE(4, function, __VA_ARGS__)
+#else
+#define SIX_ROWS(function, ...)
 #endif
 #define WITH_ROWS(rows, function, ...)                                                             \
     switch (rows) {                                                                                \
-        MORE_ROWS(function, __VA_ARGS__)                                                           \
-        ROWS_CASE(6, function, __VA_ARGS__)                                                        \
-        ROWS_CASE(5, function, __VA_ARGS__)                                                        \
-        ROWS_CASE(4, function, __VA_ARGS__)                                                        \
+        TWELVE_ROWS(function, __VA_ARGS__)                                                         \
+        SIX_ROWS(function, __VA_ARGS__)                                                            \
         ROWS_CASE(3, function, __VA_ARGS__)                                                        \
         ROWS_CASE(2, function, __VA_ARGS__)                                                        \
         ROWS_CASE(1, function, __VA_ARGS__)                                                        \
@@ -108,23 +114,26 @@ INLINE void add_product(const int panels, float x, const tile_row w, tile_row c)
 enum { AHEAD = 64 * QG_PANEL };
 
 #ifdef QG_BF16
-/* One of a chunk's two chains: x += a[row][k] * b[k], every other of `count` k. */
-INLINE void multiply_chain(const int rows, const int panels, const float *const *a, long k,
-                           int count, const float *b, size_t b_stride, tile_row *x)
+/* x += a[row][k] * b */
+INLINE void add_products(const int rows, const int panels, const float *const *a, long k,
+                         const float *b, size_t b_stride, tile_row *x)
 {
+    tile_row w;
+#pragma GCC unroll 2
+    for (int p = 0; p < panels && panels == WIDE; p++)
+        __builtin_prefetch(b + (size_t)p * b_stride + AHEAD, 0, 2);
+    load_panels(panels, b, b_stride, w);
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
-        zero_panels(panels, x[i]);
-#pragma GCC unroll 4
-    for (int j = 0; j < count; j += 2, b += 2 * QG_PANEL) {
-        tile_row w;
-#pragma GCC unroll 2
-        for (int p = 0; p < panels && panels == WIDE; p++)
-            __builtin_prefetch(b + (size_t)p * b_stride + AHEAD, 0, 2);
-        load_panels(panels, b, b_stride, w);
+        add_product(panels, a[i][k], w, x[i]);
+}
+
+INLINE void zero_chains(const int rows, const int panels, tile_row *even, tile_row *odd)
+{
 #pragma GCC unroll 12
-        for (int i = 0; i < rows; i++)
-            add_product(panels, a[i][k + j], w, x[i]);
+    for (int i = 0; i < rows; i++) {
+        zero_panels(panels, even[i]);
+        zero_panels(panels, odd[i]);
     }
 }
 
@@ -150,10 +159,18 @@ INLINE void multiply(const int rows, const int panels, const float *const *a, co
         for (int k = 0; k < r->size; k += size, b += (size_t)size * QG_PANEL) {
             if (k) size = QG_CHUNK;
             const int count = r->size - k < size ? r->size - k : size;
+            const long first = r->offset + k;
             tile_row even[ROWS], odd[ROWS];
-            multiply_chain(rows, panels, a, r->offset + k, count, b, b_stride, even);
-            multiply_chain(rows, panels, a, r->offset + k + 1, count - 1, b + QG_PANEL, b_stride,
-                           odd);
+            zero_chains(rows, panels, even, odd);
+            int j = 0;
+#pragma GCC unroll 2
+            for (; j + 1 < count; j += 2) {
+                const float *pair = b + j * QG_PANEL;
+                add_products(rows, panels, a, first + j, pair, b_stride, even);
+                add_products(rows, panels, a, first + j + 1, pair + QG_PANEL, b_stride, odd);
+            }
+            if (j < count)
+                add_products(rows, panels, a, first + j, b + j * QG_PANEL, b_stride, even);
             add_chains(rows, panels, even, odd, c);
         }
     }

@@ -36,27 +36,37 @@ typedef struct walk {
     float scale;
 } walk;
 
-/* One of a chunk's two chains: every other of `count` images at one pixel. */
-INLINE void accumulate_chain(const int k_rows, const int panels, const walk *w, const float *a,
-                             const float *g, int count, tile_row *x)
+/* x += an image's inputs * its gradient */
+INLINE void add_image(const int k_rows, const int panels, const float *a, const float *g,
+                      tile_row *x)
 {
+    tile_row dy;
+    load_panels(panels, g, QG_PANEL, dy);
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
-        zero_panels(panels, x[i]);
-#pragma GCC unroll 4
-    for (int j = 0; j < count; j += 2, a += 2 * w->in_image, g += 2 * w->grad_image) {
-        tile_row dy;
-        load_panels(panels, g, QG_PANEL, dy);
-#pragma GCC unroll 12
-        for (int i = 0; i < k_rows; i++)
-            add_product(panels, a[i], dy, x[i]);
+        add_product(panels, a[i], dy, x[i]);
+}
+
+/* c += a chunk: the images at one pixel */
+INLINE void add_images(const int k_rows, const int panels, const walk *w, const float *a,
+                       const float *g, tile_row *c)
+{
+    tile_row even[ROWS], odd[ROWS];
+    zero_chains(k_rows, panels, even, odd);
+    int j = 0;
+#pragma GCC unroll 2
+    for (; j + 1 < w->images; j += 2, a += 2 * w->in_image, g += 2 * w->grad_image) {
+        add_image(k_rows, panels, a, g, even);
+        add_image(k_rows, panels, a + w->in_image, g + w->grad_image, odd);
     }
+    if (j < w->images) add_image(k_rows, panels, a, g, even);
+    add_chains(k_rows, panels, even, odd, c);
 }
 
 INLINE void accumulate(const int k_rows, const int panels, const walk *w, const float *in,
                        const float *gradient, float *d, size_t d_stride)
 {
-    tile_row c[ROWS], even[ROWS], odd[ROWS];
+    tile_row c[ROWS];
     const vec scale = vec_set(w->scale);
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
@@ -66,12 +76,8 @@ INLINE void accumulate(const int k_rows, const int panels, const walk *w, const 
             load_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
     for (int y = 0; y < w->rows; y++) {
         const float *a = in + (size_t)y * w->in_row, *g = gradient + (size_t)y * w->grad_row;
-        for (int x = 0; x < w->columns; x++, a += w->in_step, g += w->grad_step) {
-            accumulate_chain(k_rows, panels, w, a, g, w->images, even);
-            accumulate_chain(k_rows, panels, w, a + w->in_image, g + w->grad_image, w->images - 1,
-                             odd);
-            add_chains(k_rows, panels, even, odd, c);
-        }
+        for (int x = 0; x < w->columns; x++, a += w->in_step, g += w->grad_step)
+            add_images(k_rows, panels, w, a, g, c);
     }
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++) {
