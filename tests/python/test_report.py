@@ -55,6 +55,15 @@ STEPS = numpy.arange(0, 1001, 100)
 MEASURES = ["zero_shot", "jumpstart", "early", "late", "asymptote", "maximum", "area"]
 
 
+def run_short(folder, study, **settings):
+    """Runs what `study` says, two seeds of a thousand steps; the folder of it."""
+    few = {"eval_every": 500, "eval_steps": 20, "learn_start": 990, "validation_size": 50, "replay": 1000}
+    (folder / "study.yaml").write_text(
+        f"steps: 1k\nseeds: 2\nsettings: {json.dumps({**few, **settings})}\n{study}")
+    qgraft("run", folder / "study.yaml", "--out", folder / "out", "--quiet")
+    return folder / "out"
+
+
 def synthetic(run, seed):
     """A rising curve; transfers are shifted by the effect of their kind, by seed a bit more or less."""
     effect = next((value for kind, value in EFFECTS.items() if "random" in run or kind in run), 0)
@@ -370,21 +379,17 @@ def test_rank_correlation(reported, tmp_path):
     """One point a pair of games, of either direction; a single pair is too few."""
     assert "1 pair of games: too few, or too alike, for a rank correlation" in reported[2]
     games = ["asterix", "breakout", "freeway", "seaquest"]
-    (tmp_path / "study.yaml").write_text(f"""
-steps: 1k
-seeds: 2
-settings: {{eval_every: 500, eval_steps: 20, learn_start: 1k, validation_size: 100, replay: 1k}}
+    out = run_short(tmp_path, f"""
 sources: {{{", ".join(f"{g}: {{game: minatar/{g}}}" for g in games)}}}
 runs: [{{game: [{", ".join("minatar/" + g for g in games)}], from: [{", ".join(games)}], last: 1}}]
 games: {{{", ".join(f"minatar/{g}: {{random: 0, reference: 1}}" for g in games)}}}
 """)
-    qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
-    qgraft("report", tmp_path / "out")
-    page = (tmp_path / "out/report.html").read_text()
+    qgraft("report", out)
+    page = (out / "report.html").read_text()
     assert "own game)." in page and "that have fewer seeds" not in page
     rho, count = re.search(r"is (-?[\d.]+) over (\d+) pairs of games", page).groups()
     effects = {}
-    for row in read_metrics(tmp_path / "out"):
+    for row in read_metrics(out):
         if row["row"] == "pooled" and row["game"] != row["source_game"]:
             pair = effects.setdefault(frozenset((row["game"], row["source_game"])), [])
             pair.append((number(row["similarity"]), number(row["area_difference"])))
@@ -482,24 +487,21 @@ def test_bands_stay_where_scores_are(study):
 
 def test_students_have_curves(tmp_path):
     """Scores, divergence and agreement over samples, as the runs wrote them."""
-    (tmp_path / "study.yaml").write_text(
-        "steps: 1k\nseeds: 2\n"
-        "settings: {eval_every: 500, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
-        "sources:\n  b: {game: minatar/breakout}\n"
+    out = run_short(
+        tmp_path, "sources:\n  b: {game: minatar/breakout}\n"
         "  s: {distill: b, temperature: '0.1:0.3:0.2', samples: 2k}\n"
         "runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: s, last: 1}\n"
         "games: {minatar/breakout: {random: 0, reference: 9}}\n")
-    qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
-    qgraft("report", tmp_path / "out")
-    table = read_table(tmp_path / "out/figures/sources.csv")
-    lessons = read_table(tmp_path / "out/runs/s/s2/distillation.csv")
+    qgraft("report", out)
+    table = read_table(out / "figures/sources.csv")
+    lessons = read_table(out / "runs/s/s2/distillation.csv")
     student = [row for row in table if row["run"] == "s" and row["seed"] == "2"]
     values = [(row["step"], number(row["score"])) for row in student]
     for column in ("kl", "agreement"):
         for row in lessons:
             assert (row["samples"], pytest.approx(number(row[column]))) in values
     assert len(student) == 2 * len(lessons) + len(
-        read_table(tmp_path / "out/runs/s/s2/evaluations.csv"))
+        read_table(out / "runs/s/s2/evaluations.csv"))
 
 
 STUDENT = "samples,task,temperature,loss,kl,teacher_entropy,agreement,advantage_scale," \
@@ -513,18 +515,14 @@ def students(page):
 
 
 def test_students_beside_their_teachers(tmp_path):
-    (tmp_path / "study.yaml").write_text(
-        "steps: 1k\nseeds: 2\n"
-        "settings: {eval_every: 1k, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
-        "sources:\n  b: {game: minatar/breakout}\n  f: {game: minatar/freeway}\n"
+    out = run_short(
+        tmp_path, "sources:\n  b: {game: minatar/breakout}\n  f: {game: minatar/freeway}\n"
         "  s: {distill: b, samples: 2k, loss: mse}\n  s-last: {from: s, take: last}\n"
         "  two: {distill: [b, f], samples: 500}\n"
         "runs:\n  - {game: minatar/breakout}\n"
         "  - {game: minatar/breakout, from: [s, s-last], last: 1}\n"
         "  - {game: minatar/breakout, from: [s, two], first: 1}\n"
-        "games: {minatar/breakout: {random: 0, reference: 9}}\n")
-    out = tmp_path / "out"
-    qgraft("run", tmp_path / "study.yaml", "--out", out, "--quiet")
+        "games: {minatar/breakout: {random: 0, reference: 9}}\n", eval_every=1000)
     qgraft("report", out)
     rows = students((out / "report.html").read_text())
     assert [row[:3] for row in rows] == [["s", "b", "mse"], ["s-last", "b", "mse"], ["two", "b", "kl"],
@@ -571,15 +569,11 @@ def test_a_student_without_its_teacher(tmp_path):
            "--quiet")
     qgraft("distill", made / "last.safetensors", "--samples", 200, "--eval-steps", 20, "--out",
            tmp_path / "student", "--quiet")
-    (tmp_path / "study.yaml").write_text(
-        "steps: 1k\nseeds: 2\n"
-        "settings: {eval_every: 1k, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}\n"
-        "sources:\n  s: {file: student/last.safetensors}\n  t: {file: made/last.safetensors}\n"
+    out = run_short(
+        tmp_path, "sources:\n  s: {file: student/last.safetensors}\n  t: {file: made/last.safetensors}\n"
         "runs:\n  - {game: minatar/breakout}\n"
         "  - {game: minatar/breakout, from: [s, t], last: 1}\n"
-        "games: {minatar/breakout: {random: 0, reference: 9}}\n")
-    out = tmp_path / "out"
-    qgraft("run", tmp_path / "study.yaml", "--out", out, "--quiet")
+        "games: {minatar/breakout: {random: 0, reference: 9}}\n", eval_every=1000)
     qgraft("report", out)
     page = (out / "report.html").read_text()
     assert page.count("the source s is a student without its teacher (distilled: temperature 0.1, "
@@ -892,17 +886,16 @@ def test_in_a_browser(reported, tmp_path):
 @pytest.mark.skipif(not os.environ.get("QGRAFT_ATARI"), reason="QGRAFT_ATARI names no emulator")
 def test_human_normalised_scores(tmp_path):
     """Of Atari games in their usual mode, in the report and by `evaluate`."""
-    (tmp_path / "study.yaml").write_text(
-        "steps: 1k\nseeds: 2\nruns: [{game: [breakout, 'breakout:mode=4', phoenix]}]\n"
-        "settings: {eval_every: 500, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k, layer_states: 0}\n"
-        "games: {breakout: {random: 1}, 'breakout:mode=4': {random: 1}, phoenix: {random: 1}}\n")
-    qgraft("run", tmp_path / "study.yaml", "--out", tmp_path / "out", "--quiet")
-    for run, seed in trained(tmp_path / "out"):
+    out = run_short(
+        tmp_path, "runs: [{game: [breakout, 'breakout:mode=4', phoenix]}]\n"
+        "games: {breakout: {random: 1}, 'breakout:mode=4': {random: 1}, phoenix: {random: 1}}\n",
+        layer_states=0)
+    for run, seed in trained(out):
         score = {"s1": 90.0, "s2": 110.0}[seed.name]
         write_curve(seed, numpy.full(len(STEPS), score))
         confirm(seed, score - 20 if run.name == "breakout" else None)
-    qgraft("report", tmp_path / "out")
-    text = (tmp_path / "out/report.html").read_text()
+    qgraft("report", out)
+    text = (out / "report.html").read_text()
     table = text[text.index("Human-normalised scores"):]
     rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in
             table[:table.index("</table>")].split("<tr>") if "<td>" in row]
@@ -911,7 +904,7 @@ def test_human_normalised_scores(tmp_path):
          f"{78.3 / .288:.1f} % of 30.5"],
         ["phoenix", "100", "&ndash;", "761.4, Wang et al. 2016", "not among its games",
          f"{100 * (100 - 761.4) / (7242.6 - 761.4):.1f} % of 7242.6"]]
-    network = tmp_path / "out/runs/breakout/s1/last.safetensors"
+    network = out / "runs/breakout/s1/last.safetensors"
     words = ["evaluate", network, "--steps", 2000, "--epsilon", 1]
     data = json.loads(qgraft(*words, "--json").stdout)
     known = data["human_normalised"]
