@@ -1,5 +1,6 @@
-"""CartPole's two gravities: what an agent has learned under 9.8 m/s^2 is copied to one under 20; from the
-folder above: python -m examples.cartpole_gravity [STEPS] [SEEDS]"""
+"""CartPole with its gravity and its pole's length as keywords, which docs/tutorial.md uses. By itself: what an
+agent has learned under 9.8 m/s^2 is copied to one under 20; from the folder above:
+python -m examples.cartpole [STEPS] [SEEDS]"""
 
 import sys
 
@@ -8,20 +9,21 @@ from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 
 class CartPole(CartPoleEnv):
-    """CartPole with its gravity as a keyword."""
+    """length: half the pole's, in metres, as in Gymnasium."""
 
-    def __init__(self, gravity=9.8, **options):
+    def __init__(self, gravity=9.8, length=0.5, **options):
         super().__init__(**options)
-        self.gravity = gravity
+        self.gravity, self.length = gravity, length
+        self.polemass_length = self.masspole * length
 
 
-gymnasium.register("CartPoleGravity-v0", CartPole, max_episode_steps=500)
+gymnasium.register("CartPole-physics", CartPole, max_episode_steps=500)
 
 if __name__ == "__main__":
     import qgraft
 
     steps, seeds = [int(word) for word in (sys.argv[1:] + ["20000", "6"][len(sys.argv) - 1:])]
-    light = "gym:examples.cartpole_gravity:CartPoleGravity-v0"
+    light = "gym:examples.cartpole:CartPole-physics"
     heavy, folder = light + "[gravity=20]", "runs/cartpole-gravity"
     source = qgraft.train(light, out=f"{folder}/source", steps=steps, overwrite=True)
     areas = {"fresh": [], "grafted": []}

@@ -337,7 +337,7 @@ gymnasium.spec("qgraft/minatar-breakout-v0")
 
 def test_two_gravities(tmp_path):
     pytest.importorskip("gymnasium")
-    said = example("cartpole_gravity", 1500, 2, folder=tmp_path)
+    said = example("cartpole", 1500, 2, folder=tmp_path)
     assert "Verdict(decision=" in said and said.index("fresh") < said.index("grafted")
     runs = tmp_path / "runs/cartpole-gravity"
     assert qgraft.Run(runs / "grafted2").layers["copied"].sum() == 2
