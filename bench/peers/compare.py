@@ -1,4 +1,4 @@
-"""Times one DQN update in qgraft and in its peers, in turns: compare.py QGRAFT ONEDNN [PRESET].
+"""Times one DQN update in qgraft and in its peers, in turns: compare.py QGRAFT ONEDNN PRESET PRECISION.
 
 A peer is given a folder (see material.py). It makes two updates, writes its parameters and says
 "ready"; then it reads numbers of seconds, makes updates for that long and answers with the least
@@ -20,14 +20,21 @@ from material import BATCH, prepare, qgraft_updates
 
 ROUNDS, SECONDS = 5, 0.6
 HERE = Path(__file__).parent
-QGRAFT, ONEDNN = sys.argv[1:3]
-PRESET = sys.argv[3] if len(sys.argv) > 3 else "nature"
+QGRAFT, ONEDNN, PRESET, PRECISION = sys.argv[1:]
+TORCH = [sys.executable, HERE / "torch_update.py"]
 PEERS = {
     "onednn": ("oneDNN", [ONEDNN]),
-    "compiled": ("PyTorch, compiled", [sys.executable, HERE / "torch_update.py", "--compile"]),
-    "eager": ("PyTorch, eager", [sys.executable, HERE / "torch_update.py"]),
+    "compiled": ("PyTorch, compiled", [*TORCH, "--compile"]),
+    "eager": ("PyTorch, eager", TORCH),
     "jax": ("JAX, jit", [sys.executable, HERE / "jax_update.py"]),
 }
+# How far the changes of two updates may be from qgraft's, and the parameters: see check. PyTorch rounds
+# every layer's outputs to bf16, qgraft what the layers multiply, and not in the last one.
+NEAR = (1e-2, 1e-3)
+if PRECISION == "bf16":
+    PEERS = {"compiled": ("PyTorch, compiled", [*TORCH, "--compile", "--bf16"]),
+             "eager": ("PyTorch, eager", [*TORCH, "--bf16"])}
+    NEAR = (0.3, 0.03)
 
 
 def start(folder, key, threads):
@@ -54,21 +61,21 @@ def load_result(folder, key, online):
 
 def check(folder, key, online, expected):
     """The change that two updates made to each tensor against qgraft's: the norm of the difference
-    over the norm, the largest. Most of it is from ReLUs whose inputs round to the other side of 0,
-    so the changes get 1e-2; the parameters themselves 1e-3 of a tensor's largest."""
+    over the norm, the largest. Most of it is from ReLUs whose inputs round to the other side of 0.
+    And the parameters' own difference, over a tensor's largest."""
     result = load_result(folder, key, online)
     norm = np.linalg.norm
     off = max(norm(result[n] - expected[n]) / norm(expected[n] - online[n]) for n in online)
     far = max(np.abs(result[n] - expected[n]).max() / np.abs(expected[n]).max() for n in online)
-    if not (off < 1e-2 and far < 1e-3):
+    if not (off < NEAR[0] and far < NEAR[1]):
         sys.exit(f"compare.py: {PEERS[key][0]} makes another update than qgraft: {off:.1e} of the "
                  f"changes, {far:.1e} of the parameters")
     return off
 
 
 def time_qgraft(threads):
-    out = subprocess.run([QGRAFT, "bench", "update", "--preset", PRESET, "--json", "--threads",
-                          str(threads), "--seconds", str(SECONDS)],
+    out = subprocess.run([QGRAFT, "bench", "update", "--preset", PRESET, "--json", "--precision",
+                          PRECISION, "--threads", str(threads), "--seconds", str(SECONDS)],
                          check=True, capture_output=True, text=True).stdout
     figures = {f["name"]: f["value"] for f in json.loads(out)["figures"]
                if ", dense, batch" in f["what"]}
@@ -85,7 +92,7 @@ def compare(threads):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         online, batch = prepare(folder, PRESET, seed=1)
-        expected = qgraft_updates(QGRAFT, folder, PRESET, online, batch)
+        expected = qgraft_updates(QGRAFT, folder, PRECISION, PRESET, online, batch)
         peers = {key: start(folder, key, threads) for key in PEERS}
         errors = {key: check(folder, key, online, expected) for key in PEERS}
         times = {key: [] for key in ("qgraft", *PEERS)}
@@ -96,7 +103,7 @@ def compare(threads):
         for peer in peers.values():
             peer.stdin.close()
             peer.wait()
-    print(f"\n{PRESET}, batch {BATCH}, threads {threads}, load {os.getloadavg()[0]:.1f}"
+    print(f"\n{PRESET}, {PRECISION}, batch {BATCH}, threads {threads}, load {os.getloadavg()[0]:.1f}"
           f" on {os.cpu_count()} cores")
     print(f"{'':20}{'least':>9}{'median':>9} ms   / qgraft's       changes checked: differ by")
     summary = {key: (min(least for least, _ in rounds), median(middle for _, middle in rounds))

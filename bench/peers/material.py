@@ -78,7 +78,7 @@ def prepare(folder, preset, seed):
     return online, batch
 
 
-def qgraft_updates(qgraft, folder, preset, online, batch):
+def qgraft_updates(qgraft, folder, precision, preset, online, batch):
     """The parameters after two updates."""
     moments = {}
     for name in ("first", "second"):
@@ -86,7 +86,7 @@ def qgraft_updates(qgraft, folder, preset, online, batch):
         save_file(batch | moments, folder / "batch2.safetensors")
         subprocess.run([qgraft, "update", "--online", folder / f"{name}.safetensors", "--target",
                         folder / "target.safetensors", "--batch", folder / "batch2.safetensors",
-                        "--out", folder / "out.safetensors"], check=True)
+                        "--set", f"precision={precision}", "--out", folder / "out.safetensors"], check=True)
         out = load_file(folder / "out.safetensors")
         online = {key: out[key] for key in online}
         moments = {key: value for key, value in out.items() if key.startswith("moment")}

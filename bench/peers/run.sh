@@ -1,14 +1,19 @@
 #!/bin/bash
-# Times one DQN update in qgraft and in PyTorch, JAX and oneDNN, in turns: run.sh [nature|grid].
+# Times one DQN update in qgraft and in PyTorch, JAX and oneDNN, in turns:
+# run.sh [nature|grid] [float32|bf16] (bf16: PyTorch with autocast).
 # QGRAFT names the program (default: that of `make`). The first run downloads about 700 MB.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-preset=${1:-nature}
+preset=${1:-nature} precision=${2:-float32}
 qgraft=${QGRAFT:-build/release/src/cli/qgraft}
 venv=build/peers-venv
 onednn=$venv/onednn_update
 if [[ $preset != nature && $preset != grid ]]; then
     echo "run.sh: '$preset' is not a network: nature or grid" >&2
+    exit 2
+fi
+if [[ $precision != float32 && $precision != bf16 ]]; then
+    echo "run.sh: '$precision' is not a precision: float32 or bf16" >&2
     exit 2
 fi
 if [[ ! -x $qgraft ]]; then
@@ -22,4 +27,4 @@ bench/peers/venv.sh "$venv"
 c++ -std=c++17 -O3 -march=native -fno-math-errno -fopenmp bench/peers/onednn_update.cpp -ldnnl \
     -o "$onednn"
 export PYTHONDONTWRITEBYTECODE=1
-exec "$venv/bin/python" bench/peers/compare.py "$qgraft" "$onednn" "$preset"
+exec "$venv/bin/python" bench/peers/compare.py "$qgraft" "$onednn" "$preset" "$precision"

@@ -1,4 +1,4 @@
-"""The update in PyTorch, channels last: torch_update.py FOLDER NAME [--compile]."""
+"""The update in PyTorch, channels last: torch_update.py FOLDER NAME [--compile] [--bf16] (autocast)."""
 
 import os
 import sys
@@ -12,6 +12,7 @@ from torch.nn import functional  # noqa: E402
 from peer import DECAY, DISCOUNT, EPSILON, RATE, load, names, network, serve  # noqa: E402
 
 fast = torch.compile if "--compile" in sys.argv else lambda function: function
+bf16 = "--bf16" in sys.argv
 largest, layers = network()
 
 
@@ -32,6 +33,11 @@ going_on = 1 - batch["terminals"].float()
 
 def forward(parameters, x):
     x = x.float() / largest
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        return layer_by_layer(parameters, x).float()
+
+
+def layer_by_layer(parameters, x):
     for i, (_, kernel, stride, padding) in enumerate(layers):
         weight, bias = parameters[2 * i], parameters[2 * i + 1]
         x = (functional.conv2d(x, weight, bias, stride, padding) if kernel
