@@ -153,7 +153,8 @@ typedef struct qg_study {
     int seed_count;
     uint64_t *baseline_seeds; /* of listed trainings that name none; NULL: as the others */
     int baseline_seed_count;
-    int threads; /* of each run */
+    int threads;       /* of each run */
+    bool plain_replay; /* screens in replay memories and sample sets are not compressed */
     qg_study_source *sources;
     int source_count;
     qg_study_run *runs;

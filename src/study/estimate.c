@@ -87,7 +87,10 @@ static qg_status estimate_run(const qg_study *study, int r, bool measure, qg_run
             return QG_OK;
         }
     measured[r] = measure;
-    return qg_measure_run(&study->runs[r], study->threads, measure, &all[r], error);
+    const qg_status status =
+        qg_measure_run(&study->runs[r], study->threads, measure, &all[r], error);
+    all[r].plain = study->plain_replay;
+    return status;
 }
 
 static qg_status estimate_runs(const qg_study *study, const qg_task_state *states,

@@ -94,7 +94,8 @@ static qg_status weigh_training(const qg_study_run *run, const qg_run_times *t, 
         (1 + ceil(steps / (double)s->eval_every)) * (1 + run->also_evaluate_count) + 1;
     load->seconds =
         (steps + evaluations * (double)s->eval_steps) * (t->step + t->act) + updates * t->update;
-    const qg_replay_plan replay = qg_replay_plan_for(s, run->steps, &t->shape);
+    qg_replay_plan replay = qg_replay_plan_for(s, run->steps, &t->shape);
+    replay.compressed = !t->plain;
     const double validation =
         2.0 * (double)s->validation_size * s->history * (double)qg_observation_size(&t->shape);
     const double priorities =
@@ -243,8 +244,9 @@ static qg_status weigh_distillation(const qg_study_run *run, const qg_run_times 
                                   .width = t->shape.width,
                                   .channels = t->shape.channels,
                                   .max = t->shape.max};
-    weigh_bytes(run, t, teachers * (double)qg_sample_set_bytes(&set, true),
-                teachers * qg_sample_set_used(&set, t->frame), 0,
+    const double bytes = (double)qg_sample_set_bytes(&set, !t->plain);
+    weigh_bytes(run, t, teachers * bytes,
+                teachers * (t->plain ? bytes : qg_sample_set_used(&set, t->frame)), 0,
                 2 + (run->teacher_count > 1 ? run->teacher_count : 0), load);
     return QG_OK;
 }

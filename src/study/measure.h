@@ -11,6 +11,7 @@ typedef struct qg_run_times {
     qg_architecture architecture;
     size_t learner; /* bytes of what learns; of a distillation a little more than it needs */
     double frame;   /* bytes of a compressed screen in the mean, with a reserve */
+    bool plain;     /* screens are not compressed */
 } qg_run_times;
 
 /* Looks at the game and the network of a run and, if `measure`, plays and learns for about 0.3 s in

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"study",    "question",       "preset",        "steps",
-                                       "seeds",    "baseline_seeds", "threads",       "settings",
-                                       "sources",  "runs",           "games",         "claims",
-                                       "verdicts", "also_evaluate",  "long_baseline", NULL};
+static const char *const top_keys[] = {
+    "study",   "question",           "preset",        "steps",         "seeds", "baseline_seeds",
+    "threads", "replay_compression", "settings",      "sources",       "runs",  "games",
+    "claims",  "verdicts",           "also_evaluate", "long_baseline", NULL};
 static const char *const game_keys[] = {"threshold", "random", "reference", NULL};
 
 #define DEFAULT_SEEDS 5
@@ -43,6 +43,17 @@ static qg_status read_name(const study_reader *reader)
     return QG_OK;
 }
 
+static qg_status read_compression(const study_reader *reader)
+{
+    const char *name = NULL;
+    const qg_status status = qg_study_text(reader, reader->root, "replay_compression", &name);
+    if (status || !name) return status;
+    reader->study->plain_replay = strcmp(name, "none") == 0;
+    if (reader->study->plain_replay || strcmp(name, "zstd") == 0) return QG_OK;
+    return qg_study_fail(reader, qg_yaml_get(reader->root, "replay_compression")->line,
+                         "replay_compression: '%.60s' is not 'zstd' or 'none'", name);
+}
+
 static qg_status read_head(const study_reader *reader)
 {
     qg_study *const study = reader->study;
@@ -57,6 +68,7 @@ static qg_status read_head(const study_reader *reader)
     if (!status)
         status = qg_study_seeds(reader, reader->root, "baseline_seeds", &study->baseline_seeds,
                                 &study->baseline_seed_count);
+    if (!status) status = read_compression(reader);
     if (status) return status;
     study->threads = (int)threads;
     if (question && !(study->question = strdup(question)))

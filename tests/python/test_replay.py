@@ -107,6 +107,29 @@ def test_forms(kept, game):
     assert not list(kept.glob("*tmp*"))
 
 
+def test_study(tmp_path):
+    """`replay_compression` of a study: the plan knows it, the runs are told, no result depends on it."""
+    folders = {}
+    for form in ("zstd", "none"):
+        settings = ", ".join(f"{key}: {value}" for key, value in SMALL.items())
+        file = tmp_path / "study.yaml"
+        file.write_text(f"steps: 1200\nseeds: 1\nreplay_compression: {form}\n"
+                        f"settings: {{{settings}}}\nruns:\n  - {{game: empty}}\n")
+        plan = json.loads(qgraft("run", file, "--plan", "--json").stdout)
+        folders[form] = tmp_path / form
+        qgraft("run", file, "--out", folders[form], "--quiet")
+        log = (folders[form] / "runs/empty/s1/log.txt").read_text()
+        assert ("--replay-compression none" in log) == (form == "none")
+        folders[form, "disk"] = plan["disk"]
+        folders[form, "hash"] = plan["runs"][0]["tasks"][0]["hash"]
+    assert folders["zstd", "hash"] == folders["none", "hash"]
+    assert folders["none", "disk"] - folders["zstd", "disk"] > 0.5 * 1200 * SIDE * SIDE
+    a, b = (killing.content(folders[form] / "runs/empty/s1") for form in ("zstd", "none"))
+    assert set(killing.differences(a, b)) <= {"log.txt"}
+    file.write_text(file.read_text().replace("none", "lz4"))
+    assert "study.yaml:3: replay_compression: 'lz4' is not" in refusal("run", file, code=2)
+
+
 def test_threads(kept, tmp_path):
     for threads in (2, 3):
         train(tmp_path / str(threads), "empty", "--threads", threads, "--keep-replay")
