@@ -65,9 +65,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 
 static void warn(void *context, const char *line)
 {
+    qg_error said;
     (void)context;
+    snprintf(said.message, sizeof said.message, "%s", line);
     fprintf(stderr, "qgraft: warning: ");
-    for (const char *at = line; *at;)
+    for (const char *at = cli_message(&said); *at;)
         at = cli_put_character(stderr, at);
     fputc('\n', stderr);
 }

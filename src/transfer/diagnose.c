@@ -53,11 +53,11 @@ static qg_status list_snapshots(look *k, qg_error *error)
     qg_status status = QG_OK;
     if (!directory) return QG_OK; /* what is missing is found next */
     for (struct dirent *entry; !status && (entry = readdir(directory));) {
-        const char *name = entry->d_name;
-        char *end;
-        if (strncmp(name, "step-", 5) != 0) continue;
-        const long long step = strtoll(name + 5, &end, 10);
-        if (strcmp(end, ".safetensors") != 0 || step < 0 || k->snapshot_count == MOST) continue;
+        char name[64];
+        const bool numbered = strncmp(entry->d_name, "step-", 5) == 0;
+        const long long step = numbered ? strtoll(entry->d_name + 5, NULL, 10) : -1;
+        snprintf(name, sizeof name, "step-%lld.safetensors", step);
+        if (step < 0 || strcmp(name, entry->d_name) != 0 || k->snapshot_count == MOST) continue;
         int64_t *more = realloc(k->snapshots, (k->snapshot_count + 1) * sizeof *more);
         if (!more) status = qg_fail_memory(error, "snapshots", k->snapshot_count);
         if (more) k->snapshots = more;

@@ -170,13 +170,14 @@ static void add_chunk(seam *s)
     }
 }
 
-/* Solves (X'X + ridge) B = X'Y by Cholesky's factor, in place. False: X is all zero. */
+/* Solves (X'X + ridge) B = X'Y by Cholesky's factor, in place. False: X is all zero, or so large
+ * that there are no finite sums. */
 static bool solve(double *square, double *product, size_t n)
 {
     double trace = 0;
     for (size_t i = 0; i < n; i++)
         trace += square[i * n + i];
-    if (!(trace > 0)) return false;
+    if (!(trace > 0) || !isfinite(trace)) return false;
     for (size_t i = 0; i < n; i++)
         square[i * n + i] += QG_STITCH_RIDGE * trace / (double)n;
     for (size_t i = 0; i < n; i++) /* the factor in the lower triangle */
@@ -247,7 +248,8 @@ static qg_status fit_map(seam *s, double *fit, qg_error *error)
     if (status) return status;
     if (!solve(s->square, s->product, s->units))
         return qg_fail(error, QG_ERROR_USAGE,
-                       "layer %d of the source gives nothing but 0 on %s: there is no map from it",
+                       "layer %d of the source gives nothing but 0 on %s, or values that are not "
+                       "finite: there is no map from it",
                        s->options->cut, s->options->domain);
     return test_map(s, fit, error);
 }

@@ -8,7 +8,7 @@ import shutil
 
 import numpy
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 import test_similarity
 from networks import activations, fixed_states
@@ -219,6 +219,8 @@ def test_diagnose_what_is_left(runs, tmp_path):
     shutil.copytree(runs / "free", run)
     for name in ("step-700", "best"):
         (run / f"{name}.safetensors").write_bytes(b"no network")
+    for name in ("step-0700", "step-99999999999999999999", "step-x"):  # no names of snapshots
+        shutil.copy(run / "last.safetensors", run / f"{name}.safetensors")
     text = (run / "run.yaml").read_text().replace("source/last.safetensors", "source/lost")
     (run / "run.yaml").write_text(text)
     answer, errors = diagnose(run, "--baseline", tmp_path / "missing")
@@ -232,6 +234,9 @@ def test_diagnose_what_is_left(runs, tmp_path):
     assert found["start_distance"] == rows(run)[1400, "conv1"]["start_distance"]  # by step-0
     command("train", "minatar/breakout", "--out", tmp_path / "deep",
             network='[{"conv": 4, "kernel": 3}, {"linear": 8}]')
+    (tmp_path / "dict").write_bytes(save({"a": numpy.zeros(1, numpy.float32)}))
+    answer, errors = diagnose(runs / "free", "--baseline", tmp_path / "dict")
+    assert "'qgraft import' makes one" in errors and errors.count("\n") == 1
     answer, errors = diagnose(runs / "free", "--baseline", tmp_path / "deep/last.safetensors")
     assert "3 layers" in errors and errors.count("\n") == 1
     assert answer[0]["networks"][-1]["layers"][0]["baseline_cka"] is None

@@ -5,7 +5,7 @@ import json
 import numpy
 import pytest
 from safetensors import safe_open
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from networks import activations, fixed_states
 from test_cli import qgraft, refusal
@@ -115,4 +115,11 @@ def test_refuses(networks, tmp_path):
     assert "another shape" in refusal("stitch", target, "--source", split, "--at", 4)
     dueling = tmp_path / "dueling/last.safetensors"
     assert "heads" in refusal("stitch", dueling, "--source", dueling, "--at", 4)
+    for name, value in (("silent", 0), ("endless", 3e38)):
+        values = {k: numpy.full_like(v, value) for k, v in load_file(source).items()}
+        with safe_open(source, "numpy") as file:
+            save_file(values, tmp_path / name, file.metadata())
+        assert "no map" in refusal("stitch", target, "--source", tmp_path / name, "--at", 1)
+    assert "explains nothing of" in qgraft("stitch", tmp_path / "silent", "--source", source, "--at", 1,
+                                           "--steps", 20).stdout
     assert refusal(*stitching, "--at", 1, "--out", tmp_path / "no/where", code=1)
