@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,26 +81,50 @@ static void remove_temporary(const char *folder)
     remove_files(folder, "*.tmp-[0-9]*-[0-9]*");
 }
 
-/* The files of a run that is overwritten. First those that say how far it has come: when this is
- * interrupted, nothing half removed must look complete or be gone on with. */
+/* The files of a run that is overwritten. First those that say how far it has come: when they are
+ * removed and this is interrupted, nothing half removed must look complete or be gone on with. */
+static const char *const patterns[] = {"process.yaml",
+                                       "checkpoint-[AB]",
+                                       "replay.bin",
+                                       "replay.data",
+                                       "best.safetensors",
+                                       "last.safetensors",
+                                       "step-[0-9]*.safetensors",
+                                       "samples-[0-9]*",
+                                       "task-[0-9]*.safetensors",
+                                       "evaluations-[0-9]*.csv",
+                                       "teachers.csv",
+                                       "held_out.csv",
+                                       "student.csv",
+                                       (QG_EVENTS_PREFIX "*")};
+
 void qg_run_forget(const char *folder)
 {
-    static const char *const patterns[] = {"process.yaml",
-                                           "checkpoint-[AB]",
-                                           "replay.bin",
-                                           "replay.data",
-                                           "best.safetensors",
-                                           "last.safetensors",
-                                           "step-[0-9]*.safetensors",
-                                           "samples-[0-9]*",
-                                           "task-[0-9]*.safetensors",
-                                           "evaluations-[0-9]*.csv",
-                                           "teachers.csv",
-                                           "held_out.csv",
-                                           "student.csv",
-                                           (QG_EVENTS_PREFIX "*")};
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
         remove_files(folder, patterns[i]);
+}
+
+static bool is_of_a_run(const char *name)
+{
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (fnmatch(patterns[i], name, 0) == 0) return true;
+    return false;
+}
+
+qg_status qg_run_folder_spare(const char *folder, const char *file, qg_error *error)
+{
+    struct stat own, other;
+    char *const path = realpath(file, NULL), *const slash = path ? strrchr(path, '/') : NULL;
+    bool lost = slash && is_of_a_run(slash + 1);
+    if (slash) *slash = '\0';
+    lost = lost && stat(folder, &own) == 0 && stat(path, &other) == 0 &&
+           own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+    free(path);
+    return !lost ? QG_OK
+                 : qg_fail(error, QG_ERROR_USAGE,
+                           "%s: what the run begins from would be lost, as the run writes its own "
+                           "file of that name: choose another `folder`",
+                           file);
 }
 
 /* ---------------------------------------------------------------------------- open and close */

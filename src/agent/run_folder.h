@@ -62,6 +62,10 @@ typedef struct qg_run_claim {
  * neither to overwrite nor to resume it, or to resume another one than `run` describes. */
 qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error);
 
+/* QG_ERROR_USAGE where `file`, from which a run in `folder` is to begin, is one that it would
+ * overwrite or remove. */
+qg_status qg_run_folder_spare(const char *folder, const char *file, qg_error *error);
+
 /* Removes the files of a run that was found. */
 void qg_run_folder_clear(qg_run_folder *folder);
 

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CELL 512
@@ -94,6 +95,17 @@ int cli_fail(const qg_error *error)
     qg_error said = *error;
     print_failure(cli_message(&said));
     return error->code == QG_ERROR_USAGE ? 2 : 1;
+}
+
+qg_status cli_spare(const char *read, const char *written, qg_error *error)
+{
+    struct stat a, b;
+    if (!written || stat(read, &a) != 0 || stat(written, &b) != 0 || !S_ISREG(a.st_mode) ||
+        a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+        return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "%s: is read, and would be lost: choose another name for what is written",
+                   written);
 }
 
 int cli_fail_usage(const char *format, ...)

@@ -61,7 +61,8 @@ int cmd_export(int argc, char **argv)
     qg_network network = {0};
     qg_network_info info;
     qg_error error;
-    qg_status status = qg_network_load(arguments.path, &network, &info, &error);
+    qg_status status = cli_spare(arguments.path, arguments.out, &error);
+    if (!status) status = qg_network_load(arguments.path, &network, &info, &error);
     if (!status) status = qg_foreign_save(arguments.out, arguments.format, &network, &error);
     qg_network_free(&network);
     return status ? cli_fail(&error) : 0;

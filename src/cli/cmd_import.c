@@ -190,7 +190,8 @@ static qg_status import(const import_arguments *a, qg_network *network, qg_error
     qg_network_info info = {.score = NAN, .confirmed_score = NAN};
     const char *format, *part;
     char sha256[65];
-    qg_status status = load(a, network, &format, &part, &rounding, error);
+    qg_status status = cli_spare(a->path, a->out, error);
+    if (!status) status = load(a, network, &format, &part, &rounding, error);
     if (!status) status = qg_sha256_file(a->path, sha256, error);
     if (!status) status = describe(a, network, &info, error);
     if (status) return status;

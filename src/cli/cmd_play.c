@@ -156,6 +156,7 @@ static qg_status play(const play_arguments *a, cli_player *player, qg_error *err
     if (!status && a->gif && !qg_domain_has_picture(player->domain))
         status = qg_fail(error, QG_ERROR_USAGE, "--gif: %s has no pictures of itself",
                          player->domain->name);
+    if (!status && player->network_name) status = cli_spare(player->network_name, a->gif, error);
     if (!status && a->gif) {
         qg_picture picture;
         qg_domain_picture(player->domain, &picture);

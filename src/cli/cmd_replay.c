@@ -269,9 +269,10 @@ int cmd_replay(int argc, char **argv)
     cli_catch_interrupt();
     qg_replay_ring *ring = NULL;
     replay_part part = {0};
-    char about[QG_REPLAY_ABOUT];
+    char about[QG_REPLAY_ABOUT] = "";
     qg_error error;
-    qg_status status = qg_replay_ring_read(a.path, cli_interrupt_flag(), &ring, about, &error);
+    qg_status status = cli_spare(a.path, a.out, &error);
+    if (!status) status = qg_replay_ring_read(a.path, cli_interrupt_flag(), &ring, about, &error);
     if (!status) status = choose_part(ring, a.last, &part, &error);
     char copy[QG_REPLAY_ABOUT];
     memcpy(copy, about, sizeof copy);

@@ -276,6 +276,8 @@ static qg_status roll_out(const rollout_options *options, record *r, qg_domain *
     char name[QG_DOMAIN_NAME];
     qg_domain_options domain_options;
     qg_status status = qg_domain_resolve(options->domain, &game, name, error);
+    if (status == QG_OK && options->actions)
+        status = cli_spare(options->actions, options->out, error);
     if (status == QG_OK) status = read_domain_options(options, &domain_options, error);
     if (status != QG_OK) return status;
     int64_t count = 0;

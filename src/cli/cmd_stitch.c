@@ -153,9 +153,10 @@ static void print_score(const stitch_results *r, int way, const char *what)
 static void print(const stitch_results *r)
 {
     double error;
-    printf(
-        "%s, the source's first %lld layers; the map explains %.3g %% of the target's variance\n",
-        r->domain, (long long)r->cut, 100 * r->fit);
+    char fit[32] = "nothing"; /* where the target's layer is the same in all states */
+    if (!isnan(r->fit)) snprintf(fit, sizeof fit, "%.3g %%", 100 * r->fit);
+    printf("%s, the source's first %lld layers; the map explains %s of the target's variance\n",
+           r->domain, (long long)r->cut, fit);
     print_score(r, WHOLE, "the target as it is");
     print_score(r, DIRECT, "with the source's layers");
     print_score(r, MAPPED, "with a linear map between");
@@ -184,6 +185,8 @@ int cmd_stitch(int argc, char **argv)
     cli_parse(&argp, argc, argv, &a);
     cli_catch_interrupt();
     qg_status status = qg_parse_count("--at", a.at, 1, QG_MAX_LAYERS - 1, &results.cut, &error);
+    if (!status) status = cli_spare(a.source, a.out, &error);
+    if (!status) status = cli_spare(a.player.words[0], a.out, &error);
     if (!status) status = qg_network_load(a.source, &source, &info, &error);
     for (int way = WAYS; way-- > 0 && !status;) /* what can be refused first */
         status = play(&a, way, &source, info.precision, &results, &error);

@@ -3,6 +3,7 @@
  * into everything that the run writes. */
 #include <qgraft/graft.h>
 
+#include "agent/run_folder.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "transfer/fisher.h"
@@ -269,7 +270,8 @@ static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
         add(p, "reinit_seed", p->reinit);
     }
     if (!o->source) return QG_OK;
-    const qg_status status = qg_sha256_file(o->source, p->sha256, error);
+    qg_status status = qg_run_folder_spare(o->train.run.folder, o->source, error);
+    if (!status) status = qg_sha256_file(o->source, p->sha256, error);
     if (status) return status;
     snprintf(p->step, sizeof p->step, "%" PRId64, g->info.step);
     snprintf(p->score, sizeof p->score, "%.17g", g->info.score);

@@ -218,6 +218,39 @@ def test_hash_of_a_note_is_no_path(studied, tmp_path):
 # -------------------------------------------------------------------------------------- numbers
 
 
+def test_nothing_that_is_read_is_lost(trained, tmp_path):
+    """A run does not begin from what it overwrites, and no command writes over what it reads, by
+    whatever name."""
+    folder, given = tmp_path / "run", tmp_path / "given"
+    shutil.copytree(trained, folder)
+    given.mkdir()
+    for name in ("best", "step-5", "mine"):  # in a folder where there is no run
+        shutil.copy(trained / "best.safetensors", given / f"{name}.safetensors")
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "again").symlink_to(given / "mine.safetensors")
+    (tmp_path / "moves.txt").write_text("0\n1\n")
+    before = everything(tmp_path)
+    graft = ["--to", "minatar/asterix", "--first", 1, "--steps", 0, "--set", "eval_steps=20"]
+    for source, out in (("run/best", "run"), ("link/last", "run"), ("run/best", "link"),
+                        ("given/best", "given"), ("given/step-5", "given/../given")):
+        source = f"{source}.safetensors"
+        for words in (["graft", source, *graft], ["distill", source, "--samples", 100]):
+            result = qgraft(tmp_path, *words, "--out", out, "--overwrite", code=2)
+            assert source in result.stderr and "--out" in result.stderr
+    mine = "given/mine.safetensors"
+    for words in (["export", mine, "--format", "sb3", "--out", "again"],
+                  ["import", mine, "--domain", "breakout", "--out", mine],
+                  ["stitch", mine, "--source", "run/best.safetensors", "--at", 1, "--out", "again"],
+                  ["stitch", "run/best.safetensors", "--source", mine, "--at", 1, "--out", mine],
+                  ["play", mine, "--steps", 5, "--no-draw", "--gif", mine],
+                  ["rollout", "minatar/breakout", "--seed", 1, "--actions", "moves.txt", "--out",
+                   "moves.txt"]):
+        assert "is read" in qgraft(tmp_path, *words, code=2).stderr
+    assert everything(tmp_path) == before
+    qgraft(tmp_path, "graft", mine, *graft, "--out", "given", "--quiet")  # of no name of a run's file
+    assert (tmp_path / mine).read_bytes() == before[mine]
+
+
 @pytest.mark.parametrize("seeds, rates", [(10000, 20), (1, 2000)])
 def test_a_study_of_billions(seeds, rates, tmp_path):
     settings = {"learning_rate": [i / 1e4 for i in range(1, rates + 1)]}

@@ -267,6 +267,10 @@ def test_other_files(kept, tmp_path):
     assert "--last" in refusal("replay", kept / "empty-zstd/replay.data", "--last", "x", code=2)
     assert "No such file" in refusal("replay", kept / "empty-zstd/replay.data", "--export",
                                      tmp_path / "no/where")
+    (tmp_path / "link").symlink_to(kept / "empty-zstd/replay.data")
+    assert "is read" in refusal("replay", kept / "empty-zstd/replay.data", "--export",
+                                tmp_path / "link", code=2)
+    qgraft("replay", kept / "empty-zstd/replay.data")
     for arguments in (["replay"], ["replay", "a", "b"], ["distill", network, "--keep-replay"],
                       ["train", "empty", "--replay-compression", "lz4"]):
         assert subprocess.run([QGRAFT, *map(str, arguments)], capture_output=True).returncode == 2
