@@ -33,8 +33,8 @@ qg_status qg_layer_features(qg_engine *engine, const qg_states *states, float *o
 {
     const qg_architecture *a = &engine->architecture;
     const size_t n = (size_t)states->size;
-    size_t width = 0;
-    for (int l = 0; l < a->layer_count; l++)
+    size_t width = qg_layer_width(&a->layers[0]);
+    for (int l = 1; l < a->layer_count; l++)
         width += qg_layer_width(&a->layers[l]);
     float *next = of[0] = malloc(n * width * sizeof *next);
     if (!next) return qg_fail_memory(error, "activations", n * width * sizeof *next);

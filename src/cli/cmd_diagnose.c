@@ -65,7 +65,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 
 static void warn(void *context, const char *line)
 {
-    qg_error said;
+    qg_error said = {0};
     (void)context;
     snprintf(said.message, sizeof said.message, "%s", line);
     fprintf(stderr, "qgraft: warning: ");
