@@ -55,7 +55,7 @@ static bool tells(const qg_run_curves *curves)
 {
     size_t known = 0;
     for (size_t i = 0; i < curves->curves.point_count; i++)
-        known += isfinite(curves->band[i].value);
+        if (isfinite(curves->band[i].value)) known++;
     return known > 1;
 }
 
