@@ -61,7 +61,7 @@ test-slurm: check-slurm all ## studies on a real Slurm, started for the test
 	@QGRAFT="$(CURDIR)/$(QGRAFT)" $(BUILD)/venv/bin/python -m pytest -q tests/slurm
 
 soak: check-soak all ## kill and resume runs for SECONDS (default 600); let every call fail; valgrind
-	@ninja -C $(BUILD)/release --quiet test-tools tests/test_kernels
+	@ninja -C $(BUILD)/release --quiet test-tools tests/test_kernels tests/test_replay
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"
 	@QGRAFT_ATARI="$(TEST_ATARI)" scripts/soak.sh $(BUILD)/release $(BUILD)/venv/bin/python $(SECONDS)

@@ -32,7 +32,8 @@ fixed_addresses=()
 if setarch "$(uname -m)" -R true 2>/dev/null; then
     fixed_addresses=(setarch "$(uname -m)" -R)
 fi
-sanitized=(--buildtype=debugoptimized -Doptimization=1 -Dc_args=-fno-sanitize-recover=all)
+# -g1: lines of files in reports, but no variables, which take a fifth of the time to compile.
+sanitized=(--buildtype=debugoptimized -Doptimization=1 "-Dc_args=-fno-sanitize-recover=all -g1")
 
 part "unit tests, release"
 build release "products unit-tests test-tools"

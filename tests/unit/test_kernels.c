@@ -10,11 +10,14 @@
 
 #include "base/random.h"
 #include "network/cpu/geometry.h"
+#include "quick.h"
 
 #include <float.h>
 #include <math.h>
+#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #ifdef QG_EMULATED
 extern const qg_kernels qg_kernels_emulated;
@@ -41,7 +44,8 @@ static const struct {
     {"[{\"linear\":300},{\"linear\":10}]", 16, 5, 7},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
-static const int batches[] = {1, 5, 8, 9}, long_batches[] = {1, 5, 32, 33}; /* images */
+static const int batches[] = {1, 5, 8, 9};        /* images */
+static const int long_batches[] = {1, 5, 32, 33}; /* ... thorough: sums as long as in training */
 
 /* One layer's tensors; `want` and `got` of a result have the same size. */
 typedef struct layer_case {
@@ -53,12 +57,30 @@ typedef struct layer_case {
     float magnitude;
 } layer_case;
 
+enum { PAGE = 4096 };
+
+/* Zeros. Behind them a page that nobody may touch, so that also sets that no sanitizer watches are
+ * caught; before them one that holds the size of it all. */
 static float *allocate(size_t count)
 {
-    float *floats = aligned_alloc(64, (count * sizeof *floats + 127) / 64 * 64);
-    assert_non_null(floats);
-    memset(floats, 0, count * sizeof *floats);
-    return floats;
+    const size_t bytes = (count * sizeof(float) + 127) / 64 * 64;
+    const size_t all = (bytes + PAGE - 1) / PAGE * PAGE + (size_t)2 * PAGE;
+    char *block = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(block != MAP_FAILED);
+    memcpy(block, &all, sizeof all);
+    assert_int_equal(mprotect(block, PAGE, PROT_READ), 0);
+    assert_int_equal(mprotect(block + all - PAGE, PAGE, PROT_NONE), 0);
+    ASAN_POISON_MEMORY_REGION(block + PAGE, all - 2 * PAGE - bytes);
+    return (float *)(void *)(block + all - PAGE - bytes);
+}
+
+static void release(void *floats)
+{
+    char *block = (char *)floats - (uintptr_t)floats % PAGE - PAGE;
+    size_t all;
+    memcpy(&all, block, sizeof all);
+    ASAN_UNPOISON_MEMORY_REGION(block, all);
+    assert_int_equal(munmap(block, all), 0);
 }
 
 /* Numbers of both signs of which a quarter is zero. */
@@ -121,8 +143,8 @@ static void check_forward(const layer_case *c, const qg_kernels *kernels)
     kernels->forward(p, c->in, c->windows, c->weights, c->bias, got, c->images, 0, half);
     kernels->forward(p, c->in, c->windows, c->weights, c->bias, got, c->images, half, p->panels);
     assert_same("forward", kernels, got, want, count);
-    free(want);
-    free(got);
+    release(want);
+    release(got);
 }
 
 /* The gradient at channel `channel` of input pixel (y, x), behind its ReLU. */
@@ -166,9 +188,9 @@ static void check_input_gradient(const layer_case *c, const qg_kernels *kernels)
         kernels->input_gradient(p, c->gradient, c->weights, c->in, got, scale, c->images,
                                 items * part / 3, items * (part + 1) / 3, scratch);
     assert_same("input gradient", kernels, got, want, count);
-    free(want);
-    free(got);
-    free(scratch);
+    release(want);
+    release(got);
+    release(scratch);
 }
 
 static void check_weight_gradient(const layer_case *c, const qg_kernels *kernels)
@@ -197,8 +219,8 @@ static void check_weight_gradient(const layer_case *c, const qg_kernels *kernels
     kernels->weight_gradient(p, c->in, c->windows, c->gradient, got, c->images, 0, p->k_tile_count,
                              0, p->panels);
     assert_same("weight gradient at once", kernels, got, want, count);
-    free(want);
-    free(got);
+    release(want);
+    release(got);
 }
 
 static void check_bias_gradient(const layer_case *c, const qg_kernels *kernels)
@@ -212,8 +234,8 @@ static void check_bias_gradient(const layer_case *c, const qg_kernels *kernels)
                 want[n] += output_gradient(c, image, pixel, n);
     kernels->bias_gradient(p, c->gradient, got, c->images, 0, p->panels);
     assert_same("bias gradient", kernels, got, want, count);
-    free(want);
-    free(got);
+    release(want);
+    release(got);
 }
 
 static float normal(float x)
@@ -241,10 +263,10 @@ static void check_rmsprop(layer_case *c, const qg_kernels *kernels)
     kernels->rmsprop(&s, sets[0], sets[1], sets[2], d, COUNT);
     for (int i = 0; i < 3; i++) {
         assert_same("RMSProp", kernels, sets[i], want[i], COUNT);
-        free(sets[i]);
-        free(want[i]);
+        release(sets[i]);
+        release(want[i]);
     }
-    free(d);
+    release(d);
 }
 
 static void check_adam(layer_case *c, const qg_kernels *kernels)
@@ -265,10 +287,10 @@ static void check_adam(layer_case *c, const qg_kernels *kernels)
     kernels->adam(&s, sets[0], sets[1], sets[2], d, COUNT);
     for (int i = 0; i < 3; i++) {
         assert_same("Adam", kernels, sets[i], want[i], COUNT);
-        free(sets[i]);
-        free(want[i]);
+        release(sets[i]);
+        release(want[i]);
     }
-    free(d);
+    release(d);
 }
 
 /* Two thirds of the input's cells become zeros. */
@@ -315,25 +337,20 @@ static void check_layer(const qg_plan *plan, bool first, int images, float magni
                 check_window(&c, image);
         check_forward(&c, kernels);
         check_weight_gradient(&c, kernels);
-        free(c.windows);
+        release(c.windows);
     }
     check_bias_gradient(&c, kernels);
     check_rmsprop(&c, kernels);
     check_adam(&c, kernels);
-    free(c.in);
-    free(c.weights);
-    free(c.bias);
-    free(c.gradient);
+    release(c.in);
+    release(c.weights);
+    release(c.bias);
+    release(c.gradient);
 }
 
-/* Under the address sanitizer every kernel meets every shape, with one image and several. */
-#ifdef __SANITIZE_ADDRESS__
-enum { CHAINS = 2, MAGNITUDES = 1 };
-#else
-enum { CHAINS = 4, MAGNITUDES = 2 }; /* batches */
-#endif
-
-static bool whole; /* QGRAFT_KERNELS=all (make soak): sums as long as those of training */
+/* Batches. Under the address sanitizer every kernel meets every shape, with one image and several.
+ */
+enum { CHAINS = SANITIZED ? 2 : 4, MAGNITUDES = SANITIZED ? 1 : 2 };
 
 static void check(const qg_kernels *kernels, float magnitude, int batch_count)
 {
@@ -346,7 +363,7 @@ static void check(const qg_kernels *kernels, float magnitude, int batch_count)
             fail_msg("%s", error.message);
         for (int l = 0; l < a.layer_count; l++) {
             for (int k = 0; k < batch_count; k++)
-                check_layer(&plans[l], l == 0, (whole ? long_batches : batches)[k], magnitude,
+                check_layer(&plans[l], l == 0, (thorough() ? long_batches : batches)[k], magnitude,
                             kernels);
             qg_plan_free(&plans[l]);
         }
@@ -389,8 +406,6 @@ static void test_select(void **state)
 
 int main(void)
 {
-    const char *const kernels = getenv("QGRAFT_KERNELS");
-    whole = kernels && strcmp(kernels, "all") == 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chains),
         cmocka_unit_test(test_magnitudes),
