@@ -1,8 +1,9 @@
 #!/bin/bash
 # The whole test suite: test.sh BUILD_ROOT PYTHON. Unit tests as released, again under the address
 # and undefined-behaviour sanitizers, the threaded ones under the thread sanitizer; beside the
-# sanitizers everything that is compared with other programs in Python, in BUILD_ROOT/python.log: a
-# process for each processor (four at most), a file in one of them: its tests share what they made.
+# sanitizers everything that is compared with other programs in Python, in BUILD_ROOT/python.log: one
+# process more than processors, as tests also wait (four at most), a file in one of them: its tests
+# share what they made.
 # Stops at the first part that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,7 +45,8 @@ scripts/install-package.sh "$root" "$python"
 
 part "against other programs, beside what follows"
 QGRAFT=$PWD/$root/release/src/cli/qgraft "$python" -m pytest -q --durations=10 \
-    --numprocesses=auto --maxprocesses=4 --dist=loadfile tests/python >"$root/python.log" 2>&1 &
+    --numprocesses=$(($(nproc) < 3 ? $(nproc) + 1 : 4)) --dist=loadfile --no-loadscope-reorder \
+    tests/python >"$root/python.log" 2>&1 &
 beside=$!
 trap 'kill "$beside" 2>/dev/null || true' EXIT
 
