@@ -44,6 +44,11 @@ def folder(tmp_path_factory):
         assert re.search(f"(^|[ {{]){line}", short, re.MULTILINE)
         short = re.sub(f"(^|[ {{]){line}", rf"\1{instead}", short, count=1, flags=re.MULTILINE)
     study.write_text(short)
+    game = folder / "examples/cartpole.py"  # small pictures, which the similarity of games looks at
+    line = "self.gravity, self.length = gravity, length\n"
+    assert line in game.read_text()
+    game.write_text(game.read_text().replace(
+        line, line + "        self.screen_width, self.screen_height = 120, 80\n"))
     return folder, {"PATH": os.pathsep.join([str(Path(os.environ["QGRAFT"]).parent), str(Path(sys.executable).parent),
                                              os.environ["PATH"]])}
 
