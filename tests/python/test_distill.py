@@ -304,7 +304,7 @@ def test_more_samples_than_the_disk_holds(teacher, tmp_path):
                                        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20,) * 2)))
     assert "the sample set needs 63.3 MB" in line
     assert {p.name for p in tmp_path.iterdir()} <= {"lock"}
-    if shutil.disk_usage(tmp_path).free < 64e9:
+    if shutil.disk_usage(tmp_path).free < 60e9:  # it needs 63.3 GB, and a disk that has them would be filled
         line = refusal("distill", teacher, "--samples", "1G", "--out", tmp_path / "run", code=1)
         assert "GB free" in line and not (tmp_path / "run").exists()
 
