@@ -409,7 +409,7 @@ const char *qg_finding_name(qg_finding finding)
 const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *result)
 {
     const bool little = claim->kind == QG_CLAIM_LITTLE, decided = result->finding != QG_OPEN;
-    if (result->lacking > 0) return "runs of it are missing or not finished";
+    if (result->lacking > 0) return "runs of it are missing, not finished or could not be compared";
     if (result->experiments == 0) return qg_reason_text(QG_NO_RUNS);
     if (isnan(result->p)) return qg_reason_text(QG_ONE_SEED);
     if (decided && little)

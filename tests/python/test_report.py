@@ -690,7 +690,7 @@ def test_a_claim_that_lacks_runs_has_no_verdict(study):
     assert [row["finding"] for row in claims] == ["not decided", "does not hold", "not decided",
                                                   "holds", "not decided"]
     assert [row["lacking"] for row in claims] == ["1", "0", "1", "0", "0"]
-    assert "missing or not finished" in claims[0]["reason"] and claims[0]["p"] == ""
+    assert "missing, not finished" in claims[0]["reason"] and claims[0]["p"] == ""
     after = {row["run"]: row for row in read_metrics(study) if row["row"] == "pooled"}
     run = RUN.split("/")[1]
     assert before[run]["verdict"] == "positive" and after[run]["verdict"] == "not decided"
