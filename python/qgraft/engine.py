@@ -122,7 +122,7 @@ class Engine:
             if layer not in names:
                 raise UsageError(f"there is no layer {layer!r}: {', '.join(names)}")
         for layer in layers:
-            call(lib.qg_engine_freeze, self._engine, names.index(layer), frozen)
+            lib.qg_engine_freeze(self._engine, names.index(layer), frozen)
 
     # ------------------------------------------------------------------------------------ acting
 

@@ -294,8 +294,10 @@ def test_wrong_files(teacher, tmp_path):
     refusal("distill", tmp_path / "none", *out, code=1)
     assert "not a sample set" in refusal("distill", teacher, *out, "--set-file", teacher, code=1)
     assert not (tmp_path / "run").exists()
-    assert "holds a run already" in refusal("distill", teacher, "--samples", 100, "--out",
-                                            teacher.parent)
+    assert "would be lost" in refusal("distill", teacher, "--samples", 100, "--out", teacher.parent)
+    shutil.copy(teacher, tmp_path / "teacher.safetensors")
+    assert "holds a run already" in refusal("distill", tmp_path / "teacher.safetensors", "--samples", 100,
+                                            "--out", teacher.parent)
 
 
 def test_more_samples_than_the_disk_holds(teacher, tmp_path):
