@@ -34,7 +34,7 @@ NEAR = (1e-2, 1e-3)
 if PRECISION == "bf16":
     PEERS = {"compiled": ("PyTorch, compiled", [*TORCH, "--compile", "--bf16"]),
              "eager": ("PyTorch, eager", [*TORCH, "--bf16"])}
-    NEAR = (0.3, 0.03)
+    NEAR = (0.1, 0.03)
 
 
 def start(folder, key, threads):
