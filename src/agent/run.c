@@ -118,7 +118,7 @@ static qg_status save_snapshot(qg_run *run, qg_error *error)
     bool wanted = false;
     for (size_t i = 0; i < run->snapshot_count; i++)
         wanted = wanted || run->snapshots[i] == run->step;
-    if (!wanted) return QG_OK;
+    if (!wanted || run->moved) return QG_OK;
     char name[32];
     name_snapshot(run->step, name);
     return save_as(run, name, NULL, score_here(run), error);

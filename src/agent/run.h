@@ -70,7 +70,7 @@ typedef struct qg_run {
     /* Of the run itself. */
     bool begun;             /* the files of the folder are this run's */
     int64_t evaluated_step; /* of the last evaluation; -1: none yet */
-    bool moved;             /* the network has learned behind that evaluation, in the same step */
+    bool moved;             /* the network has learned behind this step's files, which stay */
     qg_checkpoints checkpoints;
     bool without_checkpoints; /* the domain cannot be saved */
     int64_t checkpoint_step;  /* of the last one; -1: none yet */

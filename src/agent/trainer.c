@@ -172,17 +172,17 @@ static qg_status learn_offline(qg_trainer *t, qg_error *error)
         s->target_every / s->update_every > 1 ? s->target_every / s->update_every : 1;
     qg_status status = QG_OK;
     while (t->offline_updates < wanted && !status) {
-        if (qg_run_is_stopped(&t->run)) {
-            t->run.moved = t->offline_updates > 0;
+        if (qg_run_is_stopped(&t->run))
             return qg_fail(error, QG_STOPPED,
                            "stopped at step %" PRId64 ", after %" PRId64 " of %" PRId64
                            " offline updates",
                            t->run.step, t->offline_updates, wanted);
-        }
         status = update(t, 0, error);
         if (!status && ++t->offline_updates % span == 0) status = update_target(t, error);
         if (t->offline_updates % 256 == 0) qg_trainer_report(t);
-        if (!status && qg_run_checkpoint_due(&t->run)) status = qg_run_checkpoint(&t->run, error);
+        t->run.moved = t->offline_updates < wanted; /* behind the last one the step goes on */
+        if (!status && t->run.moved && qg_run_checkpoint_due(&t->run))
+            status = qg_run_checkpoint(&t->run, error);
     }
     return status;
 }

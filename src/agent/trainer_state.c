@@ -97,8 +97,9 @@ static void pass_numbers(qg_trainer *t, qg_tape *tape)
     if (!t->options->reuse) return;
     qg_tape_pass_random(tape, &t->reuse);
     QG_TAPE_PASS(tape, t->offline_updates);
-    qg_tape_require(tape, t->offline_updates >= 0 &&
-                              t->offline_updates <= t->options->reuse->offline_updates);
+    const int64_t wanted = t->options->reuse->offline_updates;
+    qg_tape_require(tape, t->offline_updates >= 0 && t->offline_updates <= wanted);
+    if (tape->reading) t->run.moved = t->offline_updates > 0 && t->offline_updates < wanted;
 }
 
 static qg_status pass_replay(qg_trainer *t, qg_tape *tape, qg_error *error)
