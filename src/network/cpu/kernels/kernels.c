@@ -39,16 +39,15 @@ FLUSHED(bias_gradient,
          int panel1),
         (plan, gradient, result, images, panel0, panel1))
 #define PRODUCT(name) flushed_##name
-#define TABLE_(isa)   qg_kernels_bf16_##isa
+#define TABLE         QG_JOIN(qg_kernels_bf16, QG_ISA)
 #else
 #define PRODUCT(name) QG_PART(name)
-#define TABLE_(isa)   qg_kernels_##isa
+#define TABLE         QG_SET(kernels)
 #endif
-#define TABLE(isa) TABLE_(isa)
 #define TEXT_(isa) #isa
 #define TEXT(isa)  TEXT_(isa)
 
-const qg_kernels TABLE(QG_ISA) = {
+const qg_kernels TABLE = {
     .name = TEXT(QG_ISA),
     .rows = ROWS,
     .panels = WIDE,

@@ -172,8 +172,8 @@ extern const qg_kernels qg_kernels_bf16_avx2, qg_kernels_bf16_avx512;
  * ("portable", "avx2", "avx512"); NULL: this machine cannot run it or it does not exist. */
 const qg_kernels *qg_kernels_select(const char *name, bool bf16);
 
-/* How many of `left` rows the next tile takes: all that it can, but no tile of 1 or 2 is left over,
- * whose few sums would wait for each other. */
+/* How many of `left` rows the next tile takes: all that it can, but no tile of 1, or, of tiles of 6
+ * rows and more, of 2 is left over, whose few sums would wait for each other. */
 static inline int qg_tile_rows(int left, int rows)
 {
     return left <= rows ? left : left < rows + 3 ? (left + 1) / 2 : rows;

@@ -2,7 +2,8 @@
  *
  * The core is a tile of rows x 16 sums that stay in registers (6 x 2 vectors of AVX2 leave four of
  * the sixteen registers for two weights and a broadcast; AVX-512 has 12 x 1 of its thirty-two, or
- * 12 x 2 where two panels stand side by side, which share the broadcasts):
+ * 12 x 2 where two panels stand side by side, which share the broadcasts; in bf16, where each sum
+ * is two chains, half as many rows):
  *
  *            k ->                 panel: 16 outputs
  *   row 0   a a a a ...      k    b b b b b b b b b b b b b b b b
@@ -113,10 +114,9 @@ INLINE void add_product(const int panels, float x, const tile_row w, tile_row c)
  * that is narrower than it could be has no time for more loads. */
 enum { AHEAD = 64 * QG_PANEL };
 
-#ifdef QG_BF16
-/* x += a[row][k] * b */
+/* c += a[row][k] * b */
 INLINE void add_products(const int rows, const int panels, const float *const *a, long k,
-                         const float *b, size_t b_stride, tile_row *x)
+                         const float *b, size_t b_stride, tile_row *c)
 {
     tile_row w;
 #pragma GCC unroll 2
@@ -125,9 +125,10 @@ INLINE void add_products(const int rows, const int panels, const float *const *a
     load_panels(panels, b, b_stride, w);
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
-        add_product(panels, a[i][k], w, x[i]);
+        add_product(panels, a[i][k], w, c[i]);
 }
 
+#ifdef QG_BF16
 INLINE void zero_chains(const int rows, const int panels, tile_row *even, tile_row *odd)
 {
 #pragma GCC unroll 12
@@ -183,16 +184,8 @@ INLINE void multiply(const int rows, const int panels, const float *const *a, co
         const float *b = r->b;
         const long end = r->offset + r->size;
 #pragma GCC unroll 4
-        for (long k = r->offset; k < end; k++, b += QG_PANEL) {
-            tile_row w;
-#pragma GCC unroll 2
-            for (int p = 0; p < panels && panels == WIDE; p++)
-                __builtin_prefetch(b + (size_t)p * b_stride + AHEAD, 0, 2);
-            load_panels(panels, b, b_stride, w);
-#pragma GCC unroll 12
-            for (int i = 0; i < rows; i++)
-                add_product(panels, a[i][k], w, c[i]);
-        }
+        for (long k = r->offset; k < end; k++, b += QG_PANEL)
+            add_products(rows, panels, a, k, b, b_stride, c);
     }
 }
 #endif

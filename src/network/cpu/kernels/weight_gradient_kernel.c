@@ -27,6 +27,17 @@ static int tile_panels(const weight_tiles *tiles, int p)
     return tiles->panel1 - p < WIDE ? 1 : WIDE;
 }
 
+/* c += a pixel's inputs * its gradient */
+INLINE void add_pixel(const int k_rows, const int panels, const float *a, const float *g,
+                      tile_row *c)
+{
+    tile_row dy;
+    load_panels(panels, g, QG_PANEL, dy);
+#pragma GCC unroll 12
+    for (int i = 0; i < k_rows; i++)
+        add_product(panels, a[i], dy, c[i]);
+}
+
 #ifdef QG_BF16
 /* A chunk's images at rows x columns pixels, one tile. */
 typedef struct walk {
@@ -35,17 +46,6 @@ typedef struct walk {
     bool first, last; /* the sums begin; they end */
     float scale;
 } walk;
-
-/* x += an image's inputs * its gradient */
-INLINE void add_image(const int k_rows, const int panels, const float *a, const float *g,
-                      tile_row *x)
-{
-    tile_row dy;
-    load_panels(panels, g, QG_PANEL, dy);
-#pragma GCC unroll 12
-    for (int i = 0; i < k_rows; i++)
-        add_product(panels, a[i], dy, x[i]);
-}
 
 /* c += a chunk: the images at one pixel */
 INLINE void add_images(const int k_rows, const int panels, const walk *w, const float *a,
@@ -56,10 +56,10 @@ INLINE void add_images(const int k_rows, const int panels, const walk *w, const 
     int j = 0;
 #pragma GCC unroll 2
     for (; j + 1 < w->images; j += 2, a += 2 * w->in_image, g += 2 * w->grad_image) {
-        add_image(k_rows, panels, a, g, even);
-        add_image(k_rows, panels, a + w->in_image, g + w->grad_image, odd);
+        add_pixel(k_rows, panels, a, g, even);
+        add_pixel(k_rows, panels, a + w->in_image, g + w->grad_image, odd);
     }
-    if (j < w->images) add_image(k_rows, panels, a, g, even);
+    if (j < w->images) add_pixel(k_rows, panels, a, g, even);
     add_chains(k_rows, panels, even, odd, c);
 }
 
@@ -210,13 +210,8 @@ INLINE void accumulate(const int k_rows, const int panels, const float *in, cons
     for (int y = 0; y < w->rows; y++) {
         const float *a = in + (size_t)y * w->in_row, *g = gradient + (size_t)y * w->grad_row;
 #pragma GCC unroll 4
-        for (int x = w->columns; x > 0; x--, a += in_step, g += grad_step) {
-            tile_row dy;
-            load_panels(panels, g, QG_PANEL, dy);
-#pragma GCC unroll 12
-            for (int i = 0; i < k_rows; i++)
-                add_product(panels, a[i], dy, c[i]);
-        }
+        for (int x = w->columns; x > 0; x--, a += in_step, g += grad_step)
+            add_pixel(k_rows, panels, a, g, c);
     }
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
@@ -235,14 +230,8 @@ INLINE void accumulate_spots(const int k_rows, const int panels, const float *in
     tile_row c[ROWS];
     load_sums(k_rows, panels, first, d, d_stride, c);
 #pragma GCC unroll 4
-    for (const spot *s = spots; s < spots + count; s++) {
-        const float *a = in + s->in, *g = gradient + s->gradient;
-        tile_row dy;
-        load_panels(panels, g, QG_PANEL, dy);
-#pragma GCC unroll 12
-        for (int i = 0; i < k_rows; i++)
-            add_product(panels, a[i], dy, c[i]);
-    }
+    for (const spot *s = spots; s < spots + count; s++)
+        add_pixel(k_rows, panels, in + s->in, gradient + s->gradient, c);
 #pragma GCC unroll 12
     for (int i = 0; i < k_rows; i++)
         store_panels(panels, d + i * QG_PANEL, d_stride, c[i]);
