@@ -227,13 +227,13 @@ static qg_status start_process(executor *e, int task, qg_process *process, qg_er
     snprintf(file, sizeof file, "%s/" QG_TASK_FILE, folder);
     snprintf(sign, sizeof sign, "%s/progress.json", folder);
     snprintf(threads, sizeof threads, "%d", e->study->threads);
-    const char *const command[] = {
-        "qgraft",  "perform",
-        file,      "--resume",
-        "--quiet", "--progress-file",
-        sign,      "--threads",
-        threads,   e->study->plain_replay ? "--replay-compression" : NULL,
-        "none",    NULL};
+    const char *const form = e->study->plain_replay ? "none" : "zstd";
+    const char *const command[] = {"qgraft",  "perform",
+                                   file,      "--resume",
+                                   "--quiet", "--progress-file",
+                                   sign,      "--threads",
+                                   threads,   "--replay-compression",
+                                   form,      NULL};
     qg_process_start(process, e->options->program, e->folder, command, error);
     return process->pid ? QG_OK : error->code;
 }

@@ -320,7 +320,8 @@ static void test_log_and_file(void **state)
     assert_non_null(fgets(line, sizeof line, log));
     fclose(log);
     assert_string_equal(line, "$ qgraft perform runs/graft/s2/task.yaml --resume --quiet "
-                              "--progress-file runs/graft/s2/progress.json --threads 1\n");
+                              "--progress-file runs/graft/s2/progress.json --threads 1 "
+                              "--replay-compression zstd\n");
     assert_int_equal(
         qg_run_file_load(scratch_path("study/runs/graft/s2/task.yaml"), &file, &f->error), QG_OK);
     assert_int_equal(file.kind, QG_RUN_GRAFT);
