@@ -114,17 +114,22 @@ static bool is_of_a_run(const char *name)
 qg_status qg_run_folder_spare(const char *folder, const char *file, qg_error *error)
 {
     struct stat own, other;
-    char *const path = realpath(file, NULL), *const slash = path ? strrchr(path, '/') : NULL;
-    bool lost = slash && is_of_a_run(slash + 1);
+    char *const found = realpath(file, NULL), *const path = found ? found : strdup(file);
+    if (!path) return qg_fail_memory(error, "a path", strlen(file));
+    char *const slash = strrchr(path, '/');
+    bool lost = is_of_a_run(slash ? slash + 1 : path);
     if (slash) *slash = '\0';
-    lost = lost && stat(folder, &own) == 0 && stat(path, &other) == 0 &&
-           own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+    const char *const its = slash ? path : ".";
+    lost = lost && (strcmp(its, folder) == 0 || /* which may not be there yet */
+                    (stat(folder, &own) == 0 && stat(its, &other) == 0 &&
+                     own.st_dev == other.st_dev && own.st_ino == other.st_ino));
     free(path);
-    return !lost ? QG_OK
-                 : qg_fail(error, QG_ERROR_USAGE,
-                           "%s: what the run begins from would be lost, as the run writes its own "
-                           "file of that name: choose another `folder`",
-                           file);
+    return !lost
+               ? QG_OK
+               : qg_fail(error, QG_ERROR_USAGE,
+                         "%s: would be lost, as the run has a file of its own of that name: choose "
+                         "another name or another `folder`",
+                         file);
 }
 
 /* ---------------------------------------------------------------------------- open and close */

@@ -24,7 +24,7 @@ typedef struct qg_run_table {
     char name[32];
     const char *header;
     qg_csv *csv; /* NULL: not open */
-    bool late;   /* checkpoints of before may end in front of it: it then begins there */
+    bool late;   /* checkpoints of before may end in front of it: it then begins anew */
 } qg_run_table;
 
 typedef struct qg_run_folder {
@@ -62,8 +62,8 @@ typedef struct qg_run_claim {
  * neither to overwrite nor to resume it, or to resume another one than `run` describes. */
 qg_status qg_run_folder_create(qg_run_folder *folder, const qg_run_claim *claim, qg_error *error);
 
-/* QG_ERROR_USAGE where `file`, from which a run in `folder` is to begin, is one that it would
- * overwrite or remove. */
+/* QG_ERROR_USAGE where `file`, which a run in `folder` reads or is to keep, has the name of one
+ * that it overwrites or removes. QG_ERROR_MEMORY. */
 qg_status qg_run_folder_spare(const char *folder, const char *file, qg_error *error);
 
 /* Removes the files of a run that was found. */

@@ -133,8 +133,11 @@ static qg_status distil(qg_distiller *d, qg_error *error)
     const qg_distillation_options *o = d->options;
     char *yaml = NULL;
     qg_status status = open_parts(d, error);
-    for (int k = 0; k < d->tasks && !status; k++)
+    for (int k = 0; k < d->tasks && !status; k++) {
         status = qg_run_folder_spare(o->run.folder, o->teachers[k], error);
+        if (!status && qg_distiller_is_kept(d, k))
+            status = qg_run_folder_spare(o->run.folder, o->set_files[k], error);
+    }
     /* What does not fit is found before anything is written. */
     if (!status && !o->run.resume) status = qg_distiller_find_samples(d, error);
     if (!status) status = qg_distillation_notes_make(&d->notes, o, d->teachers, error);

@@ -270,8 +270,7 @@ static qg_status describe(const graft_run *g, graft_notes *p, qg_error *error)
         add(p, "reinit_seed", p->reinit);
     }
     if (!o->source) return QG_OK;
-    qg_status status = qg_run_folder_spare(o->train.run.folder, o->source, error);
-    if (!status) status = qg_sha256_file(o->source, p->sha256, error);
+    const qg_status status = qg_sha256_file(o->source, p->sha256, error);
     if (status) return status;
     snprintf(p->step, sizeof p->step, "%" PRId64, g->info.step);
     snprintf(p->score, sizeof p->score, "%.17g", g->info.score);
@@ -291,6 +290,8 @@ qg_status qg_graft_run(const qg_graft_options *options, qg_run_result *result, q
     graft_notes p = {.count = 0};
     *result = (qg_run_result){.best_score = NAN, .last_score = NAN, .confirmed_score = NAN};
     qg_status status = prepare(&g, error);
+    if (!status && options->source)
+        status = qg_run_folder_spare(options->train.run.folder, options->source, error);
     if (!status) status = describe(&g, &p, error);
     qg_layer_source source;
     if (!status && !is_control(&g)) status = fill_source(&g, &source, error);

@@ -295,6 +295,7 @@ def test_wrong_files(teacher, tmp_path):
     assert "not a sample set" in refusal("distill", teacher, *out, "--set-file", teacher, code=1)
     assert not (tmp_path / "run").exists()
     assert "would be lost" in refusal("distill", teacher, "--samples", 100, "--out", teacher.parent)
+    assert "would be lost" in refusal("distill", teacher, *out, "--set-file", tmp_path / "run" / "samples-1")
     shutil.copy(teacher, tmp_path / "teacher.safetensors")
     assert "holds a run already" in refusal("distill", tmp_path / "teacher.safetensors", "--samples", 100,
                                             "--out", teacher.parent)
