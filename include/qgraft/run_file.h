@@ -85,10 +85,10 @@ void qg_run_file_free(qg_run_file *file);
  * network; QG_ERROR_USAGE names the one that is not. QG_ERROR_IO. */
 qg_status qg_run_file_check(const qg_run_file *file, qg_error *error);
 
-/* The same for the run.yaml of the run in `folder`, wherever it is looked at from: a relative name
- * of a parent that is not here is looked for from the folder of the study, if the run is in one,
- * and becomes the path where it was found. All parents are looked for; the error is of the first
- * that is not there. */
+/* The same for the run.yaml of the run in `folder`, wherever it is looked at from: a parent whose
+ * relative name is not here, or is that of another network, is looked for from the folder of the
+ * study, if the run is in one, and its name becomes the path where it was found. All parents are
+ * looked for; the error is of the first of a known SHA-256 that was not found. */
 qg_status qg_run_file_find(qg_run_file *file, const char *folder, qg_error *error);
 
 /* The options that do the run; they borrow from the file. What a file does not say (the folder,

@@ -56,15 +56,18 @@ static qg_status find_parent(qg_run_file *file, int index, const char *folder, q
 {
     char **const name = &file->parents[index], *path;
     const bool there = access(*name, F_OK) == 0;
-    qg_status status = check_parent(file, index, *name, error);
+    const qg_status status = check_parent(file, index, *name, error);
     if (**name == '/' || strcmp(*name, "random") == 0 || (there && !status)) return status;
     if (asprintf(&path, "%s/../../../%s", folder, *name) < 0)
         return qg_fail_memory(error, "a path", strlen(folder));
-    qg_error ignored;
-    if (access(path, F_OK) == 0 && (!there || !check_parent(file, index, path, &ignored))) {
+    qg_error other;
+    const qg_status found =
+        access(path, F_OK) == 0 ? check_parent(file, index, path, &other) : QG_ERROR_IO;
+    if (found == QG_OK || (!there && found != QG_ERROR_IO)) {
         free(*name);
         *name = path;
-        return check_parent(file, index, path, error);
+        if (found) *error = other;
+        return found;
     }
     free(path);
     return status;
