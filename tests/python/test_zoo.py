@@ -1,5 +1,6 @@
 """The zoo's networks are what their page says, and one can begin from them."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -64,3 +65,11 @@ def test_the_commands_of_the_page(tmp_path):
             words += ["--steps", "1000"]
         qgraft(*words, cwd=ZOO.parent)
     assert "kind: graft" in (tmp_path / "graft/run.yaml").read_text()
+
+
+def test_the_study_of_the_page(tmp_path):
+    study = re.search(r"```yaml\n(.*?)```", (ZOO / "README.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "zoo.yaml").write_text(study.replace("zoo/", f"{ZOO}/"))
+    plan = json.loads(qgraft("run", tmp_path / "zoo.yaml", "--plan", "--json", cwd=tmp_path).stdout)
+    grafts = [run for run in plan["runs"] if "from-breakout" in run["run"]]
+    assert len(grafts) == 1 and [task["seed"] for task in grafts[0]["tasks"]] == [1, 2, 3]

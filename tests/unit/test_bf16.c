@@ -570,7 +570,7 @@ static void test_signals(void **state)
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART}, before;
     const struct itimerval never = {{0, 0}, {0, 0}};
     sigaction(SIGALRM, &action, &before);
-    while (interruptions < 20) {
+    for (int round = 0; round < 2000 && interruptions < 20; round++) {
         write_sets(l.engine, &l.p);
         interrupt_soon();
         learn(&l);
@@ -578,6 +578,7 @@ static void test_signals(void **state)
         assert_expected(&l);
     }
     sigaction(SIGALRM, &before, NULL);
+    assert_in_range(interruptions, 20, 2000);
     learner_free(&l);
     learner_free(&other);
 }

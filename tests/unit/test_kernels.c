@@ -14,10 +14,17 @@
 
 #include <float.h>
 #include <math.h>
-#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size)
+#define ASAN_UNPOISON_MEMORY_REGION(at, size)
+#endif
 
 #ifdef QG_EMULATED
 extern const qg_kernels qg_kernels_emulated;
@@ -57,14 +64,14 @@ typedef struct layer_case {
     float magnitude;
 } layer_case;
 
-enum { PAGE = 4096 };
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
 /* Zeros. Behind them a page that nobody may touch, so that also sets that no sanitizer watches are
  * caught; before them one that holds the size of it all. */
 static float *allocate(size_t count)
 {
     const size_t bytes = (count * sizeof(float) + 127) / 64 * 64;
-    const size_t all = (bytes + PAGE - 1) / PAGE * PAGE + (size_t)2 * PAGE;
+    const size_t all = (bytes + PAGE - 1) / PAGE * PAGE + 2 * PAGE;
     char *block = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(block != MAP_FAILED);
     memcpy(block, &all, sizeof all);

@@ -177,7 +177,6 @@ static void test_measurements(void **state)
     qg_study_free(s);
 }
 
-/* A list multiplies in settings, too, and its value is in the run's name. */
 /* Seconds where a step takes one and all else nothing: what is played, evaluations included. */
 static void test_forecast(void **state)
 {
@@ -202,6 +201,7 @@ static void test_forecast(void **state)
     qg_study_free(s);
 }
 
+/* A list multiplies in settings, too, and its value is in the run's name. */
 static void test_multiplied_settings(void **state)
 {
     (void)state;
