@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the zoo anew: runs zoo/study.yaml in FOLDER (what is finished there is not run again), takes its networks, plays
-# each, and writes the table into zoo/README.md: make.sh [FOLDER]. QGRAFT names the program.
+# each, and writes the table into zoo/README.md: make.sh [FOLDER]. QGRAFT names the program; both as seen
+# from the repository's folder.
 set -eu
 cd "$(dirname "$0")/.."
 folder=${1:-build/zoo}

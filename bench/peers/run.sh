@@ -7,7 +7,6 @@ cd "$(dirname "$0")/../.."
 preset=${1:-nature} precision=${2:-float32}
 qgraft=${QGRAFT:-build/release/src/cli/qgraft}
 venv=build/peers-venv
-onednn=$venv/onednn_update
 if [[ $preset != nature && $preset != grid ]]; then
     echo "run.sh: '$preset' is not a network: nature or grid" >&2
     exit 2
@@ -20,11 +19,13 @@ if [[ ! -x $qgraft ]]; then
     echo "run.sh: $qgraft is missing: run make, or set QGRAFT" >&2
     exit 1
 fi
-scripts/packages.sh check build peers
+if [[ $precision == float32 ]]; then scripts/packages.sh check build peers; fi
 mkdir -p build
 bench/peers/venv.sh "$venv"
 
-c++ -std=c++17 -O3 -march=native -fno-math-errno -fopenmp bench/peers/onednn_update.cpp -ldnnl \
-    -o "$onednn"
+if [[ $precision == float32 ]]; then
+    c++ -std=c++17 -O3 -march=native -fno-math-errno -fopenmp bench/peers/onednn_update.cpp -ldnnl \
+        -o "$venv/onednn_update"
+fi
 export PYTHONDONTWRITEBYTECODE=1
-exec "$venv/bin/python" bench/peers/compare.py "$qgraft" "$onednn" "$preset" "$precision"
+exec "$venv/bin/python" bench/peers/compare.py "$qgraft" "$venv/onednn_update" "$preset" "$precision"

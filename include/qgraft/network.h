@@ -57,19 +57,21 @@ typedef struct qg_architecture {
  *   grid         conv 16 3x3 three times, linear 128; the input has 10 channels, so that first
  *                layers fit between the built-in games (fewer are filled up with zeros)
  *   vector       linear 128 twice, for vectors of floats
- *   nature-dueling, nature-pad0-dueling, grid-dueling, vector-dueling
- *                dueling networks: two streams of as many units as the preset's (last) linear
- * layer, a value and an advantage head nature-norm, nature-pad0-norm, grid-norm, vector-norm layer
- * normalisation behind every hidden layer nature-split:W, grid-split:W split networks: the
- * convolutions and a linear layer of W units (the bottleneck) are the part "perception", the linear
- * layers behind it the part "decision" or JSON: [{"conv": 32, "kernel": 8, "stride": 4, "padding":
- * 1}, ..., {"linear": 512}]; the last linear layer, one unit per action, is added. {"dueling": 512}
- * as the last of the list makes two streams of 512 units, and heads behind them. "norm": true in a
- * convolution or linear layer normalises its outputs (Ba et al. 2016): minus their mean, over the
- * root of their variance + 1e-5, both of all outputs of one state; it has no parameters
- * (torch.nn.LayerNorm without its affine ones). A layer may have a "part": a name of at most 15
- * letters; the last layer belongs to the part of the one before it. QG_ERROR_USAGE names the layer
- * that does not fit. */
+ *   NAME-dueling (NAME: one of these)
+ *                a dueling network: two streams of as many units as the preset's last hidden
+ *                linear layer, a value and an advantage head
+ *   NAME-norm    layer normalisation behind every hidden layer
+ *   nature-split:W, grid-split:W
+ *                split networks: the convolutions and a linear layer of W units (the bottleneck)
+ *                are the part "perception", the linear layers behind it the part "decision"
+ *
+ * or JSON: [{"conv": 32, "kernel": 8, "stride": 4, "padding": 1}, ..., {"linear": 512}].
+ * The last linear layer, one unit per action, is added. {"dueling": 512} as the last of the list
+ * makes two streams of 512 units, and heads behind them. "norm": true in a convolution or linear
+ * layer normalises its outputs (Ba et al. 2016): minus their mean, over the root of their variance
+ * + 1e-5, both of all outputs of one state; it has no parameters (torch.nn.LayerNorm without its
+ * affine ones). A layer may have a "part": a name of at most 15 letters; the last layer belongs to
+ * the part of the one before it. QG_ERROR_USAGE names the layer that does not fit. */
 qg_status qg_architecture_make(const char *text, int channels, int height, int width, int input_max,
                                int actions, qg_architecture *architecture, qg_error *error);
 

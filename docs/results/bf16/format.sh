@@ -2,10 +2,11 @@
 # Which layers can be bf16? format.sh [FOLDER]: three grid games, 20 seeds, 200,000 steps, in float32, in
 # bf16 as it is (the last layer in float32) and with every layer in bf16, then format.py. What is
 # finished is not made again. QGRAFT is the program, QGRAFT_ALL one whose `is_bf16` (src/network/cpu/memory.c)
-# holds for every layer; PYTHON a Python with numpy and scipy; SEEDS the seeds.
+# holds for every layer; PYTHON a Python with numpy and scipy; SEEDS how many seeds.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-runs-format}
+: "${QGRAFT_ALL:?names a program whose is_bf16 holds for every layer}"
 
 train() { # FORMAT PROGRAM OPTION...
     format=$1 program=$2
