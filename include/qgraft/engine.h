@@ -166,7 +166,7 @@ qg_status qg_engine_layers(qg_engine *engine, qg_parameter_set set, const qg_sta
 
 /* A loss on the outputs of a minibatch: q_values [size][actions] of the online network (as it is
  * dropped out). Writes to gradient [size][actions], which is zeros before, the direction in which
- * the outputs shall move, -dL/dq. */
+ * the outputs shall move, -dL/dq. It must not call this engine, whose pass it would write over. */
 typedef void qg_loss(void *context, int size, const float *q_values, float *gradient);
 
 /* One step of the online network down a loss of the caller's. */

@@ -37,6 +37,7 @@ class Engine:
         self._isa = ffi.new("char[]", path_bytes(isa)) if isa else ffi.NULL
         machine = ffi.new("qg_machine *", {"threads": threads, "isa": self._isa})
         self._like = network.copy()
+        self._descending = False
         if learns:
             self._make_learner(machine)
         else:
@@ -51,7 +52,7 @@ class Engine:
         architecture = ffi.addressof(self._like._struct.architecture)
         call(lib.qg_td_learner_create, architecture, self._settings, False, machine, learner)
         self._learner = ffi.gc(learner, lib.qg_td_learner_free)
-        self._engine = learner.engine
+        self._made = learner.engine
 
     def _make_actor(self, machine):
         options = ffi.new("qg_engine_options *")
@@ -62,7 +63,15 @@ class Engine:
         made = ffi.new("qg_engine **")
         call(lib.qg_engine_create, options, made)
         self._learner = None
-        self._engine = ffi.gc(made[0], lib.qg_engine_destroy)
+        self._made = ffi.gc(made[0], lib.qg_engine_destroy)
+
+    @property
+    def _engine(self):
+        """For all calls but that of `descend`, whose pass another one would write over."""
+        if self._descending:
+            raise UsageError("this engine is in the middle of `descend`: compute this before, or in "
+                             "another Engine")
+        return self._made
 
     def _learning(self, what):
         if self._learner is None:
@@ -218,6 +227,8 @@ class Engine:
 
         loss: called once with the Q-values float32 [n, actions]; returns the direction in which
         they shall move, -dL/dq, floats [n, actions]. Where it raises, the step was one of zeros.
+        It must not use this engine, which raises UsageError until the step is done: what else the
+        loss needs is computed before, or in another Engine.
         """
         self._learning("descend")
         a = self._like._struct.architecture
@@ -238,4 +249,8 @@ class Engine:
         descent.states = given[0]
         descent.loss = watch.callback("void (*)(void *, int, const float *, float *)", called)
         descent.draw, descent.keep_gradient = self._next_draw(), keep_gradient
-        watch.run(lib.qg_engine_descend, self._engine, descent)
+        engine, self._descending = self._engine, True
+        try:
+            watch.run(lib.qg_engine_descend, engine, descent)
+        finally:
+            self._descending = False

@@ -292,6 +292,35 @@ def test_loss_of_ones_own():
             engine.descend(batch["states"], bad)
 
 
+@pytest.mark.parametrize("use", [
+    lambda e, b: e.forward(b["states"]), lambda e, b: e.forward(b["states"], target=True),
+    lambda e, b: e.activations(b["states"], "fc1"), lambda e, b: e.update(**b),
+    lambda e, b: e.descend(b["states"], lambda q: q), lambda e, b: e.write(make("grid")),
+    lambda e, b: e.network, lambda e, b: e.target, lambda e, b: e.gradient,
+    lambda e, b: e.copy_to_target(), lambda e, b: e.mix_into_target(0.5),
+    lambda e, b: e.freeze("conv1")])
+def test_a_loss_must_not_use_its_engine(use):
+    """Refused, and where the loss goes on without it, the step is that of a loss which never tried."""
+    batch, other, after = make_batch("grid", 8, 3), qgraft.Engine(make("grid", 2)), []
+    for tries in (True, False):
+        engine = qgraft.Engine(make("grid"))
+
+        def loss(q):
+            other.forward(batch["states"])  # another one may be used
+            if tries:
+                with pytest.raises(qgraft.UsageError, match="another Engine"):
+                    use(engine, batch)
+            return 1 - q
+
+        engine.descend(batch["states"], loss)
+        after.append(engine.network.sha256)
+        use(engine, batch)
+    assert after[0] == after[1] != make("grid").sha256
+    with pytest.raises(qgraft.UsageError, match="`descend`"):
+        engine.descend(batch["states"], lambda q: engine.forward(batch["states"]))
+    engine.forward(batch["states"])
+
+
 def test_other_threads_run_meanwhile():
     """The GIL is free in long calls: a thread counts while the network computes."""
     ours, states = make("nature"), make_batch("nature", 256, 3)["states"]
