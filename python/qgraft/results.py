@@ -126,12 +126,13 @@ class Run:
     @property
     def layers(self):
         """A row a weighted layer of the last network: its shape, how many parameters, their root
-        mean square, and of a graft whether it was copied and whether it was frozen."""
+        mean square, and of a graft whether it was copied (a last layer also where only the rows of
+        some actions were) and whether it was frozen."""
         import pandas
 
         path = self.folder / "last.safetensors"
         network, notes = Network.load(path), _notes(path)
-        copied = notes.get("copied", "").split(",")
+        copied = [word.split("(")[0] for word in notes.get("copied", "").split(",")]
         frozen = self._frozen()
         rows = [{
             "layer": name, "kind": layer.kind, "shape": layer.weight.shape,

@@ -83,6 +83,15 @@ def test_graft(source, tmp_path):
     assert control.layers["frozen"].sum() == 2
 
 
+def test_layers_copied_in_part(source, tmp_path):
+    """The last layer: only the rows of actions that both games have."""
+    run = qgraft.graft(source.folder / "best.safetensors", "minatar/asterix", out=tmp_path / "ours", last=2,
+                       steps=500, settings=FEW)
+    layers = run.layers.set_index("layer")
+    assert list(layers.index[layers["copied"]]) == ["fc1", "fc2"] and not layers["frozen"].any()
+    assert "fc2(3 of 5 rows)" in (run.folder / "last.safetensors").read_bytes()[:3000].decode(errors="replace")
+
+
 def test_graft_between_free_and_frozen(source, tmp_path):
     file = source.folder / "best.safetensors"
     ours = qgraft.graft(file, "minatar/asterix", out=tmp_path / "ours", first=2, freeze=True, thaw=700,
