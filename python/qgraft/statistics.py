@@ -76,10 +76,29 @@ class _Tasks:
                                              "values": self.pointers})
 
 
+class _Curves:
+    """A qg_curves of steps int64 [points] and scores float64 [runs, points], and what it borrows."""
+
+    def __init__(self, steps, scores):
+        self.steps = np.ascontiguousarray(steps, np.int64)
+        self.scores = np.ascontiguousarray(scores, np.float64)
+        if (self.scores.ndim != 2 or self.steps.shape != self.scores.shape[1:]
+                or len(self.scores) == 0):
+            raise UsageError(f"scores [runs, points] go with steps [points], not "
+                             f"{list(self.scores.shape)} with {list(self.steps.shape)}")
+        self.seeds = np.arange(len(self.scores), dtype=np.uint64)
+        self.rows = ffi.new("double *[]", [pointer("double *", row) for row in self.scores])
+        self.struct = ffi.new("qg_curves *", {
+            "seed_count": len(self.scores), "point_count": len(self.steps),
+            "seeds": pointer("const uint64_t *", self.seeds),
+            "steps": pointer("const int64_t *", self.steps), "scores": self.rows})
+
+
 def mean(values) -> Estimate:
-    """The mean of runs and Student's interval."""
-    values = _values(values)
-    return _estimate(lib.qg_mean_of(_doubles(values), len(values)))
+    """The mean of runs and Student's interval; NaN ends of a single run."""
+    curves, made = _Curves([0], _values(values)[:, None]), ffi.new("qg_estimate *")
+    call(lib.qg_curve_of, curves.struct, made)
+    return _estimate(made)
 
 
 _AGGREGATES = {"iqm": "QG_IQM", "mean": "QG_MEAN", "median": "QG_MEDIAN"}
@@ -227,19 +246,9 @@ def verdicts(baselines: Mapping[str, Sequence[float]], arms: Mapping[str, Sequen
 def measures(steps, scores) -> Dict[str, np.ndarray]:
     """What each run reached: steps [points] rising, scores [runs, points]; by the name of the
     measure ("area", "jumpstart", "asymptote", ...) float64 [runs], in the game's points."""
-    steps = np.ascontiguousarray(steps, np.int64)
-    scores = np.ascontiguousarray(scores, np.float64)
-    if scores.ndim != 2 or steps.shape != scores.shape[1:] or len(scores) == 0:
-        raise UsageError(f"scores [runs, points] go with steps [points], not "
-                         f"{list(scores.shape)} with {list(steps.shape)}")
-    seeds = np.arange(len(scores), dtype=np.uint64)
-    rows = ffi.new("double *[]", [pointer("double *", row) for row in scores])
-    curves = ffi.new("qg_curves *", {
-        "seed_count": len(scores), "point_count": len(steps),
-        "seeds": pointer("const uint64_t *", seeds),
-        "steps": pointer("const int64_t *", steps), "scores": rows})
-    made = np.empty((len(scores), lib.QG_MEASURES))
-    call(lib.qg_levels_measure, curves, ffi.cast(f"double (*)[{lib.QG_MEASURES}]", made.ctypes.data))
+    curves = _Curves(steps, scores)
+    made = np.empty((len(curves.scores), lib.QG_MEASURES))
+    call(lib.qg_levels_measure, curves.struct, ffi.cast(f"double (*)[{lib.QG_MEASURES}]", made.ctypes.data))
     return {text(lib.qg_measure_name(m)): made[:, m].copy() for m in range(lib.QG_MEASURES)}
 
 
