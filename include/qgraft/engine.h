@@ -20,7 +20,7 @@ extern "C" {
 
 /* How an engine uses this machine; changes no bit of a result. */
 typedef struct qg_machine {
-    int threads;     /* 0: one */
+    int threads;     /* 0: one; at most 256 */
     const char *isa; /* instruction set: "amx", "avx512", "avx2", "portable"; NULL: the best */
 } qg_machine;
 
@@ -125,7 +125,8 @@ qg_states qg_states_some(const qg_states *states, int begin, int most);
 /* ------------------------------------------------------------------------- what it does */
 
 /* Makes an engine whose parameters are all zero. The caller destroys *engine. QG_ERROR_USAGE: there
- * is no such precision, or the machine lacks the instruction set; QG_ERROR_MEMORY. */
+ * is no such precision, so many threads are none, or the machine lacks the instruction set;
+ * QG_ERROR_MEMORY. */
 qg_status qg_engine_create(const qg_engine_options *options, qg_engine **engine, qg_error *error);
 void qg_engine_destroy(qg_engine *engine);          /* NULL is allowed */
 const char *qg_engine_isa(const qg_engine *engine); /* what it computes with; static */

@@ -299,8 +299,8 @@ const char *qg_reason_text(qg_reason reason);       /* a sentence without its fu
 
 /* Judges all arms together: positive or negative where the adjusted p is at most QG_ALPHA and, from
  * QG_ENOUGH_SEEDS on both sides on, the raw p by permutation too; otherwise within the margin where
- * that p is. verdicts [arm_count]. QG_ERROR_DATA for values that are not finite, QG_ERROR_MEMORY.
- */
+ * that p is. verdicts [arm_count]. QG_ERROR_DATA for values that are not within -1e100 and 1e100
+ * (their squares are needed), QG_ERROR_MEMORY. */
 qg_status qg_verdicts_of(const qg_group *baselines, size_t baseline_count, const qg_arm *arms,
                          size_t arm_count, const qg_rule *rule, uint64_t seed, qg_verdict *verdicts,
                          qg_error *error);
@@ -319,13 +319,13 @@ qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t a
 
 /* A comparison that is to be made; deviations are those of single runs. */
 typedef struct qg_design {
-    double deviation, baseline_deviation;
+    double deviation, baseline_deviation; /* 0 to 1e100 */
     size_t seeds, baseline_seeds;
-    size_t arms, baselines; /* how many such groups the study has */
+    size_t arms, baselines; /* how many such groups the study has; at least one */
 } qg_design;
 
-/* The smallest effect that is decided with QG_POWER when p is held against alpha; infinite for
- * fewer than two seeds. */
+/* The smallest effect that is decided with QG_POWER when p is held against alpha, which is within 0
+ * and 1; infinite for fewer than two seeds, 0 where runs do not scatter. */
 double qg_visible_effect(const qg_design *design, double alpha);
 
 /* The seeds of an arm that make an effect visible, the baseline having as many times the root of

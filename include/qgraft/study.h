@@ -153,7 +153,7 @@ typedef struct qg_study {
     int seed_count;
     uint64_t *baseline_seeds; /* of listed trainings that name none; NULL: as the others */
     int baseline_seed_count;
-    int threads;       /* of each run */
+    int threads;       /* of each run: 1 ... 256 */
     bool plain_replay; /* screens in replay memories and sample sets are not compressed */
     qg_study_source *sources;
     int source_count;
@@ -357,8 +357,8 @@ typedef struct qg_study_outlook {
 
 /* Looks at the folder, which need not be there, and at the machine; plays and learns for a fraction
  * of a second with each game and network that is still to be run. Writes nothing. QG_ERROR_USAGE:
- * `only` is no task of the study; otherwise as qg_study_look, qg_domain_open and qg_engine_create.
- * *outlook is for qg_study_outlook_free. */
+ * `only` is no task of the study, `jobs` or the study's threads are out of range; otherwise as
+ * qg_study_look, qg_domain_open and qg_engine_create. *outlook is for qg_study_outlook_free. */
 qg_status qg_study_foresee(const qg_study *study, const char *folder,
                            const qg_study_options *options, qg_study_outlook *outlook,
                            qg_error *error);

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._arguments import real, threads_of
 from ._library import UsageError, Watch, call, ffi, lib, path_bytes
 from ._settings import fill
 from ._states import pointer, states_of
@@ -35,7 +36,7 @@ class Engine:
         fill(self._settings, preset or {1: "grid", 0: "vector"}.get(network.input_max, "dqn3"), None,
              settings)
         self._isa = ffi.new("char[]", path_bytes(isa)) if isa else ffi.NULL
-        machine = ffi.new("qg_machine *", {"threads": threads, "isa": self._isa})
+        machine = ffi.new("qg_machine *", {"threads": threads_of(threads), "isa": self._isa})
         self._like = network.copy()
         self._descending = False
         if learns:
@@ -120,9 +121,7 @@ class Engine:
     def mix_into_target(self, tau):
         """target += tau (online - target), tau from 0 to 1."""
         self._learning("mix_into_target")
-        if not 0 <= tau <= 1:
-            raise UsageError(f"tau: {tau} is not within 0 and 1")
-        call(lib.qg_engine_mix_into_target, self._engine, tau)
+        call(lib.qg_engine_mix_into_target, self._engine, real("tau", tau, 0, 1))
 
     def freeze(self, *layers, frozen=True):
         """The layers of these names learn no more (frozen=False: learn again)."""

@@ -15,6 +15,7 @@ import warnings
 from typing import NamedTuple, Tuple
 
 from . import _settings
+from ._arguments import real, seed_of, threads_of, whole
 from ._choice import choice_of
 from ._library import Error, UsageError, Watch, call, ffi, lib, path_bytes, text
 from ._program import PROGRAM
@@ -119,13 +120,9 @@ class _Options:
 
     def run(self, run, out, seed, threads, isa, overwrite, resume, keep_replay):
         """A qg_run_options."""
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"seed: {seed} is not within 0 and {2**63 - 1}")
-        if threads is not None and not 1 <= threads <= 256:
-            raise UsageError(f"threads: {threads} is not within 1 and 256")
-        run.seed, run.folder = seed, self.string(out)
+        run.seed, run.folder = seed_of(seed), self.string(out)
         if threads is not None:
-            run.machine.threads = threads
+            run.machine.threads = threads_of(threads)
         if isa is not None:
             run.machine.isa = self.string(isa)
         run.overwrite, run.resume, run.keep_replay = overwrite, resume, keep_replay
@@ -135,7 +132,7 @@ class _Options:
         """A qg_train_options, but for its settings and its qg_run_options."""
         options.domain = self.string(domain)
         if steps is not None:
-            options.steps = steps
+            options.steps = whole("steps", steps, 0, 10**12)
         rows = ffi.new("int64_t[]", [int(step) for step in sorted(snapshots)])
         self.keep.append(rows)
         options.snapshots, options.snapshot_count = rows, len(snapshots)
@@ -238,7 +235,7 @@ def graft(source, domain, *, out, first=None, last=None, layers=None, part=None,
                 "policy_reuse_decay": policy_reuse_decay}
     options.choice = choice_of(first, last, layers, part, freeze, match, learning)[0]
     if reinit_seed is not None:
-        options.reinit, options.reinit_seed = True, reinit_seed
+        options.reinit, options.reinit_seed = True, seed_of(reinit_seed, "reinit_seed")
     o.run(train.run, out, seed, threads, isa, overwrite, resume, keep_replay)
     o.train(train, domain, steps, snapshots, also_evaluate, progress)
     result = ffi.new("qg_run_result *")
@@ -302,8 +299,10 @@ def distill(teachers, *, out, temperature="0.1", order="pass", loss="kl", sample
     chosen = ffi.new("qg_distillation_loss *")
     call(lib.qg_distillation_loss_parse, path_bytes(loss), chosen)
     options.loss = chosen[0]
-    options.samples = options.samples if samples is None else samples
-    options.epsilon = options.epsilon if epsilon is None else epsilon
+    if samples is not None:
+        options.samples = whole("samples", samples, 1, 10**9)
+    if epsilon is not None:
+        options.epsilon = real("epsilon", epsilon, 0, 1)
     usual = ffi.new("qg_train_options *")
     student = path_bytes(_settings._as_text(network)) if network else ffi.string(first.text)
     _usual(domain, usual, None, preset, student, config, settings)
@@ -382,7 +381,7 @@ def _open_study(study, scale):
             raise UsageError("scale: it goes with a study file, not with a study's folder")
         call(lib.qg_study_open, path_bytes(study), made)
     else:
-        call(lib.qg_study_load, path_bytes(study), scale, made)
+        call(lib.qg_study_load, path_bytes(study), real("scale", scale, 0, 1), made)
     return ffi.gc(made[0], lib.qg_study_free)
 
 
@@ -419,10 +418,10 @@ def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, pr
         raise UsageError(f"out: {study} is a study's folder, which says where it lies")
     folder = study if os.path.isdir(study) else out or os.path.join("runs", text(opened.name))
     if threads is not None:
-        opened.threads = threads
+        opened.threads = threads_of(threads)
     options, watch = ffi.new("qg_study_options *"), Watch()
     program = ffi.new("char[]", path_bytes(PROGRAM))
-    options.program, options.jobs, options.stop = program, jobs, watch.stop
+    options.program, options.jobs, options.stop = program, whole("jobs", jobs, 0, 4096), watch.stop
     chosen = ffi.new("char[]", path_bytes(only)) if only else ffi.NULL
     options.only = chosen
     listener = _Tally() if progress is True else progress or (lambda now: None)

@@ -8,6 +8,7 @@ from typing import Dict, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from ._arguments import real, seed_of, whole
 from ._library import UsageError, call, ffi, lib, text
 from ._states import pointer
 
@@ -46,12 +47,15 @@ class Verdict(NamedTuple):
     adjusted: Estimate
 
 
+_MOST = 1e100  # of what is squared
+
+
 def _values(values, name="values"):
     array = np.ascontiguousarray(values, np.float64)
     if array.ndim != 1 or len(array) == 0:
         raise UsageError(f"{name}: numbers [runs] are expected, not {list(array.shape)}")
-    if not np.isfinite(array).all():
-        raise UsageError(f"{name}: one is not finite")
+    if not (np.abs(array) <= _MOST).all():
+        raise UsageError(f"{name}: one is not within {-_MOST:g} and {_MOST:g}")
     return array
 
 
@@ -110,7 +114,7 @@ def aggregate(tasks, kind="iqm", seed=1) -> Estimate:
     if kind not in _AGGREGATES:
         raise UsageError(f"kind: {kind!r} is none of {', '.join(_AGGREGATES)}")
     given, made = _Tasks(tasks), ffi.new("qg_estimate *")
-    call(lib.qg_aggregate_of, given.struct, getattr(lib, _AGGREGATES[kind]), seed, made)
+    call(lib.qg_aggregate_of, given.struct, getattr(lib, _AGGREGATES[kind]), seed_of(seed), made)
     return _estimate(made)
 
 
@@ -125,7 +129,7 @@ def probability_of_improvement(x, y, seed=1) -> Estimate:
     x, y, made = _Tasks(x), _Tasks(y), ffi.new("qg_estimate *")
     if len(x.rows) != len(y.rows):
         raise UsageError(f"x has {len(x.rows)} tasks, y {len(y.rows)}")
-    call(lib.qg_probability_of_improvement, x.struct, y.struct, seed, made)
+    call(lib.qg_probability_of_improvement, x.struct, y.struct, seed_of(seed), made)
     return _estimate(made)
 
 
@@ -141,7 +145,7 @@ def performance_profile(tasks, taus, seed=1):
     made = np.empty((len(taus), 3))
     if np.any(np.diff(taus) < 0):
         raise UsageError("taus: they must rise")
-    call(lib.qg_performance_profile, given.struct, _doubles(taus), len(taus), seed,
+    call(lib.qg_performance_profile, given.struct, _doubles(taus), len(taus), seed_of(seed),
          pointer("qg_estimate *", made))
     return made
 
@@ -150,7 +154,7 @@ def permutation_p(x, y, seed=1) -> float:
     """That the runs x [n] and y [m] are of one kind: two-sided, by permutation of the studentised
     difference."""
     x, y, p = _values(x, "x"), _values(y, "y"), ffi.new("double *")
-    call(lib.qg_permutation_p, _doubles(x), len(x), _doubles(y), len(y), seed, p)
+    call(lib.qg_permutation_p, _doubles(x), len(x), _doubles(y), len(y), seed_of(seed), p)
     return p[0]
 
 
@@ -231,12 +235,12 @@ def verdicts(baselines: Mapping[str, Sequence[float]], arms: Mapping[str, Sequen
         stratum = lib.QG_FROZEN if name in frozen else lib.QG_FREE
         _fill_group(row.runs, arms[name], seeds.get(name), stratum, name, keep)
         row.baseline = names.index(baseline_of[name])
-    if not 0 < margin < np.inf:
-        raise UsageError(f"margin: {margin} is not above 0")
+    if not real("margin", margin, 0, _MOST) > 0:
+        raise UsageError(f"margin: {margin!r} is not above 0")
     rule = ffi.new("qg_rule *", {"compare": _choose(_COMPARE, "compare", compare),
                                  "adjust": _choose(_ADJUST, "adjust", adjust), "margin": margin})
     made = ffi.new("qg_verdict[]", len(arms))
-    call(lib.qg_verdicts_of, groups, len(names), rows, len(arms), rule, seed, made)
+    call(lib.qg_verdicts_of, groups, len(names), rows, len(arms), rule, seed_of(seed), made)
     return {name: _verdict(made[i]) for i, name in enumerate(arms)}
 
 
@@ -253,10 +257,15 @@ def measures(steps, scores) -> Dict[str, np.ndarray]:
 
 
 def visible_effect(deviation, runs, *, baseline_runs=None, arms=1, baselines=1, alpha=0.05) -> float:
-    """The smallest effect that such a comparison decides with 80 % probability: deviation of
-    single runs, runs of an arm and of its baseline."""
+    """The smallest effect that such a comparison decides with 80 % probability, p being held against
+    alpha: deviation of single runs, runs of an arm and of its baseline, how many arms and baselines
+    the study has. Infinite for fewer than two runs."""
+    runs, deviation = whole("runs", runs, 0, 10**9), real("deviation", deviation, 0, _MOST)
+    if not 0 < real("alpha", alpha, 0, 1) < 1:
+        raise UsageError(f"alpha: {alpha!r} is not between 0 and 1")
     design = ffi.new("qg_design *", {
         "deviation": deviation, "baseline_deviation": deviation, "seeds": runs,
-        "baseline_seeds": runs if baseline_runs is None else baseline_runs, "arms": arms,
-        "baselines": baselines})
+        "baseline_seeds": (runs if baseline_runs is None
+                           else whole("baseline_runs", baseline_runs, 0, 10**9)),
+        "arms": whole("arms", arms, 1, 10**9), "baselines": whole("baselines", baselines, 1, 10**9)})
     return lib.qg_visible_effect(design, alpha)

@@ -1,6 +1,7 @@
 /* What is common to all engines: the table of them, and the checks before each call. */
 #include <qgraft/engine.h>
 
+#include "base/team.h"
 #include "network/cpu/engines.h"
 #include "network/optimiser.h"
 #include "network/stopwatch.h"
@@ -36,6 +37,9 @@ static qg_status find_methods(const qg_engine_options *options, const qg_engine_
                               qg_error *error)
 {
     const qg_status status = qg_engine_find_class(options->precision, methods, error);
+    if (!status && (options->machine.threads < 0 || options->machine.threads > QG_MAX_THREADS))
+        return qg_fail(error, QG_ERROR_USAGE, "`threads`: %d is not from 1 to %d",
+                       options->machine.threads, QG_MAX_THREADS);
     if (!status && options->architecture->input_max == 0 && !(*methods)->takes_vectors)
         return qg_fail(error, QG_ERROR_USAGE,
                        "precision: %s is for screens; for a vector of floats take float32",

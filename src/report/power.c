@@ -3,15 +3,19 @@
 
 #include "report/distributions.h"
 
+#include <assert.h>
 #include <math.h>
 
 double qg_visible_effect(const qg_design *design, double alpha)
 {
+    assert(design->arms >= 1 && design->baselines >= 1 && design->deviation >= 0 &&
+           design->baseline_deviation >= 0);
     const double n = (double)design->seeds, m = (double)design->baseline_seeds;
+    if (n < 2 || m < 2) return INFINITY;
     const double arm = design->deviation * design->deviation / n;
     const double baseline = design->baseline_deviation * design->baseline_deviation / m;
     const double square = arm + baseline, share = arm / square;
-    if (n < 2 || m < 2) return INFINITY;
+    if (square <= 0) return 0;
     /* Moderated variances are worth at most those of all groups that are alike. */
     const double degrees = 1 / (share * share / ((n - 1) * (double)design->arms) +
                                 (1 - share) * (1 - share) / ((m - 1) * (double)design->baselines));

@@ -55,9 +55,10 @@ static qg_status check_group(const qg_group *group, const char *what, size_t num
                              qg_error *error)
 {
     for (size_t i = 0; i < group->count; i++)
-        if (!isfinite(group->values[i]))
-            return qg_fail(error, QG_ERROR_DATA, "%s %zu: the value of run %zu is no finite number",
-                           what, number + 1, i + 1);
+        if (!(fabs(group->values[i]) <= 1e100))
+            return qg_fail(error, QG_ERROR_DATA,
+                           "%s %zu: the value of run %zu is not within -1e100 and 1e100", what,
+                           number + 1, i + 1);
     return QG_OK;
 }
 

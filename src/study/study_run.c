@@ -1,6 +1,7 @@
 /* A study as a whole: what it will take here, and its run from the lock to the last task. */
 #include <qgraft/study.h>
 
+#include "base/team.h"
 #include "base/text.h"
 #include "study/estimate.h"
 #include "study/executor.h"
@@ -108,6 +109,11 @@ static qg_status look_ahead(const qg_study *study, const char *folder,
                             qg_error *error)
 {
     const size_t count = (size_t)study->task_count + 1;
+    if (study->threads < 1 || study->threads > QG_MAX_THREADS)
+        return qg_fail(error, QG_ERROR_USAGE, "`threads`: %d is not from 1 to %d", study->threads,
+                       QG_MAX_THREADS);
+    if (options->jobs < 0)
+        return qg_fail(error, QG_ERROR_USAGE, "`jobs`: %d is below 0", options->jobs);
     qg_status status = find_only(study, options->only, &outlook->only, error);
     if (status) return status;
     set_limits(study, folder, options->jobs, outlook);

@@ -400,6 +400,9 @@ def test_wrong_uses():
                  lambda: qgraft.Network(input=(4, 84, 84), actions=["a,b", "c"]).save("/nowhere"),
                  lambda: make("grid").load_state_dict({**network("grid", 1), "fc2.bias": [1, 2]}),
                  lambda: qgraft.Engine(make("grid"), isa="abacus"),
+                 lambda: qgraft.Engine(make("grid"), threads=-1),
+                 lambda: qgraft.Engine(make("grid"), threads=257, learns=False),
+                 lambda: qgraft.Engine(make("grid"), threads=1.5), lambda: engine.mix_into_target(np.nan),
                  lambda: qgraft.Engine(make("grid"), settings={"precision": "float8"})]:
         with pytest.raises(qgraft.UsageError) as caught:
             call()

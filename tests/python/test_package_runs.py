@@ -358,6 +358,7 @@ def test_two_gravities(tmp_path):
 def test_errors(source, tmp_path):
     file = source.folder / "best.safetensors"
     (tmp_path / "bad.yaml").write_text("study: x\nruns: [{gaem: pong}]\n")
+    (tmp_path / "small.yaml").write_text(STUDY)
     for error, words, call in [
         (qgraft.UsageError, "minatar/tetris",
          lambda: qgraft.train("minatar/tetris", out=tmp_path / "x")),
@@ -369,6 +370,14 @@ def test_errors(source, tmp_path):
             "minatar/breakout", out=tmp_path / "x", seed=-1)),
         (qgraft.UsageError, "threads", lambda: qgraft.train(
             "minatar/breakout", out=tmp_path / "x", threads=0)),
+        (qgraft.UsageError, "steps", lambda: qgraft.train(
+            "minatar/breakout", out=tmp_path / "x", steps=-5)),
+        (qgraft.UsageError, "samples", lambda: qgraft.distill(file, out=tmp_path / "x", samples=0)),
+        (qgraft.UsageError, "epsilon", lambda: qgraft.distill(file, out=tmp_path / "x", epsilon="all")),
+        *[(qgraft.UsageError, name, lambda name=name, wrong=wrong: qgraft.run_study(
+            tmp_path / "small.yaml", out=tmp_path / "x", **{name: wrong}))
+          for name, wrong in (("threads", 0), ("threads", -2), ("threads", 257), ("jobs", -1),
+                              ("jobs", "all"), ("scale", 0), ("scale", "half"))],
         (qgraft.UsageError, "first", lambda: qgraft.graft(file, "minatar/asterix", out=tmp_path / "x")),
         (qgraft.UsageError, "9", lambda: qgraft.graft(
             file, "minatar/asterix", out=tmp_path / "x", first=9)),

@@ -32,3 +32,33 @@ def test_mean():
     low, high = scipy.stats.t.interval(0.95, 6, values.mean(), scipy.stats.sem(values))
     assert made == pytest.approx((values.mean(), low, high), rel=1e-9)
     assert statistics.mean([2]).value == 2 and np.isnan(statistics.mean([2])[1:]).all()
+
+
+def test_visible_effect():
+    """Of deviations of 1, from the t of two groups; scaled as they are."""
+    one = statistics.visible_effect(1, 10)
+    t = scipy.stats.t.isf(0.025, 18) + scipy.stats.t.isf(0.2, 18)
+    assert one == pytest.approx(t * np.sqrt(0.2), rel=1e-6)
+    assert statistics.visible_effect(7, 10.0, arms=np.int64(1)) == pytest.approx(7 * one)
+    assert statistics.visible_effect(0, 10) == 0 and np.isinf(statistics.visible_effect(1, 1))
+    assert statistics.visible_effect(1, 10, baseline_runs=40) < one
+
+
+@pytest.mark.parametrize("name, wrong", [
+    ("deviation", -1), ("deviation", np.nan), ("deviation", np.inf), ("deviation", "1"), ("runs", -1),
+    ("runs", 2.5), ("runs", True), ("baseline_runs", -3), ("arms", 0), ("baselines", 0), ("alpha", 0),
+    ("alpha", 1), ("alpha", 5), ("alpha", np.nan)])
+def test_designs_that_are_none(name, wrong):
+    with pytest.raises(qgraft.UsageError, match=f"^{name}: "):
+        statistics.visible_effect(**{"deviation": 1, "runs": 10, name: wrong})
+
+
+@pytest.mark.parametrize("name, call", [
+    ("seed", lambda: statistics.iqm([1, 2], seed=-1)), ("seed", lambda: statistics.iqm([1, 2], seed=1.5)),
+    ("seed", lambda: statistics.permutation_p([1], [2], seed=2**64)),
+    ("a", lambda: statistics.verdicts({"f": [1, 2]}, {"a": [1e200, -1e200]})),
+    ("margin", lambda: statistics.verdicts({"f": [1, 2]}, {"a": [1, 3]}, margin=0)),
+    ("margin", lambda: statistics.verdicts({"f": [1, 2]}, {"a": [1, 3]}, margin=np.inf))])
+def test_numbers_out_of_range(name, call):
+    with pytest.raises(qgraft.UsageError, match=f"^{name}: "):
+        call()

@@ -874,6 +874,13 @@ static void test_unknown(void **state)
     assert_non_null(strstr(error.message, tested->name));
     assert_int_equal(qg_engine_bytes(&options, &bytes, &error), QG_ERROR_USAGE);
     options.precision = tested->name;
+    for (int i = 0; i < 2; i++) {
+        options.machine.threads = i ? 257 : -1;
+        assert_int_equal(qg_engine_create(&options, &engine, &error), QG_ERROR_USAGE);
+        assert_non_null(strstr(error.message, "`threads`"));
+        assert_int_equal(qg_engine_bytes(&options, &bytes, &error), QG_ERROR_USAGE);
+    }
+    options.machine.threads = 0;
     options.machine.isa = "sse9";
     assert_int_equal(qg_engine_create(&options, &engine, &error), QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "'sse9'"));

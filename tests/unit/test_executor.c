@@ -347,6 +347,14 @@ static void test_whole_study(void **state)
     assert_int_equal(status, QG_ERROR_USAGE);
     assert_non_null(strstr(f->error.message, "'graft:3' is no run of the study"));
     f->options.only = NULL;
+    for (int wrong = 0; wrong < 3; wrong++) {
+        f->options.jobs = wrong ? 3 : -1;
+        f->study->threads = wrong == 1 ? 0 : wrong == 2 ? 257 : 1;
+        status = qg_study_execute(f->study, f->folder, &f->options, &f->result, &f->error);
+        assert_int_equal(status, QG_ERROR_USAGE);
+        assert_non_null(strstr(f->error.message, wrong ? "`threads`" : "`jobs`"));
+    }
+    f->study->threads = 1;
     status = qg_study_execute(f->study, f->folder, &f->options, &f->result, &f->error);
     if (status) fail_msg("%s", f->error.message);
     assert_true(f->result.begun);

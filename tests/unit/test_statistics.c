@@ -481,6 +481,7 @@ static void test_power(void **state)
     assert_true(fewer <= 5 && fewer >= 3); /* the baseline has twice as many */
     assert_int_equal(qg_seeds_for(design, 1e-9, QG_ALPHA), 10000);
     assert_true(isinf(qg_visible_effect(&(qg_design){1, 1, 1, 5, 4, 1}, QG_ALPHA)));
+    assert_true(qg_visible_effect(&(qg_design){0, 0, 5, 5, 4, 1}, QG_ALPHA) == 0);
 }
 
 /* An arm that is to come counts in Dunnett's family, so that it cannot turn the verdict of another

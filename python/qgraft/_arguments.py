@@ -1,0 +1,36 @@
+"""Numbers as Python gives them: checked before C sees them, where a wrong one would be a programming
+error."""
+
+import numbers
+import operator
+
+from ._library import UsageError
+
+
+def whole(name, value, least, most):
+    """An int within `least` and `most`, of a whole float (1e6) or numpy's number, too."""
+    number = value
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        number = int(value) if value == value // 1 else None  # NaN and infinity equal nothing
+    try:
+        number = None if isinstance(value, bool) else operator.index(number)
+    except TypeError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise UsageError(f"{name}: {value!r} is not a whole number from {least} to {most}")
+    return number
+
+
+def real(name, value, least, most):
+    """A float within `least` and `most`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value <= most:
+        raise UsageError(f"{name}: {value!r} is not a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def seed_of(value, name="seed"):
+    return whole(name, value, 0, 2**63 - 1)
+
+
+def threads_of(value):
+    return whole("threads", value, 1, 256)
