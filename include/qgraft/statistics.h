@@ -310,6 +310,7 @@ qg_status qg_verdicts_of(const qg_group *baselines, size_t baseline_count, const
 typedef struct qg_pairing {
     qg_estimate correlation;
     bool warranted; /* pairing by seed would make a typical interval shorter, surely */
+    bool refuted;   /* it would make it longer, surely */
 } qg_pairing;
 qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t arm_count);
 

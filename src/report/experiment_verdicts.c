@@ -132,7 +132,7 @@ static qg_status warn_of_pairing(qg_results *r, qg_error *error)
 {
     const bool paired = r->study->rule.compare == QG_COMPARE_PAIRED;
     const qg_estimate *c = &r->pairing.correlation;
-    if (isnan(c->low) || paired == r->pairing.warranted) return QG_OK;
+    if (paired ? !r->pairing.refuted : !r->pairing.warranted) return QG_OK;
     return qg_warn(&r->warnings, error,
                    "seed by seed, transfers and baselines go together with a correlation of %+.2f "
                    "(%+.2f to %+.2f): %s",

@@ -357,6 +357,14 @@ static void add_pairs(const qg_group *baseline, const qg_group *arm, products *s
     sum->arms++;
 }
 
+/* Whether pairing shortens a typical interval of so many seeds an arm at this correlation: the
+ * differences scatter less, for half of the degrees of freedom. */
+static bool pairing_pays(double correlation, double seeds)
+{
+    return sqrt(1 - correlation) * qg_student_reach(seeds - 1, QG_ALPHA) <
+           qg_student_reach(2 * (seeds - 1), QG_ALPHA);
+}
+
 qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t arm_count)
 {
     products sum = {0};
@@ -371,7 +379,7 @@ qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t a
     pairing.correlation.low = tanh(atanh(r) - reach); /* Fisher 1921 */
     pairing.correlation.high = tanh(atanh(r) + reach);
     const double seeds = (double)sum.degrees / (double)sum.arms + 1;
-    const double paired = sqrt(1 - pairing.correlation.low) * qg_student_reach(seeds - 1, QG_ALPHA);
-    pairing.warranted = paired < qg_student_reach(2 * (seeds - 1), QG_ALPHA);
+    pairing.warranted = pairing_pays(pairing.correlation.low, seeds);
+    pairing.refuted = !pairing_pays(pairing.correlation.high, seeds);
     return pairing;
 }

@@ -402,9 +402,9 @@ def test_pairing():
     random = numpy.random.default_rng(7)
     common = random.normal(size=10)
     alone = {"values": list(random.normal(size=10)), "seeds": list(range(10))}
-    for share, warranted in ((0, False), (3, True)):
+    for share, answer in ((0, (False, False)), (3, (True, False)), (-3, (False, True))):
         baseline = group(share * common + random.normal(size=10))
-        arms = [group(share * common + random.normal(size=10)) for _ in range(4)]
+        arms = [group(abs(share) * common + random.normal(size=10)) for _ in range(4)]
         found = ask("pairing", baselines=[baseline, alone], arms=arms)
         centred = [numpy.array(a["values"]) - numpy.mean(a["values"]) for a in arms]
         other = numpy.tile(numpy.array(baseline["values"]) - numpy.mean(baseline["values"]), 4)
@@ -414,7 +414,7 @@ def test_pairing():
         assert value == pytest.approx(r)
         reach = scipy.stats.norm.ppf(0.975) / numpy.sqrt(4 * 9 - 2)
         assert [low, high] == pytest.approx(numpy.tanh(numpy.arctanh(r) + [-reach, reach]))
-        assert found["warranted"] == warranted
+        assert (found["warranted"], found["refuted"]) == answer
 
 
 # ------------------------------------------------------------------------------- measures

@@ -279,8 +279,8 @@ static json_t *answer_pairing(const json_t *json)
 {
     const arms_question q = read_arms(json);
     const qg_pairing pairing = qg_pairing_of(q.baselines, q.arms, q.arm_count);
-    return json_pack("{s:o, s:b}", "correlation", show_estimate(&pairing.correlation), "warranted",
-                     pairing.warranted);
+    return json_pack("{s:o, s:b, s:b}", "correlation", show_estimate(&pairing.correlation),
+                     "warranted", pairing.warranted, "refuted", pairing.refuted);
 }
 
 /* The variance and its degrees of freedom of each group of one stratum. */
