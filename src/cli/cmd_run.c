@@ -142,6 +142,8 @@ static qg_status resolve(const run_arguments *a, run_work *w, qg_error *error)
     if (a->only && !study_is_folder(a->study))
         return qg_fail(error, QG_ERROR_USAGE, "--only goes with the folder of a study, not with %s",
                        a->study);
+    if (a->only && a->plan)
+        return qg_fail(error, QG_ERROR_USAGE, "--only goes without --plan, which is of all runs");
     if (a->looks.until_decided && (a->plan || a->only || a->requeue))
         return qg_fail(error, QG_ERROR_USAGE,
                        "--until-decided goes without --plan, --only and --requeue");

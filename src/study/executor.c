@@ -47,6 +47,9 @@ typedef struct executor {
     worker *workers; /* [task_count], the first `running` */
     int running, failed;
     double looked; /* seconds of the monotonic clock */
+    struct {
+        double made, took, left; /* seconds: of the clock, its own, until the end */
+    } forecast;
     char waits[512];
     qg_error problem; /* of the executor itself: nothing more is started */
 } executor;
@@ -113,7 +116,10 @@ static qg_task_state take_over(qg_task_state seen, bool begin)
  * tries all else again. */
 static qg_status look(executor *e, bool begin, qg_error *error)
 {
-    const qg_status status = qg_study_look(e->study, e->folder, e->seen, error);
+    const int only =
+        e->outlook->only; /* others look at the other tasks, on a cluster all at once */
+    const qg_status status = only < 0 ? qg_study_look(e->study, e->folder, e->seen, error)
+                                      : qg_task_look(e->study, only, e->folder, e->seen, error);
     if (status) return status;
     for (int t = 0; t < e->study->task_count; t++) {
         const worker *ours = find_worker(e, t);
@@ -131,17 +137,29 @@ static qg_status look(executor *e, bool begin, qg_error *error)
     return QG_OK;
 }
 
+/* Until the end. A forecast of many tasks takes long: it is made as seldom as needed to be a
+ * fiftieth of the time, and the clock goes on from it. */
+static double seconds_left(executor *e)
+{
+    const double now = qg_clock_seconds(), since = now - e->forecast.made;
+    qg_study_forecast forecast;
+    qg_error ignored;
+    if (e->forecast.made > 0 && since < 50 * e->forecast.took)
+        return isnan(e->forecast.left) ? NAN : fmax(0, e->forecast.left - since);
+    const qg_status status = qg_schedule_forecast(e->study, e->states, e->left, &e->outlook->limits,
+                                                  &forecast, &ignored);
+    e->forecast.made = qg_clock_seconds();
+    e->forecast.took = e->forecast.made - now;
+    e->forecast.left = status ? NAN : forecast.seconds;
+    return e->forecast.left;
+}
+
 static void tell(executor *e, int task)
 {
     const qg_study_options *o = e->options;
     qg_study_moment now = {.study = e->study, .statuses = e->statuses, .waits = e->waits};
-    qg_study_forecast forecast;
-    qg_error ignored;
     if (!o->watch) return;
-    now.seconds_left =
-        qg_schedule_forecast(e->study, e->states, e->left, &e->outlook->limits, &forecast, &ignored)
-            ? NAN
-            : forecast.seconds;
+    now.seconds_left = seconds_left(e);
     o->watch(o->context, &now, task);
 }
 
@@ -243,7 +261,7 @@ static qg_status start_process(executor *e, int task, qg_process *process, qg_er
 static bool is_done(executor *e, int task)
 {
     qg_error ignored;
-    return !qg_study_look(e->study, e->folder, e->seen, &ignored) && !e->anew[task] &&
+    return !qg_task_look(e->study, task, e->folder, e->seen, &ignored) && !e->anew[task] &&
            e->seen[task].state == QG_TASK_FINISHED;
 }
 
@@ -414,7 +432,19 @@ static qg_status work(executor *e, qg_error *error)
     return QG_OK;
 }
 
-/* Leaves nothing to be run but one task. */
+/* Leaves nothing to be run but one task and, to be seen, what it begins from. */
+static void leave_one(executor *e, int only)
+{
+    const qg_study_task *task = &e->study->tasks[only];
+    for (int t = 0; t < e->study->task_count; t++) {
+        bool is_near = t == only;
+        for (int p = 0; p < task->parent_count; p++)
+            is_near = is_near || t == task->parents[p];
+        if (!is_near) e->states[t] = QG_TASK_STOPPED;
+    }
+}
+
+/* Nothing is run but one task, whose parents are finished. */
 static qg_status choose(executor *e, int only, qg_error *error)
 {
     const qg_study_task *task = &e->study->tasks[only];
@@ -471,6 +501,7 @@ qg_status qg_executor_run(const qg_study *study, const char *folder,
     qg_status status = create(&e, error);
     if (!status) status = look(&e, true, error);
     if (!status) {
+        if (outlook->only >= 0) leave_one(&e, outlook->only);
         qg_study_find_lost(study, folder, e.states, e.anew);
         if (outlook->only >= 0) status = choose(&e, outlook->only, error);
     }

@@ -91,13 +91,13 @@ static qg_status weigh(const qg_study *study, const char *folder, qg_study_outlo
                        qg_error *error)
 {
     const size_t count = (size_t)study->task_count + 1;
+    if (outlook->only >= 0) /* a forecast of the others is not asked for */
+        return qg_study_estimate(study, NULL, outlook->loads, error);
     qg_task_state *states = calloc(count, sizeof *states);
     bool *anew = calloc(count, sizeof *anew);
     qg_status status = states && anew ? find_work(study, folder, outlook, states, anew, error)
                                       : qg_fail_memory(error, "a forecast", count * sizeof *states);
-    /* One needs no forecast. */
-    const qg_task_state *const measured = outlook->only < 0 ? states : NULL;
-    if (!status) status = qg_study_estimate(study, measured, outlook->loads, error);
+    if (!status) status = qg_study_estimate(study, states, outlook->loads, error);
     if (!status) status = forecast(study, outlook, states, anew, error);
     free(anew);
     free(states);
@@ -122,7 +122,9 @@ static qg_status look_ahead(const qg_study *study, const char *folder,
     outlook->loads = calloc(count, sizeof *outlook->loads);
     if (!outlook->statuses || !outlook->returning || !outlook->loads)
         return qg_fail_memory(error, "a study's tasks", count * sizeof *outlook->statuses);
-    status = qg_study_look(study, folder, outlook->statuses, error);
+    status = outlook->only < 0
+                 ? qg_study_look(study, folder, outlook->statuses, error)
+                 : qg_task_look(study, outlook->only, folder, outlook->statuses, error);
     return status ? status : weigh(study, folder, outlook, error);
 }
 
@@ -150,6 +152,7 @@ qg_status qg_study_check_room(const qg_study *study, const qg_study_outlook *out
     for (int t = 0; t < study->task_count; t++) {
         const qg_task_load *const load = &outlook->loads[t];
         const qg_task_state state = outlook->statuses[t].state;
+        if (outlook->only >= 0 && t != outlook->only) continue;
         const qg_study_run *const run = &study->runs[study->tasks[t].run];
         const bool memory = load->memory > outlook->memory;
         const bool begun = state == QG_TASK_STOPPED || state == QG_TASK_RUNNING; /* has its room */

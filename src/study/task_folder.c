@@ -134,18 +134,34 @@ static void block(const qg_study *study, int task, qg_task_status *statuses)
     }
 }
 
+static qg_status look(const qg_study *study, int task, const char *folder, qg_task_status *statuses,
+                      qg_error *error)
+{
+    char *const run_folder = qg_task_path(study, task, folder, NULL);
+    if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
+    const qg_status status = look_at_task(study, task, run_folder, &statuses[task], error);
+    free(run_folder);
+    if (!status) block(study, task, statuses);
+    return status;
+}
+
 qg_status qg_study_look(const qg_study *study, const char *folder, qg_task_status *statuses,
                         qg_error *error)
 {
-    for (int i = 0; i < study->task_count; i++) {
-        char *const run_folder = qg_task_path(study, i, folder, NULL);
-        if (!run_folder) return qg_fail_memory(error, "a path", strlen(folder));
-        const qg_status status = look_at_task(study, i, run_folder, &statuses[i], error);
-        free(run_folder);
-        if (status) return status;
-        block(study, i, statuses);
-    }
-    return QG_OK;
+    qg_status status = QG_OK;
+    for (int i = 0; i < study->task_count && !status; i++)
+        status = look(study, i, folder, statuses, error);
+    return status;
+}
+
+qg_status qg_task_look(const qg_study *study, int task, const char *folder,
+                       qg_task_status *statuses, qg_error *error)
+{
+    const qg_study_task *const t = &study->tasks[task];
+    qg_status status = QG_OK;
+    for (int p = 0; p < t->parent_count && !status; p++)
+        status = look(study, t->parents[p], folder, statuses, error);
+    return status ? status : look(study, task, folder, statuses, error);
 }
 
 /* ------------------------------------------------------------------------------- prepare */

@@ -9,6 +9,10 @@
  * process works in it. QG_ERROR_DATA: it is a link. */
 qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error);
 
+/* As qg_study_look, of one task and those that it begins from; the others' statuses stay. */
+qg_status qg_task_look(const qg_study *study, int task, const char *folder,
+                       qg_task_status *statuses, qg_error *error);
+
 /* What comes back from runs/stale/ when the task's turn comes; QG_TASK_WAITING: nothing does.
  * Writes nothing. */
 qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,

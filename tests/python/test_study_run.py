@@ -475,6 +475,21 @@ def test_only(undisturbed, tmp_path):
     assert times(folder / "out/runs/br/s2") == before
 
 
+def test_only_looks_at_nothing_else(undisturbed, tmp_path):
+    """Hundreds of them, on a cluster, would not leave the others' folders alone."""
+    out = shutil.copytree(undisturbed / "out", tmp_path / "out")
+    note = out / "runs/br/s1/task.json"
+    note.unlink()
+    note.mkdir()
+    assert "br/s1/task.json" in qgraft(tmp_path, "run", "out", code=1).stderr
+    qgraft(tmp_path, "run", "out", "--only", "first:2")
+    (out / "runs/first/s2/last.safetensors").unlink()
+    (out / "runs/first/s2/task.json").unlink()
+    qgraft(tmp_path, "run", "out", "--only", "first:2")
+    assert (out / "runs/first/s2/last.safetensors").exists()
+    assert "goes without --plan" in qgraft(tmp_path, "run", "out", "--only", "first:2", "--plan", code=2).stderr
+
+
 def test_second_executor_is_refused(tmp_path):
     folder = write(tmp_path.resolve(), LONG)
     first = start(folder)
