@@ -67,7 +67,8 @@ typedef struct qg_study_run {
     int file_seed_count;
     int baseline; /* grafts: the training from fresh weights with the same game, steps and settings;
                   -1: the study has none */
-    bool is_long; /* a training that does what its `baseline` does for more steps */
+    int long_run; /* baselines of a study with `long_baseline`: the training that does the same for
+                     more steps; -1: none */
     int64_t *snapshots; /* steps whose networks others begin from, rising */
     int snapshot_count;
     char also_evaluate[QG_MAX_OTHER_GAMES][QG_DOMAIN_NAME]; /* trainings and grafts; resolved */
@@ -344,7 +345,7 @@ typedef struct qg_study_options {
 
 /* What a study will take here, with what its folder holds already. */
 typedef struct qg_study_outlook {
-    qg_task_status *statuses;  /* [task_count], as found */
+    qg_task_status *statuses;  /* [task_count], as found; with `only` of it and its parents */
     qg_task_status *returning; /* [task_count], what comes back from runs/stale/ when the task's
                                   turn comes; waiting: nothing does */
     qg_task_load *loads;       /* [task_count], of whole tasks; finished ones have no seconds */
@@ -352,7 +353,7 @@ typedef struct qg_study_outlook {
     double memory, disk;       /* bytes that the machine has, that are free where the folder is */
     qg_study_limits limits;
     qg_study_forecast forecast; /* of what will run: without what is finished, comes back, or was
-                                   done before it was stopped */
+                                   done before it was stopped; with `only` none is made */
 } qg_study_outlook;
 
 /* Looks at the folder, which need not be there, and at the machine; plays and learns for a fraction

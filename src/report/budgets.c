@@ -8,7 +8,7 @@ static bool are_wanted(const qg_study *study)
 {
     for (int i = 0; i < study->run_count; i++) {
         const qg_study_run *const run = &study->runs[i];
-        if (run->is_long) return true;
+        if (run->long_run >= 0) return true;
         if (run->listed && run->kind == QG_RUN_GRAFT && qg_graft_reuses(&run->choice)) return true;
     }
     return false;
@@ -25,11 +25,20 @@ qg_status qg_results_find_budgets(qg_results *r, qg_error *error)
     return status;
 }
 
+bool qg_results_is_long(const qg_results *r, int run)
+{
+    bool is_long = false;
+    for (int i = 0; i < r->study->run_count; i++) {
+        const qg_study_run *const other = &r->study->runs[i];
+        if (other->listed && other->kind == QG_RUN_GRAFT && other->baseline == run) return false;
+        is_long = is_long || other->long_run == run;
+    }
+    return is_long;
+}
+
 int qg_results_long_baseline(const qg_results *r, int baseline)
 {
-    for (int i = 0; i < r->study->run_count && baseline >= 0; i++)
-        if (r->study->runs[i].is_long && r->study->runs[i].baseline == baseline) return i;
-    return -1;
+    return baseline < 0 ? -1 : r->study->runs[baseline].long_run;
 }
 
 /* The mean of the last evaluation that is not behind so many steps; NaN: there is none. */

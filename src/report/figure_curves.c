@@ -85,9 +85,9 @@ static size_t find_baseline(const qg_results *r, curves *c, int run)
     c->baseline[at] = true;
     c->lines[at].colour = greys[others % (sizeof greys / sizeof *greys)];
     snprintf(c->lines[at].label, sizeof c->lines[at].label, "%s",
-             r->study->runs[run].is_long ? "long baseline"
-             : others                    ? c->lines[at].run
-                                         : "baseline");
+             qg_results_is_long(r, run) ? "long baseline"
+             : others                   ? c->lines[at].run
+                                        : "baseline");
     return at;
 }
 

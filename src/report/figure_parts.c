@@ -53,7 +53,7 @@ static bool is_baseline(const qg_study *study, int run)
 bool qg_figure_leads(const qg_results *r, int run)
 {
     const qg_study_run *it = &r->study->runs[run];
-    return it->listed && r->runs[run].shown && !it->is_long &&
+    return it->listed && r->runs[run].shown && !qg_results_is_long(r, run) &&
            (it->kind == QG_RUN_GRAFT || !is_baseline(r->study, run));
 }
 

@@ -171,6 +171,8 @@ bool qg_results_budget(const qg_results *results, int run, qg_budget_row *row);
 
 /* The run that does what a baseline does for more steps, -1: none. */
 int qg_results_long_baseline(const qg_results *results, int baseline);
+/* Whether a run is there for that alone: it is no listed graft's own baseline. */
+bool qg_results_is_long(const qg_results *results, int run);
 
 /* The experiment of a run, NULL when it is none. */
 const qg_experiment *qg_results_experiment(const qg_results *results, int run);

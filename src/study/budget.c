@@ -121,8 +121,7 @@ static qg_status lengthen(const study_reader *reader, int baseline, double steps
                              "long_baseline: that of '%s' would have %.0f steps", shorter->id,
                              steps);
     run.steps = (int64_t)steps;
-    run.baseline = baseline;
-    run.is_long = true;
+    run.listed = false; /* one that is listed anyway serves */
     run.snapshots = NULL;
     run.snapshot_count = 0;
     run.seeds = malloc(bytes);
@@ -132,8 +131,8 @@ static qg_status lengthen(const study_reader *reader, int baseline, double steps
         int index;
         const qg_status status = qg_study_add_run(reader, &run, &index);
         if (status) return status;
-        reader->study->runs[index].is_long = true; /* of a source that is the same run, too */
-        reader->study->runs[index].baseline = baseline;
+        reader->study->runs[index].listed = true; /* the report shows it */
+        reader->study->runs[baseline].long_run = index;
         return QG_OK;
     }
     qg_study_free_run(&run);

@@ -66,7 +66,7 @@ static bool item_fits(const char *value, const qg_yaml *item)
 
 static bool run_fits(const qg_study *study, const qg_study_run *run, const qg_yaml *filter)
 {
-    if (run->kind != QG_RUN_GRAFT) return false;
+    if (run->kind != QG_RUN_GRAFT || !run->listed) return false; /* a chain's link has no verdict */
     for (size_t i = 0; i < filter->count; i++) {
         char value[QG_STUDY_NAME] = "";
         describe(study, run, filter->items[i].key, value);

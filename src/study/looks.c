@@ -120,11 +120,9 @@ static uint64_t seed_at(const uint64_t *seeds, int count, int i)
 /* ... to a baseline, and to the one that trains longer. */
 static qg_status need_baseline_seed(qg_study *study, int baseline, uint64_t seed, qg_error *error)
 {
-    qg_status status = need_seed(study, baseline, seed, error);
-    for (int i = 0; i < study->run_count && !status; i++)
-        if (study->runs[i].is_long && study->runs[i].baseline == baseline)
-            status = need_seed(study, i, seed, error);
-    return status;
+    const int long_run = study->runs[baseline].long_run;
+    const qg_status status = need_seed(study, baseline, seed, error);
+    return status || long_run < 0 ? status : need_seed(study, long_run, seed, error);
 }
 
 /* The arm's seeds up to `wanted`, and those of its baseline in proportion. */

@@ -62,6 +62,7 @@ static qg_status add(const study_reader *reader, qg_run_kind kind, const char *g
                         .steps = steps,
                         .source = QG_SOURCE_NONE,
                         .baseline = -1,
+                        .long_run = -1,
                         .seed_count = 1};
     memcpy(run.game, game, strlen(game) + 1);
     memcpy(run.other_game, other_game, strlen(other_game) + 1);

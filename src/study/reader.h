@@ -41,11 +41,14 @@ qg_status qg_study_seeds(const study_reader *reader, const qg_yaml *mapping, con
 /* `count` with the study's scale: at least 1. */
 int64_t qg_study_scaled(const qg_study *study, int64_t count);
 
+enum { QG_MOST_LISTS = 16 }; /* of two items each: more than qg_run_variant_total allows */
+
 /* One of the combinations of a mapping's lists: a mapping whose fields hold one value each. Its
  * items are borrowed from the tree, so nothing but qg_run_variant_free may free it. */
 typedef struct qg_run_variant {
     qg_yaml mapping;
-    const char *multiplied[16]; /* the keys that had several values; of settings their names */
+    const char
+        *multiplied[QG_MOST_LISTS]; /* the keys that had several values; of settings their names */
     int multiplied_count;
 } qg_run_variant;
 

@@ -72,23 +72,32 @@ static qg_status merge(const study_reader *reader, qg_study_run *found, const qg
     return status ? status : merge_seeds(reader, found, run);
 }
 
+/* The name makes the folder: no other run has it. */
+static qg_status check_id(const study_reader *reader, const qg_study_run *run)
+{
+    const qg_study *const study = reader->study;
+    for (int i = 0; i < study->run_count; i++) {
+        const qg_study_run *const other = &study->runs[i];
+        if (strcmp(other->id, run->id) == 0 && !same_run(other, run))
+            return qg_study_fail(reader, run->line,
+                                 "'%s' is also what the run of line %d is called: give one of "
+                                 "them another 'name'",
+                                 run->id, other->line);
+    }
+    return QG_OK;
+}
+
 qg_status qg_study_add_run(const study_reader *reader, qg_study_run *run, int *index)
 {
     qg_study *const study = reader->study;
-    qg_status status = QG_OK;
-    for (int i = 0; i < study->run_count; i++) {
-        qg_study_run *const other = &study->runs[i];
-        if (!same_run(other, run)) {
-            if (strcmp(other->id, run->id) == 0)
-                status = qg_study_fail(reader, run->line,
-                                       "'%s' is also what the run of line %d is called: give one "
-                                       "of them another 'name'",
-                                       run->id, other->line);
-            if (status) break;
-            continue;
-        }
-        *index = i;
-        status = merge(reader, other, run);
+    int same = 0;
+    while (same < study->run_count && !same_run(&study->runs[same], run))
+        same++;
+    const bool is_new = same == study->run_count;
+    qg_status status = is_new || run->listed ? check_id(reader, run) : QG_OK;
+    if (!is_new) {
+        *index = same;
+        if (!status) status = merge(reader, &study->runs[same], run);
         qg_study_free_run(run);
         return status;
     }

@@ -210,7 +210,8 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
                         .kind = QG_RUN_TRAIN,
                         .listed = true,
                         .source = QG_SOURCE_NONE,
-                        .baseline = -1};
+                        .baseline = -1,
+                        .long_run = -1};
     qg_status status = qg_study_game_and_steps(reader, mapping, &run);
     if (!status) status = qg_study_graft(reader, mapping, &run);
     const char *const network =

@@ -77,8 +77,11 @@ static qg_status add_run(const source_reader *r, const qg_yaml *node, qg_status 
 static qg_status read_trained(const source_reader *r, const qg_yaml *node, qg_study_source *source)
 {
     const study_reader *const reader = r->study;
-    qg_study_run run = {
-        .line = source->line, .kind = QG_RUN_TRAIN, .source = QG_SOURCE_NONE, .baseline = -1};
+    qg_study_run run = {.line = source->line,
+                        .kind = QG_RUN_TRAIN,
+                        .source = QG_SOURCE_NONE,
+                        .baseline = -1,
+                        .long_run = -1};
     qg_status status = qg_study_check_keys(reader, node, source->name, train_keys);
     if (!status) status = qg_study_game_and_steps(reader, node, &run);
     if (!status) status = qg_study_settings(reader, node, run.game, NULL, run.steps, &run.settings);
@@ -92,8 +95,11 @@ static qg_status read_grafted(const source_reader *r, const qg_yaml *node, qg_st
     const study_reader *const reader = r->study;
     const qg_yaml *const from = qg_yaml_get(node, "from");
     int parent = QG_SOURCE_RANDOM;
-    qg_study_run run = {
-        .line = source->line, .kind = QG_RUN_GRAFT, .source = QG_SOURCE_NONE, .baseline = -1};
+    qg_study_run run = {.line = source->line,
+                        .kind = QG_RUN_GRAFT,
+                        .source = QG_SOURCE_NONE,
+                        .baseline = -1,
+                        .long_run = -1};
     qg_status status = qg_study_check_graft_keys(reader, node, source->name, graft_keys);
     if (!status && !(from->kind == QG_YAML_SCALAR && strcmp(from->text, "random") == 0))
         status = refer(r, from, &parent);
@@ -165,8 +171,11 @@ static qg_status read_distilled(const source_reader *r, const qg_yaml *node,
 {
     const study_reader *const reader = r->study;
     const qg_study *const study = reader->study;
-    qg_study_run run = {
-        .line = source->line, .kind = QG_RUN_DISTILL, .source = QG_SOURCE_NONE, .baseline = -1};
+    qg_study_run run = {.line = source->line,
+                        .kind = QG_RUN_DISTILL,
+                        .source = QG_SOURCE_NONE,
+                        .baseline = -1,
+                        .long_run = -1};
     qg_status status = qg_study_check_keys(reader, node, source->name, distill_keys);
     if (!status) status = read_teachers(r, node, &run);
     if (status) return status;

@@ -1,6 +1,7 @@
 /* Lists that multiply: {first: [1, 2], freeze: [false, true]} stands for four runs. */
 #include "study/reader.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,9 +68,7 @@ static qg_status choose(const study_reader *reader, const qg_yaml *from, qg_yaml
             items[i].key_line = item->key_line;
             *index /= (int64_t)item->count;
             if (item->count == 1) continue;
-            const int limit = (int)(sizeof variant->multiplied / sizeof *variant->multiplied);
-            if (variant->multiplied_count == limit)
-                return qg_study_fail(reader, item->line, "more than %d fields with lists", limit);
+            assert(variant->multiplied_count < QG_MOST_LISTS);
             variant->multiplied[variant->multiplied_count++] = item->key;
         }
     }
