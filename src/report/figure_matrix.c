@@ -31,9 +31,9 @@ typedef struct matrix {
     names rows, columns;
     double sum[MOST_NAMES][MOST_NAMES];
     int count[MOST_NAMES][MOST_NAMES];
-    bool decided[MOST_NAMES][MOST_NAMES];
-    bool control[MOST_NAMES][MOST_NAMES]; /* one of them is */
-    int left_out;                         /* experiments that found no room */
+    qg_decision decision[MOST_NAMES][MOST_NAMES]; /* that of all of them */
+    bool control[MOST_NAMES][MOST_NAMES];         /* one of them is */
+    int left_out;                                 /* experiments that found no room */
     double largest; /* of all kinds of copy, so that all matrices have the same colours */
 } matrix;
 
@@ -45,9 +45,8 @@ static void add_effect(matrix *m, const char *row_name, const char *column_name,
         m->left_out++;
         return;
     }
-    const bool decided = e->verdict.decision == QG_POSITIVE || e->verdict.decision == QG_NEGATIVE;
-    m->decided[row][column] =
-        decided && (m->count[row][column] == 0 || m->decided[row][column]); /* all of them */
+    const bool same = m->count[row][column] == 0 || m->decision[row][column] == e->verdict.decision;
+    m->decision[row][column] = same ? e->verdict.decision : QG_NOT_DECIDED;
     m->control[row][column] |= e->control;
     m->sum[row][column] += e->verdict.effect.value;
     m->count[row][column]++;
@@ -73,8 +72,9 @@ static void fill_matrix(const qg_results *r, const char *wanted, matrix *m)
         const qg_study_run *run = &r->study->runs[e->run];
         const char *source = qg_run_source(r->study, run);
         char copied[QG_GRAFT_CHOICE_TEXT], pair[sizeof m->rows.items[0]];
-        if (*wanted ? !qg_results_copied(r, e) : e->problem[0] != '\0') continue;
-        m->largest = fmax(m->largest, fabs(e->verdict.effect.value));
+        if (e->problem[0]) continue;
+        m->largest = fmax(m->largest, fabs(e->verdict.effect.value)); /* all matrices' colours */
+        if (*wanted && !qg_results_copied(r, e)) continue;
         qg_run_copied(run, copied);
         snprintf(pair, sizeof pair, "%s to %s", source, run->game + family);
         if (!*wanted)
@@ -94,6 +94,11 @@ static void write_names(FILE *script, char axis, const names *n)
     }
 }
 
+static bool is_decided(const matrix *m, size_t row, size_t column)
+{
+    return m->decision[row][column] == QG_POSITIVE || m->decision[row][column] == QG_NEGATIVE;
+}
+
 static double cell_value(const matrix *m, size_t row, size_t column)
 {
     return m->sum[row][column] / m->count[row][column];
@@ -110,7 +115,7 @@ static void write_cells(FILE *script, const matrix *m)
             char number[16] = "";
             if (m->columns.count <= 9) snprintf(number, sizeof number, "%+.2f", value);
             fprintf(script, "%zu %zu %.6f \"%s%s\" %s\n", column, row, value, number,
-                    m->decided[row][column] ? "*" : "",
+                    is_decided(m, row, column) ? "*" : "",
                     fabs(value) > 0.6 * m->largest ? "0xffffff" : "0x000000");
         }
     fputs("END\n", script);
@@ -152,7 +157,7 @@ static void write_data(FILE *data, const matrix *m)
             qg_cell_text(data, m->columns.items[column]);
             qg_cell_real(data, cell_value(m, row, column));
             fprintf(data, "%d,%s,%s\n", m->count[row][column],
-                    m->decided[row][column] ? "true" : "false",
+                    is_decided(m, row, column) ? "true" : "false",
                     m->control[row][column] ? "true" : "false");
         }
 }
@@ -226,7 +231,7 @@ int qg_figure_matrix(const qg_results *r, qg_figure *figure, FILE *script, FILE 
                  all ? "all pairs and kinds of copy" : figure->copied);
         snprintf(figure->caption, sizeof figure->caption,
                  "Difference of the normalised area under the curve from the baseline, mean over "
-                 "seeds, of grafts %s. *: decided.%s",
+                 "seeds, of grafts %s. *: positive or negative.%s",
                  all ? "of the row's pair with the column's layers"
                      : "from the row's source onto the column's game",
                  has_controls(m) ? " Dashed frames: controls." : "");

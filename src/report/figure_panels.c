@@ -271,20 +271,29 @@ static void write_panel(FILE *script, const layout *l, const qg_panel *panel, in
     fputs("unset label; unset arrow\n", script);
 }
 
+/* "thousand agent steps" */
+static void name_unit(const qg_panel *panel, const qg_panel_line *lines, char name[64])
+{
+    const double unit = step_unit(last_step(panel, lines));
+    snprintf(name, 64, "%s%s",
+             unit >= 1e6   ? "million "
+             : unit >= 1e3 ? "thousand "
+                           : "",
+             panel->unit);
+}
+
 /* "below: thousand agent steps; above: epochs", of the first panel. */
 static void write_note(FILE *script, const layout *l, const qg_panel *panels, size_t count,
                        const qg_panel_line *lines)
 {
     char text[160] = "below: ";
     for (size_t i = 0; i < count; i++) {
-        char part[64];
-        const double unit = step_unit(last_step(&panels[i], lines));
-        snprintf(part, sizeof part, "%s%s",
-                 unit >= 1e6   ? "million "
-                 : unit >= 1e3 ? "thousand "
-                               : "",
-                 panels[i].unit);
-        if (!strstr(text, part)) qg_text_add(text, sizeof text, "%s%s", i ? " or " : "", part);
+        char name[64], before[64] = "";
+        name_unit(&panels[i], lines, name);
+        for (size_t k = 0; k < i && strcmp(before, name) != 0; k++)
+            name_unit(&panels[k], lines, before);
+        if (strcmp(before, name) != 0)
+            qg_text_add(text, sizeof text, "%s%s", i ? " or " : "", name);
     }
     if (panels[0].epoch > 0) qg_text_add(text, sizeof text, "; above: epochs");
     write_label(script, l, QG_FIGURE_WIDTH / 2, l->height - NOTE / 2, text, "center font ',11'");

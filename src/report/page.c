@@ -239,11 +239,14 @@ static void put_overview(FILE *out, const qg_results *r)
     qg_page_end_table(out);
     qg_study_explain_lists(r->study, put_note, out);
     if (r->pooled_count > 1) {
-        char caption[256] = "All of them together, without controls (random layers, or the "
-                            "source's own game)";
+        char caption[256] = "All of them together";
+        if (!r->only_controls)
+            qg_text_add(caption, sizeof caption,
+                        ", without controls (random layers, or the source's own game)");
         if (r->dropped > 0)
             qg_text_add(caption, sizeof caption,
-                        " and without the %zu that have fewer seeds than others", r->dropped);
+                        "%s without the %zu that have fewer seeds than others",
+                        r->only_controls ? "," : " and", r->dropped);
         qg_text_add(caption, sizeof caption, ".");
         qg_page_table(out, caption, "over the study|#difference|#95 % interval");
         put_estimate(out, "mean", &r->pooled.raw);

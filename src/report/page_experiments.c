@@ -77,9 +77,9 @@ static void put_ratio(FILE *out, const qg_experiment *e)
         qg_html_element(
             out, "li", "Transfer ratio (area T - area B) / area B: %+.3f, mean over seeds.", ratio);
     else
-        qg_html_element(out, "li",
-                        "Transfer ratio: not defined, a baseline's area is not above "
-                        "that of random play.");
+        qg_html_element(out, "li", "Transfer ratio: not defined, %s.",
+                        e->pair_count == 0 ? "transfer and baseline have no seed in common"
+                                           : "a baseline's area is not above that of random play");
 }
 
 static void put_more(FILE *out, const qg_experiment *e)

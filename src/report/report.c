@@ -60,10 +60,14 @@ static void summarise(const qg_results *r, qg_report *report)
         qg_text_add(text, size, " (and %zu control%s)", controls, controls == 1 ? "" : "s");
     qg_text_add(text, size,
                 " over %s%zu seed%s: %zu positive, %zu negative, %zu without an effect larger than "
-                "%g, %zu not decided. Copied layers changed the normalised area under the curve by "
-                "%+.3f",
+                "%g, %zu not decided.",
                 r->partial ? "at most " : "", seeds, seeds == 1 ? "" : "s", report->positive,
-                report->negative, report->no_effect, r->study->rule.margin, report->not_decided,
+                report->negative, report->no_effect, r->study->rule.margin, report->not_decided);
+    if (!isfinite(report->effect)) {
+        qg_text_add(text, size, " They have no seed in common over which to take a mean.");
+        return;
+    }
+    qg_text_add(text, size, " Copied layers changed the normalised area under the curve by %+.3f",
                 report->effect);
     if (isfinite(report->low))
         qg_text_add(text, size, " (95 %% interval %+.3f to %+.3f)", report->low, report->high);

@@ -41,10 +41,10 @@ static void complete(const qg_study_game *given, double reference, qg_game_scale
         snprintf(game->problem, sizeof game->problem,
                  "no baseline of the game has a curve, and the study gives no reference score");
     else if (!(scale->reference > scale->random))
-        snprintf(
-            game->problem, sizeof game->problem,
-            "the reference score %.4g is not above that of random play, %.4g: train for longer",
-            scale->reference, scale->random);
+        snprintf(game->problem, sizeof game->problem,
+                 "the reference score %.4g is not above that of random play, %.4g: %s",
+                 scale->reference, scale->random,
+                 game->reference_given ? "correct it in the study file" : "train for longer");
 }
 
 /* An end near random play makes every difference large. */
