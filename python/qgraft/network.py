@@ -1,5 +1,6 @@
 """Networks: an architecture and its parameters, in PyTorch's layout, as arrays of numpy."""
 
+import functools
 import math
 
 import numpy as np
@@ -8,9 +9,20 @@ from ._library import UsageError, call, ffi, lib, path_bytes, text
 from ._states import pointer
 
 
+def _tensor(name, value, shape):
+    """float32 [shape]"""
+    try:
+        array = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name}: numbers {list(shape)} are expected") from None
+    if array.shape != shape:
+        raise UsageError(f"{name}: {list(shape)} are expected, not {list(array.shape)}")
+    return array
+
+
 class Layer:
     """One weighted layer of a network; the arrays are views: what is written to them is the
-    network's.
+    network's, as is what is assigned to `weight` or `bias`. The rest cannot be changed.
 
     name: "conv1", ..., "fc1", ... or, of a dueling network, "heads"; kind: "conv" or "linear"; part: of
         a split network, else "".
@@ -23,15 +35,18 @@ class Layer:
 
     def __init__(self, row, weight, bias):
         conv = row.kind == lib.QG_CONV
-        self.name = text(row.name)
-        self.kind = "conv" if conv else "linear"
-        self.part = text(row.part)
         shape = (row.outputs, row.in_channels, row.kernel, row.kernel) if conv else (row.outputs, -1)
-        self.weight = weight.reshape(shape)
-        self.bias = bias
-        self.kernel, self.stride, self.padding = row.kernel, row.stride, row.padding
-        self.output_shape = ((row.outputs, row.out_height, row.out_width) if conv
-                             else (row.outputs,))
+        vars(self).update(
+            name=text(row.name), kind="conv" if conv else "linear", part=text(row.part),
+            weight=weight.reshape(shape), bias=bias, kernel=row.kernel, stride=row.stride,
+            padding=row.padding, output_shape=((row.outputs, row.out_height, row.out_width) if conv
+                                               else (row.outputs,)))
+
+    def __setattr__(self, name, value):
+        if name not in ("weight", "bias"):
+            raise AttributeError(f"{name!r} of a layer cannot be set, only its weight and its bias")
+        own = getattr(self, name)
+        own[...] = _tensor(f"{self.name}.{name}", value, own.shape)
 
     def __repr__(self):
         return f"<Layer {self.name}: {' x '.join(map(str, self.weight.shape))}>"
@@ -134,17 +149,28 @@ class Network:
         """A network of its own with the same values."""
         other = type(self).__new__(type(self))
         other._take(ffi.addressof(self._struct.architecture))
-        other._parameters[:] = self._parameters
-        other.actions = list(self.actions)
-        for name in ("domain", "precision", "emulator", "history", "seed", "step", "score",
-                     "confirmed_score"):
-            setattr(other, name, getattr(self, name))
+        other.__setstate__((self._parameters, self._facts()))
         return other
 
     __copy__ = copy
 
     def __deepcopy__(self, memo):
         return self.copy()
+
+    def _facts(self):
+        """What a file says of it besides, by attribute."""
+        names = ("domain", "precision", "emulator", "history", "seed", "step", "score",
+                 "confirmed_score")
+        return {"actions": list(self.actions), **{name: getattr(self, name) for name in names}}
+
+    def __reduce__(self):
+        made = {"input": self.input, "input_max": self.input_max, "actions": self.action_count}
+        return (functools.partial(type(self), self.architecture, **made), (),
+                (self._parameters, self._facts()))
+
+    def __setstate__(self, state):
+        self._parameters[:] = state[0]
+        vars(self).update(state[1])
 
     # ------------------------------------------------------------------------------- what it is
 
@@ -208,11 +234,7 @@ class Network:
         if set(own) != set(tensors):
             different = sorted(set(own) ^ set(tensors))
             raise UsageError(f"tensors: {', '.join(own)} are expected; {different[0]} is not in both")
-        arrays = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
-        for name, array in arrays.items():
-            if array.shape != own[name].shape:
-                raise UsageError(f"{name}: {list(own[name].shape)} are expected, not "
-                                 f"{list(array.shape)}")
+        arrays = {name: _tensor(name, tensor, own[name].shape) for name, tensor in tensors.items()}
         for name, array in arrays.items():
             own[name][...] = array
 

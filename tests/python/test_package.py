@@ -3,6 +3,7 @@ numpy in float64."""
 
 import copy
 import pathlib
+import pickle
 import subprocess
 import sys
 import threading
@@ -178,6 +179,37 @@ def test_copies_are_their_own():
         b["fc1"].bias[:] = 7
         b.actions = ["x"]
         assert a["fc1"].bias.tobytes() == before.tobytes() and a.actions == []
+
+
+def test_what_is_assigned_is_the_networks():
+    """Not a new array beside its parameters."""
+    a, b = make("grid"), make("grid", 2)
+    for name, layer in b.layers.items():
+        a[name].weight = layer.weight.astype(np.float64)
+        a[name].bias = list(layer.bias)
+    assert a.sha256 == b.sha256
+    a["fc2"].weight *= 2
+    assert (a.state_dict()["fc2.weight"] == 2 * b["fc2"].weight).all()
+    before = a.sha256
+    for name, wrong in [("weight", b["fc1"].weight), ("weight", 0), ("bias", "x"), ("bias", [1, 2])]:
+        with pytest.raises(qgraft.UsageError, match=f"^fc2.{name}: "):
+            setattr(a["fc2"], name, wrong)
+    for name in ("stride", "name", "weights"):
+        with pytest.raises(AttributeError, match=name):
+            setattr(a["fc2"], name, 1)
+    assert a.sha256 == before
+
+
+@pytest.mark.parametrize("kind", ["grid", "list", "dueling"])
+def test_pickles(kind):
+    a = (qgraft.Network([{"dueling": 7}], input=(3, 4, 5), input_max=1, actions=4, seed=1)
+         if kind == "dueling" else make(kind))
+    a.actions, a.domain, a.score, a.step = ["x"] * a.action_count, "minatar/breakout", 3.5, 7
+    b = pickle.loads(pickle.dumps(a))
+    assert (b.sha256, b.architecture, b.input, b.actions) == (a.sha256, a.architecture, a.input, a.actions)
+    assert (b.domain, b.score, b.step, b.seed) == ("minatar/breakout", 3.5, 7, a.seed)
+    b[list(b)[0]].bias[:] = 7
+    assert b.sha256 != a.sha256
 
 
 def test_initial_weights():
