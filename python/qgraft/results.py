@@ -13,9 +13,13 @@ from .network import Network
 
 
 def _read_csv(path):
+    """A frame; None: the file is not there, or has not even its header yet."""
     import pandas
 
-    return pandas.read_csv(path)
+    try:
+        return pandas.read_csv(path)
+    except (FileNotFoundError, pandas.errors.EmptyDataError):
+        return None
 
 
 def _notes(path):
@@ -100,28 +104,55 @@ class Run:
         """The network at the end."""
         return Network.load(self.folder / "last.safetensors")
 
+    def _there(self, frame, name, kinds="runs"):
+        """The frame, if its file has been there."""
+        if frame is None:
+            raise UsageError(f"{self.folder}: there is no {name}, which {kinds} write when they evaluate "
+                             f"and learn; this is a {self.kind}")
+        return frame
+
+    def _evaluations(self):
+        """None: there are none yet."""
+        import pandas
+
+        file = self._file()
+        if file.kind != lib.QG_RUN_DISTILL or file.parent_count == 1:
+            return _read_csv(self.folder / "evaluations.csv")
+        tasks = []
+        for task in range(1, file.parent_count + 1):
+            frame = _read_csv(self.folder / f"evaluations-{task}.csv")
+            if frame is not None:
+                frame.insert(0, "task", task)
+                tasks.append(frame)
+        return pandas.concat(tasks, ignore_index=True) if tasks else None
+
+    def _training(self):
+        """None: there is none yet."""
+        distilled = self.kind == "distill"
+        return _read_csv(self.folder / ("distillation.csv" if distilled else "training.csv"))
+
     @property
     def evaluations(self):
-        """evaluations.csv: a row an evaluation (step, score, episodes, ...)."""
-        return _read_csv(self.folder / "evaluations.csv")
+        """evaluations.csv: a row an evaluation (step, score, episodes, ...); of a student of several
+        teachers also `task`, the number of the teacher whose game was played."""
+        return self._there(self._evaluations(), "evaluations.csv")
 
     @property
     def layer_history(self):
-        """layers.csv: what each evaluation saw of each weighted layer (docs/diagnostics.md): step,
-        layer, start_distance, ..."""
-        return _read_csv(self.folder / "layers.csv")
+        """layers.csv, of trainings and grafts: what each evaluation saw of each weighted layer
+        (docs/diagnostics.md): step, layer, start_distance, ..."""
+        return self._there(_read_csv(self.folder / "layers.csv"), "layers.csv", "trainings and grafts")
 
     @property
     def training(self):
         """training.csv: a row every `log_every` steps; of a distillation distillation.csv."""
-        path = self.folder / "training.csv"
-        return _read_csv(path if path.exists() else self.folder / "distillation.csv")
+        return self._there(self._training(), "training.csv")
 
     @property
     def student(self):
-        """student.csv, of a distillation: a row an evaluation and teacher (samples, loss, kl,
+        """student.csv, of a distillation: a row an evaluation and teacher (samples, task, loss, kl,
         agreement, advantage_scale, value_correlation, score, teacher_score)."""
-        return _read_csv(self.folder / "student.csv")
+        return self._there(_read_csv(self.folder / "student.csv"), "student.csv", "distillations")
 
     @property
     def layers(self):
@@ -205,22 +236,28 @@ class Study:
         frames = []
         for (name, seed), run in self.runs.items():
             frame = frame_of(run)
+            if frame is None:
+                continue
             frame.insert(0, "run", name)
             frame.insert(1, "seed", seed)
             frames.append(frame)
         if not frames:
-            raise UsageError(f"{self.folder}: no run has begun")
+            raise UsageError(f"{self.folder}: no run has come so far yet")
         return pandas.concat(frames, ignore_index=True)
 
     @property
     def evaluations(self):
-        """Those of all runs, with the columns run and seed in front."""
-        return self._together(lambda run: run.evaluations)
+        """Those of all runs that have some, with the columns run and seed in front; where there are
+        students of several teachers also `task`, which is 1 of all other runs."""
+        frame = self._together(Run._evaluations)
+        if "task" in frame:
+            frame["task"] = frame["task"].fillna(1).astype(int)
+        return frame
 
     @property
     def training(self):
-        """The training of all runs, with the columns run and seed in front."""
-        return self._together(lambda run: run.training)
+        """The training of all runs that have some, with the columns run and seed in front."""
+        return self._together(Run._training)
 
     @property
     def metrics(self):

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not QGRAFT, reason="QGRAFT does not name the pro
 
 FEW = {"learn_start": 500, "eval_every": 1000, "eval_steps": 400, "log_every": 500,
        "validation_size": 100, "replay": 2000}
+ROOT = pathlib.Path(__file__).parents[2]
 SETS = [f"--set={key}={value}" for key, value in FEW.items()]
 
 
@@ -269,9 +270,52 @@ def test_study(tmp_path):
     assert (again.tasks["state"] == "finished").all() and again.name == "small"
 
 
-# ---- The examples ----
+TWO_TEACHERS = """
+study: two
+seeds: [1]
+settings: {learn_start: 100, eval_every: 100, eval_steps: 100, replay: 500, validation_size: 50}
+steps: 200
+sources:
+  b: {file: ZOO/breakout-s1.safetensors}
+  a: {file: ZOO/asterix-s1.safetensors}
+  both: {distill: [b, a], samples: 100}
+runs:
+  - game: minatar/asterix
+  - {game: minatar/asterix, from: both, first: 1}
+"""
 
-ROOT = pathlib.Path(__file__).parents[2]
+
+def test_a_student_of_two_teachers(tmp_path):
+    """Its evaluations are in two files; those who have none of a table say so or are left out."""
+    (tmp_path / "two.yaml").write_text(TWO_TEACHERS.replace("ZOO", str(ROOT / "zoo")))
+    study = qgraft.run_study(tmp_path / "two.yaml", out=tmp_path / "study")
+    assert (study.tasks["state"] == "finished").all()
+    runs, all_of_them = study.runs, study.evaluations
+    student, graft = runs["both", 1], next(run for run in runs.values() if run.kind == "graft")
+    for task in (1, 2):
+        theirs = pandas.read_csv(student.folder / f"evaluations-{task}.csv")
+        mine = student.evaluations[student.evaluations["task"] == task].drop(columns="task")
+        pandas.testing.assert_frame_equal(mine.reset_index(drop=True), theirs, check_dtype=False)
+    assert list(student.evaluations["step"]) == [0, 128, 200] * 2 and set(student.student["task"]) == {1, 2}
+    tasks = all_of_them[all_of_them["run"] == "both"]["task"]
+    assert list(tasks) == [1] * 3 + [2] * 3 and (all_of_them.drop(tasks.index)["task"] == 1).all()
+    assert len(all_of_them) == sum(len(run.evaluations) for run in runs.values())
+    for call, words in ((lambda: student.layer_history, "no layers.csv, which trainings and grafts write"),
+                        (lambda: graft.student, "no student.csv, which distillations write")):
+        with pytest.raises(qgraft.UsageError, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    (graft.folder / "evaluations.csv").unlink()  # as of a run that has just begun
+    (graft.folder / "training.csv").write_text("")
+    with pytest.raises(qgraft.UsageError, match="no evaluations.csv"):
+        graft.evaluations
+    with pytest.raises(qgraft.UsageError, match="no training.csv"):
+        graft.training
+    assert len(study.evaluations) == len(all_of_them) - 2 - 1
+    assert {"both"} <= set(study.training["run"]) < {name for name, _ in runs}
+
+
+# ---- The examples ----
 
 
 def example(name, *words, folder):
