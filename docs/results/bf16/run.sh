@@ -4,7 +4,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-runs-bf16}
-for study in study ${WITH_ATARI:+atari}; do
+for study in study asterix ${WITH_ATARI:+atari}; do
     "${QGRAFT:-qgraft}" run "$here/$study.yaml" --out "$folder/$study" --scale "${2:-1}"
     "${PYTHON:-python3}" "$here/compare.py" "$folder/$study"
 done
