@@ -3,6 +3,7 @@ error."""
 
 import numbers
 import operator
+import os
 
 from ._library import UsageError
 
@@ -26,6 +27,12 @@ def real(name, value, least, most):
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value <= most:
         raise UsageError(f"{name}: {value!r} is not a number from {least:g} to {most:g}")
     return float(value)
+
+
+def several(values):
+    """A list, of a single text, number, path or network, too."""
+    one = isinstance(values, (str, bytes, os.PathLike, numbers.Number)) or hasattr(values, "layers")
+    return [values] if one else list(values)
 
 
 def seed_of(value, name="seed"):

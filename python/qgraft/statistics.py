@@ -8,7 +8,7 @@ from typing import Dict, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from ._arguments import real, seed_of, whole
+from ._arguments import real, seed_of, several, whole
 from ._library import UsageError, call, ffi, lib, text
 from ._states import pointer
 
@@ -50,13 +50,39 @@ class Verdict(NamedTuple):
 _MOST = 1e100  # of what is squared
 
 
+def _numbers(values, name, kind=np.float64):
+    """An array as C reads it, of anything that numpy takes without loss."""
+    try:
+        with np.errstate(invalid="ignore"):
+            array, made = (np.asarray(values, k, order="C") for k in (np.float64, kind))
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"{name}: one is no number") from None
+    if kind is not np.float64 and (made != array).any():
+        raise UsageError(f"{name}: one is no whole number")
+    return made
+
+
 def _values(values, name="values"):
-    array = np.ascontiguousarray(values, np.float64)
+    array = _numbers(values, name)
     if array.ndim != 1 or len(array) == 0:
         raise UsageError(f"{name}: numbers [runs] are expected, not {list(array.shape)}")
     if not (np.abs(array) <= _MOST).all():
-        raise UsageError(f"{name}: one is not within {-_MOST:g} and {_MOST:g}")
+        raise UsageError(f"{name}: one is NaN, or not within {-_MOST:g} and {_MOST:g}")
     return array
+
+
+def _by_name(values, name):
+    """A dict, of a mapping, a Series by its index, a DataFrame by its columns."""
+    try:
+        return dict(values)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name}: a mapping of names is expected") from None
+
+
+def _check_names(name, given, known):
+    for word in given:
+        if word not in known:
+            raise UsageError(f"{name}: {word!r} is none of {', '.join(map(str, known))}")
 
 
 def _doubles(array):
@@ -70,10 +96,12 @@ def _estimate(e):
 class _Tasks:
     """A qg_tasks, and the arrays that it borrows."""
 
-    def __init__(self, tasks):
-        first = tasks[0] if len(tasks) else 0
-        rows = [tasks] if np.ndim(first) == 0 else tasks
-        self.rows = [_values(row, f"task {i}") for i, row in enumerate(rows)]
+    def __init__(self, tasks, name="tasks"):
+        rows = list(tasks) if np.iterable(tasks) else []
+        if rows and np.iterable(rows[0]):
+            self.rows = [_values(row, f"{name}[{i}]") for i, row in enumerate(rows)]
+        else:
+            self.rows = [_values(tasks, name)]
         self.counts = ffi.new("size_t[]", [len(row) for row in self.rows])
         self.pointers = ffi.new("double *[]", [pointer("double *", row) for row in self.rows])
         self.struct = ffi.new("qg_tasks *", {"task_count": len(self.rows), "counts": self.counts,
@@ -84,8 +112,8 @@ class _Curves:
     """A qg_curves of steps int64 [points] and scores float64 [runs, points], and what it borrows."""
 
     def __init__(self, steps, scores):
-        self.steps = np.ascontiguousarray(steps, np.int64)
-        self.scores = np.ascontiguousarray(scores, np.float64)
+        self.steps = _numbers(steps, "steps", np.int64)
+        self.scores = _numbers(scores, "scores")
         if (self.scores.ndim != 2 or self.steps.shape != self.scores.shape[1:]
                 or len(self.scores) == 0):
             raise UsageError(f"scores [runs, points] go with steps [points], not "
@@ -126,7 +154,7 @@ def iqm(tasks, seed=1) -> Estimate:
 def probability_of_improvement(x, y, seed=1) -> Estimate:
     """The mean over tasks of P(X > Y) + P(X = Y) / 2; x and y as of `aggregate`, with the same
     tasks. Of one task Newcombe's interval is better: `improvement`."""
-    x, y, made = _Tasks(x), _Tasks(y), ffi.new("qg_estimate *")
+    x, y, made = _Tasks(x, "x"), _Tasks(y, "y"), ffi.new("qg_estimate *")
     if len(x.rows) != len(y.rows):
         raise UsageError(f"x has {len(x.rows)} tasks, y {len(y.rows)}")
     call(lib.qg_probability_of_improvement, x.struct, y.struct, seed_of(seed), made)
@@ -159,7 +187,7 @@ def permutation_p(x, y, seed=1) -> float:
 
 
 def _adjust(function, p):
-    p = np.ascontiguousarray(p, np.float64)
+    p = _numbers(p, "p")
     made = np.empty_like(p)
     if p.ndim != 1 or not np.all(np.isnan(p) | ((p >= 0) & (p <= 1))):
         raise UsageError("p: probabilities [comparisons] are expected")
@@ -186,10 +214,11 @@ _ADJUST = {"bh": "QG_ADJUST_BH", "dunnett": "QG_ADJUST_DUNNETT", "none": "QG_ADJ
 
 def _fill_group(group, values, seeds, stratum, name, keep):
     values = _values(values, name)
-    seeds = np.arange(1, len(values) + 1) if seeds is None else np.asarray(seeds)
-    if seeds.shape != values.shape or len(set(seeds.tolist())) != len(values) or seeds.min() < 0:
+    seeds = (range(1, len(values) + 1) if seeds is None
+             else [whole(f"seeds of {name}", seed, 0, 2**64 - 1) for seed in several(seeds)])
+    if len(seeds) != len(values) or len(set(seeds)) != len(values):
         raise UsageError(f"{name}: {len(values)} values need as many different seeds")
-    seeds = np.ascontiguousarray(seeds, np.uint64)
+    seeds = np.array(seeds, np.uint64)
     keep += [values, seeds]
     group.values, group.seeds = _doubles(values), pointer("const uint64_t *", seeds)
     group.count, group.stratum = len(values), stratum
@@ -214,24 +243,31 @@ def verdicts(baselines: Mapping[str, Sequence[float]], arms: Mapping[str, Sequen
              margin=0.1, seed=1) -> Dict[str, Verdict]:
     """Judges all arms of a study together, each against its baseline.
 
-    baselines, arms: values [runs] by name (of normalised areas, say, whose margin is 0.1).
+    baselines, arms: values [runs] by name (of normalised areas, say, whose margin is 0.1): mappings, or
+    what is one in pandas.
     baseline_of: the baseline's name of each arm; not needed where there is one.
     frozen: names of arms with frozen layers, which scatter less than free ones.
     seeds: of the runs by the name of a baseline or an arm; without them 1, 2, ...: "paired" goes by
     them. compare: "moderated", "welch" or "paired"; adjust: "bh", "dunnett" or "none".
     """
-    names, seeds, keep = list(baselines), seeds or {}, []
+    baselines, arms = _by_name(baselines, "baselines"), _by_name(arms, "arms")
+    seeds, keep = _by_name({} if seeds is None else seeds, "seeds"), []
+    names, frozen = list(baselines), several(frozen)
+    _check_names("seeds", seeds, [*baselines, *arms])
+    _check_names("frozen", frozen, arms)
     if baseline_of is None:
         if len(names) != 1:
             raise UsageError("baseline_of: which of several baselines each arm has")
         baseline_of = dict.fromkeys(arms, names[0])
+    baseline_of = _by_name(baseline_of, "baseline_of")
+    _check_names("baseline_of", baseline_of, arms)
     groups = ffi.new("qg_group[]", len(names))
     for group, name in zip(groups, names):
         _fill_group(group, baselines[name], seeds.get(name), lib.QG_BASELINES, name, keep)
     rows = ffi.new("qg_arm[]", len(arms))
     for row, name in zip(rows, arms):
         if baseline_of.get(name) not in names:
-            raise UsageError(f"baseline_of: {name!r} has no baseline among {', '.join(names)}")
+            raise UsageError(f"baseline_of: {name!r} has no baseline among {', '.join(map(str, names))}")
         stratum = lib.QG_FROZEN if name in frozen else lib.QG_FREE
         _fill_group(row.runs, arms[name], seeds.get(name), stratum, name, keep)
         row.baseline = names.index(baseline_of[name])

@@ -62,3 +62,58 @@ def test_designs_that_are_none(name, wrong):
 def test_numbers_out_of_range(name, call):
     with pytest.raises(qgraft.UsageError, match=f"^{name}: "):
         call()
+
+
+# ---- What is given ----
+
+
+def test_frames():
+    """What Run and Study give, filtered: indexes that do not begin at 0, groups, columns."""
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(1)
+    frame = pandas.DataFrame({
+        "run": ["fresh"] * 6 + ["a"] * 6 + ["b"] * 6, "seed": [3.0, 1, 2, 5, 4, 6] * 3,
+        "score": random.normal(0, 1, 18) + np.repeat([0, 3, 0], 6)})
+    scores = {name: frame[frame["run"] == name]["score"] for name in ("fresh", "a", "b")}
+    lists = {name: list(values) for name, values in scores.items()}
+    assert statistics.iqm(scores["a"]) == statistics.iqm(lists["a"])
+    assert statistics.iqm([scores["a"], scores["b"]]) == statistics.iqm([lists["a"], lists["b"]])
+    both = frame[frame["run"] != "fresh"].groupby("run")["score"]
+    assert statistics.iqm(both.apply(list)) == statistics.iqm([lists["a"], lists["b"]])
+    assert statistics.mean(scores["b"]) == statistics.mean(lists["b"])
+    seeds = {name: frame[frame["run"] == name]["seed"] for name in scores}
+    arms = {"a": lists["a"], "b": lists["b"]}
+    expected = statistics.verdicts({"fresh": lists["fresh"]}, arms, seeds={
+        name: [3, 1, 2, 5, 4, 6] for name in scores}, frozen=["b"], compare="paired")
+    columns = pandas.DataFrame({"a": lists["a"], "b": lists["b"]})
+    for given in (both.apply(list), columns, dict(list(both))):
+        assert statistics.verdicts({"fresh": scores["fresh"]}, given, seeds=seeds, frozen="b",
+                                   compare="paired") == expected
+
+
+FRESH, ARMS = {"fresh": [1, 2, 4]}, {"first 2": [2, 3, 5], "first 2 frozen": [2, 3, 4]}
+
+
+@pytest.mark.parametrize("name, more", [
+    ("seeds of fresh", {"seeds": {"fresh": [1.2, 2.3, 3.4]}}), ("seeds", {"seeds": {"frehs": [1, 2, 3]}}),
+    ("seeds of fresh", {"seeds": {"fresh": [1, 2, -3]}}), ("fresh", {"seeds": {"fresh": [1, 1, 2]}}),
+    ("fresh", {"seeds": {"fresh": 1}}), ("seeds", {"seeds": [1, 2, 3]}), ("frozen", {"frozen": ["first 3"]}),
+    ("frozen", {"frozen": "first"}), ("baseline_of", {"baseline_of": {**dict.fromkeys(ARMS, "fresh"), "x": "fresh"}}),
+    ("baseline_of", {"baseline_of": {"first 2": "fresh"}}), ("compare", {"compare": "paird"})])
+def test_names_that_are_none(name, more):
+    with pytest.raises(qgraft.UsageError, match=f"^{name}: ") as caught:
+        statistics.verdicts(FRESH, ARMS, **more)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name, call", [
+    ("tasks", lambda: statistics.iqm([])), ("tasks", lambda: statistics.iqm(3)), (r"tasks\[0\]", lambda: statistics.iqm(["abc"])),
+    (r"tasks\[1\]", lambda: statistics.iqm([[1], []])), ("values", lambda: statistics.mean([1, None])),
+    (r"y\[1\]", lambda: statistics.probability_of_improvement([[1], [2]], [[1], [np.nan]])),
+    ("steps", lambda: statistics.measures([0, 1.5], [[1, 2]])), ("scores", lambda: statistics.measures([0, 1], ["a"])),
+    ("p", lambda: statistics.adjust_any(["x"])), ("p", lambda: statistics.adjust_rate([2])),
+    ("arms", lambda: statistics.verdicts(FRESH, [1, 2]))])
+def test_values_that_are_none(name, call):
+    with pytest.raises(qgraft.UsageError, match=f"^{name}: ") as caught:
+        call()
+    assert "\n" not in str(caught.value)
