@@ -9,16 +9,18 @@ are called. info of a step has "life_lost".
 
 Of a game of a plugin: `qgraft.envs.Game(NAME)`, `qgraft.envs.Games(NAME, num_envs=64)`.
 
-Keywords: mode, difficulty, level (what the game has: `qgraft games NAME`), frame_skip, sticky,
-max_episode_frames, actions ("minimal", "full", "xitari"), noop_max (1 to so many no-op frames begin
-an episode). None is the game's default. Of `level`, say, two values make two domains.
+Keywords: mode, difficulty, level (what the game has: `qgraft games NAME`), frame_skip, sticky (a
+probability), max_episode_frames (0: no limit; "xitari": DQN 3.0's), actions ("minimal", "full",
+"xitari"), noop_max (1 to so many no-op frames begin an episode; 0: none). None is the game's default,
+of the last three no limit, "minimal" and 0. Of `level`, say, two values make two domains.
 """
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from ._library import UsageError, call, ffi, lib, path_bytes, text
+from ._arguments import real, whole
+from ._library import UsageError, call, error_of, ffi, lib, path_bytes, text
 
 _STEP = np.dtype({"names": ["reward", "end", "life_lost", "truncated"],
                   "formats": [np.float32, np.bool_, np.bool_, np.bool_],
@@ -37,18 +39,21 @@ class _Played:
     """The domain of one or many games, and how it is opened: what both environments share."""
 
     def __init__(self, game, mode=None, difficulty=None, level=None, frame_skip=None, sticky=None,
-                 max_episode_frames=None, actions=None, noop_max=0):
+                 max_episode_frames=None, actions=None, noop_max=None):
         self.name = _domain_name(game, mode, difficulty, level)
-        self.noop_max = noop_max
-        self._options = ffi.new("qg_domain_options *")
-        self._options.frame_skip = frame_skip or 0
-        self._options.sticky = -1 if sticky is None else sticky
-        self._options.max_episode_frames = max_episode_frames or 0
+        self.noop_max = 0 if noop_max is None else whole("noop_max", noop_max, 0, 10_000)
+        o = self._options = ffi.new("qg_domain_options *")
+        o.frame_skip = 0 if frame_skip is None else whole("frame_skip", frame_skip, 0, 2**31 - 1)
+        o.sticky = -1 if sticky is None else real("sticky", sticky, 0, 1)
+        if isinstance(max_episode_frames, str) and max_episode_frames == "xitari":
+            o.max_episode_frames = lib.QG_XITARI_LIMIT
+        elif max_episode_frames is not None:
+            o.max_episode_frames = whole("max_episode_frames", max_episode_frames, 0, 10**15)
         if actions is not None:
             chosen = ffi.new("qg_action_set *")
-            if not lib.qg_action_set_find(path_bytes(actions), chosen):
+            if not lib.qg_action_set_find(path_bytes(str(actions)), chosen):
                 raise UsageError(f"actions: {actions!r} is none of minimal, full, xitari")
-            self._options.actions = chosen[0]
+            o.actions = chosen[0]
 
     def open(self, seed):
         self._options.seed = int(seed) % 2**32
@@ -122,6 +127,8 @@ class Game(gymnasium.Env):
         """The full screen of the last frame, uint8 [height, width, 3]."""
         if self.render_mode is None:
             return None
+        if self._domain is None:
+            raise UsageError("render: the environment is closed")
         if not lib.qg_domain_has_picture(self._domain):
             raise UsageError(f"render: {text(self._domain.name)} has no picture")
         picture = ffi.new("qg_picture *")
@@ -142,8 +149,7 @@ class Games(gymnasium.vector.VectorEnv):
     """
 
     def __init__(self, game, num_envs=1, **options):
-        if num_envs < 1:
-            raise UsageError(f"num_envs: {num_envs}; it must be 1 or more")
+        num_envs = whole("num_envs", num_envs, 1, 2**24)
         if options.pop("render_mode", None) is not None:
             raise UsageError("render_mode: a vector environment has no pictures")
         self.num_envs = num_envs
@@ -171,13 +177,15 @@ class Games(gymnasium.vector.VectorEnv):
         self._pointers = None
 
     def _seeds(self, seed):
+        """A seed of each game, None where it is not given."""
         if seed is None:
-            return self.np_random.integers(2**32, size=self.num_envs)
-        if isinstance(seed, (int, np.integer)):
-            return [seed + i for i in range(self.num_envs)]
+            return [None] * self.num_envs
+        if not np.iterable(seed):
+            first = whole("seed", seed, 0, 2**63)
+            seed = range(first, first + self.num_envs)
         if len(seed) != self.num_envs:
             raise UsageError(f"seed: {len(seed)} seeds for {self.num_envs} games")
-        return seed
+        return [None if s is None else whole("seed", s, 0, 2**64) for s in seed]
 
     def reset(self, *, seed=None, options=None):
         if self._domains is None:
@@ -185,10 +193,11 @@ class Games(gymnasium.vector.VectorEnv):
         if options:
             raise UsageError("reset: no options are known: all games begin anew")
         if seed is not None or not self._domains:
-            generator = seed if seed is None or isinstance(seed, (int, np.integer)) else seed[0]
-            super().reset(seed=None if generator is None else int(generator))
-            seeds = [gymnasium.utils.seeding.np_random(int(s))[0].integers(2**32)
-                     for s in self._seeds(seed)]
+            seeds = self._seeds(seed)
+            super().reset(seed=seeds[0])
+            for i, s in enumerate(seeds):
+                s = int(self.np_random.integers(2**32)) if s is None else s
+                seeds[i] = gymnasium.utils.seeding.np_random(s)[0].integers(2**32)
             self._domains = [self._played.open(s) for s in seeds]
             self._pointers = ffi.new("qg_domain *[]", self._domains)
         for domain in self._domains:
@@ -202,8 +211,6 @@ class Games(gymnasium.vector.VectorEnv):
         seen = np.empty(self.observation_space.shape, self.observation_space.dtype)
         if lib.qg_domains_step(self._pointers, self.num_envs, self._room[0], self._room[1],
                                self._room[2], ffi.cast("uint8_t *", seen.ctypes.data), self._error):
-            from ._library import error_of
-
             raise error_of(self._error.code, self._error)
         return seen
 

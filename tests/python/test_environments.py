@@ -127,6 +127,17 @@ def test_no_ops():
     assert begun == {1, 2, 3, 4}
 
 
+def test_none_is_the_default():
+    """Of every keyword."""
+    words = ("mode", "difficulty", "level", "frame_skip", "sticky", "max_episode_frames", "actions", "noop_max")
+    for make_one in (qgraft.envs.Game, qgraft.envs.Games):
+        plain, none = (make_one("minatar/breakout", **more) for more in ({}, dict.fromkeys(words)))
+        assert (plain.reset(seed=1)[0] == none.reset(seed=1)[0]).all()
+        assert plain.action_space == none.action_space
+    limited = make("minatar-breakout", max_episode_frames="xitari", frame_skip=2.0, noop_max=np.int64(3))
+    limited.reset(seed=1)
+
+
 def test_pictures():
     env = make("minatar-breakout", render_mode="rgb_array")
     env.reset(seed=1)
@@ -171,6 +182,16 @@ def test_together_as_alone(options):
         ended += (one[2] | one[3]).sum()
     assert ended > 20 and (a == b).all() or alone is games
     assert games.observation_space.contains(one[0])
+
+
+def test_seeds_of_some():
+    """None: drawn by the environment; those that are given are those of single games."""
+    games = gymnasium.make_vec("qgraft/minatar-breakout-v0", num_envs=3)
+    begun = games.reset(seed=[4, None, 6.0])[0]
+    for i, seed in ((0, 4), (2, 6)):
+        assert (begun[i] == make("minatar-breakout").reset(seed=seed)[0]).all()
+    games.reset(seed=[None, 3, None])
+    assert (games.reset(seed=np.arange(3))[0] == games.reset(seed=0)[0]).all()
 
 
 def test_results_are_kept():
@@ -224,7 +245,15 @@ def test_speed():
     lambda: make("minatar-breakout", level=99), lambda: make("minatar-breakout", mode=7),
     lambda: make("minatar-breakout", actions="all"), lambda: make("minatar-breakout", sticky=2.0),
     lambda: qgraft.envs.Game("minatar/breakout", render_mode="human"),
-    lambda: make("minatar-breakout", frame_skip=-1),
+    lambda: make("minatar-breakout", frame_skip=-1), lambda: make("minatar-breakout", frame_skip=1.5),
+    lambda: make("minatar-breakout", noop_max=-3), lambda: make("minatar-breakout", noop_max=2**40),
+    lambda: make("minatar-breakout", sticky=-0.5), lambda: make("minatar-breakout", sticky=np.nan),
+    lambda: make("minatar-breakout", max_episode_frames=-1), lambda: make("minatar-breakout", actions=3),
+    lambda: make("minatar-breakout", max_episode_frames="atari"),
+    lambda: qgraft.envs.Games("minatar/breakout", num_envs=2.5),
+    lambda: qgraft.envs.Games("minatar/breakout", noop_max=-1),
+    lambda: qgraft.envs.Games("minatar/breakout", num_envs=2).reset(seed=-1),
+    lambda: qgraft.envs.Games("minatar/breakout", num_envs=2).reset(seed=[1, 0.5]),
     lambda: qgraft.envs.Game("minatar/tetris"),
     lambda: qgraft.envs.Games("minatar/breakout", num_envs=0),
     lambda: qgraft.envs.Games("minatar/breakout").step([0]),
@@ -261,3 +290,7 @@ def test_closed():
         closed.close()
         with pytest.raises(qgraft.UsageError, match="closed"):
             closed.reset()
+    env = qgraft.envs.Game("minatar/breakout", render_mode="rgb_array")
+    env.close()
+    with pytest.raises(qgraft.UsageError, match="closed"):
+        env.render()
