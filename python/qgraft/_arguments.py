@@ -5,6 +5,8 @@ import numbers
 import operator
 import os
 
+import numpy as np
+
 from ._library import UsageError
 
 
@@ -29,10 +31,18 @@ def real(name, value, least, most):
     return float(value)
 
 
+def truth(name, value):
+    """A bool, of 0 or 1 and numpy's, too."""
+    if not isinstance(value, (bool, np.bool_, numbers.Integral)) or value not in (0, 1):
+        raise UsageError(f"{name}: {value!r} is neither True nor False")
+    return bool(value)
+
+
 def several(values):
-    """A list, of a single text, number, path or network, too."""
-    one = isinstance(values, (str, bytes, os.PathLike, numbers.Number)) or hasattr(values, "layers")
-    return [values] if one else list(values)
+    """A list, of a single text, path or number, too."""
+    if isinstance(values, (str, bytes, os.PathLike)) or not np.iterable(values):
+        return [values]
+    return list(values)
 
 
 def seed_of(value, name="seed"):

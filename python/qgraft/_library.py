@@ -84,9 +84,12 @@ def text(pointer):
     return ffi.string(pointer).decode(errors="replace") if pointer else None
 
 
-def path_bytes(path):
-    """A path, or another string, for C."""
-    encoded = os.fsencode(path)
+def path_bytes(path, name="a name"):
+    """A path, or another string, for C; `name` is the parameter's."""
+    try:
+        encoded = os.fsencode(path)
+    except TypeError:
+        raise UsageError(f"{name}: a text or a path is expected, not {type(path).__name__}") from None
     if b"\0" in encoded:
         raise UsageError(f"{os.fsdecode(encoded)!r}: a name with a NUL byte in it")
     return encoded

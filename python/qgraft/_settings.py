@@ -2,7 +2,7 @@
 
 import json
 
-from ._library import call, ffi, lib, path_bytes, text
+from ._library import UsageError, call, ffi, lib, path_bytes, text
 
 
 def _table():
@@ -11,24 +11,32 @@ def _table():
     return [table[i] for i in range(count[0])]
 
 
+def _plain(value):
+    """What numpy's numbers and arrays are without numpy."""
+    if not hasattr(value, "tolist"):
+        raise UsageError(f"{value!r} is neither a number nor a text, a list or a mapping of such")
+    return value.tolist()
+
+
 def _as_text(value):
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple, dict)):
-        return json.dumps(value)
+        return json.dumps(value, default=_plain)
     return str(value)
 
 
 def fill(struct, preset=None, config=None, values=None, network=None):
     """Changes a qg_settings as the program does: preset, the source's network, file, single ones."""
     if preset is not None:
-        call(lib.qg_settings_preset, struct, path_bytes(preset))
+        call(lib.qg_settings_preset, struct, path_bytes(preset, "preset"))
     if network is not None:
         call(lib.qg_settings_set_value, struct, b"network", network)
     if config is not None:
-        call(lib.qg_settings_load_yaml, struct, path_bytes(config))
+        call(lib.qg_settings_load_yaml, struct, path_bytes(config, "config"))
     for key, value in (values or {}).items():
-        call(lib.qg_settings_set_value, struct, path_bytes(key), path_bytes(_as_text(value)))
+        call(lib.qg_settings_set_value, struct, path_bytes(key, "settings"), path_bytes(_as_text(value)))
 
 
 def _value(struct, row):

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._arguments import real, threads_of
+from ._arguments import real, threads_of, truth
 from ._library import UsageError, Watch, call, ffi, lib, path_bytes
 from ._settings import fill
 from ._states import pointer, states_of
-from .network import Network
+from .network import Network, struct_of
 
 
 class Update(NamedTuple):
@@ -32,10 +32,11 @@ class Engine:
     """
 
     def __init__(self, network, *, preset=None, settings=None, threads=1, isa=None, learns=True):
+        struct_of("network", network)
         self._settings = ffi.new("qg_settings *")
         fill(self._settings, preset or {1: "grid", 0: "vector"}.get(network.input_max, "dqn3"), None,
              settings)
-        self._isa = ffi.new("char[]", path_bytes(isa)) if isa else ffi.NULL
+        self._isa = ffi.new("char[]", path_bytes(isa, "isa")) if isa else ffi.NULL
         machine = ffi.new("qg_machine *", {"threads": threads_of(threads), "isa": self._isa})
         self._like = network.copy()
         self._descending = False
@@ -82,7 +83,7 @@ class Engine:
 
     def write(self, network, target=False):
         """Takes the parameters of a network of the same architecture as its own."""
-        ours, theirs = self._like._struct, network._struct
+        ours, theirs = self._like._struct, struct_of("network", network)
         if not lib.qg_architecture_equal(ffi.addressof(ours.architecture),
                                          ffi.addressof(theirs.architecture)):
             raise UsageError(f"this engine computes {self._like}, not {network}")
@@ -130,7 +131,7 @@ class Engine:
             if layer not in names:
                 raise UsageError(f"there is no layer {layer!r}: {', '.join(names)}")
         for layer in layers:
-            lib.qg_engine_freeze(self._engine, names.index(layer), frozen)
+            lib.qg_engine_freeze(self._engine, names.index(layer), truth("frozen", frozen))
 
     # ------------------------------------------------------------------------------------ acting
 
@@ -192,7 +193,7 @@ class Engine:
         traced = Update(np.empty((n, a.actions), np.float32), np.empty(n, np.float32))
         trace = ffi.new("qg_td_trace *", {
             "q_values": pointer("float *", traced.q_values),
-            "td_errors": pointer("float *", traced.td_errors), "keep_gradient": keep_gradient})
+            "td_errors": pointer("float *", traced.td_errors), "keep_gradient": truth("keep_gradient", keep_gradient)})
         call(lib.qg_td_learner_update, self._learner, batch, self._next_draw(), trace)
         return traced
 
@@ -247,7 +248,8 @@ class Engine:
         descent.learning = ffi.addressof(self._learner.learning)
         descent.states = given[0]
         descent.loss = watch.callback("void (*)(void *, int, const float *, float *)", called)
-        descent.draw, descent.keep_gradient = self._next_draw(), keep_gradient
+        descent.keep_gradient = truth("keep_gradient", keep_gradient)
+        descent.draw = self._next_draw()
         engine, self._descending = self._engine, True
         try:
             watch.run(lib.qg_engine_descend, engine, descent)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from ._arguments import real, seed_of, several, whole
 from ._library import UsageError, call, ffi, lib, path_bytes, text
 from ._states import pointer
 
@@ -52,11 +53,20 @@ class Layer:
         return f"<Layer {self.name}: {' x '.join(map(str, self.weight.shape))}>"
 
 
+def struct_of(name, network):
+    """The C struct of a parameter that must be a Network."""
+    if not isinstance(network, Network):
+        raise UsageError(f"{name}: a Network is expected, not {type(network).__name__} (Network.load "
+                         "reads a file)")
+    return network._struct
+
+
 class Network:
     """A deep Q-network: convolutions and linear layers with a ReLU behind each but the last.
 
-    architecture: "nature", "nature-pad0", "grid", "nature-split:W", "grid-split:W", or a list of
-        layers as JSON or as Python's lists and dicts ([{"conv": 16, "kernel": 3}, {"linear": 64}]).
+    architecture: "nature", "nature-pad0", "grid", "vector", one of these with "-dueling", "-norm" or
+        "-split:WIDTH" behind it, or a list of layers as JSON or as Python's lists and dicts ([{"conv":
+        16, "kernel": 3}, {"linear": 64}]).
     input: (channels, height, width): screens per state times channels of a screen; (values, 1, 1) of
         vectors.
     input_max: inputs are bytes / input_max: 255 for grey values, 1 for bits; 0: floats, of vectors.
@@ -68,18 +78,22 @@ class Network:
                  seed=None):
         from ._settings import _as_text
 
-        names = [] if isinstance(actions, int) else [str(name) for name in actions]
-        count = actions if isinstance(actions, int) else len(names)
+        counted = not isinstance(actions, str) and not np.iterable(actions)
+        names = [] if counted else [str(name) for name in several(actions)]
+        count = whole("actions", actions, 1, 2**31 - 1) if counted else len(names)
+        sizes = [whole("input", size, 1, 2**31 - 1) for size in several(input)]
+        if len(sizes) != 3:
+            raise UsageError(f"input: {input!r} is not (channels, height, width)")
         made = ffi.new("qg_architecture *")
-        call(lib.qg_architecture_make, path_bytes(_as_text(architecture)), *map(int, input),
-             int(input_max), count, made)
+        call(lib.qg_architecture_make, path_bytes(_as_text(architecture), "architecture"), *sizes,
+             whole("input_max", input_max, 0, 255), count, made)
         self._take(made)
         self.actions = names
         self.domain, self.precision, self.emulator = "", "", ""
-        self.history, self.seed, self.step = 0, seed or 0, 0
+        self.history, self.seed, self.step = 0, 0 if seed is None else seed_of(seed), 0
         self.score = self.confirmed_score = math.nan
         if seed is not None:
-            lib.qg_network_initialise(self._struct, seed)
+            lib.qg_network_initialise(self._struct, self.seed)
 
     def _take(self, architecture):
         """Arrays of a network of this architecture, all zero; the struct's pointers lie in them."""
@@ -130,17 +144,20 @@ class Network:
         self._set_text(info, "actions", ",".join(self.actions))
         if self.actions and len(self.actions) != self.action_count:
             raise UsageError(f"actions: {len(self.actions)} names for {self.action_count} outputs")
-        info.history, info.seed, info.step = self.history, self.seed, self.step
-        info.score, info.confirmed_score = self.score, self.confirmed_score
-        keep = [(ffi.new("char[]", path_bytes(k)), ffi.new("char[]", path_bytes(v)))
-                for k, v in (notes or {}).items()]
+        info.history, info.seed = whole("history", self.history, 0, 2**31 - 1), seed_of(self.seed)
+        info.step = whole("step", self.step, 0, 2**63 - 1)
+        for name in ("score", "confirmed_score"):
+            score = getattr(self, name)  # NaN: not known
+            setattr(info, name, score if score != score else real(name, score, -math.inf, math.inf))
+        keep = [tuple(ffi.new("char[]", path_bytes(word, "notes")) for word in pair)
+                for pair in (notes or {}).items()]
         rows = ffi.new("qg_note[]", [{"key": k, "value": v} for k, v in keep])
         info.notes, info.note_count = rows, len(keep)
         call(lib.qg_network_save, path_bytes(path), self._struct, info)
 
     @staticmethod
     def _set_text(info, name, value):
-        encoded, room = path_bytes(value), len(getattr(info, name))
+        encoded, room = path_bytes(value, name), len(getattr(info, name))
         if len(encoded) >= room:
             raise UsageError(f"{name}: {len(encoded)} bytes; at most {room - 1} can be written")
         setattr(info, name, encoded)
@@ -261,7 +278,7 @@ class Network:
     def graft(self, source, *, first=None, last=None, layers=None, part=None, match="meaning"):
         """Copies layers of another network into this one, which keeps the others.
 
-        One of: first, last (how many layers), layers (a list of numbers, from 1), part (a name).
+        One of: first, last (how many layers), layers (numbers, from 1, or names), part (a name).
         match: whether rows of the last layer are paired by the "meaning" of their actions or by
         their "index". Returns, by layer, how many of its outputs were copied, and from which layer
         of the source: {"conv1": ("conv1", 16), ...}. UsageError: a shape that does not fit.
@@ -269,8 +286,9 @@ class Network:
         from ._choice import choice_of
 
         grafted = ffi.new("qg_grafted_layer[]", lib.QG_MAX_LAYERS)
-        chosen = choice_of(first, last, layers, part, False, match)
-        call(lib.qg_graft, source._struct, path_bytes(",".join(source.actions)), self._struct,
+        theirs = struct_of("source", source)
+        chosen = choice_of(first, last, layers, part, False, match, names=lambda: list(self))
+        call(lib.qg_graft, theirs, path_bytes(",".join(source.actions)), self._struct,
              path_bytes(",".join(self.actions)), chosen, grafted)
         sources = list(source)
         return {name: (sources[grafted[i].source], grafted[i].rows)

@@ -15,11 +15,11 @@ import warnings
 from typing import NamedTuple, Tuple
 
 from . import _settings
-from ._arguments import real, seed_of, threads_of, whole
+from ._arguments import real, seed_of, several, threads_of, truth, whole
 from ._choice import choice_of
 from ._library import Error, UsageError, Watch, call, ffi, lib, path_bytes, text
 from ._program import PROGRAM
-from .network import Network
+from .network import Network, struct_of
 from .results import Run, Study
 
 
@@ -114,31 +114,31 @@ class _Options:
     def __init__(self):
         self.keep, self.watch = [], Watch()
 
-    def string(self, value):
-        self.keep.append(ffi.new("char[]", path_bytes(value)))
+    def string(self, value, name):
+        self.keep.append(ffi.new("char[]", path_bytes(value, name)))
         return self.keep[-1]
 
     def run(self, run, out, seed, threads, isa, overwrite, resume, keep_replay):
         """A qg_run_options."""
-        run.seed, run.folder = seed_of(seed), self.string(out)
+        run.seed, run.folder = seed_of(seed), self.string(out, "out")
         if threads is not None:
             run.machine.threads = threads_of(threads)
         if isa is not None:
-            run.machine.isa = self.string(isa)
-        run.overwrite, run.resume, run.keep_replay = overwrite, resume, keep_replay
+            run.machine.isa = self.string(isa, "isa")
+        run.overwrite, run.resume = truth("overwrite", overwrite), truth("resume", resume)
+        run.keep_replay = truth("keep_replay", keep_replay)
         run.stop = self.watch.stop
 
     def train(self, options, domain, steps, snapshots, also_evaluate, progress):
         """A qg_train_options, but for its settings and its qg_run_options."""
-        options.domain = self.string(domain)
+        options.domain = self.string(domain, "domain")
         if steps is not None:
-            options.steps = whole("steps", steps, 0, 10**12)
-        rows = ffi.new("int64_t[]", [int(step) for step in sorted(snapshots)])
-        self.keep.append(rows)
-        options.snapshots, options.snapshot_count = rows, len(snapshots)
-        games = ffi.new("const char *[]", [self.string(game) for game in also_evaluate])
-        self.keep.append(games)
-        options.also_evaluate, options.also_evaluate_count = games, len(also_evaluate)
+            options.steps = steps
+        rows = sorted(whole("snapshots", step, 0, 10**12) for step in several(snapshots))
+        games = [self.string(game, "also_evaluate") for game in several(also_evaluate)]
+        self.keep += [ffi.new("int64_t[]", rows), ffi.new("const char *[]", games)]
+        options.snapshots, options.also_evaluate = self.keep[-2:]
+        options.snapshot_count, options.also_evaluate_count = len(rows), len(games)
         options.progress = self.watch.callback("void (*)(void *, const qg_progress *)",
                                                _train_watcher(_listener(progress)))
 
@@ -157,9 +157,13 @@ def _warn(result):
         warnings.warn(text(result.warning), stacklevel=3)
 
 
+def _steps(steps):
+    return None if steps is None else whole("steps", steps, 0, 10**12)
+
+
 def _usual(domain, options, steps, preset, network, config, settings):
     """The domain's own defaults, then preset, the source's network, file, single settings."""
-    call(lib.qg_train_options_for, path_bytes(domain), options)
+    call(lib.qg_train_options_for, path_bytes(domain, "domain"), options)
     _settings.fill(ffi.addressof(options.settings), preset, config, settings, network)
     lib.qg_settings_shorten_evaluations(ffi.addressof(options.settings),
                                         options.steps if steps is None else steps)
@@ -180,13 +184,13 @@ def train(domain, *, out, steps=None, seed=1, preset=None, settings=None, config
     also_evaluate: other games that every evaluation plays, too (other_evaluations.csv).
     initial: a Network to begin with; frozen: names of its layers that do not learn.
     """
-    options, o = ffi.new("qg_train_options *"), _Options()
+    options, o, steps = ffi.new("qg_train_options *"), _Options(), _steps(steps)
     _usual(domain, options, steps, preset, None, config, settings)
     o.run(options.run, out, seed, threads, isa, overwrite, resume, keep_replay)
     o.train(options, domain, steps, snapshots, also_evaluate, progress)
     if initial is not None:
-        options.initial = initial._struct
-    for name in frozen:
+        options.initial = struct_of("initial", initial)
+    for name in several(frozen):
         if initial is None or name not in initial.layers:
             raise UsageError(f"frozen: {name!r} is no layer of `initial`")
         options.frozen[list(initial).index(name)] = True
@@ -205,11 +209,11 @@ def graft(source, domain, *, out, first=None, last=None, layers=None, part=None,
           resume=False, keep_replay=False, progress=None) -> Run:
     """Copies layers of a network file into a new network and trains that: `qgraft graft`.
 
-    source: the file, or "random": fresh layers, which are frozen, as a control. One of first, last
-    (how many layers), layers (a list of numbers, from 1) and part (a name) says which; freeze: they
+    source: the file, or "random" with freeze=True: fresh layers, frozen, as a control. One of first,
+    last (how many layers), layers (numbers, from 1, or names) and part (a name) says which; freeze: they
     do not learn; match: rows of the last layer go by the "meaning" of their actions or by their
     "index". thaw: the step from which frozen layers learn, thaw_every: one after the other;
-    lr_scale: factors of the learning rate, {layer: factor}; l2_sp, ewc: how strongly copied layers
+    lr_scale: factors of the learning rate, {number or name: factor}; l2_sp, ewc: how strongly copied layers
     are pulled back to what they were, ewc_samples: states of the source's play for it.
 
     Rivals to copying, beside layers or instead of them: kickstart: steps over which the weight of a
@@ -219,25 +223,29 @@ def graft(source, domain, *, out, first=None, last=None, layers=None, part=None,
     step, policy_reuse_decay: its factor from step to step. Otherwise as `train`; the network's
     layers are the source's unless set.
     """
-    options, o = ffi.new("qg_graft_options *"), _Options()
+    options, o, steps = ffi.new("qg_graft_options *"), _Options(), _steps(steps)
     network = None
+    if isinstance(source, Network):
+        raise UsageError("source: a file is expected, which the run names as its parent: save the network")
     if source != "random":
-        options.source = o.string(source)
+        options.source = o.string(source, "source")
         network = _look(options.source)
     train = options.train
     usual = ffi.new("qg_train_options *")
     _usual(domain, usual, steps, preset, network, config, settings)
     options.train = usual[0]
+    o.train(train, domain, steps, snapshots, also_evaluate, progress)
     learning = {"thaw": thaw, "thaw_every": thaw_every, "lr_scale": lr_scale, "l2_sp": l2_sp,
                 "ewc": ewc, "ewc_samples": ewc_samples, "kickstart": kickstart,
                 "distill_weight": distill_weight, "distill_tau": distill_tau,
                 "warm_replay": warm_replay, "qdagger": qdagger, "policy_reuse": policy_reuse,
                 "policy_reuse_decay": policy_reuse_decay}
-    options.choice = choice_of(first, last, layers, part, freeze, match, learning)[0]
+    options.choice = choice_of(
+        first, last, layers, part, freeze, match, learning,
+        names=lambda: _layer_names(train.domain, ffi.addressof(train.settings)))[0]
     if reinit_seed is not None:
         options.reinit, options.reinit_seed = True, seed_of(reinit_seed, "reinit_seed")
     o.run(train.run, out, seed, threads, isa, overwrite, resume, keep_replay)
-    o.train(train, domain, steps, snapshots, also_evaluate, progress)
     result = ffi.new("qg_run_result *")
     o.watch.run(lib.qg_graft_run, options, result)
     _warn(result)
@@ -252,6 +260,17 @@ def _look(source):
     if lib.qg_network_caution(info, caution):
         warnings.warn(text(caution), stacklevel=3)
     return ffi.string(architecture.text)
+
+
+def _layer_names(domain, settings):
+    """Of the network that a run in the domain makes."""
+    opened, architecture = ffi.new("qg_domain **"), ffi.new("qg_architecture *")
+    call(lib.qg_domain_open, domain, ffi.new("qg_domain_options *", {"sticky": -1}), opened)
+    try:
+        call(lib.qg_architecture_for, settings, opened[0], architecture)
+    finally:
+        lib.qg_domain_close(opened[0])
+    return [text(architecture.layers[i].name) for i in range(architecture.layer_count)]
 
 
 _PHASES = {"QG_PHASE_PLAYING": "playing", "QG_PHASE_READING": "reading",
@@ -279,11 +298,14 @@ def distill(teachers, *, out, temperature="0.1", order="pass", loss="kl", sample
     architecture, otherwise the first teacher's. set_files: where the sample sets are kept, one a
     teacher. Otherwise as `train`.
     """
-    teachers = [teachers] if isinstance(teachers, (str, os.PathLike)) else list(teachers)
+    teachers = [teachers] if isinstance(teachers, Network) else several(teachers)
+    if any(isinstance(teacher, Network) for teacher in teachers):
+        raise UsageError("teachers: files are expected, which the run names as its parents: save the "
+                         "networks")
     if not 1 <= len(teachers) <= lib.QG_MAX_TEACHERS:
         raise UsageError(f"teachers: {len(teachers)}; 1 to {lib.QG_MAX_TEACHERS} are possible")
     options, o = ffi.new("qg_distillation_options *"), _Options()
-    files = ffi.new("char *[]", [o.string(t) for t in teachers])
+    files = ffi.new("char *[]", [o.string(t, "teachers") for t in teachers])
     first, info = ffi.new("qg_architecture *"), ffi.new("qg_network_info *")
     call(lib.qg_network_look, files[0], first, info)
     domain = text(info.domain)
@@ -297,7 +319,7 @@ def distill(teachers, *, out, temperature="0.1", order="pass", loss="kl", sample
         raise UsageError(f"order: {order!r} is none of pass, sample")
     options.order = orders[order]
     chosen = ffi.new("qg_distillation_loss *")
-    call(lib.qg_distillation_loss_parse, path_bytes(loss), chosen)
+    call(lib.qg_distillation_loss_parse, path_bytes(loss, "loss"), chosen)
     options.loss = chosen[0]
     if samples is not None:
         options.samples = whole("samples", samples, 1, 10**9)
@@ -312,9 +334,10 @@ def distill(teachers, *, out, temperature="0.1", order="pass", loss="kl", sample
         options.samples * options.temperatures.count * len(teachers))
     options.teachers, options.teacher_count = files, len(teachers)
     if set_files is not None:
+        set_files = several(set_files)
         if len(set_files) != len(teachers):
             raise UsageError(f"set_files: {len(set_files)} for {len(teachers)} teachers")
-        o.keep.append(ffi.new("char *[]", [o.string(f) for f in set_files]))
+        o.keep.append(ffi.new("char *[]", [o.string(f, "set_files") for f in set_files]))
         options.set_files = o.keep[-1]
     o.run(options.run, out, seed, threads, isa, overwrite, resume, False)
     options.progress = o.watch.callback("void (*)(void *, const qg_distillation_progress *)",
@@ -374,6 +397,11 @@ def _evaluation(words):
 # ---------------------------------------------------------------------------------------- studies
 
 
+def _folder_of(study):
+    """The path of a study's file, or that of a study or of its folder."""
+    return os.fsdecode(path_bytes(study.folder if isinstance(study, Study) else study, "study"))
+
+
 def _open_study(study, scale):
     made = ffi.new("qg_study **")
     if os.path.isdir(study):
@@ -408,11 +436,12 @@ def _counts(now) -> Tuple[int, ...]:
 def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, progress=None) -> Study:
     """Runs a study, each of its runs in a process, as many at once as fit: `qgraft run`.
 
-    study: a study file, or the folder of one that goes on. out: the folder, otherwise runs/NAME.
+    study: a study file, or a Study or its folder, which goes on. out: the folder, otherwise runs/NAME.
     scale: shrinks every budget. jobs: runs at once; 0: what the machine allows. only: "ID:SEED".
     progress: called about once a second with TaskCounts. Runs that failed are no exception:
     Study.tasks tells.
     """
+    study = _folder_of(study)
     opened = _open_study(study, scale)
     if os.path.isdir(study) and out is not None:
         raise UsageError(f"out: {study} is a study's folder, which says where it lies")
@@ -422,7 +451,7 @@ def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, pr
     options, watch = ffi.new("qg_study_options *"), Watch()
     program = ffi.new("char[]", path_bytes(PROGRAM))
     options.program, options.jobs, options.stop = program, whole("jobs", jobs, 0, 4096), watch.stop
-    chosen = ffi.new("char[]", path_bytes(only)) if only else ffi.NULL
+    chosen = ffi.new("char[]", path_bytes(only, "only")) if only else ffi.NULL
     options.only = chosen
     listener = _Tally() if progress is True else progress or (lambda now: None)
     options.watch = watch.callback(
@@ -430,7 +459,7 @@ def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, pr
         lambda context, now, task: listener(TaskCounts(*_counts(now), now.seconds_left)))
     _make_absolute("QGRAFT_ATARI")
     result = ffi.new("qg_study_result *")
-    watch.run(lib.qg_study_execute, opened, path_bytes(folder), options, result)
+    watch.run(lib.qg_study_execute, opened, path_bytes(folder, "out"), options, result)
     return Study(folder)
 
 
@@ -445,9 +474,9 @@ def write_report(study, *, partial=False) -> str:
 
     study: a Study or its folder. partial: of one that is not finished.
     """
-    folder = study.folder if isinstance(study, Study) else study
+    folder = _folder_of(study)
     options, watch, made = ffi.new("qg_report_options *"), Watch(), ffi.new("qg_report *")
-    options.partial, options.stop = partial, watch.stop
+    options.partial, options.stop = truth("partial", partial), watch.stop
     options.progress = watch.callback("void (*)(void *, const char *)", lambda context, what: None)
     watch.run(lib.qg_report_write, path_bytes(folder), options, made)
     return text(made.path)

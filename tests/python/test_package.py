@@ -421,6 +421,42 @@ def test_wrong_batches(change):
     assert engine.network.sha256 == before
 
 
+def test_natural_arguments():
+    """Numbers of numpy, whole floats, one where several may be, layers by name."""
+    shape = {"input": np.array([10, 10, 10]), "input_max": 1.0}
+    a = qgraft.Network("grid", actions=np.int64(3), seed=np.int64(1), **shape)
+    assert a.action_count == 3 and a.seed == 1
+    b = qgraft.Network([{"conv": np.int64(16), "kernel": np.int32(3)}, {"linear": 8}], actions="fire", **shape)
+    assert b.actions == ["fire"] and b["conv1"].output_shape[0] == 16
+    for layers in (2, "conv2", ["conv2"], np.array([2]), "2"):
+        fresh = qgraft.Network("grid", actions=3, **shape)
+        assert list(fresh.graft(a, layers=layers)) == ["conv2"]
+    assert list(fresh.graft(a, layers="conv1, 4", match="index")) == ["conv1", "fc1"]
+    assert qgraft.settings("grid", replay=np.float64(1e5), clip_reward=np.bool_(True))["replay"] == 100_000
+    engine = qgraft.Engine(a, threads=np.int64(2))
+    batch = make_batch("grid", 4, 3)
+    engine.update(**{**batch, "actions": [0, 1, 2, 0]}, keep_gradient=np.True_)
+    assert engine.gradient.sha256
+
+
+@pytest.mark.parametrize("name, call", [
+    ("input", lambda: qgraft.Network("grid", input=(10, 10), actions=3)),
+    ("input", lambda: qgraft.Network("grid", input=10, actions=3)),
+    ("input", lambda: qgraft.Network("grid", input=(10, 10, "x"), actions=3)),
+    ("input_max", lambda: qgraft.Network("grid", input=(10, 10, 10), input_max=0.5, actions=3)),
+    ("actions", lambda: qgraft.Network("grid", actions=2.5)), ("seed", lambda: qgraft.Network(actions=2, seed=-1)),
+    ("layers", lambda: make("grid").graft(make("grid"), layers=["conv9"])),
+    ("layers", lambda: make("grid").graft(make("grid"), layers=[1.5])),
+    ("source", lambda: make("grid").graft("file", first=1)), ("network", lambda: qgraft.Engine("file")),
+    ("network", lambda: qgraft.Engine(make("grid")).write("file")), ("preset", lambda: qgraft.settings(3)),
+    ("isa", lambda: qgraft.Engine(make("grid"), isa=5)),
+    ("frozen", lambda: qgraft.Engine(make("grid")).freeze("conv1", frozen="no"))])
+def test_arguments_that_are_none(name, call):
+    with pytest.raises(qgraft.UsageError, match=rf"\b{name}\b") as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
 def test_wrong_uses():
     engine, actor = qgraft.Engine(make("grid")), qgraft.Engine(make("grid"), learns=False)
     batch = make_batch("grid", 4, 3)

@@ -107,6 +107,25 @@ def test_graft_between_free_and_frozen(source, tmp_path):
         qgraft.graft(file, "minatar/asterix", out=tmp_path / "no", first=2, thaw=700, settings=FEW)
 
 
+def test_natural_arguments(source, tmp_path):
+    """Whole floats, numbers of numpy, one where several may be, layers by name: the same run."""
+    file = source.folder / "best.safetensors"
+    ours = qgraft.graft(file, "minatar/asterix", out=tmp_path / "ours", layers="conv2", lr_scale={"conv1": 0.5, 4: 2},
+                        snapshots=5e2, also_evaluate="minatar/breakout", steps=1e3, seed=np.int64(2),
+                        settings=FEW, freeze=np.True_)
+    theirs = qgraft.graft(file, "minatar/asterix", out=tmp_path / "theirs", layers=[2], lr_scale={1: 0.5, 4: 2},
+                          snapshots=[500], also_evaluate=["minatar/breakout"], steps=1000, seed=2,
+                          settings=FEW, freeze=True)
+    same(ours.folder, theirs.folder)
+    same(ours.folder, theirs.folder, ["other_evaluations.csv", "step-500.safetensors"])
+    student = qgraft.distill(file, out=tmp_path / "student", samples=1e2, set_files=tmp_path / "set",
+                             settings={"eval_steps": 100})
+    assert student.steps == 100 and (tmp_path / "set").exists()
+    trained = qgraft.train("minatar/breakout", out=tmp_path / "trained", steps=0, initial=source.last,
+                           frozen="conv1", settings=FEW)
+    assert list(trained.layers["layer"][trained.layers["frozen"]]) == ["conv1"]
+
+
 def test_rivals(source, tmp_path):
     file = source.folder / "best.safetensors"
     ours = qgraft.graft(file, "minatar/asterix", out=tmp_path / "ours", kickstart=500, distill_weight=2,
@@ -266,7 +285,7 @@ def test_study(tmp_path):
         study.metrics
     path = qgraft.write_report(study)
     assert pathlib.Path(path).exists() and "area" in study.metrics.columns
-    again = qgraft.run_study(tmp_path / "study")  # nothing is left to do
+    again = qgraft.run_study(study)  # nothing is left to do
     assert (again.tasks["state"] == "finished").all() and again.name == "small"
 
 
@@ -417,6 +436,24 @@ def test_errors(source, tmp_path):
         (qgraft.UsageError, "steps", lambda: qgraft.train(
             "minatar/breakout", out=tmp_path / "x", steps=-5)),
         (qgraft.UsageError, "samples", lambda: qgraft.distill(file, out=tmp_path / "x", samples=0)),
+        (qgraft.UsageError, "snapshots", lambda: qgraft.train(
+            "minatar/breakout", out=tmp_path / "x", snapshots="all")),
+        (qgraft.UsageError, "domain", lambda: qgraft.train(3, out=tmp_path / "x")),
+        (qgraft.UsageError, "out", lambda: qgraft.train("minatar/breakout", out=3)),
+        (qgraft.UsageError, "initial", lambda: qgraft.train("minatar/breakout", out=tmp_path / "x", initial=file)),
+        (qgraft.UsageError, "overwrite", lambda: qgraft.train(
+            "minatar/breakout", out=tmp_path / "x", overwrite="yes")),
+        (qgraft.UsageError, "also_evaluate", lambda: qgraft.train(
+            "minatar/breakout", out=tmp_path / "x", also_evaluate=[3])),
+        (qgraft.UsageError, "source", lambda: qgraft.graft(
+            source.best, "minatar/asterix", out=tmp_path / "x", first=1)),
+        (qgraft.UsageError, "lr_scale", lambda: qgraft.graft(
+            file, "minatar/asterix", out=tmp_path / "x", first=1, lr_scale={"conv9": 0.1})),
+        (qgraft.UsageError, "conv1, conv2, conv3, fc1, fc2", lambda: qgraft.graft(
+            "random", "minatar/asterix", out=tmp_path / "x", layers=["fc3"], freeze=True)),
+        *[(qgraft.UsageError, "teachers", lambda wrong=wrong: qgraft.distill(wrong, out=tmp_path / "x"))
+          for wrong in (source.best, [source.best], source)],
+        (qgraft.UsageError, "study", lambda: qgraft.run_study(3)),
         (qgraft.UsageError, "epsilon", lambda: qgraft.distill(file, out=tmp_path / "x", epsilon="all")),
         *[(qgraft.UsageError, name, lambda name=name, wrong=wrong: qgraft.run_study(
             tmp_path / "small.yaml", out=tmp_path / "x", **{name: wrong}))
