@@ -7,6 +7,7 @@ them. cffi releases the GIL in every call.
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import sys
 import threading
@@ -66,9 +67,19 @@ _ERRORS = {
 }
 
 
+# What the library calls otherwise than the package.
+_WORDS = {"folder": "`out`", "run": "`run_study`", "games": "'python -m qgraft games'",
+          "import": "'python -m qgraft import'", "replay": "'python -m qgraft replay'"}
+
+
+def message_of(pointer):
+    """A message of the library, with the package's names in it."""
+    return re.sub("`([a-z]+)`", lambda m: _WORDS.get(m[1], m[0]), text(pointer))
+
+
 def error_of(status, error):
     """The exception of a status that is not QG_OK."""
-    return _ERRORS[status](text(error.message) or "stopped")
+    return _ERRORS[status](message_of(error.message) or "stopped")
 
 
 def call(function, *arguments):
@@ -90,6 +101,8 @@ def path_bytes(path, name="a name"):
         encoded = os.fsencode(path)
     except TypeError:
         raise UsageError(f"{name}: a text or a path is expected, not {type(path).__name__}") from None
+    except UnicodeEncodeError:
+        raise UsageError(f"{name}: {path!a} is no text that can be written") from None
     if b"\0" in encoded:
         raise UsageError(f"{os.fsdecode(encoded)!r}: a name with a NUL byte in it")
     return encoded

@@ -1,6 +1,7 @@
 """Settings of the agent: from a preset, a file and keywords to the library's struct."""
 
 import json
+from collections.abc import Mapping
 
 from ._library import UsageError, call, ffi, lib, path_bytes, text
 
@@ -35,6 +36,8 @@ def fill(struct, preset=None, config=None, values=None, network=None):
         call(lib.qg_settings_set_value, struct, b"network", network)
     if config is not None:
         call(lib.qg_settings_load_yaml, struct, path_bytes(config, "config"))
+    if values is not None and not isinstance(values, Mapping):
+        raise UsageError(f"settings: a mapping is expected, not {type(values).__name__}")
     for key, value in (values or {}).items():
         call(lib.qg_settings_set_value, struct, path_bytes(key, "settings"), path_bytes(_as_text(value)))
 

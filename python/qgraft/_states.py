@@ -9,7 +9,10 @@ def states_of(array, architecture):
     """A qg_states of uint8 or bool [n, channels, height, width], oldest screen first, and what it
     borrows; channels may be fewer than the network's: the others are zeros. Of networks of vectors
     (input_max 0) float32 [n, channels]."""
-    array, a = np.asarray(array), architecture
+    try:
+        array, a = np.asarray(array), architecture
+    except ValueError:
+        raise UsageError("states: they are not of one shape") from None
     vectors = a.input_max == 0
     if vectors and array.ndim == 2:
         array = array[:, :, None, None]

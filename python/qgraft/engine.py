@@ -180,7 +180,7 @@ class Engine:
         given = {
             "actions": self._column("actions", actions, np.int32, n),
             "rewards": self._column("rewards", rewards, np.float32, n),
-            "terminals": self._column("terminals", np.asarray(terminals) != 0, np.uint8, n),
+            "terminals": self._column("terminals", terminals, np.bool_, n),
             "weights": self._column("weights", weights, np.float32, n),
             "discounts": self._column("discounts", discounts, np.float32, n)}
         most = self._like.action_count
@@ -202,7 +202,10 @@ class Engine:
         """Values [n] of a batch as C reads them; None: not given."""
         if values is None and name in ("weights", "discounts"):
             return None
-        array = np.asarray(values)
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            raise UsageError(f"{name}: numbers [{n}] are expected") from None
         fits = array.shape == (n,) and array.dtype.kind in ("iub" if kind is np.int32 else "iubf")
         if fits:  # after the cast, too
             with np.errstate(over="ignore"):

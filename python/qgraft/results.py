@@ -33,7 +33,7 @@ class Run:
     """A run's folder, of a training, a graft or a distillation; it may still be running."""
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(os.fsdecode(folder))
+        self.folder = pathlib.Path(os.fsdecode(path_bytes(folder, "folder")))
         if not self._look().exists:
             raise UsageError(f"{self.folder}: there is no run")
 
@@ -185,7 +185,7 @@ class Study:
     """A study's folder; it may still be running."""
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(os.fsdecode(folder))
+        self.folder = pathlib.Path(os.fsdecode(path_bytes(folder, "folder")))
         self._open()
 
     def _open(self):

@@ -8,6 +8,7 @@ raises, and Ctrl-C, ends the run in order (a checkpoint is written; `resume=True
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from typing import NamedTuple, Tuple
 from . import _settings
 from ._arguments import real, seed_of, several, threads_of, truth, whole
 from ._choice import choice_of
-from ._library import Error, UsageError, Watch, call, ffi, lib, path_bytes, text
+from ._library import Error, UsageError, Watch, call, ffi, lib, message_of, path_bytes, text
 from ._program import PROGRAM
 from .network import Network, struct_of
 from .results import Run, Study
@@ -154,7 +155,7 @@ def _train_watcher(listener):
 
 def _warn(result):
     if result.warning[0] != b"\0":
-        warnings.warn(text(result.warning), stacklevel=3)
+        warnings.warn(message_of(result.warning), stacklevel=3)
 
 
 def _steps(steps):
@@ -361,7 +362,8 @@ def _call_program(words):
         process.terminate()
         process.wait()
         raise
-    lines = [line.removeprefix("qgraft: ") for line in err.splitlines()]
+    lines = [re.sub("--([a-z]+(?:-[a-z]+)*)", lambda m: f"`{m[1].replace('-', '_')}`",
+                    line.removeprefix("qgraft: ")) for line in err.splitlines()]
     if process.returncode:
         kind = UsageError if process.returncode == 2 else Error
         raise kind(lines[-1] if lines else f"qgraft {words[0]} ended with {process.returncode}")
@@ -380,8 +382,11 @@ def evaluate(network, domain=None, *, steps=None, epsilon=None, seed=1, preset=N
                "noop-max": noop_max, "sticky": sticky, "max-episode-frames": max_episode_frames}
     words = [f"--{key}={value}" for key, value in options.items() if value is not None]
     words += ["--json", "--"]
+    domain = None if domain is None else os.fsdecode(path_bytes(domain, "domain"))
     if not isinstance(network, Network):
-        path = os.fsdecode(network)
+        path = os.fsdecode(path_bytes(network, "network"))
+        call(lib.qg_network_look, path_bytes(path), ffi.new("qg_architecture *"),
+             ffi.new("qg_network_info *"))  # its errors are of their kinds
         return _evaluation(["evaluate", *words, path, *([domain] if domain else [])])
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "network.safetensors")

@@ -134,8 +134,9 @@ static qg_status prepare(graft_run *g, qg_error *error)
     if (o->source)
         status = qg_network_load(o->source, &g->source, &g->info, error);
     else if (!o->choice.frozen)
-        status = qg_fail(error, QG_ERROR_USAGE,
-                         "random layers that are not frozen are those of a fresh network");
+        status =
+            qg_fail(error, QG_ERROR_USAGE,
+                    "random layers that are not frozen are those of a fresh network: set `freeze`");
     if (!status) status = make_target(g, error);
     const int layers = g->target.architecture.layer_count;
     if (!status)

@@ -178,8 +178,17 @@ def test_evaluate(source):
     for network in (file, qgraft.Network.load(file)):
         ours = qgraft.evaluate(network, steps=900, seed=5)
         assert ours._asdict() == {name: theirs[name] for name in ours._fields}
-    with pytest.raises(qgraft.Error, match="nowhere"):
-        qgraft.evaluate("nowhere")
+    (source.folder.parent / "text").write_text("no network")
+    for error, words, arguments in [
+        (qgraft.FileError, "^nowhere: ", {"network": "nowhere"}),
+        (qgraft.DataError, "text: ", {"network": source.folder.parent / "text"}),
+        (qgraft.UsageError, "^`epsilon`: ", {"epsilon": 2}), (qgraft.UsageError, "^`steps`: ", {"steps": -1}),
+        (qgraft.UsageError, "^`noop_max`: ", {"noop_max": "many"}),
+        (qgraft.UsageError, "^network: ", {"network": 3}), (qgraft.UsageError, "^domain: ", {"domain": 3}),
+        (qgraft.UsageError, "tetris", {"domain": "minatar/tetris"})]:
+        with pytest.raises(error, match=words) as caught:
+            qgraft.evaluate(**{"network": file, **arguments})
+        assert "\n" not in str(caught.value) and "--" not in str(caught.value)
 
 
 # ---- Progress, Ctrl-C, other threads ----
@@ -425,8 +434,10 @@ def test_errors(source, tmp_path):
     for error, words, call in [
         (qgraft.UsageError, "minatar/tetris",
          lambda: qgraft.train("minatar/tetris", out=tmp_path / "x")),
-        (qgraft.UsageError, "overwrite", lambda: qgraft.train(
+        (qgraft.UsageError, "another `out` or add `overwrite`", lambda: qgraft.train(
             "minatar/breakout", out=source.folder, steps=100, settings=FEW)),
+        (qgraft.UsageError, "set `freeze`", lambda: qgraft.graft(
+            "random", "minatar/breakout", out=tmp_path / "x", first=1)),
         (qgraft.UsageError, "learning_rat", lambda: qgraft.train(
             "minatar/breakout", out=tmp_path / "x", settings={"learning_rat": 1})),
         (qgraft.UsageError, "seed", lambda: qgraft.train(
