@@ -104,7 +104,7 @@ def path_bytes(path, name="a name"):
     except UnicodeEncodeError:
         raise UsageError(f"{name}: {path!a} is no text that can be written") from None
     if b"\0" in encoded:
-        raise UsageError(f"{os.fsdecode(encoded)!r}: a name with a NUL byte in it")
+        raise UsageError(f"{name}: {os.fsdecode(encoded)!r} has a NUL byte in it")
     return encoded
 
 

@@ -380,7 +380,8 @@ def evaluate(network, domain=None, *, steps=None, epsilon=None, seed=1, preset=N
     """
     options = {"steps": steps, "epsilon": epsilon, "seed": seed, "preset": preset,
                "noop-max": noop_max, "sticky": sticky, "max-episode-frames": max_episode_frames}
-    words = [f"--{key}={value}" for key, value in options.items() if value is not None]
+    words = [f"--{key}={os.fsdecode(path_bytes(str(value), key.replace('-', '_')))}"
+             for key, value in options.items() if value is not None]
     words += ["--json", "--"]
     domain = None if domain is None else os.fsdecode(path_bytes(domain, "domain"))
     if not isinstance(network, Network):
