@@ -193,7 +193,8 @@ class Engine:
         traced = Update(np.empty((n, a.actions), np.float32), np.empty(n, np.float32))
         trace = ffi.new("qg_td_trace *", {
             "q_values": pointer("float *", traced.q_values),
-            "td_errors": pointer("float *", traced.td_errors), "keep_gradient": truth("keep_gradient", keep_gradient)})
+            "td_errors": pointer("float *", traced.td_errors),
+            "keep_gradient": truth("keep_gradient", keep_gradient)})
         call(lib.qg_td_learner_update, self._learner, batch, self._next_draw(), trace)
         return traced
 
