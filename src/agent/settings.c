@@ -84,7 +84,7 @@ static const qg_setting table[] = {
         "states on which evaluations look at the layers (layers.csv); 0: they do not"),
     ROW(INT, noop_max, 0, 10000, "episodes begin with 1 to this many no-op frames; 0: none"),
     ROW(INT, frame_skip, 1, 100, "frames per step"),
-    ROW(REAL, sticky, 0, 1, "probability that a step repeats the last action instead"),
+    ROW(REAL, sticky, 0, 1, "probability that a frame repeats the action before instead"),
     CHOICE(actions, "minimal", "minimal, full, xitari",
            "minimal, full (Atari 18, grids 6) or xitari (minimal; Pong 3)"),
     NEW(TEXT, max_episode_frames, 0, 0, "0",
@@ -175,7 +175,10 @@ static qg_status set_network(qg_settings *settings, const char *value, qg_error 
                            "vector, each also as NAME-dueling, NAME-norm or NAME-split:WIDTH (1 to "
                            "8192), or a list of layers",
                            value);
-        strcpy(text, value);
+        if (split) /* one text for one network, however the width was written */
+            snprintf(text, sizeof text, "%.*s-split:%lld", (int)length, value, (long long)width);
+        else
+            strcpy(text, value);
     }
     memcpy(settings->network, text, sizeof text);
     return QG_OK;
