@@ -139,6 +139,7 @@ struct qg_domain {
     bool lost;  /* by qg_domain_restore: the game does not come to where it was, and a new one is to
                    be begun */
     int losses; /* how often that was, in all processes that went on with it */
+    int64_t games; /* begun since it was opened */
 };
 
 /* The game at `index` (0 ...) of all that are listed: the built-in ones, Atari's (both in

@@ -11,12 +11,17 @@ qg_episode qg_episode_of(qg_domain *domain, int noop_max, qg_random noops)
 qg_status qg_episode_begin(qg_episode *e, uint8_t *screen, qg_error *error)
 {
     const int noops = e->noop_max ? 1 + (int)qg_random_below(&e->noops, (uint64_t)e->noop_max) : 0;
-    if (e->game_over) {
+    const int64_t games = e->domain->games;
+    const qg_status status = qg_domain_reset(e->domain, noops, screen, error);
+    /* The game that goes on behind a lost life may end under the no-ops. */
+    e->ended_between = !e->game_over && e->domain->games > games;
+    e->last_return = e->game_return;
+    if (e->game_over || e->ended_between) {
         e->steps = 0;
         e->game_return = 0;
     }
     e->over = e->game_over = e->truncated = false;
-    return qg_domain_reset(e->domain, noops, screen, error);
+    return status;
 }
 
 qg_status qg_episode_step(qg_episode *e, int action, qg_step *step, uint8_t *screen,

@@ -19,6 +19,8 @@ typedef struct qg_episode {
     bool truncated;     /* it is over, but its last state still has a value */
     int64_t steps;      /* of the game so far */
     double game_return; /* sum of its rewards, as the domain gives them */
+    bool ended_between; /* of qg_episode_begin: the game went on, and has ended under the no-ops */
+    double last_return; /* ... with this return */
 } qg_episode;
 
 /* Before the first episode. */

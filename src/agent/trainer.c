@@ -231,17 +231,28 @@ static qg_status choose_action(qg_trainer *t, qg_error *error)
     return qg_exploit(&t->policy, t->learner.engine, &state, &t->action, error);
 }
 
+/* Returns are counted by game, not by life. */
+static void count_game(qg_trainer *t, double game_return)
+{
+    t->since.return_sum += game_return;
+    t->since.episodes++;
+    t->episodes++;
+}
+
+static qg_status begin_episode(qg_trainer *t, qg_error *error)
+{
+    const qg_status status = qg_episode_begin(&t->episode, t->screen, error);
+    if (!status && t->episode.ended_between) count_game(t, t->episode.last_return);
+    return status;
+}
+
 static qg_status play_action(qg_trainer *t, qg_error *error)
 {
     qg_step step;
     const qg_status status = qg_episode_step(&t->episode, t->action, &step, t->screen, error);
     if (status) return status;
     qg_replay_set_action(t->replay, t->action, qg_learned_reward(t->settings, step.reward));
-    if (t->episode.game_over) { /* returns are counted by game, not by life */
-        t->since.return_sum += t->episode.game_return;
-        t->since.episodes++;
-        t->episodes++;
-    }
+    if (t->episode.game_over) count_game(t, t->episode.game_return);
     return QG_OK;
 }
 
@@ -263,8 +274,7 @@ qg_status qg_trainer_step(void *self, qg_error *error)
     if (status) return status;
     const int64_t step = ++t->run.step;
     if (step % s->target_every == 0) status = update_target(t, error);
-    if (!status)
-        status = end ? qg_episode_begin(&t->episode, t->screen, error) : play_action(t, error);
+    if (!status) status = end ? begin_episode(t, error) : play_action(t, error);
     if (!status && step % s->log_every == 0) status = log_interval(t, error);
     if (step % 256 == 0) qg_trainer_report(t);
     return status;

@@ -56,6 +56,7 @@ static qg_open_domain *opened(qg_domain *domain)
 static qg_status start(qg_open_domain *d, qg_error *error)
 {
     const qg_status status = d->domain.methods->start(d->domain.self, error);
+    d->domain.games++;
     d->stepping.frames = 0;
     d->stepping.last = QG_NOOP;
     d->stepping.over = status != QG_OK;

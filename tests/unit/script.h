@@ -85,6 +85,7 @@ qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *screen, qg_erro
     if (s->over) begin_game(s);
     s->frame += noops % 4; /* fewer than a game is long */
     if (s->frame >= s->length) begin_game(s);
+    domain->games = s->games;
     if (s->training && play.count < LOG) play.log[play.count++] = -1 - noops;
     show(s, screen);
     return QG_OK;

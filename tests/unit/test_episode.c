@@ -60,6 +60,35 @@ static void test_ends(void **state)
     check_ends(true, (int[]){7, 10, 17, 20, 27, 30, 0});
 }
 
+/* Behind a lost life the game goes on, and may be over before the next action: it is one that
+ * counts. */
+static void test_a_game_that_ends_under_no_ops(void **state)
+{
+    (void)state;
+    script_begin();
+    play.fixed_length = 9; /* a life is lost at the seventh step */
+    qg_domain *domain = script_open(true, 1, 2);
+    qg_episode e = qg_episode_of(domain, 5, qg_random_stream(1, "noops"));
+    e.life_loss_ends = true;
+    int ended = 0, went_on = 0;
+    for (int i = 0; i < 200; i++) {
+        const int64_t games = domain->games, steps = e.steps;
+        const bool goes_on = !e.game_over;
+        const double so_far = e.game_return;
+        must(qg_episode_begin(&e, screen, &error));
+        assert_int_equal(e.ended_between, goes_on && domain->games > games);
+        assert_true(!e.ended_between || e.last_return == so_far);
+        assert_int_equal(e.steps, domain->games > games ? 0 : steps);
+        assert_true(e.game_return == (domain->games > games ? 0 : so_far));
+        ended += e.ended_between;
+        went_on += goes_on && !e.ended_between;
+        for (qg_step step; !e.over;)
+            must(qg_episode_step(&e, 1, &step, screen, &error));
+    }
+    assert_true(ended > 10 && went_on > 10);
+    qg_domain_close(domain);
+}
+
 /* A game that is cut off is over; its end counts as one only where a life was lost. */
 static void test_truncation(void **state)
 {
@@ -154,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_ops),     cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_a_game_that_ends_under_no_ops),
         cmocka_unit_test(test_truncation), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_tape),
     };
