@@ -26,7 +26,7 @@ qg_status qg_layer_probe_open(const char *domain, int history, int count,
                                        .steps = (int64_t)count * APART,
                                        .seed = SEED,
                                        .stop = stop};
-    *probe = (qg_layer_probe){.architecture = *architecture};
+    *probe = (qg_layer_probe){.architecture = *architecture, .stop = stop};
     return qg_fixed_states_create(&plan, &probe->fixed, error);
 }
 
@@ -114,12 +114,16 @@ qg_status qg_layer_probe_look(const qg_layer_probe *probe, qg_engine *engine,
 {
     const size_t n = (size_t)probe->fixed.states.size;
     float *of[QG_MAX_LAYERS];
-    const qg_status status = qg_layer_features(engine, &probe->fixed.states, of, error);
+    qg_status status = qg_layer_features(engine, &probe->fixed.states, of, error);
     if (status) return status;
     double *room = malloc((n * n + 2 * n) * sizeof *room);
-    for (int l = 0; l < probe->architecture.layer_count && room; l++)
-        look_at(probe, l, of[l], room, rows[l].values);
+    if (!room) status = qg_fail_memory(error, "a Gram matrix", n * n * sizeof *room);
+    for (int l = 0; l < probe->architecture.layer_count && !status; l++)
+        if (probe->stop && *probe->stop) /* thousands of states take seconds a layer */
+            status = qg_fail(error, QG_STOPPED, "stopped");
+        else
+            look_at(probe, l, of[l], room, rows[l].values);
     free(of[0]);
     free(room);
-    return room ? QG_OK : qg_fail_memory(error, "a Gram matrix", n * n * sizeof *room);
+    return status;
 }

@@ -13,6 +13,7 @@ typedef struct qg_layer_probe {
     /* Gram matrices [n][n] of the layers of others, behind which column they stand: 0 the source, 1
      * the baseline. NULL: there is none to compare with. */
     double *grams[2][QG_MAX_LAYERS];
+    const volatile sig_atomic_t *stop; /* becomes non-zero: QG_STOPPED; may be NULL */
 } qg_layer_probe;
 
 /* Plays the game for `count` states of `history` screens, evenly spread over ten times as many
@@ -31,7 +32,7 @@ qg_status qg_layer_probe_compare(qg_layer_probe *probe, qg_layer_measure measure
                                  const char *precision, qg_error *error);
 
 /* Fills the measures of features of every layer of the engine's online network, of this
- * architecture. Fails as qg_layer_features. */
+ * architecture. Fails as qg_layer_features; QG_STOPPED. */
 qg_status qg_layer_probe_look(const qg_layer_probe *probe, qg_engine *engine,
                               qg_layer_row rows[QG_MAX_LAYERS], qg_error *error);
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "network/network_file.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -184,6 +185,26 @@ qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *name, qg_actio
     return status;
 }
 
+/* Whether the network still consists of numbers. One that has diverged is kept and scored like any
+ * other, but no file of it can be loaded. */
+static qg_status look_for_numbers(qg_run *run, bool *finite, qg_error *error)
+{
+    qg_run_network what;
+    const qg_status status = run->methods->network(run->self, &what, error);
+    if (status) return status;
+    const size_t count = qg_architecture_parameters(&what.network->architecture);
+    size_t i = 0;
+    while (i < count && isfinite(what.network->parameters[i]))
+        i++;
+    *finite = i == count;
+    if (!*finite)
+        qg_run_warn(run,
+                    "the network has diverged: at step %lld its weights are no numbers; lower "
+                    "'learning_rate', or set 'max_grad_norm'",
+                    (long long)run->step);
+    return QG_OK;
+}
+
 /* Keeps the best network and the last. Step 0 is no candidate for the best: DQN 3.0 evaluates first
  * after a period of training. */
 static qg_status evaluate(qg_run *run, qg_error *error)
@@ -191,13 +212,17 @@ static qg_status evaluate(qg_run *run, qg_error *error)
     const double begin = qg_clock_seconds();
     qg_run_result *r = &run->result;
     double score;
+    bool finite = true;
     qg_status status = run->methods->evaluate(run->self, &score, error);
+    if (!status) status = look_for_numbers(run, &finite, error);
     if (status) return status;
     run->evaluated_step = run->step;
     r->last_score = score;
-    const bool better = run->step > 0 && !(score <= r->best_score); /* the first is above NaN */
+    /* The first is above NaN; a diverged one is the best only where there is no other. */
+    const bool better =
+        run->step > 0 && (finite ? !(score <= r->best_score) : isnan(r->best_score));
     if (better) {
-        r->best_score = score;
+        r->best_score = finite ? score : NAN;
         r->best_step = run->step;
     }
     status = save_as(run, "last", better ? "best" : NULL, score, error);
@@ -383,11 +408,9 @@ static qg_status read_result(qg_run *run, qg_error *error)
     qg_network_info info[2];
     qg_status status = check_snapshots(run, INT64_MAX, error);
     for (int i = 0; i < 2 && !status; i++) {
-        qg_network network;
         char *path = qg_run_folder_network_path(&run->folder, names[i]);
         if (!path) return qg_fail_memory(error, "a path", strlen(run->folder.path));
-        status = qg_network_load(path, &network, &info[i], error);
-        if (!status) qg_network_free(&network);
+        status = qg_network_read_info(path, &info[i], error);
         free(path);
     }
     if (status) return status;

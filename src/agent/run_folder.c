@@ -92,7 +92,12 @@ static const char *const patterns[] = {"process.yaml",
                                        "step-[0-9]*.safetensors",
                                        "samples-[0-9]*",
                                        "task-[0-9]*.safetensors",
+                                       "evaluations.csv",
                                        "evaluations-[0-9]*.csv",
+                                       "other_evaluations.csv",
+                                       "training.csv",
+                                       "layers.csv",
+                                       "distillation.csv",
                                        "teachers.csv",
                                        "held_out.csv",
                                        "student.csv",
@@ -257,7 +262,11 @@ static qg_status pass_events(qg_run_folder *folder, qg_tape *tape, qg_error *err
     if (!tape->reading) return qg_events_sync(folder->events, error);
     if (!tape->good) return QG_OK;
     qg_events_close(folder->events);
-    return qg_events_resume(folder->path, name, size, &folder->events, error);
+    const qg_status status = qg_events_resume(folder->path, name, size, &folder->events, error);
+    /* TensorBoard's file may have been tidied away: no result depends on it. */
+    return status == QG_ERROR_DATA
+               ? qg_events_open(folder->path, folder->started, 0, &folder->events, error)
+               : status;
 }
 
 qg_status qg_run_folder_pass(qg_run_folder *folder, qg_tape *tape, qg_error *error)

@@ -180,7 +180,8 @@ qg_status qg_trainer_look(qg_trainer *t, qg_layer_row rows[QG_MAX_LAYERS], qg_er
     if (!status) status = qg_engine_read(t->learner.engine, QG_ONLINE, &t->network, error);
     if (!status) status = look_at_drift(t, rows, error);
     if (!status) status = qg_layer_probe_look(&t->probe, t->learner.engine, rows, error);
-    if (!status && t->updates > 0) status = look_at_learning(t, rows, error);
+    if (!status && t->updates > 0 && qg_replay_can_sample(t->replay))
+        status = look_at_learning(t, rows, error);
     return status;
 }
 

@@ -312,6 +312,16 @@ qg_status qg_network_load(const char *path, qg_network *network, qg_network_info
     return status;
 }
 
+qg_status qg_network_read_info(const char *path, qg_network_info *info, qg_error *error)
+{
+    qg_tensors *file;
+    qg_status status = qg_tensors_load(path, &file, error);
+    if (status) return status;
+    status = read_info(file, path, info, error);
+    qg_tensors_free(file);
+    return status;
+}
+
 qg_status qg_network_look(const char *path, qg_architecture *architecture, qg_network_info *info,
                           qg_error *error)
 {

@@ -15,4 +15,8 @@ qg_status qg_tensors_to_network(const qg_tensors *file, const char *path, const 
 qg_status qg_network_to_tensors(const qg_network *network, const char *prefix, qg_tensors *file,
                                 qg_error *error);
 
+/* What a network's file says of it; its numbers may be none, of a run that has diverged. Fails as
+ * qg_network_load. */
+qg_status qg_network_read_info(const char *path, qg_network_info *info, qg_error *error);
+
 #endif

@@ -321,3 +321,64 @@ def test_atari_threads_do_not_matter(tmp_path):
               settings=settings)
     assert_same_runs(tmp_path / "1", tmp_path / "2")
     assert len(rows(tmp_path / "1/evaluations.csv")) == 3
+
+
+# ---- odd ends ----
+
+
+DEEP = "network=[" + ",".join(['{"linear": 256}'] * 7) + "]"
+
+
+def test_a_network_that_diverges(tmp_path):
+    """The run goes to its end, says so once, keeps the best that still was one, and is complete."""
+    words = ["train", "minatar/breakout", "--out", tmp_path / "run", "--steps", 1500, "--quiet"]
+    for setting in ("learning_rate=10", "loss=mse", "optimiser=adam", "learn_start=500", "validation_size=100",
+                    "eval_every=500", "eval_steps=100", "update_every=1", DEEP):
+        words += ["--set", setting]
+    said = qgraft(*words).stderr
+    assert said.count("has diverged: at step 1000") == 1 and "state: finished" in (tmp_path / "run/process.yaml").read_text()
+    qgraft("evaluate", tmp_path / "run/best.safetensors", "--steps", 100)
+    assert "not a finite number" in qgraft("evaluate", tmp_path / "run/last.safetensors", code=1).stderr
+    qgraft(*words, "--resume")  # nothing is left to do
+
+
+def test_an_overwritten_run_leaves_no_table(tmp_path):
+    words = ["train", "minatar/breakout", "--out", tmp_path / "run", "--steps", 1000, "--quiet", "--set", "eval_every=500",
+             "--set", "eval_steps=100"]
+    qgraft(*words, "--also-evaluate", "minatar/freeway")
+    assert (tmp_path / "run/layers.csv").exists() and (tmp_path / "run/other_evaluations.csv").exists()
+    qgraft(*words, "--overwrite", "--set", "layer_states=0")
+    assert not list((tmp_path / "run").glob("*layers.csv")) + list((tmp_path / "run").glob("other*"))
+
+
+def test_the_smallest_memory(tmp_path):
+    """Whose only transition may be none: an end."""
+    for more in ([], ["--set", "prioritised=true"]):
+        words = ["--steps", 400, "--quiet", "--overwrite", "--set", "eval_every=1", "--set", "eval_steps=1", *more]
+        for setting in ("replay=2", "learn_start=1", "minibatch=1", "validation_size=1", "layer_states=8"):
+            words += ["--set", setting]
+        qgraft("train", "minatar/breakout", "--out", tmp_path / "run", *words)
+
+
+def test_tidied_event_files_keep_no_run_from_going_on(tmp_path):
+    words = ["train", "minatar/breakout", "--out", tmp_path / "run", "--steps", "2M", "--checkpoint-minutes", "0.001"]
+    process = subprocess.Popen([QGRAFT, *map(str, words)], stderr=subprocess.DEVNULL)
+    while not (tmp_path / "run/checkpoint-A").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=600) == 130
+    for path in (tmp_path / "run").glob("events.*"):
+        path.unlink()
+    process = subprocess.Popen([QGRAFT, *map(str, words), "--resume"], stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert "stopped at step" in process.communicate(timeout=600)[1] and process.returncode == 130
+    assert list((tmp_path / "run").glob("events.*"))
+
+
+def test_the_width_of_a_split_is_a_number(tmp_path):
+    """However it is written."""
+    for text, width in (("0" * 3000 + "32", 32), ("1k", 1000), ("1e2", 100)):
+        qgraft("train", "minatar/breakout", "--steps", 0, "--quiet", "--overwrite", "--out", tmp_path / "run", "--set",
+               f"network=grid-split:{text}")
+        assert f"network: grid-split:{width}\n" in (tmp_path / "run/run.yaml").read_text()
