@@ -44,7 +44,7 @@ static const struct argp_option argp_options[] = {
     {"network", OPTION_NETWORK, "ARCH", 0, "the student's (default: the teacher's)", 0},
     {"eval-steps", OPTION_EVAL_STEPS, "N", 0, "as --set eval_steps=N", 0},
     {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
-    {"out", 'o', "FOLDER", 0, "run folder (default runs/distill-DOMAIN-tT-sSEED)", 0},
+    {"out", 'o', "FOLDER", 0, "run folder (default runs/distill-tT-DOMAIN-sSEED)", 0},
     {"set", 'S', "KEY=VALUE", 0, "change a setting ('qgraft train --settings'); may be repeated",
      0},
     {"config", OPTION_CONFIG, "FILE", 0, "settings from a YAML file, before any --set", 0},
@@ -126,7 +126,7 @@ static qg_status parse_epsilon(const char *text, double *epsilon, qg_error *erro
     return status;
 }
 
-/* runs/distill-DOMAIN-tT-sSEED: train_resolve's name with the temperatures in it, and with a loss
+/* runs/distill-tT-DOMAIN-sSEED: train_resolve's name with the temperatures in it, and with a loss
  * that is not the usual one. */
 static void name_folder(const distill_arguments *a, char *prefix, size_t size)
 {

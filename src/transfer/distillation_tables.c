@@ -1,5 +1,6 @@
 #include "transfer/distillation_tables.h"
 
+#include "agent/csv.h"
 #include "base/file.h"
 #include "base/file_kind.h"
 #include "base/text.h"
@@ -118,7 +119,11 @@ static bool scan_teachers(char *lines, int task, int temperatures, qg_distillati
     int k;
     double score;
     for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
-        if (sscanf(line, "%d,\"%*[^\"]\",%lf", &k, &score) != 2 || k < 1 || k > QG_MAX_TEACHERS)
+        char domain[QG_DOMAIN_NAME];
+        const char *const cell = strchr(line, ',');
+        const char *const rest = cell ? qg_csv_read_text(cell + 1, domain, sizeof domain) : NULL;
+        if (!rest || sscanf(line, "%d", &k) != 1 || sscanf(rest, ",%lf", &score) != 1 || k < 1 ||
+            k > QG_MAX_TEACHERS)
             return false;
         result->taught[k - 1].teacher_score = score;
     }

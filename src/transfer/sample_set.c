@@ -459,6 +459,24 @@ static bool is_temporary(const char *name, const char *path, bool keep)
     return *number && strspn(number, "0123456789") == strlen(number);
 }
 
+/* A run that goes on has to be told where its sample set lies: a checkpoint may lead to no other
+ * file. */
+static qg_status check_place(const char *temporary, const char *path, bool keep, qg_error *error)
+{
+    const char *const mark = strstr(temporary, ".tmp-");
+    if (mark && !is_temporary(temporary, path, keep))
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "the run was begun with the sample set %.*s: say so again (`set_file`)",
+                       (int)(mark - temporary), temporary);
+    if (!*temporary && !keep && access(path, F_OK) != 0)
+        return qg_fail(
+            error, QG_ERROR_USAGE,
+            "%s: is not there; if the run was begun with a sample set of its own, say so "
+            "again (`set_file`)",
+            path);
+    return QG_OK;
+}
+
 /* What is known of the samples: of a set that is being written, and of one in `*set` to be filled.
  */
 static qg_status pass_samples(qg_sample_set *set, qg_tape *tape, int64_t added, uint32_t crc,
@@ -501,8 +519,10 @@ qg_status qg_sample_set_pass(qg_tape *tape, const char *path, const qg_sample_so
     qg_tape_pass_text(tape, temporary, sizeof temporary);
     QG_TAPE_PASS(tape, added);
     QG_TAPE_PASS(tape, crc);
-    qg_tape_require(tape, added >= 0 && added <= source->count &&
-                              is_temporary(temporary, path, form->keep));
+    qg_tape_require(tape,
+                    added >= 0 && added <= source->count &&
+                        (is_temporary(temporary, path, form->keep) || strstr(temporary, ".tmp-")));
+    if (tape->reading && tape->good) status = check_place(temporary, path, form->keep, error);
     if (status || !tape->good) return status;
     if (tape->reading && form->keep && access(path, F_OK) == 0)
         return open_instead(tape, path, source, form, stop, set, error);

@@ -333,3 +333,7 @@ def test_interrupt_ends_in_order(teacher, tmp_path, learning):
     names = [p.name for p in tmp_path.iterdir() if p.name.startswith("set")]
     assert names == ["set"] if learning else names[0].startswith("set.tmp-") and len(names) == 1
     assert (tmp_path / "run" / "last.safetensors").exists() == learning
+    # Without the set's name nothing is lost, and the line says what is missing.
+    assert f"begun with the sample set {kept}: say so again" in refusal(
+        "perform", tmp_path / "run/run.yaml", "--resume")
+    assert (tmp_path / "run" / "checkpoint-A").exists()

@@ -354,7 +354,8 @@ static bool is_believed(const char *path, const char *temporary, bool keep)
     const bool opened =
         qg_sample_set_pass(&tape, path, &source, &form, NULL, &set, &error) == QG_OK;
     assert_true(!opened || !tape.good);
-    const bool good = tape.good;
+    /* Another set is named, and not opened. */
+    const bool good = tape.good && strncmp(error.message, "the run was begun", 17) != 0;
     qg_tape_free(&tape);
     return good;
 }
