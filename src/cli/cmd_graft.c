@@ -289,7 +289,8 @@ static int print_plan(const graft_arguments *a, const qg_graft_plan *plan)
         const int fresh = plan->target.layers[l].outputs - plan->layers[l].rows;
         frozen += plan->layers[l].frozen && !plan->layers[l].thaw;
         if (plan->layers[l].frozen && fresh)
-            printf("the %d fresh rows of %s are frozen too\n", fresh, plan->target.layers[l].name);
+            printf("the %d fresh rows of %s are frozen too%s\n", fresh, plan->target.layers[l].name,
+                   plan->layers[l].thaw ? ", as long" : "");
     }
     if (frozen == layers) printf("every layer is frozen: nothing will be learned\n");
     qg_graft_choice_label(&a->choice, label);
@@ -316,7 +317,7 @@ static qg_status resolve_settings(const graft_arguments *a, qg_settings *setting
     if (!a->random) status = qg_network_look(a->source, &source, &info, error);
     if (!status && !a->random) cli_warn_of_network(&info);
     if (!status)
-        status = train_resolve_settings(&a->train, a->random ? NULL : source.text, settings, error);
+        status = train_read_settings(&a->train, a->random ? NULL : source.text, settings, error);
     if (!status && a->epsilon_start)
         status = cli_set(settings, "epsilon_start", "epsilon-start", a->epsilon_start, error);
     if (!status && a->learn_start)

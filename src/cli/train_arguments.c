@@ -6,7 +6,10 @@
 #include <string.h>
 
 static const struct argp_option argp_options[] = {
-    {"steps", 'n', "N", 0, "agent steps, as 250k or 25M (default: 25M for Atari, 1M for grids)", 0},
+    {"steps", 'n', "N", 0,
+     "agent steps, as 250k or 25M (default: 25M for Atari, 1M for grids); 0 writes the network "
+     "and evaluates nothing",
+     0},
     {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
     {"out", 'o', "FOLDER", 0, "run folder (default runs/DOMAIN-sSEED)", 0},
     {"set", 'S', "KEY=VALUE", 0, "change a setting; may be repeated", 0},
@@ -131,8 +134,8 @@ static qg_status parse_steps(const train_arguments *a, int64_t *steps, qg_error 
 }
 
 /* Preset, file, --set: the later changes the earlier. */
-qg_status train_resolve_settings(const train_arguments *a, const char *network,
-                                 qg_settings *settings, qg_error *error)
+qg_status train_read_settings(const train_arguments *a, const char *network, qg_settings *settings,
+                              qg_error *error)
 {
     qg_train_options usual = {0};
     qg_status status = a->domain ? qg_train_options_for(a->domain, &usual, error)
@@ -146,6 +149,13 @@ qg_status train_resolve_settings(const train_arguments *a, const char *network,
     for (size_t i = 0; i < a->set_count && !status; i++)
         status = qg_settings_set(settings, a->sets[i], error);
     qg_settings_shorten_evaluations(settings, usual.steps);
+    return status;
+}
+
+qg_status train_resolve_settings(const train_arguments *a, const char *network,
+                                 qg_settings *settings, qg_error *error)
+{
+    const qg_status status = train_read_settings(a, network, settings, error);
     return status ? status : qg_settings_check(settings, error);
 }
 
@@ -208,8 +218,8 @@ int train_print_settings(const qg_settings *settings)
     for (size_t i = 0; i < count; i++) {
         char text[1100];
         qg_setting_format(settings, &table[i], text, sizeof text);
-        printf("%s: %s%*s # %s", table[i].name, text,
-               (int)(30 - (int)strlen(table[i].name) - (int)strlen(text)), "", table[i].help);
+        const int pad = 30 - (int)strlen(table[i].name) - (int)strlen(text);
+        printf("%s: %s%*s # %s", table[i].name, text, pad > 0 ? pad : 0, "", table[i].help);
         if (table[i].type != QG_SETTING_TEXT && table[i].type != QG_SETTING_BOOLEAN)
             printf(" (%.9g to %.9g)", table[i].minimum, table[i].maximum);
         putchar('\n');

@@ -69,7 +69,9 @@ error_t train_parse_option(int key, char *text, struct argp_state *state,
 extern const struct argp train_argp;
 
 /* Preset, then `network` (NULL: the preset's), then the file, then each --set; a short run's
- * evaluations are shortened. */
+ * evaluations are shortened. train_read_settings leaves what comes of it to be checked. */
+qg_status train_read_settings(const train_arguments *arguments, const char *network,
+                              qg_settings *settings, qg_error *error);
 qg_status train_resolve_settings(const train_arguments *arguments, const char *network,
                                  qg_settings *settings, qg_error *error);
 

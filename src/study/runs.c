@@ -195,8 +195,8 @@ qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mappin
         status = qg_graft_pair(random ? &target : &source, &target, &run->choice, grafted,
                                reader->error);
     if (!status && known)
-        status = qg_graft_learning_apply(&run->choice.learning, target.layer_count, grafted,
-                                         reader->error);
+        status = qg_graft_learning_apply(&run->choice.learning, target.layer_count, run->steps,
+                                         grafted, reader->error);
     if (!status) status = qg_study_check_reuse(study, run, reader->error);
     return status ? qg_study_locate(reader, mapping->line) : QG_OK;
 }

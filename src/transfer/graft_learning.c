@@ -178,18 +178,19 @@ qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int6
     return check_rates(it, layers, error);
 }
 
-qg_status qg_graft_learning_apply(const qg_graft_learning *learning, int layers,
+qg_status qg_graft_learning_apply(const qg_graft_learning *learning, int layers, int64_t steps,
                                   qg_grafted_layer grafted[QG_MAX_LAYERS], qg_error *error)
 {
     int64_t thaw = first_thaw(learning);
     for (int l = layers - 1; l >= 0; l--) {
         const bool scaled = learning->scaled >> l & 1;
         grafted[l].lr_scale = scaled ? learning->lr_scale[l] : 1;
-        if (grafted[l].frozen && !thaw && scaled)
+        const bool thaws = thaw && thaw < steps;
+        if (grafted[l].frozen && !thaws && scaled)
             return qg_fail(error, QG_ERROR_USAGE,
                            "`lr_scale`: layer %d is frozen and has no learning rate", l + 1);
         if (!grafted[l].frozen || !thaw) continue;
-        grafted[l].thaw = thaw;
+        grafted[l].thaw = thaws ? thaw : 0;
         thaw += learning->thaw_every;
     }
     return check_rates(learning, layers, error);

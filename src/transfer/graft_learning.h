@@ -15,9 +15,10 @@ qg_status qg_graft_learning_set(qg_graft_learning *learning, const char *key, co
 /* Whether copied layers are pulled back. */
 bool qg_graft_learning_pulls(const qg_graft_learning *learning);
 
-/* When each of the grafted layers thaws, and its learning rate. QG_ERROR_USAGE: the rate of a layer
- * that the network does not have, or that is frozen all the time. */
-qg_status qg_graft_learning_apply(const qg_graft_learning *learning, int layers,
+/* When each of the grafted layers thaws within so many steps, and its learning rate.
+ * QG_ERROR_USAGE: the rate of a layer that the network does not have, or that is frozen all the
+ * time. */
+qg_status qg_graft_learning_apply(const qg_graft_learning *learning, int layers, int64_t steps,
                                   qg_grafted_layer grafted[QG_MAX_LAYERS], qg_error *error);
 
 #endif

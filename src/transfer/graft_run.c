@@ -147,7 +147,9 @@ static qg_status prepare(graft_run *g, qg_error *error)
         status =
             qg_graft(o->source ? &g->source : &g->target, o->source ? g->info.actions : g->actions,
                      &g->target, g->actions, &o->choice, g->layers, error);
-    return status ? status : qg_graft_learning_apply(&o->choice.learning, layers, g->layers, error);
+    return status ? status
+                  : qg_graft_learning_apply(&o->choice.learning, layers, o->train.steps, g->layers,
+                                            error);
 }
 
 static void release(graft_run *g)

@@ -491,6 +491,17 @@ def test_thaw_every(source, tmp_path):
     table = run("graft", source, "--to", TARGET, "--dry-run", "--first", 1, "--freeze", "--thaw", 5001,
                 "--lr-scale", "1:0.5").stdout
     assert "frozen until 5001, rate x 0.5" in table
+    # What would thaw behind the end is frozen, and has no rate.
+    refused = run("graft", source, "--to", TARGET, "--dry-run", "--first", 2, "--freeze", "--steps", "1M", "--thaw",
+                  "900k", "--thaw-every", "200k", "--lr-scale", "1:0.5", code=2).stderr
+    assert "layer 1 is frozen and has no learning rate" in refused
+    layers = plan(source, TARGET, "--first", 2, "--freeze", "--steps", "1M", "--thaw", "900k", "--thaw-every", "200k")
+    assert [l["thaw"] for l in layers["layers"][:2]] == [None, 900000]
+
+
+def test_learn_start_is_the_setting(source):
+    run("graft", source, "--to", TARGET, "--dry-run", "--first", 2, "--learn-start", 6000,
+        settings={"validation_size": 6000})
 
 
 def test_layer_rates(source, tmp_path):
