@@ -94,7 +94,7 @@ int cli_fail(const qg_error *error)
 {
     qg_error said = *error;
     print_failure(cli_message(&said));
-    return error->code == QG_ERROR_USAGE ? 2 : 1;
+    return error->code == QG_ERROR_USAGE ? 2 : error->code == QG_STOPPED ? 130 : 1;
 }
 
 qg_status cli_spare(const char *read, const char *written, qg_error *error)

@@ -245,7 +245,7 @@ int cmd_bench(int argc, char **argv)
     if (status) {
         json_decref(bench.figures);
         json_decref(bench.skipped);
-        return status == QG_STOPPED ? 130 : cli_fail(&error);
+        return cli_fail(&error);
     }
     if (!bench.json) {
         json_decref(bench.figures);

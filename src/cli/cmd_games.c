@@ -218,13 +218,13 @@ int cmd_games(int argc, char **argv)
         count || !options.filter ? NULL : qg_game_like(options.filter, &same);
     if (like && same) selected[count++] = like;
     int code = 0;
-    if (options.json)
-        code = print_games_json(selected, count);
-    else if (count == 0)
+    if (count == 0)
         code = cli_fail_usage(
             "no game's name or family contains '%.60s'%s%s%s ('qgraft games' lists all)",
             options.filter ? options.filter : "", like ? "; did you mean '" : "",
             like ? like->name : "", like ? "'?" : "");
+    else if (options.json)
+        code = print_games_json(selected, count);
     else if (count == 1)
         print_game(selected[0]);
     else

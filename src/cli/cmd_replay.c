@@ -279,7 +279,7 @@ int cmd_replay(int argc, char **argv)
     if (!status && a.out) status = export_part(&part, a.out, copy, &error);
     int code = 0;
     if (status)
-        code = status == QG_STOPPED ? (cli_fail(&error), 130) : cli_fail(&error);
+        code = cli_fail(&error);
     else if (!a.out || a.info || a.json)
         code = print_info(&part, a.json, about);
     qg_replay_ring_close(ring);

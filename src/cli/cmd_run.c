@@ -285,7 +285,7 @@ static int run_until_decided(const run_arguments *a, run_work *w)
     qg_status status = study_looks_begin(&a->looks, w->study, w->folder, &error);
     while (!status && !look.done) {
         const int code = execute(a, w);
-        if (code) return code;
+        if (code) return a->json && print_result(w) ? 1 : code;
         status = study_looks_look(w->folder, a->quiet, &look, &error);
         if (!status) status = reopen(a, w, &error);
     }

@@ -144,10 +144,19 @@ static int print_json(const stitch_arguments *a, const stitch_results *r)
     return cli_print_json(root);
 }
 
+/* "   12.34 +- 0.5     lost" */
+static void print_value(double value, double error, const char *what)
+{
+    char reach[32] = "?"; /* of a single episode nothing is known */
+    if (!isnan(error)) snprintf(reach, sizeof reach, "%.3g", error);
+    printf("%8.4g +- %-7s %s", value, reach, what);
+}
+
 static void print_score(const stitch_results *r, int way, const char *what)
 {
     const qg_evaluation *e = &r->played[way];
-    printf("%8.4g +- %-7.3g %s\n", e->score, sqrt(square_of_error(e)), what);
+    print_value(e->score, sqrt(square_of_error(e)), what);
+    putchar('\n');
 }
 
 static void print(const stitch_results *r)
@@ -168,8 +177,10 @@ static void print(const stitch_results *r)
                  {WHOLE, MAPPED, "of it specificity: what stays lost"}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const double value = difference(r, parts[i].a, parts[i].b, &error);
-        printf("%8.4g +- %-7.3g %s%s\n", value, error, parts[i].name,
-               fabs(value) > 2 * error ? "" : " (within two standard errors of 0)");
+        print_value(value, error, parts[i].name);
+        puts(isnan(error)               ? " (too few episodes to tell: more --steps)"
+             : fabs(value) <= 2 * error ? " (within two standard errors of 0)"
+                                        : "");
     }
 }
 

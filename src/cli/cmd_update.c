@@ -420,7 +420,10 @@ int cmd_update(int argc, char **argv)
     const struct argp argp = {argp_options, parse_option, "", documentation, 0, 0, 0};
     cli_parse(&argp, argc, argv, &arguments);
     update_work work = {0};
-    qg_status status = load_networks(&arguments, &work, &error);
+    qg_status status = cli_spare(arguments.online, arguments.out, &error);
+    if (!status) status = cli_spare(arguments.target, arguments.out, &error);
+    if (!status) status = cli_spare(arguments.batch, arguments.out, &error);
+    if (!status) status = load_networks(&arguments, &work, &error);
     if (!status) status = load_batch(&arguments, &work, &error);
     if (!status) status = open_learner(&arguments, &work, &error);
     if (!status) status = load_kept(&arguments, &work, &error);

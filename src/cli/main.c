@@ -34,7 +34,7 @@ static const command commands[] = {
     {"submit", cmd_submit, NULL, "hand a study to Slurm, one job array a run"},
     {"report", cmd_report, NULL, "write a study's report: figures, tables, verdicts"},
     {"inspect", cmd_inspect, "Networks", "show what a .safetensors file holds"},
-    {"import", cmd_import, NULL, "make a network of a CleanRL or Stable-Baselines3 state dict"},
+    {"import", cmd_import, NULL, "make a network of a CleanRL, Stable-Baselines3 or Torch7 file"},
     {"export", cmd_export, NULL, "write a network as a CleanRL or Stable-Baselines3 state dict"},
     {"bench", cmd_bench, "This machine", "measure the speed of games, replay, updates, training"},
     {"rollout", cmd_rollout, "For checks from other programs",
@@ -86,6 +86,20 @@ static const char *find_near(const char *name)
     return qg_text_nearest(name, commands, COMMANDS, sizeof *commands);
 }
 
+/* What is read is written into JSON, which has no other characters. */
+static const char *find_unprintable(int argc, char **argv)
+{
+    const char *found = NULL;
+    bool json = false;
+    for (int i = 1; i < argc; i++) {
+        json = json || strcmp(argv[i], "--json") == 0;
+        json_t *const text = json_string(argv[i]);
+        if (!text) found = argv[i];
+        json_decref(text);
+    }
+    return json ? found : NULL;
+}
+
 static int run_command(int argc, char **argv)
 {
     const command *found = find_command(argv[1]);
@@ -97,6 +111,9 @@ static int run_command(int argc, char **argv)
     }
     qg_error error;
     if (cli_load_plugins(&error) != QG_OK) return cli_fail(&error);
+    const char *const unprintable = find_unprintable(argc, argv);
+    if (unprintable)
+        return cli_fail_usage("%s: is not UTF-8, which --json needs: rename it", unprintable);
     char name[64];
     snprintf(name, sizeof name, "qgraft %s", found->name);
     argv[1] = name; /* what argp calls the program in its messages */

@@ -98,6 +98,13 @@ def test_itself(networks):
     assert answer["fit"] > 0.999 and answer["loss"] == 0
 
 
+def test_too_few_episodes(networks):
+    target, source = networks
+    text = qgraft("stitch", target, "--source", source, "--at", 2, "--steps", 3).stdout
+    assert "nan" not in text and text.count("+- ?") == 6 and text.count("too few episodes to tell") == 3
+    assert "standard errors" not in text
+
+
 def test_refuses(networks, tmp_path):
     target, source = networks
     stitching = ["stitch", target, "--source", source]

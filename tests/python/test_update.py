@@ -393,6 +393,14 @@ def test_huber_is_clipped(files):
     assert f.bytes("--set", "loss=mse") != f.bytes()
 
 
+def test_what_is_read_is_not_overwritten(files):
+    f = files("list", 5)
+    for name in ("online", "target", "batch"):
+        before = (f.folder / name).read_bytes()
+        refused(f, "--out", f.folder / name, code=2, text="is read, and would be lost")
+        assert (f.folder / name).read_bytes() == before
+
+
 def test_adam_needs_its_steps(files):
     f = files("list", 5, moments=True)
     refused(f, "--set", "optimiser=adam", text="'steps'")
