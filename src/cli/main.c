@@ -93,9 +93,11 @@ static const char *find_unprintable(int argc, char **argv)
     bool json = false;
     for (int i = 1; i < argc; i++) {
         json = json || strcmp(argv[i], "--json") == 0;
-        json_t *const text = json_string(argv[i]);
-        if (!text) found = argv[i];
-        json_decref(text);
+        for (const char *c = argv[i]; *c && found != argv[i];) {
+            const size_t size = (unsigned char)*c < 0x80 ? 1 : qg_text_character(c);
+            if (!size) found = argv[i];
+            c += size;
+        }
     }
     return json ? found : NULL;
 }

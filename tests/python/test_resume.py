@@ -154,7 +154,7 @@ def test_cut_off(killed, cases, whole):
     assert not differences(whole("train").files, content(killed))
 
 
-@pytest.mark.parametrize("what", ["both", "ring", "no ring", "rows", "events"])
+@pytest.mark.parametrize("what", ["both", "ring", "no ring", "rows"])
 def test_lost(killed, cases, whole, what):
     """What cannot be gone on with is refused in one line, and nothing is touched."""
     if what == "both":
@@ -165,10 +165,8 @@ def test_lost(killed, cases, whole, what):
             flip(killed / "replay.bin", (step_of(path) - 1) * 50)
     elif what == "no ring":
         (killed / "replay.bin").unlink()
-    elif what == "rows":
-        (killed / "evaluations.csv").write_text("step,score\n")
     else:
-        next(killed.glob("events*")).unlink()
+        (killed / "evaluations.csv").write_text("step,score\n")
     before = {p.name: p.read_bytes() for p in killed.iterdir() if p.name != "lock"}
     code, stderr, _ = resume(cases["train"], killed)
     assert code == 1 and "--overwrite" in stderr and stderr.count("\n") == 1, stderr
