@@ -182,9 +182,11 @@ static void test_tape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_ops),     cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_no_ops),
+        cmocka_unit_test(test_ends),
         cmocka_unit_test(test_a_game_that_ends_under_no_ops),
-        cmocka_unit_test(test_truncation), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_failures),
         cmocka_unit_test(test_tape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
