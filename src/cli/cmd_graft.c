@@ -290,7 +290,7 @@ static int print_plan(const graft_arguments *a, const qg_graft_plan *plan)
         frozen += plan->layers[l].frozen && !plan->layers[l].thaw;
         if (plan->layers[l].frozen && fresh)
             printf("the %d fresh rows of %s are frozen too%s\n", fresh, plan->target.layers[l].name,
-                   plan->layers[l].thaw ? ", as long" : "");
+                   plan->layers[l].thaw ? ", until it thaws" : "");
     }
     if (frozen == layers) printf("every layer is frozen: nothing will be learned\n");
     qg_graft_choice_label(&a->choice, label);

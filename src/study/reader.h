@@ -47,8 +47,8 @@ enum { QG_MOST_LISTS = 16 }; /* of two items each: more than qg_run_variant_tota
  * items are borrowed from the tree, so nothing but qg_run_variant_free may free it. */
 typedef struct qg_run_variant {
     qg_yaml mapping;
-    const char
-        *multiplied[QG_MOST_LISTS]; /* the keys that had several values; of settings their names */
+    /* The keys that had several values; of settings their names. */
+    const char *multiplied[QG_MOST_LISTS];
     int multiplied_count;
 } qg_run_variant;
 
