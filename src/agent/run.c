@@ -197,11 +197,12 @@ static qg_status look_for_numbers(qg_run *run, bool *finite, qg_error *error)
     while (i < count && isfinite(what.network->parameters[i]))
         i++;
     *finite = i == count;
-    if (!*finite)
-        qg_run_warn(run,
-                    "the network has diverged: at step %lld its weights are no numbers; lower "
-                    "'learning_rate', or set 'max_grad_norm'",
-                    (long long)run->step);
+    if (*finite || strstr(run->result.warning, "has diverged")) return QG_OK;
+    *run->result.warning = '\0'; /* whatever was said before matters less */
+    qg_run_warn(run,
+                "the network has diverged: at step %lld its weights are no numbers; lower "
+                "'learning_rate', or set 'max_grad_norm'",
+                (long long)run->step);
     return QG_OK;
 }
 
@@ -216,13 +217,12 @@ static qg_status evaluate(qg_run *run, qg_error *error)
     qg_status status = run->methods->evaluate(run->self, &score, error);
     if (!status) status = look_for_numbers(run, &finite, error);
     if (status) return status;
+    if (!finite) score = NAN; /* no network plays so */
     run->evaluated_step = run->step;
     r->last_score = score;
-    /* The first is above NaN; a diverged one is the best only where there is no other. */
-    const bool better =
-        run->step > 0 && (finite ? !(score <= r->best_score) : isnan(r->best_score));
+    const bool better = run->step > 0 && (isnan(r->best_score) || score > r->best_score);
     if (better) {
-        r->best_score = finite ? score : NAN;
+        r->best_score = score;
         r->best_step = run->step;
     }
     status = save_as(run, "last", better ? "best" : NULL, score, error);

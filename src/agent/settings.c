@@ -33,7 +33,7 @@ static const qg_setting table[] = {
         "nature, nature-pad0, grid, vector, NAME-dueling, NAME-norm, NAME-split:WIDTH, or a list"),
     ROW(INT, history, 1, QG_MAX_HISTORY, "screens per state"),
     NEW(TEXT, precision, 0, 0, "float32",
-        "what the network is computed in: float32 or bf16 (as good on 4 of 5 grid games)"),
+        "what the network is computed in: float32 or bf16 (docs/precision.md)"),
     ROW(REAL, discount, 0, 1, "weight of the next step's value"),
     NEW(INT, n_step, 1, 1000, "1",
         "steps of a transition (Sutton & Barto 7.1): their rewards, then the next value"),

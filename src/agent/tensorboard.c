@@ -171,6 +171,8 @@ static qg_status reopen(qg_events *events, int64_t size, qg_error *error)
 {
     events->descriptor = open(events->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
+    if (events->descriptor < 0 && errno != ENOENT)
+        return qg_fail_errno(error, "%s: cannot open", events->path);
     if (events->descriptor < 0 || fstat(events->descriptor, &status) != 0 ||
         !S_ISREG(status.st_mode) || status.st_size < size)
         return qg_fail(error, QG_ERROR_DATA, "%s: lacks records that the run has written",

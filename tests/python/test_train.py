@@ -335,11 +335,14 @@ def test_a_network_that_diverges(tmp_path):
     for setting in ("learning_rate=10", "loss=mse", "optimiser=adam", "learn_start=500", "validation_size=100",
                     "eval_every=500", "eval_steps=100", "update_every=1", DEEP):
         words += ["--set", setting]
-    said = qgraft(*words).stderr
+    first = qgraft(*words, "--json")
+    said = first.stderr
     assert said.count("has diverged: at step 1000") == 1 and "state: finished" in (tmp_path / "run/process.yaml").read_text()
     qgraft("evaluate", tmp_path / "run/best.safetensors", "--steps", 100)
     assert "not a finite number" in qgraft("evaluate", tmp_path / "run/last.safetensors", code=1).stderr
-    qgraft(*words, "--resume")  # nothing is left to do
+    again = json.loads(qgraft(*words, "--resume", "--json").stdout)  # nothing is left to do
+    for score in ("best_score", "last_score"):
+        assert again[score] == json.loads(first.stdout)[score]
 
 
 def test_an_overwritten_run_leaves_no_table(tmp_path):
@@ -364,16 +367,18 @@ def test_tidied_event_files_keep_no_run_from_going_on(tmp_path):
     words = ["train", "minatar/breakout", "--out", tmp_path / "run", "--steps", "2M", "--checkpoint-minutes", "0.001"]
     process = subprocess.Popen([QGRAFT, *map(str, words)], stderr=subprocess.DEVNULL)
     while not (tmp_path / "run/checkpoint-A").exists():
+        assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=600) == 130
     for path in (tmp_path / "run").glob("events.*"):
         path.unlink()
-    process = subprocess.Popen([QGRAFT, *map(str, words), "--resume"], stderr=subprocess.PIPE, text=True)
-    time.sleep(1)
+    process = subprocess.Popen([QGRAFT, *map(str, words), "--resume"], stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "run").glob("events.*")):
+        assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    assert "stopped at step" in process.communicate(timeout=600)[1] and process.returncode == 130
-    assert list((tmp_path / "run").glob("events.*"))
+    assert process.wait(timeout=600) == 130
 
 
 def test_the_width_of_a_split_is_a_number(tmp_path):
