@@ -263,7 +263,8 @@ static int execute(const run_arguments *a, run_work *w)
     free(live.rows);
     if (!a->quiet && !a->only && result.begun) print_end(w, &result);
     const int code = exit_code(w, &result, status, &error);
-    if (a->json && result.begun && !a->looks.until_decided && print_result(w)) return 1;
+    const bool is_last = code || !a->looks.until_decided; /* else the next look is the answer */
+    if (a->json && result.begun && is_last && print_result(w)) return 1;
     return code;
 }
 
@@ -285,7 +286,7 @@ static int run_until_decided(const run_arguments *a, run_work *w)
     qg_status status = study_looks_begin(&a->looks, w->study, w->folder, &error);
     while (!status && !look.done) {
         const int code = execute(a, w);
-        if (code) return a->json && print_result(w) ? 1 : code;
+        if (code) return code;
         status = study_looks_look(w->folder, a->quiet, &look, &error);
         if (!status) status = reopen(a, w, &error);
     }

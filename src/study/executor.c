@@ -105,14 +105,6 @@ static double seconds_of(const worker *w)
     return w->before + qg_clock_seconds() - w->process.started;
 }
 
-static bool begins_from(const qg_study *study, int task, int parent)
-{
-    const qg_study_task *const t = &study->tasks[task];
-    for (int p = 0; p < t->parent_count; p++)
-        if (t->parents[p] == parent) return true;
-    return false;
-}
-
 /* The state of a task that this execution does not run itself. */
 static qg_task_state take_over(qg_task_state seen, bool begin)
 {
@@ -120,25 +112,14 @@ static qg_task_state take_over(qg_task_state seen, bool begin)
     return seen == QG_TASK_FAILED && !begin ? seen : QG_TASK_WAITING;
 }
 
-/* Looks at the folder of the one task that is asked for, as others look at the others, on a cluster
- * all at once. `begin`: at those that begin from it, too, which may miss its network. */
-static qg_status look_at_one(executor *e, bool begin, qg_error *error)
-{
-    const int only = e->outlook->only;
-    qg_status status = qg_task_look(e->study, only, e->folder, e->seen, error);
-    for (int t = 0; begin && t < e->study->task_count && !status; t++)
-        if (begins_from(e->study, t, only))
-            status = qg_task_look(e->study, t, e->folder, e->seen, error);
-    return status;
-}
-
 /* Looks at the folder. `begin`: takes over what is finished and what other processes are at, and
  * tries all else again. */
 static qg_status look(executor *e, bool begin, qg_error *error)
 {
-    const qg_status status = e->outlook->only < 0
-                                 ? qg_study_look(e->study, e->folder, e->seen, error)
-                                 : look_at_one(e, begin, error);
+    /* Others look at the others, on a cluster all at once. */
+    const int only = begin ? -1 : e->outlook->only;
+    const qg_status status = only < 0 ? qg_study_look(e->study, e->folder, e->seen, error)
+                                      : qg_task_look(e->study, only, e->folder, e->seen, error);
     if (status) return status;
     for (int t = 0; t < e->study->task_count; t++) {
         const worker *ours = find_worker(e, t);
@@ -451,15 +432,7 @@ static qg_status work(executor *e, qg_error *error)
     return QG_OK;
 }
 
-/* Leaves one task and those that it begins from, or that begin from it: no other was looked at. */
-static void leave_one(executor *e, int only)
-{
-    for (int t = 0; t < e->study->task_count; t++)
-        if (t != only && !begins_from(e->study, t, only) && !begins_from(e->study, only, t))
-            e->states[t] = QG_TASK_STOPPED;
-}
-
-/* Nothing is run but one task, whose parents are finished. */
+/* Leaves nothing to be run but one task. */
 static qg_status choose(executor *e, int only, qg_error *error)
 {
     const qg_study_task *task = &e->study->tasks[only];
@@ -516,7 +489,6 @@ qg_status qg_executor_run(const qg_study *study, const char *folder,
     qg_status status = create(&e, error);
     if (!status) status = look(&e, true, error);
     if (!status) {
-        if (outlook->only >= 0) leave_one(&e, outlook->only);
         qg_study_find_lost(study, folder, e.states, e.anew);
         if (outlook->only >= 0) status = choose(&e, outlook->only, error);
     }
