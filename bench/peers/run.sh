@@ -19,7 +19,11 @@ if [[ ! -x $qgraft ]]; then
     echo "run.sh: $qgraft is missing: run make, or set QGRAFT" >&2
     exit 1
 fi
-if [[ $precision == float32 ]]; then scripts/packages.sh check build peers; fi
+if [[ $precision == float32 ]]; then
+    scripts/packages.sh check build peers
+else
+    scripts/packages.sh check build
+fi
 mkdir -p build
 bench/peers/venv.sh "$venv"
 

@@ -115,7 +115,8 @@ static int run_command(int argc, char **argv)
     if (cli_load_plugins(&error) != QG_OK) return cli_fail(&error);
     const char *const unprintable = find_unprintable(argc, argv);
     if (unprintable)
-        return cli_fail_usage("%s: is not UTF-8, which --json needs: rename it", unprintable);
+        return cli_fail_usage("%s: has a character that --json cannot write: rename it",
+                              unprintable);
     char name[64];
     snprintf(name, sizeof name, "qgraft %s", found->name);
     argv[1] = name; /* what argp calls the program in its messages */

@@ -188,7 +188,9 @@ qg_status qg_graft_learning_apply(const qg_graft_learning *learning, int layers,
         const bool thaws = thaw && thaw < steps;
         if (grafted[l].frozen && !thaws && scaled)
             return qg_fail(error, QG_ERROR_USAGE,
-                           "`lr_scale`: layer %d is frozen and has no learning rate", l + 1);
+                           "`lr_scale`: layer %d is frozen to the end and has no learning rate: "
+                           "leave it out, or `thaw` it before",
+                           l + 1);
         if (!grafted[l].frozen || !thaw) continue;
         grafted[l].thaw = thaws ? thaw : 0;
         thaw += learning->thaw_every;

@@ -49,7 +49,7 @@ def test_unknown_words():
     assert "did you mean 'games'" in refusal("gamse")
     assert "'qgraft --help' lists all" in refusal("xyzzy")
     assert "zzz" in refusal("games", "zzz") and "zzz" in refusal("games", "zzz", "--json")
-    assert "is not UTF-8" in refusal("inspect", os.fsdecode(b"\xff.safetensors"), "--json")
+    assert "that --json cannot write" in refusal("inspect", os.fsdecode(b"\xff.safetensors"), "--json")
     assert "--nix" in qgraft("games", "--nix", code=2).stderr
     assert "\x1b" not in refusal("\x1b[31m")
 

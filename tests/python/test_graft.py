@@ -494,7 +494,7 @@ def test_thaw_every(source, tmp_path):
     # What would thaw behind the end is frozen, and has no rate.
     refused = run("graft", source, "--to", TARGET, "--dry-run", "--first", 2, "--freeze", "--steps", "1M", "--thaw",
                   "900k", "--thaw-every", "200k", "--lr-scale", "1:0.5", code=2).stderr
-    assert "layer 1 is frozen and has no learning rate" in refused
+    assert "layer 1 is frozen to the end and has no learning rate" in refused
     layers = plan(source, TARGET, "--first", 2, "--freeze", "--steps", "1M", "--thaw", "900k", "--thaw-every", "200k")
     assert [l["thaw"] for l in layers["layers"][:2]] == [None, 900000]
 
@@ -544,7 +544,7 @@ def test_pulls(source, tmp_path):
     (["--ewc-samples", 5], "--ewc-samples: means nothing without --ewc"),
     (["--lr-scale", "6:2"], "--lr-scale: layer 6 of a network that has 5"),
     (["--lr-scale", "1:2,1:3"], "--lr-scale: '1:2,1:3' is not of the form"),
-    (["--freeze", "--lr-scale", "2:2"], "--lr-scale: layer 2 is frozen and has no learning rate"),
+    (["--freeze", "--lr-scale", "2:2"], "--lr-scale: layer 2 is frozen to the end and has no learning rate"),
 ])
 def test_combinations_without_sense(source, words, text):
     assert text in refused(source, TARGET, "--first", 2, "--steps", 100, *words)

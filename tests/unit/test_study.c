@@ -570,7 +570,7 @@ static void test_refusals(void **state)
         {"runs:\n  - {game: minatar/breakout}\n  - {game: minatar/breakout, from: random, first: "
          "2, "
          "freeze: true, lr_scale: '1:0.1'}\n",
-         ":3: `lr_scale`: layer 1 is frozen and has no learning rate"},
+         ":3: `lr_scale`: layer 1 is frozen to the end and has no learning rate"},
         {"runs:\n  - {game: minatar/breakout, also_evaluate: pong}\n",
          ":2: also_evaluate: pong has screens that a network of minatar/breakout does not take"},
         {"runs: [{game: minatar/breakout}]\nverdicts: {compare: pairs}\n",
