@@ -34,13 +34,14 @@ qg_status qg_random_score_measure(const char *domain, const qg_settings *setting
                                   const qg_measurement_options *options, qg_run_result *result,
                                   qg_error *error);
 
-/* similarity.json: the profiles of two domains (as of qg_profile_create), compared. */
+/* similarity.json: the profiles of two domains (as of qg_profile_create), compared; of games that
+ * cannot be compared (they have no pictures) the reason, which is QG_OK, too. */
 qg_status qg_similarity_measure(const char *const domains[2], int64_t frames,
                                 const qg_measurement_options *options, qg_run_result *result,
                                 qg_error *error);
 
-/* What the file of a folder says. QG_ERROR_DATA: it says something else; QG_ERROR_IO (also: there
- * is none), QG_ERROR_MEMORY. */
+/* What the file of a folder says. QG_ERROR_DATA: it says something else; QG_ERROR_USAGE: the games
+ * could not be compared, and why; QG_ERROR_IO (also: there is none), QG_ERROR_MEMORY. */
 qg_status qg_random_score_read(const char *folder, double *score, qg_error *error);
 qg_status qg_similarity_read(const char *folder, qg_similarity *similarity, qg_error *error);
 

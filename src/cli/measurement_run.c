@@ -45,7 +45,14 @@ static int print_similarity(const train_arguments *arguments, const char *folder
 {
     qg_similarity s;
     qg_error error;
-    if (qg_similarity_read(folder, &s, &error)) return cli_fail(&error);
+    const qg_status status = qg_similarity_read(folder, &s, &error);
+    if (status == QG_ERROR_USAGE) {
+        if (arguments->json)
+            return cli_print_json(json_pack("{s:s, s:n, s:n}", "folder", folder, "grade", "class"));
+        if (!arguments->quiet) fprintf(stderr, "qgraft: %s\n", error.message);
+        return 0;
+    }
+    if (status) return cli_fail(&error);
     const char *const class = qg_closeness_name(s.closeness);
     if (arguments->json)
         return cli_print_json(

@@ -21,6 +21,10 @@ static qg_status find_similarity(qg_results *r, qg_experiment *e, const char *ga
     if (!status && folder) status = qg_similarity_read(folder, &e->similarity, error);
     e->has_similarity = !status && folder;
     free(folder);
+    if (status == QG_ERROR_USAGE) { /* the games cannot be compared */
+        const qg_error inner = *error;
+        return qg_warn(&r->warnings, error, "%s", inner.message);
+    }
     return status ? qg_results_do_without(r, "the similarity", status, error) : QG_OK;
 }
 

@@ -74,9 +74,8 @@ static void show(void *context, int64_t step)
         p->options->progress(p->options->context, p->played + step, 2 * p->frames);
 }
 
-static qg_status measure(void *context, json_t **result, qg_error *error)
+static qg_status compare(pair *p, json_t **result, qg_error *error)
 {
-    pair *p = context;
     const qg_play_watch watch = {show, p, p->options->run.stop};
     const uint32_t seed = (uint32_t)p->options->run.seed;
     qg_profile profiles[2] = {0};
@@ -88,13 +87,28 @@ static qg_status measure(void *context, json_t **result, qg_error *error)
         qg_similarity_compare(&profiles[0], &profiles[1], &similarity);
         *result =
             qg_similarity_to_json((const char *const[]){p->domains[0], p->domains[1]}, &similarity);
-        if (!*result || json_object_set_new(*result, "frames", json_integer(p->frames)) ||
-            json_object_set_new(*result, "seed", json_integer(seed)))
-            status = qg_fail_memory(error, file_name, 512);
     }
     qg_profile_free(&profiles[0]);
     qg_profile_free(&profiles[1]);
     return status;
+}
+
+/* Games that cannot be compared, as they have no pictures or none that can be drawn here, have that
+ * as their result: it would be the same again, and nothing else in a study needs it. */
+static qg_status measure(void *context, json_t **result, qg_error *error)
+{
+    pair *p = context;
+    const qg_status status = compare(p, result, error);
+    if (status == QG_ERROR_USAGE || status == QG_ERROR_DATA) {
+        qg_text_make_safe(error->message);
+        *result = json_pack("{s:[s, s], s:s}", "games", p->domains[0], p->domains[1],
+                            "not_compared", error->message);
+    } else if (status)
+        return status;
+    if (!*result || json_object_set_new(*result, "frames", json_integer(p->frames)) ||
+        json_object_set_new(*result, "seed", json_integer((json_int_t)p->options->run.seed)))
+        return qg_fail_memory(error, file_name, 512);
+    return QG_OK;
 }
 
 /* The text of run.yaml in *text, NULL after a failure. */
@@ -135,7 +149,11 @@ qg_status qg_similarity_read(const char *folder, qg_similarity *similarity, qg_e
 {
     json_t *json;
     qg_status status = qg_measurement_read(folder, file_name, &json, error);
-    const char *wrong = status ? NULL : read_json(json, similarity);
+    const char *const reason = json_string_value(json_object_get(json, "not_compared"));
+    const char *wrong = status || reason ? NULL : read_json(json, similarity);
+    if (reason)
+        status = qg_fail(error, QG_ERROR_USAGE, "%s: the games were not compared: %.300s", folder,
+                         reason);
     if (wrong)
         status = qg_fail(error, QG_ERROR_DATA, "%s/%s: '%s' is not what it should be", folder,
                          file_name, wrong);
