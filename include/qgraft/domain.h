@@ -180,6 +180,10 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
                          qg_error *error);
 void qg_domain_close(qg_domain *domain); /* NULL is allowed */
 
+/* Ends the processes that this one keeps for Gymnasium's environments that it has named and not
+ * opened, at most eight: who only names them has no use for these. */
+void qg_domains_release(void);
+
 /* Names of an action set of a game, *count of them, there until the process ends; NULL: it has no
  * such set (a plugin's game has only the minimal one). */
 const char *const *qg_game_actions(const qg_game *game, qg_action_set set, int *count);

@@ -145,3 +145,9 @@ void qg_domain_close(qg_domain *domain)
     domain->methods->destroy(domain->self);
     free(domain);
 }
+
+void qg_domains_release(void)
+{
+    for (provider_place p = qg_domain_providers; *p; p++)
+        if ((*p)->release) (*p)->release();
+}

@@ -37,6 +37,9 @@ typedef struct qg_domain_provider {
     qg_status (*create)(qg_domain *domain, const qg_variant *variant,
                         const qg_domain_options *options, qg_error *error);
 
+    /* Gives back what it keeps for the next domains of this process; NULL: nothing. */
+    void (*release)(void);
+
     int frame_skip;    /* where nobody says otherwise; 0: 1 */
     bool plays_sticky; /* draws options->sticky itself */
 } qg_domain_provider;

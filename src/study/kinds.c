@@ -18,15 +18,15 @@ static double parameter_bytes(const qg_run_times *t)
 }
 
 /* Memory and disk of a run that has `file` bytes on the disk and uses `used` of them while it
- * works, needs `work` besides the process itself, what learns and three networks in the files'
- * layout, and leaves `networks`. */
+ * works, needs `work` besides the process itself, those that play its two domains (one for
+ * evaluations), what learns and three networks in the files' layout, and leaves `networks`. */
 static void weigh_bytes(const qg_study_run *run, const qg_run_times *t, double file, double used,
                         double work, int networks, qg_task_load *load)
 {
     const qg_settings *s = &run->settings;
     const double rows = (double)run->steps * (1 / (double)s->log_every + 1 / (double)s->eval_every);
     const double checkpoints = 2 * 4 * parameter_bytes(t);
-    load->memory = 12e6 + (double)t->learner + 3 * parameter_bytes(t) + used + work;
+    load->memory = 12e6 + 2 * t->beside + (double)t->learner + 3 * parameter_bytes(t) + used + work;
     load->kept = 30e3 + 250 * rows + networks * (4000 + parameter_bytes(t)); /* CSV, TensorBoard */
     load->disk = load->kept + fmax(file, used) + checkpoints;
 }
@@ -288,16 +288,17 @@ static void title_similarity(const qg_study *study, const qg_study_run *run, cha
     snprintf(text, size, "similarity of %s and %s", run->game, run->other_game);
 }
 
-/* The pictures of a comparison are kept; an Atari's has five times the bytes of an observation. */
+/* The pictures of a game are kept while it is looked at, and the games of a comparison are taken to
+ * have pictures of one size. */
 static qg_status weigh_measurement(const qg_study_run *run, const qg_run_times *t,
                                    qg_task_load *load, qg_error *error)
 {
     (void)error;
     const int games = run->kind == QG_RUN_SIMILARITY ? 2 : 1;
     const double steps = (double)run->steps;
-    const double pictures = games == 2 ? 5 * steps * (double)qg_observation_size(&t->shape) : 0;
+    const double pictures = games == 2 ? steps * t->picture : 0;
     *load = (qg_task_load){.seconds = games * steps * t->step,
-                           .memory = 12e6 + pictures,
+                           .memory = 12e6 + t->beside + pictures,
                            .disk = 30e3,
                            .kept = 30e3,
                            .first = true};

@@ -23,7 +23,16 @@ enum {
     SAMPLE_BYTES = 1 << 25,
 };
 
-enum { PATIENCE = 10 }; /* seconds for a game to be opened and measured */
+/* Seconds for a game to be opened and measured. Python may take long until it is there; the worker
+ * looks after itself. */
+enum { PATIENCE = 10, PATIENCE_GYM = 600 };
+
+#define BYTES_GYM 40e6 /* of a process with numpy and gymnasium (docs/domains.md) */
+
+static bool is_gym(const qg_study_run *run)
+{
+    return strncmp(run->game, "gym:", strlen("gym:")) == 0;
+}
 
 /* A minibatch of random screens of which half the values are zero. */
 typedef struct random_batch {
@@ -121,6 +130,20 @@ static qg_status measure_frame(qg_domain *domain, double *frame, qg_error *error
     return status;
 }
 
+static qg_status look_at_picture(qg_domain *domain, double *bytes, qg_error *error)
+{
+    qg_picture picture;
+    uint8_t *screen = malloc(qg_observation_size(&domain->shape));
+    if (!screen) return qg_fail_memory(error, "a screen", qg_observation_size(&domain->shape));
+    const qg_status status = qg_domain_reset(domain, 0, screen, error);
+    if (!status) {
+        qg_domain_picture(domain, &picture);
+        *bytes = (double)picture.height * picture.width;
+    }
+    free(screen);
+    return status;
+}
+
 /* The shortest of many, as other work on the machine only ever lengthens them. */
 static qg_status measure_learning(qg_td_learner *learner, const random_batch *b, double budget,
                                   qg_run_times *t, qg_error *error)
@@ -184,6 +207,9 @@ static qg_status examine(const qg_study_run *run, int threads, bool measure, qg_
     t->frame = (double)qg_observation_size(&t->shape) / (t->shape.max > 1 ? SHARE : 1);
     if (!status && measure) status = measure_steps(domain, 0.1, &t->step, error);
     if (!status && measure && t->shape.max > 1) status = measure_frame(domain, &t->frame, error);
+    if (!status && qg_domain_has_picture(domain))
+        status = look_at_picture(domain, &t->picture, error);
+    t->beside = is_gym(run) ? BYTES_GYM : 0;
     qg_domain_close(domain);
     if (!status && measure) status = measure_engine(run, threads, 0.2, t, error);
     return status;
@@ -211,14 +237,14 @@ static _Noreturn void find(const qg_study_run *run, int threads, bool measure, i
     _exit(write(out, &f, sizeof f) == sizeof f ? 0 : 1);
 }
 
-/* All of what comes within PATIENCE; false: it crashed or hangs. */
-static bool receive(int in, finding *f)
+/* All of what comes within `patience` seconds; false: it crashed or hangs. */
+static bool receive(int in, double patience, finding *f)
 {
     const double begin = qg_clock_seconds();
     size_t done = 0;
     while (done < sizeof *f) {
         struct pollfd wait = {.fd = in, .events = POLLIN};
-        const double left = PATIENCE - (qg_clock_seconds() - begin);
+        const double left = patience - (qg_clock_seconds() - begin);
         if (left <= 0) return false;
         if (poll(&wait, 1, (int)ceil(left * 1000)) <= 0) continue;
         const ssize_t n = read(in, (uint8_t *)f + done, sizeof *f - done);
@@ -239,7 +265,7 @@ qg_status qg_measure_run(const qg_study_run *run, int threads, bool measure, qg_
     const pid_t child = fork();
     if (child == 0) find(run, threads, measure, ends[1]);
     close(ends[1]);
-    const bool told = child > 0 && receive(ends[0], &f);
+    const bool told = child > 0 && receive(ends[0], is_gym(run) ? PATIENCE_GYM : PATIENCE, &f);
     close(ends[0]);
     if (child < 0) return qg_fail_errno(error, "%s: cannot be measured", run->game);
     if (!told) kill(child, SIGKILL);

@@ -186,6 +186,7 @@ qg_status qg_study_execute(const qg_study *study, const char *folder,
     if (status) return status;
     status = qg_study_check_room(study, &outlook, error);
     if (!status && outlook.only < 0) status = qg_study_hold(study, folder, &lock, error);
+    qg_domains_release(); /* the runs are other processes */
     if (!status) status = qg_executor_run(study, folder, &resolved, &outlook, result, error);
     qg_unlock_folder(&lock);
     qg_study_outlook_free(&outlook);

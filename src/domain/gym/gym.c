@@ -375,5 +375,8 @@ static const qg_game *listed(size_t index)
     return NULL;
 }
 
-const qg_domain_provider qg_gym_provider = {
-    .prefix = QG_GYM_PREFIX, .game = listed, .resolve = qg_gym_resolve, .create = create};
+const qg_domain_provider qg_gym_provider = {.prefix = QG_GYM_PREFIX,
+                                            .game = listed,
+                                            .resolve = qg_gym_resolve,
+                                            .create = create,
+                                            .release = qg_worker_end_resting};

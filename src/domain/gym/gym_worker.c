@@ -477,3 +477,15 @@ void qg_worker_rest(qg_worker *w)
     pthread_mutex_unlock(&resting_lock);
     if (!rests) qg_worker_end(w);
 }
+
+void qg_worker_end_resting(void)
+{
+    pthread_mutex_lock(&resting_lock);
+    qg_worker *next, *first = resting;
+    resting = NULL;
+    pthread_mutex_unlock(&resting_lock);
+    for (qg_worker *w = first; w; w = next) {
+        next = w->next;
+        qg_worker_end(w);
+    }
+}

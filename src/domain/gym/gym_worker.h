@@ -45,6 +45,9 @@ qg_status qg_worker_take(const char *name, qg_worker **worker, qg_error *error);
  * that has failed is ended. */
 void qg_worker_rest(qg_worker *worker);
 
+/* Ends those of this process that rest. */
+void qg_worker_end_resting(void);
+
 /* Closes the environment and ends the process. NULL is allowed. */
 void qg_worker_close(qg_worker *worker);
 
