@@ -48,11 +48,11 @@ qg_status qg_source_policy_pair(const qg_graft_choice *choice, const qg_network 
 static qg_status choose(qg_source_policy *p, qg_random *random, const qg_states *state, int *action,
                         qg_error *error)
 {
-    float q_values[QG_MAX_ACTIONS], shared[QG_MAX_ACTIONS];
-    const qg_status status = qg_engine_forward(p->engine, QG_ONLINE, state, q_values, error);
+    float shared[QG_MAX_ACTIONS];
+    const qg_status status = qg_engine_forward(p->engine, QG_ONLINE, state, p->q_values, error);
     if (status) return status;
     for (int k = 0; k < p->shared; k++)
-        shared[k] = q_values[p->outputs[k]];
+        shared[k] = p->q_values[p->outputs[k]];
     *action = p->own[qg_greedy_action(shared, p->shared, qg_random_uniform(random))];
     return QG_OK;
 }

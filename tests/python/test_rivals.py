@@ -75,6 +75,18 @@ def test_what_the_source_plays(source, tmp_path):
     assert updates[600] == 0 and updates[1500] == 1499 // 8 - played // 8
 
 
+def test_a_source_with_many_outputs(source, tmp_path):
+    """More than any game has actions."""
+    network, told = load_file(source), said(source)
+    for name in ("fc2.weight", "fc2.bias"):
+        network[name] = np.concatenate([network[name], np.zeros((290, *network[name].shape[1:]), np.float32)])
+    told["actions"] += "".join(f",a{i}" for i in range(290))
+    save_file(network, tmp_path / "wide", told)
+    few, many = (reuse(path, tmp_path / path.name[0], "--warm-replay", 300, steps=600, epsilon_end=0)
+                 for path in (source, tmp_path / "wide"))
+    assert all((few[name] == many[name]).all() for name in few)
+
+
 def test_offline_updates(source, tmp_path):
     """QDagger's come before the steps go on, between the last played step and the next."""
     reuse(source, tmp_path / "run", "--warm-replay", 500, "--qdagger", 60, "--kickstart", 700)
