@@ -10,7 +10,7 @@ enum { OPTION_JSON = 256 };
 static const char documentation[] =
     "Plays a network's game (or DOMAIN, which must have as many actions) and prints the mean "
     "return of the complete episodes; a lost life does not end one. Without --steps it plays 125k "
-    "steps, of a grid game 20k.\v"
+    "steps, of a grid game 20k, of vectors 5k.\v"
     "Examples:\n"
     "  qgraft evaluate runs/breakout-s1/best.safetensors --steps 125k\n"
     "  qgraft evaluate best.safetensors breakout:mode=12 --json";

@@ -26,7 +26,8 @@ static const char documentation[] =
 
 static const struct argp_option argp_options[] = {
     {"episodes", OPTION_EPISODES, "N", 0, "episodes (default 1; with --steps any number)", 0},
-    {"fps", OPTION_FPS, "F", 0, "steps shown in a second (default 15, grids 10)", 0},
+    {"fps", OPTION_FPS, "F", 0,
+     "steps shown in a second (default 15, grids 10, of Gymnasium the environment's)", 0},
     {"gif", OPTION_GIF, "FILE", 0, "write a video, at most 50 pictures a second", 0},
     {"random", OPTION_RANDOM, NULL, 0, "play at random instead of with a network", 0},
     {"no-draw", OPTION_NO_DRAW, NULL, 0, "as if this were no terminal", 0},
@@ -71,8 +72,9 @@ typedef struct play_watcher {
     double fps;
     bool draws;
     cli_canvas canvas;
-    cli_gif *gif; /* NULL: none */
-    double next;  /* when the next picture is due */
+    const char *gif_path; /* NULL: none */
+    cli_gif *gif;         /* NULL: not begun */
+    double next;          /* when the next picture is due */
     qg_moment last;
 } play_watcher;
 
@@ -119,13 +121,14 @@ static qg_status watch(void *context, qg_domain *domain, const qg_moment *m, qg_
     play_watcher *w = context;
     w->last = *m;
     if (!w->draws && qg_step_is_last(&m->result)) print_episode(m);
-    if (!w->draws && !w->gif) return QG_OK;
+    if (!w->draws && !w->gif_path) return QG_OK;
     qg_picture picture;
     qg_domain_picture(domain, &picture);
-    if (w->gif) {
-        const qg_status status = cli_gif_add(w->gif, &picture, error);
-        if (status) return status;
-    }
+    qg_status status = QG_OK;
+    if (w->gif_path && !w->gif) /* a game has pictures when it has begun */
+        status = cli_gif_open(w->gif_path, &picture, w->canvas.wide, w->fps, &w->gif, error);
+    if (w->gif) status = cli_gif_add(w->gif, &picture, error);
+    if (status) return status;
     if (w->draws) {
         keep_time(w);
         draw(w, domain, &picture, m);
@@ -151,17 +154,14 @@ static qg_status resolve(const play_arguments *a, cli_player *player, double *fp
 static qg_status play(const play_arguments *a, cli_player *player, qg_error *error)
 {
     play_watcher watcher = {.draws = !a->no_draw && cli_canvas_possible() &&
-                                     qg_domain_has_picture(player->domain)};
+                                     qg_domain_has_picture(player->domain),
+                            .canvas.wide = player->domain->game->emulator != NULL,
+                            .gif_path = a->gif};
     qg_status status = resolve(a, player, &watcher.fps, error);
     if (!status && a->gif && !qg_domain_has_picture(player->domain))
         status = qg_fail(error, QG_ERROR_USAGE, "--gif: %s has no pictures of itself",
                          player->domain->name);
     if (!status && player->network_name) status = cli_spare(player->network_name, a->gif, error);
-    if (!status && a->gif) {
-        qg_picture picture;
-        qg_domain_picture(player->domain, &picture);
-        status = cli_gif_open(a->gif, &picture, watcher.fps, &watcher.gif, error);
-    }
     if (status) return status;
     player->options.watch = watch;
     player->options.context = &watcher;

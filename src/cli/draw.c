@@ -168,15 +168,15 @@ static void draw_half_blocks(cli_canvas *canvas, const qg_picture *picture, int 
     }
 }
 
-/* Into `rows` lines. A half block is about square, a pixel of Atari twice as wide as high. */
+/* Into `rows` lines. A half block is about square. */
 static void draw_picture(cli_canvas *canvas, const qg_picture *picture, int rows)
 {
-    const bool grid = picture->width <= 64;
-    if (grid && picture->height <= rows && 2 * picture->width <= canvas->columns) {
+    if (!canvas->wide && picture->width <= 64 && picture->height <= rows &&
+        2 * picture->width <= canvas->columns) {
         draw_cells(canvas, picture);
         return;
     }
-    const int full = grid ? picture->width : 2 * picture->width;
+    const int full = canvas->wide ? 2 * picture->width : picture->width;
     int width = full, height = picture->height;
     if (width > canvas->columns) {
         width = canvas->columns;

@@ -8,6 +8,7 @@
 #include <qgraft/domain.h>
 
 typedef struct cli_canvas {
+    bool wide; /* pixels are twice as wide as high, as Atari's on a television */
     bool begun;
     bool true_colour;  /* 24 bits, otherwise the cube of 256 colours */
     int rows, columns; /* of the terminal when it was last drawn on */

@@ -81,19 +81,19 @@ static bool write_header(cli_gif *gif, const qg_picture *picture)
     return done;
 }
 
-qg_status cli_gif_open(const char *path, const qg_picture *first, double fps, cli_gif **result,
-                       qg_error *error)
+qg_status cli_gif_open(const char *path, const qg_picture *first, bool wide, double fps,
+                       cli_gif **result, qg_error *error)
 {
     *result = NULL;
     qg_status status = check_folder(path, error);
     if (status) return status;
     cli_gif *gif = calloc(1, sizeof *gif);
     if (!gif) return qg_fail_memory(error, "a GIF", sizeof *gif);
-    const bool grid = first->width <= 64;
+    const bool grid = !wide && first->width <= 64;
     gif->path = path;
     gif->height = first->height;
     gif->width = first->width;
-    gif->scale_x = grid ? 16 : 2;
+    gif->scale_x = grid ? 16 : wide ? 2 : 1;
     gif->scale_y = grid ? 16 : 1;
     gif->fps = fps;
     gif->shown = malloc((size_t)gif->height * (size_t)gif->width);

@@ -7,12 +7,12 @@
 
 typedef struct cli_gif cli_gif;
 
-/* Begins a video of pictures like `first` (size and palette), which is not yet added. Grids are
- * drawn 16 times as large; Atari's pixels, which are wide on a television, twice as wide. `fps`
- * pictures are shown a second, at most 50: viewers slow faster ones down. That `path` can be
- * written is looked at here, before an hour of play. */
-qg_status cli_gif_open(const char *path, const qg_picture *first, double fps, cli_gif **gif,
-                       qg_error *error);
+/* Begins a video of pictures like `first` (size and palette), which is not yet added. Pixels that
+ * are `wide`, as Atari's on a television, are drawn twice as wide as high; of others pictures that
+ * are at most 64 wide, as grids, 16 times as large. `fps` pictures are shown a second, at most 50:
+ * viewers slow faster ones down. That `path` can be written is looked at, too. */
+qg_status cli_gif_open(const char *path, const qg_picture *first, bool wide, double fps,
+                       cli_gif **gif, qg_error *error);
 
 qg_status cli_gif_add(cli_gif *gif, const qg_picture *picture, qg_error *error);
 

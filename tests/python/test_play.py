@@ -33,8 +33,8 @@ def on_terminal(*arguments, until=None, rows=24, columns=80, **environment):
         for name in ("COLORTERM", "NO_COLOR"):
             os.environ.pop(name, None)
         os.environ.update({"TERM": "xterm-256color", **environment})
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))  # before it is asked for
         os.execv(QGRAFT, [QGRAFT, *map(str, arguments)])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     output, end = b"", time.monotonic() + 1200
     while time.monotonic() < end and select.select([terminal], [], [], 1200)[0]:
         try:
