@@ -45,6 +45,17 @@ static bool trim(char *line, size_t length, char **word)
     return true;
 }
 
+static qg_status refuse_line(const char *path, size_t number, const char *word,
+                             const action_names *known, qg_error *error)
+{
+    char names[120];
+    qg_text_join(known->names, known->count, names, sizeof names);
+    return qg_fail(error, QG_ERROR_DATA,
+                   "%s:%zu: '%.40s' is not an action of %s: 0 to %d, or a name (%s%s)", path,
+                   number, word, known->game, known->count - 1, names,
+                   strlen(names) + 1 == sizeof names ? "..." : "");
+}
+
 static qg_status parse_lines(const char *path, char *text, size_t size, const action_names *known,
                              int64_t *actions, size_t *count, qg_error *error)
 {
@@ -61,11 +72,7 @@ static qg_status parse_lines(const char *path, char *text, size_t size, const ac
         line = newline + 1;
         if (whole && !*word) continue;
         const int64_t action = whole ? find_action(known, word) : -1;
-        if (action < 0)
-            return qg_fail(error, QG_ERROR_DATA,
-                           "%s:%zu: '%.40s' is not an action of %s: 0 to %d, or a name of 'qgraft "
-                           "games %s'",
-                           path, number, word, known->game, known->count - 1, known->game);
+        if (action < 0) return refuse_line(path, number, word, known, error);
         actions[(*count)++] = action;
     }
     if (*count == 0) return qg_fail(error, QG_ERROR_DATA, "%s: no actions in it", path);

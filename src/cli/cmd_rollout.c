@@ -28,8 +28,8 @@ typedef struct rollout_options {
 static const char documentation[] =
     "Plays DOMAIN with the actions of a file or with N random ones and writes FILE.safetensors: "
     "`actions` I64 [N], `observations` U8 [N, ...] after each action, `rewards` F32 [N], `ends` U8 "
-    "[N] (with max_episode_frames `truncations` U8 [N], too). After an end the game is reset; that "
-    "screen is not recorded.\v"
+    "[N] (where a game may be truncated `truncations` U8 [N], too). After both the game is reset; "
+    "that screen is not recorded.\v"
     "Examples:\n"
     "  qgraft rollout minatar/breakout --random 1000 --seed 1 --out play.safetensors\n"
     "  qgraft rollout qbert:level=2 --actions moves.txt --seed 39 --raw --out q.safetensors\n"
@@ -87,7 +87,8 @@ typedef struct record {
     uint8_t *observations; /* [N][observation_size] */
     float *rewards;        /* [N] */
     uint8_t *ends;         /* [N] */
-    uint8_t *truncations;  /* [N]; NULL: there is no limit of frames */
+    uint8_t *truncations;  /* [N] */
+    bool truncated;        /* some are, or could be: there is a limit of frames */
     uint8_t *screens;      /* [N][screen_height][screen_width] */
     uint8_t *ram;          /* [N][ram_size] */
     size_t observation_size, screen_height, screen_width, ram_size;
@@ -106,8 +107,7 @@ static void recording_free(record *r)
 
 /* The sizes are known once the game is open. Refused before the first allocation when the whole
  * cannot fit, since Linux grants memory that it does not have. */
-static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, bool limited,
-                                    qg_error *error)
+static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, qg_error *error)
 {
     assert(r->steps > 0);
     r->observation_size = qg_observation_size(&domain->shape);
@@ -135,12 +135,26 @@ static qg_status recording_allocate(record *r, qg_domain *domain, bool raw, bool
     r->observations = malloc(r->steps * r->observation_size);
     r->rewards = malloc(r->steps * sizeof *r->rewards);
     r->ends = malloc(r->steps);
-    if (limited) r->truncations = malloc(r->steps);
+    r->truncations = malloc(r->steps);
     if (raw) r->screens = malloc(r->steps * screen_size);
     if (r->ram_size) r->ram = malloc(r->steps * r->ram_size);
-    if (!r->actions || !r->observations || !r->rewards || !r->ends ||
-        (limited && !r->truncations) || (raw && !r->screens) || (r->ram_size && !r->ram))
+    if (!r->actions || !r->observations || !r->rewards || !r->ends || !r->truncations ||
+        (raw && !r->screens) || (r->ram_size && !r->ram))
         return qg_fail_memory(error, "the steps", bytes);
+    return QG_OK;
+}
+
+static qg_status record_screen(qg_domain *domain, record *r, size_t i, qg_error *error)
+{
+    const size_t size = r->screen_height * r->screen_width;
+    qg_picture picture;
+    qg_domain_picture(domain, &picture);
+    if ((size_t)picture.height != r->screen_height || (size_t)picture.width != r->screen_width)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s: its picture is %d x %d pixels after step %zu, before %zu x %zu",
+                       domain->name, picture.height, picture.width, i + 1, r->screen_height,
+                       r->screen_width);
+    memcpy(r->screens + i * size, picture.pixels, size);
     return QG_OK;
 }
 
@@ -148,7 +162,6 @@ static qg_status play(qg_domain *domain, record *r, qg_error *error)
 {
     uint8_t *const reset_screen = malloc(r->observation_size);
     if (!reset_screen) return qg_fail_memory(error, "a screen", r->observation_size);
-    const size_t screen_size = r->screen_height * r->screen_width;
     qg_status status = QG_OK;
     bool ended = false; /* the game is open and reset already */
     for (size_t i = 0; i < r->steps && status == QG_OK; i++) {
@@ -160,16 +173,16 @@ static qg_status play(qg_domain *domain, record *r, qg_error *error)
         if (status != QG_OK) break;
         r->rewards[i] = step.reward;
         r->ends[i] = step.end;
-        if (r->truncations) r->truncations[i] = step.truncated;
+        r->truncations[i] = step.truncated;
+        r->truncated |= step.truncated;
         ended = qg_step_is_last(&step);
-        if (r->screens) {
-            qg_picture picture;
-            qg_domain_picture(domain, &picture);
-            memcpy(r->screens + i * screen_size, picture.pixels, screen_size);
-        }
+        if (r->screens) status = record_screen(domain, r, i, error);
         size_t ram_size;
         if (r->ram) memcpy(r->ram + i * r->ram_size, qg_domain_ram(domain, &ram_size), r->ram_size);
     }
+    /* What went wrong with the last picture is said by the next call. */
+    if (status == QG_OK && r->screens)
+        status = domain->methods->observe(domain->self, reset_screen, error);
     free(reset_screen);
     return status;
 }
@@ -214,7 +227,7 @@ static qg_status write_recording(const record *r, const qg_domain *domain,
         {"observations", QG_F32, 2, {n, channels}, vector ? r->observations : NULL},
         {"rewards", QG_F32, 1, {n}, r->rewards},
         {"ends", QG_U8, 1, {n}, r->ends},
-        {"truncations", QG_U8, 1, {n}, r->truncations},
+        {"truncations", QG_U8, 1, {n}, r->truncated ? r->truncations : NULL},
         {"screens", QG_U8, 3, {n, r->screen_height, r->screen_width}, r->screens},
         {"ram", QG_U8, 2, {n, r->ram_size}, r->ram},
     };
@@ -297,9 +310,8 @@ static qg_status roll_out(const rollout_options *options, record *r, qg_domain *
     if (!first) return qg_fail_memory(error, "a screen", qg_observation_size(&(*domain)->shape));
     status = qg_domain_reset(*domain, 0, first, error);
     free(first);
-    if (status == QG_OK)
-        status =
-            recording_allocate(r, *domain, options->raw, domain_options.max_episode_frames, error);
+    r->truncated = domain_options.max_episode_frames != 0;
+    if (status == QG_OK) status = recording_allocate(r, *domain, options->raw, error);
     if (status != QG_OK) return status;
     if (options->random) draw_actions(r, domain_options.seed, (*domain)->action_count);
     status = play(*domain, r, error);

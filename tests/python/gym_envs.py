@@ -115,7 +115,9 @@ class Odd(gymnasium.Env):
     def render(self):
         if self.trouble == "render":
             raise RuntimeError("no screen")
-        return np.full((48, 64, 3), (self.count * 10, 255, 0), np.uint8)
+        height = 96 if self.trouble == "grow" and self.count >= self.at else 48
+        width = 128 if self.trouble == "wide" else 64
+        return np.full((height, width, 3), (self.count * 10, 255, 0), np.uint8)
 
 
 class Broken(gymnasium.Env):

@@ -98,6 +98,7 @@ def test_observations_are_the_environments_own(space, form, tmp_path):
     assert got.shape == (60, *own[0].shape)
     assert (got == np.stack(own).astype(got.dtype)).all()
     assert not seen["ends"].any()  # all three are truncated
+    assert np.flatnonzero(seen["truncations"]).tolist() == [19, 39, 59]
 
 
 def test_cartpole_is_gymnasiums(tmp_path):
@@ -362,6 +363,11 @@ def test_pictures(tmp_path):
     gif.seek(12)
     red, green, blue = gif.convert("RGB").getpixel((5, 5))
     assert abs(red - 120) < 20 and green == 255 and blue == 0
+    qgraft("play", "--random", odd(trouble="wide"), "--gif", tmp_path / "w.gif", "--no-draw", "--steps", 3)
+    assert Image.open(tmp_path / "w.gif").size == (128, 48)  # its pixels are square
+    raw = ["--random", 7, "--seed", 1, "--raw", "--out", tmp_path / "raw"]
+    assert "picture is 96 x 64 pixels after step 7" in refusal("rollout", odd(trouble="grow"), *raw, code=1)
+    assert "no screen" in refusal("rollout", odd(trouble="render"), *raw, code=1)
     assert "RuntimeError: no screen" in refusal("play", "--random", odd(trouble="render"), "--gif",
                                                 tmp_path / "q.gif", "--no-draw", code=1)
     assert "no pictures" in refusal("play", "--random", odd(render_mode="none"), "--gif", tmp_path / "q.gif")
@@ -445,6 +451,34 @@ runs:
     qgraft("report", tmp_path / "out")
     with open(tmp_path / "out" / "continual.csv", newline="") as file:
         assert [(row["transfer"], row["game"]) for row in csv.DictReader(file)] == [("backward", source)]
+
+
+def test_a_study_of_games_without_pictures(tmp_path):
+    """They cannot be compared: that is a result, and the report says it."""
+    source, target = odd(render_mode="none"), odd(length=25, trouble="render")
+    (tmp_path / "s.yaml").write_text(f"""
+study: gym
+question: Does it end?
+steps: 200
+seeds: 1
+settings: {{learn_start: 100, replay: 300, minibatch: 8, validation_size: 20, eval_every: 200, eval_steps: 60}}
+sources:
+  source: {{game: {source!r}}}
+runs:
+  - {{game: {target!r}}}
+  - {{game: {target!r}, from: source, first: 1}}
+""")
+    qgraft("run", tmp_path / "s.yaml", "--out", tmp_path / "out", "--quiet")
+    result, = (tmp_path / "out").rglob("similarity.json")
+    told = json.loads(result.read_text())
+    assert told["games"] == sorted([source, target]) and "no screen" in told["not_compared"]
+    qgraft("report", tmp_path / "out")
+    assert "the games were not compared" in (tmp_path / "out/report.html").read_text()
+    folder, again = result.parent, tmp_path / "again"
+    qgraft("perform", folder / "task.yaml", "--out", again)
+    assert (again / "similarity.json").read_text() == result.read_text()
+    answer = json.loads(qgraft("perform", folder / "task.yaml", "--out", again, "--overwrite", "--json").stdout)
+    assert answer["grade"] is None
 
 
 LIES = {
