@@ -40,8 +40,13 @@ static void describe(const qg_trainer *t, char about[QG_REPLAY_ABOUT])
                                        "actions"};
     size_t count;
     const qg_setting *table = qg_settings_table(&count);
-    char names[QG_REPLAY_ABOUT / 2]; /* what does not fit is left out */
-    qg_text_join(t->domain->actions, t->domain->action_count, names, sizeof names);
+    char names[QG_REPLAY_ABOUT / 2];
+    qg_text_join(t->domain->actions, t->domain->action_count, names, sizeof names - strlen(",..."));
+    if (strlen(names) + 1 ==
+        sizeof names - strlen(",...")) { /* full: the last name may be a part */
+        char *const comma = strrchr(names, ',');
+        memcpy(comma ? comma : names, ",...", sizeof ",...");
+    }
     snprintf(about, QG_REPLAY_ABOUT, "domain: %s\naction_names: %s\nseed: %llu\nstep: %lld\n",
              t->domain->name, names, (unsigned long long)t->options->run.seed,
              (long long)t->run.step);

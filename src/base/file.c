@@ -173,11 +173,28 @@ qg_status qg_file_append(int descriptor, const void *data, size_t size, const ch
 
 /* ---- Replacing a file ---- */
 
+/* Where a path leads whose last part is not there: through links, of which there may be several. In
+ * malloc'ed memory; NULL: errno. */
+static char *follow_links(const char *path)
+{
+    char *at = strdup(path), text[PATH_MAX];
+    for (ssize_t length; at && (length = readlink(at, text, sizeof text - 1)) >= 0;) {
+        text[length] = 0;
+        char *const slash = strrchr(at, '/');
+        if (slash) slash[1] = 0;
+        char *next;
+        if (asprintf(&next, "%s%s", slash && *text != '/' ? at : "", text) < 0) next = NULL;
+        free(at);
+        at = next;
+    }
+    return at;
+}
+
 /* The file that a write to `path` means: links resolved, in malloc'ed memory; NULL: `error`. */
 static char *resolve_target(const char *path, qg_error *error)
 {
     char *target = realpath(path, NULL);
-    if (!target && errno == ENOENT) target = strdup(path); /* a new file */
+    if (!target && errno == ENOENT) target = follow_links(path); /* a new file */
     if (!target) {
         qg_fail_errno(error, "%s: cannot write", path);
         return NULL;

@@ -81,6 +81,7 @@ static bool next_line(char **text, const char **key, const char **value)
 {
     char *line = strsep(text, "\n"), *colon = line ? strstr(line, ": ") : NULL;
     if (!colon) return false;
+    qg_text_make_safe(line);
     *colon = 0;
     *key = line;
     *value = colon + 2;

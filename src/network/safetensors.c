@@ -480,7 +480,10 @@ qg_status qg_tensors_add(qg_tensors *tensors, const char *name, qg_dtype dtype, 
 qg_status qg_tensors_set_metadata(qg_tensors *tensors, const char *key, const char *value,
                                   qg_error *error)
 {
-    assert(key && value && !has_control_character(key));
+    assert(key && value);
+    if (has_control_character(key))
+        return qg_fail(error, QG_ERROR_DATA, "metadata: the key '%.80s' has control characters",
+                       key);
     /* jansson does not tell text that is not UTF-8 from a lack of memory. The latter cannot be made
      * to happen for a few bytes on Linux. */
     if (json_object_set_new(tensors->metadata, key, json_string(value)) != 0)

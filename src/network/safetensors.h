@@ -89,7 +89,8 @@ const char *qg_tensors_next_key(const qg_tensors *tensors, const char *key);
 qg_status qg_tensors_add(qg_tensors *tensors, const char *name, qg_dtype dtype, int rank,
                          const size_t *shape, const void *data, qg_error *error);
 
-/* Sets or replaces a value. QG_ERROR_DATA when key or value is not UTF-8 (a file name may be). */
+/* Sets or replaces a value. QG_ERROR_DATA when the key has control characters or one of both is not
+ * UTF-8 (a file name may be). */
 qg_status qg_tensors_set_metadata(qg_tensors *tensors, const char *key, const char *value,
                                   qg_error *error);
 

@@ -163,6 +163,8 @@ def test_files(tmp_path):
         said = file.metadata()
     assert said["why"] == "for a test" and float(said["score"]) == 3 and said["step"] == "99"
     assert qgraft.Network.load(tmp_path / "ours").sha256 == ours.sha256
+    with pytest.raises(qgraft.Error, match="control characters"):
+        ours.save(tmp_path / "ours", notes={"a\nb": "no line of a table"})
 
 
 def test_arrays_outlive_their_network():

@@ -159,6 +159,15 @@ static void test_replace_follows_links(void **state)
     assert_int_equal(replace(link, "new"), QG_OK);
     assert_content(target, "new");
     assert_int_equal(files_in_scratch(), 2);
+    /* Also to what is not there yet, over several and relative to where each lies. */
+    const char *folder = scratch_path("folder"), *far = scratch_path("far");
+    assert_int_equal(mkdir(folder, 0777), 0);
+    assert_int_equal(symlink("folder/near", far), 0);
+    assert_int_equal(symlink("made", scratch_path("folder/near")), 0);
+    assert_int_equal(replace(far, "made"), QG_OK);
+    assert_content(scratch_path("folder/made"), "made");
+    struct stat status;
+    assert_true(lstat(far, &status) == 0 && S_ISLNK(status.st_mode));
 }
 
 static void test_replace_refuses(void **state)
