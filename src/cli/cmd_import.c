@@ -119,6 +119,7 @@ static qg_status describe_domain(const import_arguments *a, const qg_network *ne
         return qg_fail(error, QG_ERROR_USAGE, "--domain %.60s has %d actions, the network %d",
                        a->domain, count, takes->actions);
     qg_text_join(actions, count, info->actions, sizeof info->actions);
+    snprintf(info->emulator, sizeof info->emulator, "%s", qg_game_emulator(info->domain));
     return QG_OK;
 }
 

@@ -113,6 +113,7 @@ def test_domain(tmp_path):
         said = file.metadata()
     assert (said["domain"], said["seed"], said["step"]) == ("seaquest", "3", "10000000")
     assert float(said["score"]) == -1.5
+    assert said["emulator"].startswith("ale ")  # by whose numbers the modes are
     names = said["actions"].split(",")
     assert len(names) == ACTIONS and names[:3] == ["noop", "fire", "up"]
 
