@@ -92,14 +92,16 @@ typedef struct qg_representation {
 } qg_representation;
 
 /* Compares networks[0], made for domains[0], with networks[1], made for domains[1], each computed
- * in its precision (NULL: float32), on states from `frames` steps of random play of each (as
- * qg_profile_create). Screens with fewer channels than the networks (grid games) are filled up with
- * zeros. QG_ERROR_USAGE when a network does not fit its domain or the two differ in their input or
- * in their number of layers. */
+ * in the precision of its info (NULL: nothing is known of it, float32), on states from `frames`
+ * steps of random play of each (as qg_profile_create). Screens with fewer channels than the
+ * networks (grid games) are filled up with zeros. QG_ERROR_USAGE when a network does not fit its
+ * domain or sees several screens of a grid, or the two differ in their input or in their number of
+ * layers. */
 qg_status qg_representation_compare(const char *const domains[2],
                                     const qg_network *const networks[2],
-                                    const char *const precisions[2], int64_t frames, uint32_t seed,
-                                    qg_representation *representation, qg_error *error);
+                                    const qg_network_info *const infos[2], int64_t frames,
+                                    uint32_t seed, qg_representation *representation,
+                                    qg_error *error);
 
 #ifdef __cplusplus
 }

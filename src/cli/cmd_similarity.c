@@ -114,7 +114,7 @@ static qg_status compare_networks(const similarity_arguments *a, int64_t frames,
         status = qg_representation_compare(
             (const char *const[]){results->profiles[0].domain, results->profiles[1].domain},
             (const qg_network *const[]){&networks[0], &networks[1]},
-            (const char *const[]){info[0].precision, info[1].precision}, frames, results->seed,
+            (const qg_network_info *const[]){&info[0], &info[1]}, frames, results->seed,
             &results->representation, error);
     }
     qg_network_free(&networks[0]);

@@ -14,15 +14,27 @@ enum { BATCH = 32 }; /* states that go through a network together */
 
 /* Which states of a domain are looked at: in the form of the networks' input, zeros for the
  * channels that its screens do not have. */
-static qg_status plan_states(const char *name, const qg_architecture *a, int64_t frames,
-                             uint32_t seed, qg_fixed_states_plan *plan, qg_error *error)
+static qg_status plan_states(const char *name, const qg_architecture *a,
+                             const qg_network_info *info, int64_t frames, uint32_t seed,
+                             qg_fixed_states_plan *plan, qg_error *error)
 {
-    const qg_domain_options options = {.seed = 1, .sticky = -1};
+    const qg_game *game;
+    char normalised[QG_DOMAIN_NAME];
     qg_domain *domain;
-    qg_status status = qg_domain_open(name, &options, &domain, error);
+    qg_status status = qg_domain_resolve(name, &game, normalised, error);
     if (status) return status;
-    const int parts = qg_network_history(NULL, a, domain);
-    if (parts < 1 || parts > QG_MAX_HISTORY || a->channels % parts)
+    const qg_domain_options options = {
+        .seed = 1, .sticky = -1, .actions = qg_network_action_set(info, a, game)};
+    status = qg_domain_open(name, &options, &domain, error);
+    if (status) return status;
+    const int parts = qg_network_history(info, a, domain);
+    if (parts > 1 && qg_observation_is_grid(&domain->shape))
+        status =
+            qg_fail(error, QG_ERROR_USAGE,
+                    "the network sees %d screens of %s: networks of grids are compared if they see "
+                    "one (`history` 1)",
+                    parts, name);
+    else if (parts < 1 || parts > QG_MAX_HISTORY || a->channels % parts)
         status = qg_fail(error, QG_ERROR_USAGE,
                          "the network's input of %d channels does not fit %s", a->channels, name);
     if (!status) status = qg_network_fits(a, domain, parts, error);
@@ -92,13 +104,15 @@ static qg_status find_features(const qg_states *states, const qg_network *networ
 }
 
 static qg_status compare_on(const qg_states *states, const qg_network *const networks[2],
-                            const char *const precisions[2], qg_representation *r, qg_error *error)
+                            const qg_network_info *const infos[2], qg_representation *r,
+                            qg_error *error)
 {
     float *of[2][QG_MAX_LAYERS];
     int found = 0;
     qg_status status = QG_OK;
     for (; found < 2 && !status; found += !status)
-        status = find_features(states, networks[found], precisions[found], of[found], error);
+        status = find_features(states, networks[found],
+                               infos[found] ? infos[found]->precision : NULL, of[found], error);
     if (!status) status = compare_layers(networks, of, (size_t)states->size, r, error);
     while (found > 0)
         free(of[--found][0]);
@@ -108,7 +122,7 @@ static qg_status compare_on(const qg_states *states, const qg_network *const net
 /* On the states of both games, those of the first in front. */
 static qg_status compare_on_both(const qg_fixed_states fixed[2],
                                  const qg_network *const networks[2],
-                                 const char *const precisions[2], qg_representation *r,
+                                 const qg_network_info *const infos[2], qg_representation *r,
                                  qg_error *error)
 {
     qg_states states = fixed[0].states;
@@ -120,22 +134,23 @@ static qg_status compare_on_both(const qg_fixed_states fixed[2],
     memcpy(screens + first, fixed[1].screens, second * sizeof *screens);
     states.screens = screens;
     states.size += fixed[1].states.size;
-    const qg_status status = compare_on(&states, networks, precisions, r, error);
+    const qg_status status = compare_on(&states, networks, infos, r, error);
     free(screens);
     return status;
 }
 
 qg_status qg_representation_compare(const char *const domains[2],
                                     const qg_network *const networks[2],
-                                    const char *const precisions[2], int64_t frames, uint32_t seed,
-                                    qg_representation *r, qg_error *error)
+                                    const qg_network_info *const infos[2], int64_t frames,
+                                    uint32_t seed, qg_representation *r, qg_error *error)
 {
     const qg_architecture *a = &networks[0]->architecture, *b = &networks[1]->architecture;
     qg_fixed_states_plan plans[2];
     qg_fixed_states fixed[2] = {{.screens = NULL}, {.screens = NULL}};
     qg_status status = check_pair(a, b, error);
     for (int side = 0; side < 2 && !status; side++)
-        status = plan_states(domains[side], side ? b : a, frames, seed, &plans[side], error);
+        status = plan_states(domains[side], side ? b : a, infos[side], frames, seed, &plans[side],
+                             error);
     if (!status && plans[0].parts != plans[1].parts)
         status = qg_fail(error, QG_ERROR_USAGE, "%s gives the networks %d screens, %s gives %d",
                          domains[0], plans[0].parts, domains[1], plans[1].parts);
@@ -148,7 +163,7 @@ qg_status qg_representation_compare(const char *const domains[2],
             memcpy(r->layers[i].names[0], a->layers[i].name, sizeof a->layers[i].name);
             memcpy(r->layers[i].names[1], b->layers[i].name, sizeof b->layers[i].name);
         }
-        status = compare_on_both(fixed, networks, precisions, r, error);
+        status = compare_on_both(fixed, networks, infos, r, error);
     }
     qg_fixed_states_free(&fixed[0]);
     qg_fixed_states_free(&fixed[1]);

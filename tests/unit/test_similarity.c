@@ -238,7 +238,8 @@ static void test_representation(void **state)
     qg_network grey = network_for("nature", 4, 84, 255, 6);
     const char *same[] = {"minatar/breakout", "minatar/breakout"};
     const char *two[] = {"minatar/breakout", "minatar/seaquest"};
-    const char *const none[2] = {NULL, NULL}, *const mixed[2] = {"bf16", NULL};
+    const qg_network_info bf16 = {.precision = "bf16"}, two_screens = {.history = 2};
+    const qg_network_info *const none[2] = {NULL, NULL}, *const mixed[2] = {&bf16, NULL};
     qg_representation r;
     assert_int_equal(qg_representation_compare(same, (const qg_network *const[]){&a, &a}, none, 100,
                                                1, &r, &error),
@@ -267,6 +268,15 @@ static void test_representation(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(qg_representation_compare(two, bad[i], none, 100, 1, &r, &error),
                          QG_ERROR_USAGE);
+    const qg_network_info *const histories[] = {&two_screens, &two_screens};
+    assert_int_equal(qg_representation_compare(same, (const qg_network *const[]){&a, &a}, histories,
+                                               100, 1, &r, &error),
+                     QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "history"));
+    /* Six actions are all that Breakout can have. */
+    assert_int_equal(qg_representation_compare(same, (const qg_network *const[]){&b, &b}, none, 100,
+                                               1, &r, &error),
+                     QG_OK);
     qg_network_free(&a);
     qg_network_free(&b);
     qg_network_free(&flat);
