@@ -292,10 +292,10 @@ def measures(steps, scores) -> Dict[str, np.ndarray]:
     return {text(lib.qg_measure_name(m)): made[:, m].copy() for m in range(lib.QG_MEASURES)}
 
 
-def visible_effect(deviation, runs, *, baseline_runs=None, arms=1, baselines=1, alpha=0.05) -> float:
+def visible_effect(deviation, runs, *, baseline_runs=None, arms=1, baselines=1, moderated=True, alpha=0.05) -> float:
     """The smallest effect that such a comparison decides with 80 % probability, p being held against
     alpha: deviation of single runs, runs of an arm and of its baseline, how many arms and baselines
-    the study has. Infinite for fewer than two runs."""
+    the study has, whether their variances are moderated. Infinite for fewer than two runs."""
     runs, deviation = whole("runs", runs, 0, 10**9), real("deviation", deviation, 0, _MOST)
     if not 0 < real("alpha", alpha, 0, 1) < 1:
         raise UsageError(f"alpha: {alpha!r} is not between 0 and 1")
@@ -303,5 +303,6 @@ def visible_effect(deviation, runs, *, baseline_runs=None, arms=1, baselines=1, 
         "deviation": deviation, "baseline_deviation": deviation, "seeds": runs,
         "baseline_seeds": (runs if baseline_runs is None
                            else whole("baseline_runs", baseline_runs, 0, 10**9)),
-        "arms": whole("arms", arms, 1, 10**9), "baselines": whole("baselines", baselines, 1, 10**9)})
+        "arms": whole("arms", arms, 1, 10**9), "baselines": whole("baselines", baselines, 1, 10**9),
+        "apart": not moderated})
     return lib.qg_visible_effect(design, alpha)

@@ -9,25 +9,49 @@
 /* What the study compares: how many arms of a kind, and with how many seeds at least; arms of a
  * single seed, which decide nothing, are left out. */
 typedef struct counts {
-    size_t arms[QG_STRATA], baselines, comparisons;
+    size_t arms[QG_STRATA], baselines;
+    size_t
+        comparisons; /* that are judged together, as the report does it: also those of one seed */
     size_t seeds, baseline_seeds;
 } counts;
 
+static bool is_arm(const qg_study_run *run)
+{
+    return run->listed && run->kind == QG_RUN_GRAFT;
+}
+
+static bool is_decisive(const qg_study *study, const qg_study_run *run)
+{
+    return is_arm(run) && run->seed_count >= 2 && study->runs[run->baseline].seed_count >= 2;
+}
+
+/* All but the controls, unless there is nothing else. */
+static size_t count_comparisons(const qg_study *study)
+{
+    size_t all = 0, controls = 0;
+    for (int i = 0; i < study->run_count; i++) {
+        if (!is_arm(&study->runs[i])) continue;
+        all++;
+        controls += qg_study_is_control(study, &study->runs[i]);
+    }
+    return all > controls ? all - controls : all;
+}
+
 static counts count(const qg_study *study)
 {
-    counts c = {.seeds = SIZE_MAX, .baseline_seeds = SIZE_MAX};
+    counts c = {
+        .comparisons = count_comparisons(study), .seeds = SIZE_MAX, .baseline_seeds = SIZE_MAX};
     for (int i = 0; i < study->run_count; i++) {
         const qg_study_run *run = &study->runs[i];
-        if (!run->listed || run->kind != QG_RUN_GRAFT) continue;
+        if (!is_decisive(study, run)) continue;
         const size_t seeds = (size_t)run->seed_count;
         const size_t baseline = (size_t)study->runs[run->baseline].seed_count;
         bool first = true;
-        if (seeds < 2 || baseline < 2) continue;
         for (int j = 0; j < i && first; j++)
-            first = study->runs[j].kind != QG_RUN_GRAFT || study->runs[j].baseline != run->baseline;
+            first =
+                !is_decisive(study, &study->runs[j]) || study->runs[j].baseline != run->baseline;
         c.arms[run->choice.frozen ? QG_FROZEN : QG_FREE]++;
         c.baselines += first;
-        c.comparisons += !qg_study_is_control(study, run);
         c.seeds = seeds < c.seeds ? seeds : c.seeds;
         c.baseline_seeds = baseline < c.baseline_seeds ? baseline : c.baseline_seeds;
     }
@@ -36,15 +60,19 @@ static counts count(const qg_study *study)
 
 static const char *const kinds[] = {[QG_FREE] = "free", [QG_FROZEN] = "frozen"};
 
-static void print_kind(const counts *c, qg_stratum kind, const double deviations[QG_STRATA],
-                       bool known)
+static void print_kind(const counts *c, qg_compare compare, qg_stratum kind,
+                       const double deviations[QG_STRATA], bool known)
 {
     static const double effects[] = {0.05, 0.1, 0.2};
-    const qg_design design = {deviations[kind], deviations[QG_BASELINES],
-                              c->seeds,         c->baseline_seeds,
-                              c->arms[kind],    c->baselines};
+    const qg_design design = {deviations[kind],
+                              deviations[QG_BASELINES],
+                              c->seeds,
+                              c->baseline_seeds,
+                              c->arms[kind],
+                              c->baselines,
+                              compare != QG_COMPARE_MODERATED};
     if (c->arms[kind] == 0 || isnan(deviations[kind]) || isnan(deviations[QG_BASELINES])) return;
-    const size_t comparisons = c->comparisons > 0 ? c->comparisons : 1;
+    const size_t comparisons = c->comparisons;
     printf("%s arms: %zu seeds beside %zu of the baseline see effects of %.2f%s alone, %.2f as one "
            "of %zu\n",
            kinds[kind], c->seeds, c->baseline_seeds, qg_visible_effect(&design, QG_ALPHA),
@@ -93,8 +121,8 @@ qg_status study_power_print(const qg_study *study, const char *folder, const cha
     else
         printf("in deviations of a run, which --pilot takes from the folder of a study, or "
                "`verdicts: {deviation: D}` states:\n");
-    print_kind(&c, QG_FREE, deviations, known);
-    print_kind(&c, QG_FROZEN, deviations, known);
+    print_kind(&c, study->rule.compare, QG_FREE, deviations, known);
+    print_kind(&c, study->rule.compare, QG_FROZEN, deviations, known);
     const double each = (double)(c.arms[QG_FREE] + c.arms[QG_FROZEN]) / (double)c.baselines;
     printf("%.3g arm%s to a baseline: `baseline_seeds: %.0f` would be the best split\n", each,
            each > 1 ? "s" : "", fmax((double)c.seeds, round((double)c.seeds * sqrt(each))));

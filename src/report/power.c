@@ -6,6 +6,13 @@
 #include <assert.h>
 #include <math.h>
 
+/* How many variances of alike groups one is worth at most: all of them where they are moderated,
+ * which takes three (qg_verdicts_of). */
+static double worth(const qg_design *design, size_t groups)
+{
+    return design->apart || groups < 3 ? 1 : (double)groups;
+}
+
 double qg_visible_effect(const qg_design *design, double alpha)
 {
     assert(design->arms >= 1 && design->baselines >= 1 && design->deviation >= 0 &&
@@ -16,9 +23,9 @@ double qg_visible_effect(const qg_design *design, double alpha)
     const double baseline = design->baseline_deviation * design->baseline_deviation / m;
     const double square = arm + baseline, share = arm / square;
     if (square <= 0) return 0;
-    /* Moderated variances are worth at most those of all groups that are alike. */
-    const double degrees = 1 / (share * share / ((n - 1) * (double)design->arms) +
-                                (1 - share) * (1 - share) / ((m - 1) * (double)design->baselines));
+    const double degrees =
+        1 / (share * share / ((n - 1) * worth(design, design->arms)) +
+             (1 - share) * (1 - share) / ((m - 1) * worth(design, design->baselines)));
     const double reach = qg_student_reach(degrees, alpha);
     return (reach + qg_student_reach(degrees, 2 * (1 - QG_POWER))) * sqrt(square);
 }
