@@ -305,17 +305,19 @@ static void count_signs(const qg_results *r, const selection *of, qg_measure mea
         qg_stratum_count *stratum = frozen ? &result->frozen : &result->free;
         const double effect = e->effects[measure].value;
         stratum->up += effect > 0;
-        stratum->down += !(effect > 0);
+        stratum->down += effect < 0;
         stratum->effect += effect;
+        stratum->experiments++;
     }
-    result->free.effect /= (double)(result->free.up + result->free.down);
-    result->frozen.effect /= (double)(result->frozen.up + result->frozen.down);
+    result->free.effect /= (double)result->free.experiments;
+    result->frozen.effect /= (double)result->frozen.experiments;
 }
 
 /* How surely the effect lies within the margin, or beyond it: as the two-sided interval has it. */
 static double little_p(const qg_effect *effect, double margin)
 {
     const double within = qg_effect_margin_p(effect, margin);
+    if (isnan(within)) return within;
     return fmin(1, 2 * fmin(within, 1 - within));
 }
 

@@ -110,7 +110,7 @@ static void put_test(FILE *out, const qg_study_claim *claim)
 /* How many experiments of the stratum went which way. */
 static void put_signs(FILE *out, const char *name, const qg_stratum_count *stratum)
 {
-    if (stratum->up + stratum->down > 0)
+    if (stratum->experiments > 0)
         qg_html_print(out, "; %s %zu up, %zu down, %+.3f", name, stratum->up, stratum->down,
                       stratum->effect);
 }

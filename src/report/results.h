@@ -89,9 +89,10 @@ typedef struct qg_pooled {
     qg_estimate raw; /* the 95 % interval */
 } qg_pooled;
 
-/* How many experiments of a kind went which way, and their mean effect. */
+/* How many experiments of a kind there are, how many of them went up and down, and their mean
+ * effect. */
 typedef struct qg_stratum_count {
-    size_t up, down;
+    size_t experiments, up, down;
     double effect;
 } qg_stratum_count;
 
