@@ -162,14 +162,19 @@ static qg_status update_target(qg_trainer *t, qg_error *error)
                : qg_engine_copy_to_target(t->learner.engine, error);
 }
 
+/* Updates of the target network in the steps of so many updates. */
+static int64_t target_updates(const qg_settings *s, int64_t updates)
+{
+    return (int64_t)((long double)updates * (long double)s->update_every /
+                     (long double)s->target_every);
+}
+
 /* All updates that come before the steps go on. The target network follows as it does in as many
  * updates of steps. */
 static qg_status learn_offline(qg_trainer *t, qg_error *error)
 {
     const qg_settings *s = t->settings;
     const int64_t wanted = t->options->reuse->offline_updates;
-    const int64_t span =
-        s->target_every / s->update_every > 1 ? s->target_every / s->update_every : 1;
     qg_status status = QG_OK;
     while (t->offline_updates < wanted && !status) {
         if (qg_run_is_stopped(&t->run))
@@ -178,7 +183,10 @@ static qg_status learn_offline(qg_trainer *t, qg_error *error)
                            " offline updates",
                            t->run.step, t->offline_updates, wanted);
         status = update(t, 0, error);
-        if (!status && ++t->offline_updates % span == 0) status = update_target(t, error);
+        const int64_t due = target_updates(s, t->offline_updates + 1);
+        for (int64_t i = target_updates(s, t->offline_updates); i < due && !status; i++)
+            status = update_target(t, error);
+        if (!status) t->offline_updates++;
         if (t->offline_updates % 256 == 0) qg_trainer_report(t);
         t->run.moved = t->offline_updates < wanted; /* behind the last one the step goes on */
         if (!status && t->run.moved && qg_run_checkpoint_due(&t->run))
