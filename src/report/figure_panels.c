@@ -190,15 +190,26 @@ static void write_table(FILE *data, const qg_panel *panel, const qg_panel_line *
 
 /* ------------------------------------------------------------------------------------- a panel */
 
+/* From label to label: 1, 2 or 5 times a power of ten, five to an axis at most, as a third of the
+ * page's width has no room for the eight that gnuplot would give one of 150. */
+static double tick_step(double length)
+{
+    const double least = length / 5, decade = pow(10, floor(log10(least)));
+    const double multiples[] = {1, 2, 5};
+    for (size_t i = 0; i < sizeof multiples / sizeof *multiples; i++)
+        if (least <= multiples[i] * decade * (1 + 1e-9)) return multiples[i] * decade;
+    return 10 * decade;
+}
+
 static void write_axes(FILE *script, const layout *l, const qg_panel *panel, int x, int y,
                        double last, double unit)
 {
     fprintf(script,
             "set lmargin at screen %.5f; set rmargin at screen %.5f\n"
             "set tmargin at screen %.5f; set bmargin at screen %.5f\n"
-            "set xrange [0:%.9g]; set xtics auto nomirror\n",
+            "set xrange [0:%.9g]; set xtics %.9g nomirror\n",
             across(x + LEFT), across(x + l->width - RIGHT), up(l, y + HEAD),
-            up(l, y + HEAD + l->plot), last / unit);
+            up(l, y + HEAD + l->plot), last / unit, tick_step(last / unit));
     if (panel->epoch > 0)
         fprintf(script, "set x2range [0:%.9g]; set x2tics auto\n", last / (double)panel->epoch);
     else
