@@ -177,8 +177,9 @@ typedef struct qg_descent {
     qg_loss *loss;               /* called once, on the caller's thread */
     void *context;
     uint64_t draw;      /* which outputs are dropped: another number for every step */
-    bool keep_gradient; /* d = sum over the minibatch of -dL/dq * dq/dw, behind pull and weight
-                           decay, can be read as QG_GRADIENT (zeros for frozen layers) */
+    bool keep_gradient; /* d = sum over the minibatch of -dL/dq * dq/dw, behind pull, weight decay
+                           and the limit of the norm, can be read as QG_GRADIENT (zeros for frozen
+                           layers) */
 } qg_descent;
 
 qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_error *error);
