@@ -113,7 +113,7 @@ class Odd(gymnasium.Env):
         return tuple(result)
 
     def render(self):
-        if self.trouble == "render":
+        if self.trouble == "render" or self.trouble == "lastrender" and self.count == self.at:
             raise RuntimeError("no screen")
         height = 96 if self.trouble == "grow" and self.count >= self.at else 48
         width = 128 if self.trouble == "wide" else 64

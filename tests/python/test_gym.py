@@ -368,6 +368,9 @@ def test_pictures(tmp_path):
     raw = ["--random", 7, "--seed", 1, "--raw", "--out", tmp_path / "raw"]
     assert "picture is 96 x 64 pixels after step 7" in refusal("rollout", odd(trouble="grow"), *raw, code=1)
     assert "no screen" in refusal("rollout", odd(trouble="render"), *raw, code=1)
+    assert "no screen" in refusal("rollout", odd(trouble="lastrender"), *raw, code=1)
+    assert "no screen" in refusal("play", "--random", odd(trouble="lastrender", length=7), "--gif", tmp_path / "q.gif",
+                                  "--no-draw", code=1)
     assert "RuntimeError: no screen" in refusal("play", "--random", odd(trouble="render"), "--gif",
                                                 tmp_path / "q.gif", "--no-draw", code=1)
     assert "no pictures" in refusal("play", "--random", odd(render_mode="none"), "--gif", tmp_path / "q.gif")

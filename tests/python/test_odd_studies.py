@@ -54,6 +54,22 @@ claims: [{says: They help, expect: positive, of: {first: 1}}]
     assert claim["finding"] == "holds"
 
 
+def test_little_of_one_seed(tmp_path):
+    """Has no p and no interval; and an effect of exactly 0 goes neither way."""
+    out = run_short(tmp_path, """
+sources: {a: {game: minatar/breakout}}
+runs:
+  - {game: minatar/freeway}
+  - {game: minatar/freeway, from: a, first: [1, 2]}
+games: {minatar/freeway: {random: 0, reference: 10}}
+claims: [{says: They do little, expect: little, of: {from: a}}]
+""", seeds=1)
+    page = report(out, lambda name, s: 10 + name.endswith("2"))[1]
+    claim, = read_table(out / "claims.csv")
+    assert claim["p"] == "" and claim["finding"] == "not decided" and "one seed" in claim["reason"]
+    assert (claim["free_up"], claim["free_down"]) == ("1", "0") and "free 1 up, 0 down" in page
+
+
 def test_no_seed_in_common(tmp_path):
     out = run_short(tmp_path, """
 sources: {a: {game: minatar/breakout}}

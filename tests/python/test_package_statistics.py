@@ -42,6 +42,12 @@ def test_visible_effect():
     assert statistics.visible_effect(7, 10.0, arms=np.int64(1)) == pytest.approx(7 * one)
     assert statistics.visible_effect(0, 10) == 0 and np.isinf(statistics.visible_effect(1, 1))
     assert statistics.visible_effect(1, 10, baseline_runs=40) < one
+    # six variances are pooled, two are not
+    degrees = 1 / (0.25 / (2 * 6) + 0.25 / 2)
+    t = scipy.stats.t.isf(0.025, degrees) + scipy.stats.t.isf(0.2, degrees)
+    assert statistics.visible_effect(1, 3, arms=6, baselines=2) == pytest.approx(t * np.sqrt(2 / 3), rel=1e-6)
+    assert (statistics.visible_effect(1, 3, arms=6, baselines=5, moderated=False)
+            == statistics.visible_effect(1, 3))
 
 
 @pytest.mark.parametrize("name, wrong", [

@@ -77,11 +77,10 @@ def test_what_the_source_plays(source, tmp_path):
 
 def test_a_source_with_many_outputs(source, tmp_path):
     """More than any game has actions."""
-    network, told = load_file(source), said(source)
+    network = load_file(source)
     for name in ("fc2.weight", "fc2.bias"):
-        network[name] = np.concatenate([network[name], np.zeros((290, *network[name].shape[1:]), np.float32)])
-    told["actions"] += "".join(f",a{i}" for i in range(290))
-    save_file(network, tmp_path / "wide", told)
+        network[name] = np.concatenate([network[name], np.zeros((5000, *network[name].shape[1:]), np.float32)])
+    save_file(network, tmp_path / "wide", said(source))
     few, many = (reuse(path, tmp_path / path.name[0], "--warm-replay", 300, steps=600, epsilon_end=0)
                  for path in (source, tmp_path / "wide"))
     assert all((few[name] == many[name]).all() for name in few)
@@ -95,6 +94,15 @@ def test_offline_updates(source, tmp_path):
     assert updates[1500] == 60 + 1499 // 8 - 500 // 8
     without = reuse(source, tmp_path / "without", "--warm-replay", 500, "--kickstart", 700)
     assert not (without["fc2.weight"] == load_file(tmp_path / "run" / "last.safetensors")["fc2.weight"]).all()
+
+
+def test_the_target_network_in_offline_updates(source, tmp_path):
+    """Moves as often as in the steps of so many updates: 60 of 8 steps, a target network every 12, are 40."""
+    words = ["--warm-replay", 500, "--qdagger", 60, "--kickstart", 700]
+    every = {n: reuse(source, tmp_path / str(n), *words, steps=508, target_update="soft", target_every=n)
+             for n in (8, 12, 479, 481)}
+    same = [{n for n in every if all((every[n][k] == every[m][k]).all() for k in every[m])} for m in every]
+    assert same == [{8}, {12}, {479}, {481}]
 
 
 def stop_after(pause, source, out, *words):

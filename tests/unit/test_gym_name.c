@@ -105,10 +105,10 @@ static void test_no_python(void **state)
     assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_IO);
     assert_non_null(strstr(error.message, "gym:CartPole-v1: no Python '/nowhere/python'"));
     setenv("QGRAFT_PYTHON", "true", 1); /* it ends at once and says nothing */
-    assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_DATA);
+    assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_IO);
     assert_non_null(strstr(error.message, "ended by itself with exit code 0"));
     setenv("QGRAFT_PYTHON", "cat", 1); /* it waits for nothing and knows no such file */
-    assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_DATA);
+    assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_IO);
     assert_non_null(strstr(error.message, "it said last: "));
     setenv("QGRAFT_START_FOLDER", "/nowhere", 1);
     assert_int_equal(qg_gym_resolve("gym:CartPole-v1", &named, &error), QG_ERROR_IO);

@@ -455,7 +455,7 @@ static void test_honesty(void **state)
 static void test_power(void **state)
 {
     (void)state;
-    const qg_design design = {1, 1, 5, 5, 4, 1};
+    const qg_design design = {1, 1, 5, 5, 4, 1, false};
     const double effect = qg_visible_effect(&design, QG_ALPHA);
     const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, QG_MARGIN, false, 0};
     qg_random random = qg_random_stream(1, "power");
@@ -480,8 +480,8 @@ static void test_power(void **state)
     const size_t fewer = qg_seeds_for(design, effect, QG_ALPHA);
     assert_true(fewer <= 5 && fewer >= 3); /* the baseline has twice as many */
     assert_int_equal(qg_seeds_for(design, 1e-9, QG_ALPHA), 10000);
-    assert_true(isinf(qg_visible_effect(&(qg_design){1, 1, 1, 5, 4, 1}, QG_ALPHA)));
-    assert_true(qg_visible_effect(&(qg_design){0, 0, 5, 5, 4, 1}, QG_ALPHA) == 0);
+    assert_true(isinf(qg_visible_effect(&(qg_design){1, 1, 1, 5, 4, 1, false}, QG_ALPHA)));
+    assert_true(qg_visible_effect(&(qg_design){0, 0, 5, 5, 4, 1, false}, QG_ALPHA) == 0);
 }
 
 /* An arm that is to come counts in Dunnett's family, so that it cannot turn the verdict of another
