@@ -97,6 +97,16 @@ int cli_fail(const qg_error *error)
     return error->code == QG_ERROR_USAGE ? 2 : error->code == QG_STOPPED ? 130 : 1;
 }
 
+qg_status cli_check_picture(qg_domain *domain, qg_error *error)
+{
+    const size_t size = qg_observation_size(&domain->shape);
+    uint8_t *screen = malloc(size);
+    if (!screen) return qg_fail_memory(error, "a screen", size);
+    const qg_status status = domain->methods->observe(domain->self, screen, error);
+    free(screen);
+    return status;
+}
+
 qg_status cli_spare(const char *read, const char *written, qg_error *error)
 {
     struct stat a, b;

@@ -64,6 +64,10 @@ int cli_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* QG_ERROR_USAGE where the file `written` (NULL: none) is `read`, which would be lost. */
 qg_status cli_spare(const char *read, const char *written, qg_error *error);
 
+/* What went wrong with the last picture of a domain (qg_domain_picture), which its next call says.
+ */
+qg_status cli_check_picture(qg_domain *domain, qg_error *error);
+
 /* For argp parsers: argp_parse with the conventions of this program. An option that is wrong by
  * itself ends the process with exit code 2 (argp says why), a lack of memory with 1; a parser that
  * fills a qg_error returns EINVAL, which comes back as non-zero. */

@@ -170,6 +170,7 @@ static qg_status play(const play_arguments *a, cli_player *player, qg_error *err
     cli_canvas_close(&watcher.canvas);
     if (!watcher.draws && watcher.last.episode > 0 && !qg_step_is_last(&watcher.last.result))
         print_episode(&watcher.last);
+    if (!status && watcher.gif) status = cli_check_picture(player->domain, error);
     if (status && status != QG_STOPPED) {
         cli_gif_discard(watcher.gif);
         return status;

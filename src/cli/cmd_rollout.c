@@ -180,11 +180,8 @@ static qg_status play(qg_domain *domain, record *r, qg_error *error)
         size_t ram_size;
         if (r->ram) memcpy(r->ram + i * r->ram_size, qg_domain_ram(domain, &ram_size), r->ram_size);
     }
-    /* What went wrong with the last picture is said by the next call. */
-    if (status == QG_OK && r->screens)
-        status = domain->methods->observe(domain->self, reset_screen, error);
     free(reset_screen);
-    return status;
+    return status || !r->screens ? status : cli_check_picture(domain, error);
 }
 
 static qg_status add_metadata(qg_tensors *tensors, const qg_domain *domain,

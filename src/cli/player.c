@@ -17,11 +17,11 @@ static const struct argp_option argp_options[] = {
     {"epsilon", 'e', "E", 0, "share of random actions (default 0.05, vectors 0)", 0},
     {"seed", 's', "S", 0, "seed of policy, starts and game (default 1)", 0},
     {"noop-max", OPTION_NOOPS, "N", 0,
-     "at most N no-ops begin an episode (default: Atari 30, others 0)", 0},
+     "at most N no-ops begin an episode (default: screens 30, grids and vectors 0)", 0},
     {"sticky", OPTION_STICKY, "P", 0, "probability of a repeated action (default 0, grids 0.1)", 0},
     {"max-episode-frames", OPTION_FRAMES, "N", 0,
-     "frames after which a game is cut off; 0: none (default: Atari 8 hours, Pong 65000, others "
-     "0)",
+     "frames after which a game is cut off; 0: none (default: screens 8 hours, Pong 65000, "
+     "grids and vectors 0)",
      0},
     {"preset", OPTION_PRESET, "NAME", 0,
      "play by the rules of a preset: dqn3, machado, grid, cleanrl, sb3 or vector (default: the "

@@ -23,8 +23,8 @@ enum {
     SAMPLE_BYTES = 1 << 25,
 };
 
-/* Seconds for a game to be opened and measured. Python may take long until it is there; the worker
- * looks after itself. */
+/* Seconds for a game to be opened and measured. Python may take long until it is there, and is
+ * looked after by itself (gym_worker.h). */
 enum { PATIENCE = 10, PATIENCE_GYM = 600 };
 
 #define BYTES_GYM 40e6 /* of a process with numpy and gymnasium (docs/domains.md) */
@@ -205,11 +205,15 @@ static qg_status examine(const qg_study_run *run, int threads, bool measure, qg_
         status = qg_td_learner_bytes(&t->architecture, &run->settings, false,
                                      &(qg_machine){.threads = threads}, &t->learner, error);
     t->frame = (double)qg_observation_size(&t->shape) / (t->shape.max > 1 ? SHARE : 1);
+    t->beside = is_gym(run) ? BYTES_GYM : 0;
     if (!status && measure) status = measure_steps(domain, 0.1, &t->step, error);
     if (!status && measure && t->shape.max > 1) status = measure_frame(domain, &t->frame, error);
     if (!status && qg_domain_has_picture(domain))
         status = look_at_picture(domain, &t->picture, error);
-    t->beside = is_gym(run) ? BYTES_GYM : 0;
+    if (status == QG_ERROR_IO) { /* the process that plays has died or hangs */
+        t->step = 0;
+        status = QG_OK;
+    }
     qg_domain_close(domain);
     if (!status && measure) status = measure_engine(run, threads, 0.2, t, error);
     return status;

@@ -19,9 +19,8 @@ typedef struct qg_run_times {
 /* Looks at the game and the network of a run and, if `measure`, plays and learns for about 0.3 s in
  * all, and compresses screens; otherwise a step takes 1 s and the rest nothing, and screens are
  * taken to shrink to a 14th, which is more than was measured of any game (docs/performance.md). It
- * is done in a process of its own: a game that crashes or hangs (Gymnasium's Python has as long as
- * it has in a run) costs the measurement, whose times are then all 0, and nothing else. Fails as
- * qg_domain_open and qg_engine_create do. */
+ * is done in a process of its own: a game that crashes or hangs costs the measurement, whose times
+ * are then 0, and nothing else. Fails as qg_domain_open and qg_engine_create do. */
 qg_status qg_measure_run(const qg_study_run *run, int threads, bool measure, qg_run_times *times,
                          qg_error *error);
 

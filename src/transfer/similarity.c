@@ -20,6 +20,7 @@ typedef struct recording {
     bool *begins;
     uint8_t palette[256][3];
     bool begun; /* the next frame is the first of an episode */
+    bool drawn; /* a picture was asked for */
 } recording;
 
 /* The size of a picture in pixels. The built-in games' pictures are always good; a plugin's need
@@ -68,6 +69,7 @@ static qg_status record(void *context, qg_domain *domain, int64_t step, const ui
         r->begun = true;
         return QG_OK;
     }
+    r->drawn = true;
     if (!qg_domain_has_picture(domain))
         return qg_fail(error, QG_ERROR_USAGE,
                        "%s: has no pictures of itself, so that its looks cannot be compared",
@@ -85,14 +87,17 @@ static qg_status record(void *context, qg_domain *domain, int64_t step, const ui
 }
 
 qg_status qg_profile_play(const char *domain, int64_t frames, uint32_t seed,
-                          const qg_play_watch *watch, qg_profile *profile, qg_error *error)
+                          const qg_play_watch *watch, qg_profile *profile, bool *drawn,
+                          qg_error *error)
 {
     assert(2 <= frames && frames <= QG_SIMILARITY_MOST_FRAMES);
     *profile = (qg_profile){.frames = frames};
+    *drawn = false;
     qg_status status = qg_domain_resolve(domain, &profile->game, profile->domain, error);
     if (status) return status;
     recording r = {.frames = frames};
     status = qg_random_play(profile->domain, frames, seed, watch, record, &r, error);
+    *drawn = r.drawn;
     if (!status) status = qg_appearance_measure(&r.film, &profile->appearance, error);
     free(r.pixels);
     free(r.begins);
@@ -102,7 +107,8 @@ qg_status qg_profile_play(const char *domain, int64_t frames, uint32_t seed,
 qg_status qg_profile_create(const char *domain, int64_t frames, uint32_t seed, qg_profile *profile,
                             qg_error *error)
 {
-    return qg_profile_play(domain, frames, seed, NULL, profile, error);
+    bool drawn;
+    return qg_profile_play(domain, frames, seed, NULL, profile, &drawn, error);
 }
 
 void qg_profile_free(qg_profile *profile)

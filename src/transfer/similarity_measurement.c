@@ -74,14 +74,15 @@ static void show(void *context, int64_t step)
         p->options->progress(p->options->context, p->played + step, 2 * p->frames);
 }
 
-static qg_status compare(pair *p, json_t **result, qg_error *error)
+static qg_status compare(pair *p, bool *drawn, json_t **result, qg_error *error)
 {
     const qg_play_watch watch = {show, p, p->options->run.stop};
     const uint32_t seed = (uint32_t)p->options->run.seed;
     qg_profile profiles[2] = {0};
     qg_status status = QG_OK;
     for (int i = 0; i < 2 && !status; i++, p->played += p->frames)
-        status = qg_profile_play(p->domains[i], p->frames, seed, &watch, &profiles[i], error);
+        status =
+            qg_profile_play(p->domains[i], p->frames, seed, &watch, &profiles[i], drawn, error);
     if (!status) {
         qg_similarity similarity;
         qg_similarity_compare(&profiles[0], &profiles[1], &similarity);
@@ -94,12 +95,14 @@ static qg_status compare(pair *p, json_t **result, qg_error *error)
 }
 
 /* Games that cannot be compared, as they have no pictures or none that can be drawn here, have that
- * as their result: it would be the same again, and nothing else in a study needs it. */
+ * as their result: it would be the same again, and nothing else in a study needs it. What is wrong
+ * before a picture was asked for, or with the process that plays (QG_ERROR_IO), is a failure. */
 static qg_status measure(void *context, json_t **result, qg_error *error)
 {
     pair *p = context;
-    const qg_status status = compare(p, result, error);
-    if (status == QG_ERROR_USAGE || status == QG_ERROR_DATA) {
+    bool drawn = false;
+    const qg_status status = compare(p, &drawn, result, error);
+    if (drawn && (status == QG_ERROR_USAGE || status == QG_ERROR_DATA)) {
         qg_text_make_safe(error->message);
         *result = json_pack("{s:[s, s], s:s}", "games", p->domains[0], p->domains[1],
                             "not_compared", error->message);

@@ -263,7 +263,7 @@ static qg_status fail_silent(qg_worker *w, double seconds, qg_error *error)
     w->failed = true;
     kill_group(w);
     reap(w);
-    return qg_fail(error, QG_ERROR_DATA,
+    return qg_fail(error, QG_ERROR_IO,
                    "no answer for %s seconds, so it was ended (QGRAFT_PYTHON_TIMEOUT sets how long "
                    "is waited)",
                    qg_text_from_real(seconds, text));
@@ -287,9 +287,9 @@ static qg_status fail_dead(qg_worker *w, qg_error *error)
     make_line(line);
     const char *const between = *line ? "; it said last: " : "";
     if (WIFSIGNALED(status))
-        return qg_fail(error, QG_ERROR_DATA, "its process was ended by signal %d (%s)%s%s",
+        return qg_fail(error, QG_ERROR_IO, "its process was ended by signal %d (%s)%s%s",
                        WTERMSIG(status), strsignal(WTERMSIG(status)), between, line);
-    return qg_fail(error, QG_ERROR_DATA, "its process ended by itself with exit code %d%s%s",
+    return qg_fail(error, QG_ERROR_IO, "its process ended by itself with exit code %d%s%s",
                    WEXITSTATUS(status), between, line);
 }
 

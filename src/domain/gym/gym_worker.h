@@ -59,8 +59,8 @@ bool qg_worker_lives(const qg_worker *worker);
 
 /* Asks, and waits for the answer: 60 seconds, or as many as QGRAFT_PYTHON_TIMEOUT says, five times
  * that for QG_WORKER_MAKE. `text` is MAKE's JSON, else NULL. QG_ERROR_DATA: the environment raised
- * an exception (the message is its last line), did not answer or died; QG_ERROR_USAGE: it was
- * refused, or no number of seconds can be read. */
+ * an exception (the message is its last line); QG_ERROR_IO: it did not answer or died;
+ * QG_ERROR_USAGE: it was refused, or no number of seconds can be read. */
 qg_status qg_worker_ask(qg_worker *worker, qg_worker_request what, int32_t argument,
                         const char *text, qg_worker_reply *reply, qg_error *error);
 
