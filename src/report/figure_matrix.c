@@ -135,7 +135,7 @@ static void write_frame(FILE *script, size_t row, size_t column)
     static const char *const looks[] = {"'#000000' lw 2", "'#ffffff' lw 2 dt 2"};
     for (int i = 0; i < 2; i++)
         fprintf(script,
-                "set object rectangle center %zu,%zu size 0.92,0.86 front fs empty border "
+                "set object rectangle center %zu,%zu size 0.98,0.86 front fs empty border "
                 "lc rgb %s\n",
                 column, row, looks[i]);
 }
