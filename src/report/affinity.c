@@ -11,6 +11,27 @@ bool qg_is_between(const qg_transfer *t, const int pair[2])
                     (t->source == pair[1] && t->target == pair[0]));
 }
 
+/* Pairs are the edges of a graph from sources to targets: as many as it has independent circles. */
+int qg_spare_pairs(const qg_transfer *transfers, size_t count)
+{
+    bool seen[QG_MOST_GAMES][QG_MOST_GAMES] = {{false}};
+    int part[2 * QG_MOST_GAMES]; /* the part of the graph that a source, or behind them a target, is
+                                    in */
+    int spare = 0;
+    for (int g = 0; g < 2 * QG_MOST_GAMES; g++)
+        part[g] = g;
+    for (size_t i = 0; i < count; i++) {
+        const int source = transfers[i].source, target = transfers[i].target;
+        const int from = part[source], to = part[QG_MOST_GAMES + target];
+        if (seen[source][target]) continue;
+        seen[source][target] = true;
+        spare += from == to;
+        for (int g = 0; g < 2 * QG_MOST_GAMES; g++)
+            if (part[g] == to) part[g] = from;
+    }
+    return spare;
+}
+
 /* The three factors of a transfer. */
 enum { KIND, SOURCE, TARGET, FACTORS, LEVELS = QG_MOST_KINDS };
 

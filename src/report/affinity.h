@@ -19,6 +19,10 @@ typedef struct qg_transfer {
 /* Whether it is of these games, in either direction; pair NULL: it is not. */
 bool qg_is_between(const qg_transfer *transfer, const int pair[2]);
 
+/* Degrees of freedom that the ordered pairs of games have behind a mean, sources and targets: with
+ * few, what is left is the same of all of them but for its sign. */
+int qg_spare_pairs(const qg_transfer *transfers, size_t count);
+
 /* rest[i]: what is left of values[i] behind mean + kind + source + target by least squares, which
  * has no unique effects but a unique rest. Experiments between the games pair[0] and pair[1] are
  * not fitted; their rest is that of what the others predict. pair NULL: all are fitted. */

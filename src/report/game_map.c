@@ -272,10 +272,17 @@ qg_status qg_results_find_map(qg_results *r, qg_error *error)
     if (!s) return error->code;
     s->results = r;
     qg_status status = select_all(s, map, error);
+    const int spare = qg_spare_pairs(s->transfers, s->count);
     if (!status && map->game_count < QG_FEWEST_GAMES)
         snprintf(map->problem, sizeof map->problem,
                  "A map of the games needs transfer between %d of them; here are %d.",
                  QG_FEWEST_GAMES, map->game_count);
+    else if (!status && spare < map->game_count)
+        status = qg_warn(
+            &r->warnings, error,
+            "no map of the games: their ordered pairs leave %d degree%s of freedom behind "
+            "source and target, %d are needed: more pairs of the same games would give them",
+            spare, spare == 1 ? "" : "s", map->game_count);
     else if (!status) {
         if (s->left_out)
             status = qg_warn(&r->warnings, error,

@@ -54,6 +54,16 @@ def games_of(transfers, effects, measure, games):
     return answer
 
 
+@pytest.mark.parametrize("steps, games, spare", [((1, 2), 5, 1), ((1, 2, 3, 4), 5, 11), ((1,), 6, 0), ((2,), 6, 0)])
+def test_spare_pairs(steps, games, spare):
+    """Rings: each game to the next ones."""
+    transfers = [(kind, a, (a + step) % games) for kind in range(2) for a in range(games) for step in steps]
+    rank = numpy.linalg.matrix_rank(design([t for t in transfers if t[0] == 0], games))
+    assert len(transfers) // 2 - rank == spare
+    values = [0] * len(transfers)
+    assert games_of(transfers, values, values, games)["spare"] == spare
+
+
 @pytest.mark.parametrize("games, drop", [(5, 0), (6, 9), (12, 30)])
 def test_against_least_squares(games, drop):
     transfers, effects, measure = random_case(games, games, drop)

@@ -50,10 +50,11 @@ json_t *answer_games(const json_t *question)
     qg_take_out(transfers, effects, count, NULL, rest);
     qg_affinities_of(transfers, rest, count, games, affinities);
     const size_t all = (size_t)games * (size_t)games;
-    json_t *answer = json_pack("{s:o, s:o, s:o, s:o}", "rest", reals(rest, count), "affinities",
-                               reals(affinities, all), "alone",
-                               prediction(transfers, effects, NULL, count, games), "measure",
-                               prediction(transfers, effects, measure, count, games));
+    json_t *answer =
+        json_pack("{s:i, s:o, s:o, s:o, s:o}", "spare", qg_spare_pairs(transfers, count), "rest",
+                  reals(rest, count), "affinities", reals(affinities, all), "alone",
+                  prediction(transfers, effects, NULL, count, games), "measure",
+                  prediction(transfers, effects, measure, count, games));
     for (size_t i = 0; i < all; i++)
         if (isnan(affinities[i])) return answer;
     qg_classical_scaling(affinities, games, points, &share);
