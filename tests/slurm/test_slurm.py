@@ -22,8 +22,8 @@ seeds: [1, 7, 20]
 settings: {learn_start: 1000, replay: 6000, update_every: 8, minibatch: 16, epsilon_steps: 6000,
            target_every: 500, eval_every: 4000, eval_steps: 1000, validation_size: 100}
 sources:
-  b: {game: minatar/breakout, steps: 40k}
-  f: {game: minatar/freeway, steps: 40k}
+  b: {game: minatar/breakout, steps: 120k}
+  f: {game: minatar/freeway, steps: 120k}
   early: {from: b, at: 4000}
   both: {distill: [b, f], samples: 3000}
 runs:
