@@ -42,8 +42,7 @@ static void describe(const qg_trainer *t, char about[QG_REPLAY_ABOUT])
     const qg_setting *table = qg_settings_table(&count);
     char names[QG_REPLAY_ABOUT / 2];
     qg_text_join(t->domain->actions, t->domain->action_count, names, sizeof names - strlen(",..."));
-    if (strlen(names) + 1 ==
-        sizeof names - strlen(",...")) { /* full: the last name may be a part */
+    if (strlen(names) + sizeof ",..." == sizeof names) { /* full: the last name may be a part */
         char *const comma = strrchr(names, ',');
         memcpy(comma ? comma : names, ",...", sizeof ",...");
     }

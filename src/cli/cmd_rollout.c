@@ -333,13 +333,15 @@ int cmd_rollout(int argc, char **argv)
     const qg_status status = roll_out(&options, &recording, &domain, &error);
     if (status == QG_OK) {
         double reward = 0;
-        size_t ends = 0;
+        size_t ends = 0, truncations = 0;
         for (size_t i = 0; i < recording.steps; i++) {
             reward += (double)recording.rewards[i];
             ends += recording.ends[i];
+            truncations += recording.truncations[i];
         }
-        printf("%s: %zu steps, %zu ends, reward %g, written to ", domain->name, recording.steps,
-               ends, reward);
+        printf("%s: %zu steps, %zu ends, ", domain->name, recording.steps, ends);
+        if (truncations) printf("%zu truncated, ", truncations);
+        printf("reward %g, written to ", reward);
         cli_print_safe(options.out);
         putchar('\n');
     }

@@ -10,8 +10,7 @@
  * single seed, which decide nothing, are left out. */
 typedef struct counts {
     size_t arms[QG_STRATA], baselines;
-    size_t
-        comparisons; /* that are judged together, as the report does it: also those of one seed */
+    size_t comparisons; /* that the report judges together, those of one seed, too */
     size_t seeds, baseline_seeds;
 } counts;
 

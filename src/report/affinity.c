@@ -15,8 +15,7 @@ bool qg_is_between(const qg_transfer *t, const int pair[2])
 int qg_spare_pairs(const qg_transfer *transfers, size_t count)
 {
     bool seen[QG_MOST_GAMES][QG_MOST_GAMES] = {{false}};
-    int part[2 * QG_MOST_GAMES]; /* the part of the graph that a source, or behind them a target, is
-                                    in */
+    int part[2 * QG_MOST_GAMES]; /* of the graph: of each source, behind them of each target */
     int spare = 0;
     for (int g = 0; g < 2 * QG_MOST_GAMES; g++)
         part[g] = g;
