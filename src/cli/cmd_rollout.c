@@ -151,7 +151,8 @@ static qg_status record_screen(qg_domain *domain, record *r, size_t i, qg_error 
     qg_domain_picture(domain, &picture);
     if ((size_t)picture.height != r->screen_height || (size_t)picture.width != r->screen_width)
         return qg_fail(error, QG_ERROR_DATA,
-                       "%s: its picture is %d x %d pixels after step %zu, before %zu x %zu",
+                       "%s: its picture is %d x %d pixels after step %zu, before %zu x %zu: "
+                       "`raw` needs pictures of one size",
                        domain->name, picture.height, picture.width, i + 1, r->screen_height,
                        r->screen_width);
     memcpy(r->screens + i * size, picture.pixels, size);

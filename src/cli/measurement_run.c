@@ -48,7 +48,8 @@ static int print_similarity(const train_arguments *arguments, const char *folder
     const qg_status status = qg_similarity_read(folder, &s, &error);
     if (status == QG_ERROR_USAGE) {
         if (arguments->json)
-            return cli_print_json(json_pack("{s:s, s:n, s:n}", "folder", folder, "grade", "class"));
+            return cli_print_json(json_pack("{s:s, s:n, s:n, s:s}", "folder", folder, "grade",
+                                            "class", "not_compared", error.message));
         if (!arguments->quiet) fprintf(stderr, "qgraft: %s\n", error.message);
         return 0;
     }

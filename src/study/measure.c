@@ -5,6 +5,7 @@
 #include "agent/screen_codec.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "domain/gym/gym_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ enum { PATIENCE = 10, PATIENCE_GYM = 600 };
 
 static bool is_gym(const qg_study_run *run)
 {
-    return strncmp(run->game, "gym:", strlen("gym:")) == 0;
+    return strncmp(run->game, QG_GYM_PREFIX, strlen(QG_GYM_PREFIX)) == 0;
 }
 
 /* A minibatch of random screens of which half the values are zero. */

@@ -426,6 +426,21 @@ def test_graft_evaluate_similarity(tmp_path):
     assert "bf16 is for screens" in refusal("train", source, "--out", tmp_path / "c", "--set=precision=bf16")
 
 
+def write_study(path, source, target, more=""):
+    path.write_text(f"""
+study: gym
+question: Does it run?
+steps: 300
+seeds: 1
+settings: {{learn_start: 100, replay: 300, minibatch: 8, validation_size: 20, eval_every: 300, eval_steps: 60}}
+sources:
+  source: {{game: {source!r}}}
+runs:
+  - {{game: {target!r}}}
+  - {{game: {target!r}, from: source, first: 1{more}}}
+""")
+
+
 def test_a_study(tmp_path):
     """Of an environment that only the folder of the start has, by an interpreter named from there; runs
     have folders of their own. A name with quotes is a cell that Python's csv reads, and the report finds
@@ -434,18 +449,7 @@ def test_a_study(tmp_path):
     environment = {**HERE, "QGRAFT_PYTHON": os.path.relpath(sys.executable, tmp_path.resolve())}
     del environment["PYTHONPATH"]
     source, target = odd(length=15, space='"float"'), odd(length=25)
-    (tmp_path / "s.yaml").write_text(f"""
-study: gym
-question: Does it run?
-steps: 300
-seeds: 1
-settings: {{learn_start: 100, replay: 300, minibatch: 8, validation_size: 20, eval_every: 300, eval_steps: 60}}
-sources:
-  short: {{game: {source!r}}}
-runs:
-  - {{game: {target!r}}}
-  - {{game: {target!r}, from: short, first: 1, also_evaluate: [{source!r}]}}
-""")
+    write_study(tmp_path / "s.yaml", source, target, f", also_evaluate: [{source!r}]")
     subprocess.run([QGRAFT, "run", "s.yaml", "--out", "out", "--quiet"], cwd=tmp_path, env=environment, check=True)
     finished = [p.read_text() for p in (tmp_path / "out").rglob("process.yaml")]
     assert len(finished) >= 5 and all("state: finished" in text for text in finished)
@@ -459,18 +463,7 @@ runs:
 def test_a_study_of_games_without_pictures(tmp_path):
     """They cannot be compared: that is a result, and the report says it."""
     source, target = odd(render_mode="none"), odd(length=25, trouble="render")
-    (tmp_path / "s.yaml").write_text(f"""
-study: gym
-question: Does it end?
-steps: 200
-seeds: 1
-settings: {{learn_start: 100, replay: 300, minibatch: 8, validation_size: 20, eval_every: 200, eval_steps: 60}}
-sources:
-  source: {{game: {source!r}}}
-runs:
-  - {{game: {target!r}}}
-  - {{game: {target!r}, from: source, first: 1}}
-""")
+    write_study(tmp_path / "s.yaml", source, target)
     qgraft("run", tmp_path / "s.yaml", "--out", tmp_path / "out", "--quiet")
     result, = (tmp_path / "out").rglob("similarity.json")
     told = json.loads(result.read_text())
@@ -481,7 +474,7 @@ runs:
     qgraft("perform", folder / "task.yaml", "--out", again)
     assert (again / "similarity.json").read_text() == result.read_text()
     answer = json.loads(qgraft("perform", folder / "task.yaml", "--out", again, "--overwrite", "--json").stdout)
-    assert answer["grade"] is None
+    assert answer["grade"] is None and "no screen" in answer["not_compared"]
 
 
 LIES = {

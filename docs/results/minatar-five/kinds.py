@@ -45,6 +45,9 @@ def main():
     kinds = defaultdict(list)
     for row in arms:
         kinds[kind_of(row)].append(row)
+    baselines = {row["game"]: np.mean(areas[row["baseline"]]) for row in arms}
+    print("baselines:", ", ".join(f"{game} {area:.2f}" for game, area in sorted(baselines.items())),
+          f"; mean {np.mean(list(baselines.values())):.2f}")
     for copied, frozen, whose in sorted(kinds):
         group = kinds[copied, frozen, whose]
         difference, low, high = effect(group, areas)
