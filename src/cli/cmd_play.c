@@ -168,13 +168,13 @@ static qg_status play(const play_arguments *a, cli_player *player, qg_error *err
     qg_evaluation ignored;
     status = qg_evaluate(player->engine, player->domain, &player->options, &ignored, error);
     cli_canvas_close(&watcher.canvas);
-    if (!watcher.draws && watcher.last.episode > 0 && !qg_step_is_last(&watcher.last.result))
-        print_episode(&watcher.last);
     if (!status && watcher.gif) status = cli_check_picture(player->domain, error);
     if (status && status != QG_STOPPED) {
         cli_gif_discard(watcher.gif);
         return status;
     }
+    if (!watcher.draws && watcher.last.episode > 0 && !qg_step_is_last(&watcher.last.result))
+        print_episode(&watcher.last);
     if (!watcher.gif) return status;
     const qg_status saved = cli_gif_save(watcher.gif, error);
     return saved ? saved : status;
