@@ -17,6 +17,7 @@ typedef struct descent_job {
     qg_adam adam[QG_MAX_LAYERS]; /* the step, of that optimiser */
     const bool *frozen;          /* [layers] */
     int lowest;                  /* the lowest layer that learns; layer_count: none does */
+    qg_gradient_part *parts;     /* [threads] */
 } descent_job;
 
 /* ------------------------------------------------------------------------- the optimiser */
@@ -211,61 +212,20 @@ static void backward_team(const descent_job *job, int member)
 
 /* ------------------------------------------------------------------------- the norm */
 
-/* What a member finds of its share of the gradient, in its scratch. */
-typedef struct norm_part {
-    float largest;
-    int64_t squares;
-} norm_part;
-
-static norm_part *part_of(const qg_cpu *cpu, int member)
-{
-    return (norm_part *)(void *)qg_cpu_scratch(cpu, member);
-}
-
-/* Parameters begin ... end - 1 of `count`, a multiple of 16. */
-static void share(size_t count, int member, int members, size_t *begin, size_t *end)
-{
-    int first, last;
-    qg_team_share((int)(count / QG_PANEL), member, members, &first, &last);
-    *begin = (size_t)first * QG_PANEL;
-    *end = (size_t)last * QG_PANEL;
-}
-
-/* What the gathered gradient is to be multiplied with: the same for every member. */
-static float find_factor(const descent_job *job, int member)
-{
-    const qg_cpu *cpu = job->cpu;
-    const int members = qg_team_size(cpu->team);
-    const float *gradient = cpu->parameters[QG_GRADIENT];
-    size_t begin, end;
-    float largest = 0;
-    int64_t squares = 0;
-    share(cpu->parameter_count, member, members, &begin, &end);
-    part_of(cpu, member)->largest = qg_gradient_largest(gradient + begin, end - begin);
-    qg_team_barrier(cpu->team);
-    for (int m = 0; m < members; m++)
-        largest = fmaxf(largest, part_of(cpu, m)->largest);
-    if (largest == 0 || isinf(largest)) return 1; /* of no size, or past help */
-    const float scale = qg_gradient_scale(largest);
-    part_of(cpu, member)->squares = qg_gradient_squares(gradient + begin, end - begin, scale);
-    qg_team_barrier(cpu->team);
-    for (int m = 0; m < members; m++)
-        squares += part_of(cpu, m)->squares;
-    return qg_gradient_factor(squares, scale, job->descent->learning->max_norm);
-}
-
 static void step_gathered(const descent_job *job, int member)
 {
     const qg_cpu *cpu = job->cpu;
     const int members = qg_team_size(cpu->team);
-    const float factor = find_factor(job, member);
+    const float factor =
+        qg_gradient_factor(cpu->team, member, cpu->parameters[QG_GRADIENT], cpu->parameter_count,
+                           job->descent->learning->max_norm, job->parts);
     for (int l = job->lowest; l < cpu->architecture.layer_count; l++) {
         if (job->frozen[l]) continue;
         const size_t counts[] = {cpu->biases_at[l] - cpu->weights_at[l],
                                  (size_t)cpu->plans[l].panels * QG_PANEL};
         for (int part = 0; part < 2; part++) {
             size_t begin, end;
-            share(counts[part], member, members, &begin, &end);
+            qg_gradient_share(counts[part], member, members, &begin, &end);
             const size_t at = (part ? cpu->biases_at[l] : cpu->weights_at[l]) + begin;
             float *gradient = cpu->parameters[QG_GRADIENT] + at;
             for (size_t i = 0; i < end - begin && factor < 1; i++)
@@ -280,25 +240,16 @@ static void step_gathered(const descent_job *job, int member)
 
 /* ------------------------------------------------------------------------- the step */
 
-/* The gradient at the q-values, from the caller's loss, into the last layer's padded rows. */
 static void take_loss(const descent_job *job)
 {
     const qg_cpu *cpu = job->cpu;
-    const int last = cpu->architecture.layer_count - 1, size = job->descent->states.size;
-    const size_t actions = (size_t)cpu->architecture.actions, row = cpu->plans[last].grad_image;
-    float *q_values = cpu->loss, *gradient = cpu->loss + (size_t)size * actions;
-    qg_cpu_q_values(cpu, size, q_values);
-    memset(gradient, 0, (size_t)size * actions * sizeof *gradient);
-    job->descent->loss(job->descent->context, size, q_values, gradient);
-    memset(cpu->gradients[last], 0, (size_t)size * row * sizeof(float));
-    for (int i = 0; i < size; i++) {
-        float *outputs = cpu->gradients[last] + (size_t)i * row;
-        if (cpu->architecture.layers[last].heads)
-            qg_heads_split(gradient + (size_t)i * actions, (int)actions, outputs);
-        else
-            memcpy(outputs, gradient + (size_t)i * actions, actions * sizeof *gradient);
-    }
-    cpu->kernels[last]->round(cpu->gradients[last], cpu->gradients[last], (size_t)size * row);
+    const int last = cpu->architecture.layer_count - 1;
+    const qg_plan *plan = &cpu->plans[last];
+    float *gradient = cpu->gradients[last];
+    qg_heads_loss(job->descent, &cpu->architecture, cpu->activations[last + 1], plan->out_image,
+                  cpu->loss, gradient, plan->grad_image);
+    cpu->kernels[last]->round(gradient, gradient,
+                              (size_t)job->descent->states.size * plan->grad_image);
 }
 
 static void run_descent(void *context, int member)
@@ -320,10 +271,12 @@ void qg_cpu_descend(qg_cpu *cpu, const qg_descent *descent, const bool *frozen,
                     const uint64_t *steps)
 {
     const qg_learning *learning = descent->learning;
+    qg_gradient_part parts[QG_MAX_THREADS];
     descent_job job = {
         .cpu = cpu,
         .descent = descent,
         .frozen = frozen,
+        .parts = parts,
         .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw}};
     if (learning->optimiser.kind == QG_ADAM)
         qg_list_adam(learning, cpu->architecture.layer_count, steps, job.adam);

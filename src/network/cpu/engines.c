@@ -108,14 +108,12 @@ static qg_status bytes_bf16(const qg_engine_options *options, size_t *bytes, qg_
     return qg_cpu_bytes(options, true, bytes, error);
 }
 
-/* On tiles, where there are any and nothing else is asked for that they do not do. */
+/* On tiles, where there are any and no other instruction set is asked for. */
 static const qg_engine_class *choose_bf16(const qg_engine_options *options)
 {
 #ifdef QG_TILES
     const char *isa = options->machine.isa;
-    if (qg_tiles_here() && !options->clips && !qg_architecture_is_dueling(options->architecture) &&
-        !qg_architecture_is_normed(options->architecture) && (!isa || strcmp(isa, "amx") == 0))
-        return &qg_bf16_tiles;
+    if (qg_tiles_here() && (!isa || strcmp(isa, "amx") == 0)) return &qg_bf16_tiles;
 #endif
     (void)options;
     return &qg_bf16;

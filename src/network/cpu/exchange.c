@@ -1,6 +1,7 @@
 #include "network/cpu/exchange.h"
 
 #include "network/cpu/geometry.h"
+#include "network/cpu/heads.h"
 #include "network/optimiser.h"
 
 #include <string.h>
@@ -18,8 +19,7 @@ static weight_row row_of(const qg_cpu *cpu, int l, int n)
     const qg_plan *plan = &cpu->plans[l];
     const int height = layer->kind == QG_CONV ? layer->kernel : layer->in_height;
     const int width = layer->kind == QG_CONV ? layer->kernel : layer->in_width;
-    const int other = layer->heads && n > 0 ? (int)qg_layer_fan_in(layer) : 0; /* stream */
-    const size_t first = qg_plan_weight(plan, layer, n, other, 0, 0);
+    const size_t first = qg_plan_weight(plan, layer, n, qg_heads_inputs(layer, n), 0, 0);
     const size_t column = (size_t)(plan->k_count / (width * height)) * QG_PANEL;
     return (weight_row){.first = cpu->weights_at[l] + first,
                         .column = column,

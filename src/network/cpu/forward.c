@@ -126,15 +126,8 @@ void qg_cpu_forward_team(qg_cpu *cpu, const float *parameters, const qg_states *
 void qg_cpu_q_values(const qg_cpu *cpu, int size, float *q_values)
 {
     const int last = cpu->architecture.layer_count - 1;
-    const size_t actions = (size_t)cpu->architecture.actions, row = cpu->plans[last].out_image;
-    const bool dueling = cpu->architecture.layers[last].heads;
-    for (int i = 0; i < size; i++) {
-        const float *outputs = cpu->activations[last + 1] + (size_t)i * row;
-        if (dueling)
-            qg_heads_join(outputs, (int)actions, q_values + (size_t)i * actions);
-        else
-            memcpy(q_values + (size_t)i * actions, outputs, actions * sizeof(float));
-    }
+    qg_heads_join(&cpu->architecture, cpu->activations[last + 1], cpu->plans[last].out_image, size,
+                  q_values);
 }
 
 typedef struct forward_job {

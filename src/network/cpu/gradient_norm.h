@@ -3,22 +3,26 @@
 #ifndef QG_GRADIENT_NORM_H
 #define QG_GRADIENT_NORM_H
 
+#include "base/team.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest |gradient|; infinite where one is not finite. */
-float qg_gradient_largest(const float *gradient, size_t count);
+/* What a member finds of its share of the gradient. */
+typedef struct qg_gradient_part {
+    float largest;
+    int64_t squares;
+} qg_gradient_part;
 
-/* Sum of (gradient / scale)^2 in units of 2^-34, each rounded down to a whole number of them: no
- * order changes it. `scale` is the power of two above the largest of all. */
-int64_t qg_gradient_squares(const float *gradient, size_t count, float scale);
+/* This member's share of `count` parameters, in whole panels of 16. */
+void qg_gradient_share(size_t count, int member, int members, size_t *begin, size_t *end);
 
-/* The power of two above a finite `largest` that is not 0. */
-float qg_gradient_scale(float largest);
-
-/* What a gradient is multiplied with whose squares sum up to `squares`, so that its norm is at most
- * max_norm: max_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_ has
- * it. */
-float qg_gradient_factor(int64_t squares, float scale, float max_norm);
+/* What a gradient is multiplied with, so that its norm is at most max_norm: max_norm / (norm +
+ * 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_ has it; 1 where it is not finite.
+ * By every member of the team, behind a barrier: the same for all. parts [members]: what they
+ * share.
+ */
+float qg_gradient_factor(qg_team *team, int member, const float *gradient, size_t count,
+                         float max_norm, qg_gradient_part *parts);
 
 #endif

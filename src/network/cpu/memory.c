@@ -139,12 +139,6 @@ static qg_status make_plans(qg_cpu *cpu, const qg_engine_options *options, bool 
     cpu->bf16 = bf16;
     for (int i = 0; i < cpu->architecture.layer_count; i++)
         cpu->kernels[i] = qg_kernels_select(isa, bf16 && is_bf16(&cpu->architecture, i));
-    if (isa && strcmp(isa, "amx") == 0 && qg_tiles_here() && bf16)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "instruction set 'amx' has no %s: leave it out; the bits are the same",
-                       options->clips ? "limit of the gradient's norm"
-                       : qg_architecture_is_normed(options->architecture) ? "layer normalisation"
-                                                                          : "dueling networks");
     if (!cpu->kernels[0])
         return qg_fail(
             error, QG_ERROR_USAGE,

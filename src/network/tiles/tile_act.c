@@ -4,6 +4,8 @@
  */
 #include "network/tiles/tile_act.h"
 
+#include "network/tiles/tile_norm.h"
+#include "network/tiles/tile_permission.h"
 #include "network/tiles/tile_product.h"
 
 void qg_tiles_act_row(const qg_tiles *tiles, int y, const uint8_t *bytes)
@@ -24,24 +26,51 @@ void qg_tiles_act_row(const qg_tiles *tiles, int y, const uint8_t *bytes)
     }
 }
 
-/* 32 outputs from `at` on (of the next layer's input): of those that there are. */
+ALWAYS void store_floats(float *to, __mmask32 there, __m512 low, __m512 high)
+{
+    _mm512_mask_storeu_ps(to, (__mmask16)there, low);
+    _mm512_mask_storeu_ps(to + 16, (__mmask16)(there >> 16), high);
+}
+
+/* 32 sums from `at` on (of the next layer's input): of those outputs that there are. */
 ALWAYS void store_outputs(const qg_tiles *tiles, int l, size_t at, int left, __m512 low,
                           __m512 high)
 {
     const __mmask32 there = left >= 32 ? ~(__mmask32)0 : (1u << left) - 1;
-    if (l + 1 < qg_tiles_last(tiles)) {
-        _mm512_mask_storeu_epi16(tiles->act[l + 1] + at, there, round_two(high, low));
+    if (tiles->architecture.layers[l].norm) {
+        store_floats(tiles->act_normed + at, there, low, high);
         return;
     }
-    _mm512_mask_storeu_ps(tiles->hidden + at, (__mmask16)there, low);
-    _mm512_mask_storeu_ps(tiles->hidden + at + 16, (__mmask16)(there >> 16), high);
+    low = _mm512_max_ps(low, _mm512_setzero_ps());
+    high = _mm512_max_ps(high, _mm512_setzero_ps());
+    if (l + 1 < qg_tiles_last(tiles))
+        _mm512_mask_storeu_epi16(tiles->act[l + 1] + at, there, round_two(high, low));
+    else
+        store_floats(tiles->hidden + at, there, low, high);
+}
+
+/* What a layer's norm makes of its sums. */
+static void act_norm(const qg_tiles *tiles, int l)
+{
+    const qg_plan *plan = &tiles->plans[l];
+    qg_tile_norm_state(tiles, l, tiles->act_normed);
+    for (int pixel = 0; pixel < plan->pixels; pixel++)
+        for (int n = 0; n < plan->outputs; n += 32) {
+            const size_t at = (size_t)(plan->pixel_out[pixel] + n);
+            const int left = plan->outputs - n;
+            const __mmask32 there = left >= 32 ? ~(__mmask32)0 : (1u << left) - 1;
+            const __m512 low = _mm512_loadu_ps(tiles->act_normed + at);
+            const __m512 high = _mm512_loadu_ps(tiles->act_normed + at + 16);
+            if (l + 1 < qg_tiles_last(tiles))
+                _mm512_mask_storeu_epi16(tiles->act[l + 1] + at, there, round_two(high, low));
+            else
+                store_floats(tiles->hidden + at, there, low, high);
+        }
 }
 
 ALWAYS __m512 output_of(const float *sums, float scale, const float *bias)
 {
-    return _mm512_max_ps(
-        _mm512_fmadd_ps(_mm512_load_ps(sums), _mm512_set1_ps(scale), _mm512_loadu_ps(bias)),
-        _mm512_setzero_ps());
+    return _mm512_fmadd_ps(_mm512_load_ps(sums), _mm512_set1_ps(scale), _mm512_loadu_ps(bias));
 }
 
 /* 16 pixels of an output row. */
@@ -173,9 +202,13 @@ static void act_linear(const qg_tiles *tiles, qg_parameter_set set, int l)
 
 void qg_tiles_act(const qg_tiles *tiles, qg_parameter_set set)
 {
-    for (int l = 0; l < qg_tiles_last(tiles); l++)
+    for (int l = 0; l < qg_tiles_last(tiles); l++) {
+        const unsigned before = qg_tiles_flush();
         if (tiles->layers[l].conv)
             act_conv(tiles, set, l);
         else
             act_linear(tiles, set, l);
+        qg_tiles_unflush(before);
+        if (tiles->architecture.layers[l].norm) act_norm(tiles, l);
+    }
 }

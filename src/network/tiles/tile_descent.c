@@ -1,5 +1,6 @@
 #include "network/tiles/tile_descent.h"
 
+#include "network/cpu/heads.h"
 #include "network/tiles/tile_forward.h"
 #include "network/tiles/tile_input_gradient.h"
 #include "network/tiles/tile_optimiser.h"
@@ -82,7 +83,7 @@ static void learn_conv(const qg_tile_job *job, int l, int member, int members)
             const qg_tile_piece p = qg_tile_piece_at(job, l, at, l2);
             qg_tile_step(&p, sums + panel * 512, 512);
         }
-        qg_tiles_turn_weights(tiles, QG_ONLINE, l, chunk, group);
+        if (!qg_tile_gathers(job)) qg_tiles_turn_weights(tiles, QG_ONLINE, l, chunk, group);
         qg_tiles_lap(tiles, member, QG_WORK_OPTIMISER, l);
     }
 }
@@ -201,6 +202,9 @@ static void learn_last(const qg_tile_job *job, int member, int members)
         const size_t count = (size_t)(stop->k + stop->size - first->k) * QG_PANEL;
         tiles->float32->weight_gradient(plan, tiles->hidden, NULL, tiles->last_gradient, gradient,
                                         size, begin, end, 0, plan->panels);
+        if (tiles->architecture.layers[last].heads)
+            qg_heads_mask(gradient, 0, plan->panels, first->k, (int)(count / QG_PANEL),
+                          tiles->architecture.layers[last].in_channels / 2);
         for (int i = 0; i < plan->panels; i++) {
             const qg_tile_piece p =
                 qg_tile_piece_at(job, last,
@@ -216,6 +220,61 @@ static void learn_last(const qg_tile_job *job, int member, int members)
         qg_tile_step_plain(&p, gradient, (size_t)plan->panels * QG_PANEL);
     }
     qg_tiles_lap(tiles, member, QG_WORK_WEIGHT_GRADIENT, last);
+}
+
+/* ------------------------------------------------------------------------- what was gathered */
+
+static void step_hidden(const qg_tile_job *job, int l, float factor, int member, int members)
+{
+    const qg_tiles *tiles = job->tiles;
+    const qg_tile_layer *layer = &tiles->layers[l];
+    int begin, end;
+    qg_team_share(layer->chunks * layer->groups, member, members, &begin, &end);
+    for (int item = begin; item < end; item++) {
+        const int chunk = item / layer->groups, group = item % layer->groups;
+        for (int panel = 0; panel < 2; panel++) {
+            const size_t at = (size_t)((2 * group + panel) * layer->chunks + chunk) * 512;
+            const qg_tile_piece p =
+                qg_tile_piece_at(job, l, layer->weights_at + at, job->descent->learning->l2);
+            qg_tile_step_gathered(&p, factor, 512);
+        }
+        qg_tiles_turn_weights(tiles, QG_ONLINE, l, chunk, group);
+    }
+    if (member != members - 1) return;
+    const qg_tile_piece biases = qg_tile_piece_at(job, l, layer->biases_at, 0);
+    qg_tile_step_gathered(&biases, factor, (size_t)layer->groups * 32);
+}
+
+static void step_last(const qg_tile_job *job, float factor, int member, int members)
+{
+    const qg_tiles *tiles = job->tiles;
+    const int last = qg_tiles_last(tiles);
+    const size_t weights = tiles->last_biases_at - tiles->last_weights_at;
+    size_t begin, end;
+    qg_gradient_share(weights, member, members, &begin, &end);
+    const qg_tile_piece p =
+        qg_tile_piece_at(job, last, tiles->last_weights_at + begin, job->descent->learning->l2);
+    qg_tile_step_gathered(&p, factor, end - begin);
+    if (member != members - 1) return;
+    const qg_tile_piece biases = qg_tile_piece_at(job, last, tiles->last_biases_at, 0);
+    qg_tile_step_gathered(&biases, factor, tiles->parameter_count - tiles->last_biases_at);
+}
+
+static void step_gathered(const qg_tile_job *job, int member)
+{
+    const qg_tiles *tiles = job->tiles;
+    const int members = qg_team_size(tiles->team), last = qg_tiles_last(tiles);
+    const float factor =
+        qg_gradient_factor(tiles->team, member, tiles->parameters[QG_GRADIENT],
+                           tiles->parameter_count, job->descent->learning->max_norm, job->parts);
+    for (int l = job->lowest; l <= last; l++) {
+        if (job->frozen[l]) continue;
+        if (l == last)
+            step_last(job, factor, member, members);
+        else
+            step_hidden(job, l, factor, member, members);
+        qg_tiles_lap(tiles, member, QG_WORK_OPTIMISER, l);
+    }
 }
 
 /* ------------------------------------------------------------------------- the step */
@@ -247,21 +306,12 @@ static void backward_team(const qg_tile_job *job, int member)
     qg_tiles_end();
 }
 
-/* The gradient at the q-values, from the caller's loss, into the last layer's padded rows. */
 static void take_loss(const qg_tile_job *job)
 {
     const qg_tiles *tiles = job->tiles;
-    const int size = job->descent->states.size;
-    const size_t actions = (size_t)tiles->architecture.actions;
-    const size_t row = tiles->plans[qg_tiles_last(tiles)].grad_image;
-    float *q_values = tiles->loss, *gradient = tiles->loss + (size_t)size * actions;
-    qg_tiles_q_values(tiles, size, q_values);
-    memset(gradient, 0, (size_t)size * actions * sizeof *gradient);
-    job->descent->loss(job->descent->context, size, q_values, gradient);
-    memset(tiles->last_gradient, 0, (size_t)size * row * sizeof(float));
-    for (int i = 0; i < size; i++)
-        memcpy(tiles->last_gradient + (size_t)i * row, gradient + (size_t)i * actions,
-               actions * sizeof *gradient);
+    const qg_plan *plan = &tiles->plans[qg_tiles_last(tiles)];
+    qg_heads_loss(job->descent, &tiles->architecture, tiles->q_values, plan->out_image, tiles->loss,
+                  tiles->last_gradient, plan->grad_image);
 }
 
 static void run_descent(void *context, int member)
@@ -273,13 +323,18 @@ static void run_descent(void *context, int member)
     qg_team_barrier(tiles->team);
     qg_tiles_lap(tiles, member, QG_WORK_LOSS, 0);
     backward_team(job, member);
+    if (!qg_tile_gathers(job)) return;
+    qg_team_barrier(tiles->team);
+    step_gathered(job, member);
 }
 
 void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const bool *frozen,
                       const uint64_t *steps)
 {
     const qg_learning *learning = descent->learning;
+    qg_gradient_part parts[QG_MAX_THREADS];
     qg_tile_job job = {.tiles = tiles,
+                       .parts = parts,
                        .descent = descent,
                        .frozen = frozen,
                        .dropout = {learning->dropout_conv, learning->dropout_linear, descent->draw},
@@ -288,7 +343,7 @@ void qg_tiles_descend(qg_tiles *tiles, const qg_descent *descent, const bool *fr
         qg_list_adam(learning, tiles->architecture.layer_count, steps, job.adam);
     while (job.lowest < tiles->architecture.layer_count && frozen[job.lowest])
         job.lowest++;
-    if (descent->keep_gradient)
+    if (descent->keep_gradient || qg_tile_gathers(&job))
         memset(tiles->parameters[QG_GRADIENT], 0, tiles->parameter_count * sizeof(float));
     qg_tiles_start_laps(tiles);
     qg_team_run(tiles->team, run_descent, &job);

@@ -1,6 +1,8 @@
 #include "network/tiles/tile_forward.h"
 
+#include "network/cpu/heads.h"
 #include "network/tiles/tile_act.h"
+#include "network/tiles/tile_norm.h"
 #include "network/tiles/tile_outputs.h"
 #include "network/tiles/tile_permission.h"
 #include "network/tiles/tile_product.h"
@@ -172,6 +174,7 @@ static void forward_conv_block(const qg_tile_pass *job, int l, int block, int me
     const qg_plan *plan = &tiles->plans[l];
     const qg_tile_layer *layer = &tiles->layers[l];
     const bool both = 2 * block + 1 < job->columns, hidden = l + 1 == qg_tiles_last(tiles);
+    const bool normed = tiles->architecture.layers[l].norm;
     const bool tails = layer->run % 32 && l > 0;
     const int units = both ? plan->pixels : (plan->pixels + 1) / 2;
     tile_chunk *list = qg_tiles_list(tiles, member);
@@ -195,6 +198,11 @@ static void forward_conv_block(const qg_tile_pass *job, int l, int block, int me
         TILE_FENCE();
         tile_multiply(list, layer->chunks, right, sums[flip].sums, finish_conv, &place[1 - flip],
                       before);
+        if (normed) {
+            qg_tile_norm_take(job, l, group, pixel, t, sums[flip].sums, 512);
+            qg_tile_norm_take(job, l, group, other, u, sums[flip].sums + 256, 512);
+            continue;
+        }
         if (hidden) {
             store_hidden(job, l, group, pixel, t, sums[flip].sums, to);
             store_hidden(job, l, group, other, u, sums[flip].sums + 256, to);
@@ -302,6 +310,10 @@ static void forward_linear_single(const qg_tile_pass *job, int l, int block, int
     }
     STORE_TILES(s.sums);
     for (int g = 0; g < groups; g++) {
+        if (tiles->architecture.layers[l].norm) {
+            qg_tile_norm_take(job, l, group + g, 0, 2 * block, s.sums + g * 512, 256);
+            continue;
+        }
         const linear_place to = linear_place_of(job, l, group + g, block);
         for (int i = 0; i < 16; i++)
             finish_row(&to, 0, i, _mm512_load_ps(s.sums + g * 512 + i * 16),
@@ -347,6 +359,11 @@ static void forward_linear_block(const qg_tile_pass *job, int l, int block, int 
         for (; before && step < STEPS; step++)
             finish_linear(&place[1 - (group & 1)], before, step);
         STORE_TILES(s);
+        if (tiles->architecture.layers[l].norm) {
+            qg_tile_norm_take(job, l, group, 0, 2 * block, s, 256);
+            qg_tile_norm_take(job, l, group, 0, 2 * block + 1, s + 512, 256);
+            continue;
+        }
         place[group & 1] = linear_place_of(job, l, group, block);
         before = s;
     }
@@ -370,12 +387,18 @@ static void forward_layer(const qg_tile_pass *job, int l, int member, int member
         keep_rows(job, l, member, members);
     int begin, end;
     qg_team_share(layer->groups, member, members, &begin, &end);
+    const unsigned before = qg_tiles_flush();
     for (int block = 0; block < blocks; block++)
         if (layer->conv)
             forward_conv_block(job, l, block, member, members);
         else
             forward_linear_block(job, l, block, begin, end);
+    qg_tiles_unflush(before);
     wait(job, members);
+    if (tiles->architecture.layers[l].norm) {
+        qg_tile_norm_forward(job, l, member, members);
+        wait(job, members);
+    }
     if (job->kept && qg_dropout_of(&tiles->architecture, job->kept, l) > 0) {
         qg_tile_drop(job, l, member, members);
         wait(job, members);
@@ -404,9 +427,7 @@ static void act(const qg_tile_pass *job)
     qg_tile_act_screens(job);
     qg_tiles_lap(tiles, 0, QG_WORK_CONVERT, 0);
     qg_tiles_begin();
-    const unsigned before = qg_tiles_flush();
     qg_tiles_act(tiles, job->set);
-    qg_tiles_unflush(before);
     qg_tiles_end();
 }
 
@@ -421,10 +442,8 @@ static void run(const qg_tile_pass *job, int member, int members)
     wait(job, members);
     qg_tiles_lap(tiles, member, QG_WORK_CONVERT, 0);
     qg_tiles_begin();
-    const unsigned before = qg_tiles_flush();
     for (int l = 0; l < last; l++)
         forward_layer(job, l, member, members);
-    qg_tiles_unflush(before);
     qg_tiles_end();
     forward_last(job, member, members);
 }
@@ -453,11 +472,8 @@ static void run_member(void *context, int member)
 
 void qg_tiles_q_values(const qg_tiles *tiles, int size, float *q_values)
 {
-    const size_t actions = (size_t)tiles->architecture.actions;
-    const size_t row = tiles->plans[qg_tiles_last(tiles)].out_image;
-    for (int i = 0; i < size; i++)
-        memcpy(q_values + (size_t)i * actions, tiles->q_values + (size_t)i * row,
-               actions * sizeof *q_values);
+    qg_heads_join(&tiles->architecture, tiles->q_values,
+                  tiles->plans[qg_tiles_last(tiles)].out_image, size, q_values);
 }
 
 void qg_tiles_forward(qg_tiles *tiles, qg_parameter_set set, const qg_states *states,

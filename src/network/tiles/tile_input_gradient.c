@@ -1,5 +1,6 @@
 #include "network/tiles/tile_input_gradient.h"
 
+#include "network/tiles/tile_norm.h"
 #include "network/tiles/tile_permission.h"
 #include "network/tiles/tile_product.h"
 
@@ -27,10 +28,12 @@ ALWAYS void turn_group(const char *from, bool conv, char *v, char *k, size_t k_n
     }
 }
 
-/* Whether the input gradient of layer l comes in whole groups of a convolution below. */
+/* Whether the input gradient of layer l comes in whole groups of a convolution below, and can be
+ * turned at once. */
 static bool is_whole(const qg_tiles *tiles, int l)
 {
     return l < qg_tiles_last(tiles) && tiles->layers[l - 1].conv &&
+           !tiles->architecture.layers[l - 1].norm &&
            (tiles->layers[l].conv || tiles->plans[l].below_channels % 32 == 0);
 }
 
@@ -311,6 +314,10 @@ void qg_tiles_propagate(const qg_tile_job *job, int l, int member, int members)
         qg_tiles_unflush(before);
     }
     qg_team_barrier(tiles->team);
+    if (tiles->architecture.layers[l - 1].norm) {
+        qg_tile_norm_backward(job, l - 1, member, members);
+        qg_team_barrier(tiles->team);
+    }
     if (!is_whole(tiles, l)) {
         turn_gradients(job, l - 1, member, members);
         qg_team_barrier(tiles->team);

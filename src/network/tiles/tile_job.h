@@ -3,6 +3,7 @@
 #define QG_TILE_JOB_H
 
 #include "network/cpu/dropout.h"
+#include "network/cpu/gradient_norm.h"
 #include "network/optimiser.h"
 #include "network/tiles/tile_code.h"
 #include "network/tiles/tiles.h"
@@ -15,7 +16,15 @@ typedef struct qg_tile_job {
     const bool *frozen;          /* [layers] */
     int lowest;                  /* the lowest layer that learns; layer_count: none does */
     int blocks;                  /* of the minibatch */
+    qg_gradient_part *parts;     /* [threads] */
 } qg_tile_job;
+
+/* Where the norm of the gradient counts, it is needed before the first step: gradients are gathered
+ * and steps are made behind them all. */
+static inline bool qg_tile_gathers(const qg_tile_job *job)
+{
+    return job->descent->learning->max_norm > 0;
+}
 
 /* Where the gradient of an image tile's outputs begins: bytes of a block's forms. */
 static inline size_t qg_tile_gradient_block(const qg_tiles *tiles, int l)

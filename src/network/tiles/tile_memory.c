@@ -1,6 +1,7 @@
 #include "network/tiles/tile_memory.h"
 
 #include "network/cpu/geometry.h"
+#include "network/cpu/heads.h"
 #include "network/optimiser.h"
 #include "network/tiles/tile_product.h"
 
@@ -73,6 +74,14 @@ static void *take(const qg_tiles *tiles, size_t *used, size_t bytes)
 
 enum { SLACK = TILE }; /* the last chunk of the last row may read as much further */
 
+static void take_norm(qg_tiles *tiles, int l, size_t columns, size_t *used)
+{
+    const qg_plan *plan = &tiles->plans[l];
+    const size_t outputs = (size_t)(plan->pixels * plan->outputs);
+    tiles->normed[l] = take(tiles, used, columns * outputs * LINE);
+    tiles->moments[l] = take(tiles, used, columns * 2 * LINE);
+}
+
 static void take_layer(qg_tiles *tiles, int l, size_t blocks, size_t *used)
 {
     const qg_tile_layer *layer = &tiles->layers[l];
@@ -83,6 +92,7 @@ static void take_layer(qg_tiles *tiles, int l, size_t blocks, size_t *used)
     /* Products read 16 pixels, of which a row may have fewer. */
     const size_t beyond = 2 * (16 * (size_t)plan->in_step + 64);
     tiles->act[l] = take(tiles, used, 2 * layer->in_k + beyond);
+    if (tiles->architecture.layers[l].norm) take_norm(tiles, l, 2 * blocks, used);
     if (!layer->conv) tiles->n[l] = take(tiles, used, blocks * 2 * (size_t)layer->chunks * TILE);
     if (!tiles->learns) return;
     const size_t outputs = (size_t)(plan->pixels * layer->groups) * 32;
@@ -133,6 +143,13 @@ static size_t divide(qg_tiles *tiles, const qg_engine_options *options, int thre
             tiles->operands[set] = take(tiles, &used, tiles->operand_size + SLACK);
     for (int l = 0; l < last; l++)
         take_layer(tiles, l, blocks, &used);
+    if (qg_architecture_is_normed(&tiles->architecture)) {
+        size_t outputs = 0;
+        for (int l = 0; l < last; l++)
+            outputs = larger(outputs, tiles->plans[l].out_image);
+        tiles->means = take(tiles, &used, blocks * 4 * LINE);
+        tiles->act_normed = take(tiles, &used, outputs * sizeof(float) + SLACK);
+    }
     tiles->hidden = take(tiles, &used, images * plan->in_image * sizeof(float) + SLACK);
     tiles->q_values = take(tiles, &used, images * plan->out_image * sizeof(float));
     set_own_size(tiles);
@@ -233,7 +250,8 @@ static size_t weight_at(const qg_tiles *tiles, int l, int n, int k)
     const int width = layer->kind == QG_CONV ? layer->kernel : layer->in_width;
     const int c = k / (height * width), y = k / width % height, x = k % width;
     if (l == qg_tiles_last(tiles))
-        return tiles->last_weights_at + qg_plan_weight(plan, layer, n, c, y, x);
+        return tiles->last_weights_at +
+               qg_plan_weight(plan, layer, n, qg_heads_inputs(layer, n) + c, y, x);
     const qg_tile_layer *own = &tiles->layers[l];
     const int stored = plan->k_count / (height * width);
     const int at =

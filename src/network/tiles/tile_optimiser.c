@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <float.h>
+#include <string.h>
 
 /* Centred RMSProp or Adam (kernels.h) of 16 weights, to the bit those of elementwise_kernels.c. */
 typedef struct optimiser {
@@ -75,12 +76,13 @@ ALWAYS __m512 step(const optimiser *o, float *w, float *m1, float *m2, __m512 d)
 qg_tile_piece qg_tile_piece_at(const qg_tile_job *job, int l, size_t at, float l2)
 {
     float *const *parameters = job->tiles->parameters;
-    const bool anchored = parameters[QG_PULL];
+    const bool anchored = parameters[QG_PULL], gathers = qg_tile_gathers(job);
     const qg_learning *learning = job->descent->learning;
     return (qg_tile_piece){parameters[QG_ONLINE] + at,
                            parameters[QG_MOMENT1] + at,
                            parameters[QG_MOMENT2] + at,
                            job->descent->keep_gradient ? parameters[QG_GRADIENT] + at : NULL,
+                           gathers ? parameters[QG_GRADIENT] + at : NULL,
                            anchored ? parameters[QG_ANCHOR] + at : NULL,
                            anchored ? parameters[QG_PULL] + at : NULL,
                            qg_optimiser_of_layer(learning, l),
@@ -102,7 +104,7 @@ ALWAYS __m512 settle(const qg_tile_piece *p, size_t i, __m512 d)
     return d;
 }
 
-void qg_tile_step_plain(const qg_tile_piece *p, float *gradient, size_t count)
+static void step_plain(const qg_tile_piece *p, float *gradient, size_t count)
 {
     const optimiser o = optimiser_of(&p->optimiser, p->adam);
     pull_back(p, gradient, count);
@@ -114,8 +116,35 @@ void qg_tile_step_plain(const qg_tile_piece *p, float *gradient, size_t count)
     }
 }
 
+void qg_tile_step_plain(const qg_tile_piece *p, float *gradient, size_t count)
+{
+    if (p->gathered)
+        memcpy(p->gathered, gradient, count * sizeof *gradient);
+    else
+        step_plain(p, gradient, count);
+}
+
+void qg_tile_step_gathered(const qg_tile_piece *p, float factor, size_t count)
+{
+    for (size_t i = 0; i < count && factor < 1; i++)
+        p->gathered[i] *= factor;
+    step_plain(p, p->gathered, count);
+}
+
+/* Gradients without the sign of their zeros. */
+static void gather(const qg_tile_piece *p, const float *gradient, size_t count)
+{
+    for (size_t i = 0; i < count; i += 16)
+        _mm512_storeu_ps(p->gathered + i,
+                         _mm512_add_ps(_mm512_loadu_ps(gradient + i), _mm512_setzero_ps()));
+}
+
 void qg_tile_step(const qg_tile_piece *p, float *gradient, size_t count)
 {
+    if (p->gathered) {
+        gather(p, gradient, count);
+        return;
+    }
     const optimiser o = optimiser_of(&p->optimiser, p->adam);
     pull_back(p, gradient, count);
     for (size_t i = 0; i < count; i += 16)
@@ -125,6 +154,10 @@ void qg_tile_step(const qg_tile_piece *p, float *gradient, size_t count)
 void qg_tile_step_linear(const qg_tile_piece *p, float *gradient, size_t count, char *forward,
                          ptrdiff_t next)
 {
+    if (p->gathered) {
+        gather(p, gradient, count);
+        return;
+    }
     const optimiser o = optimiser_of(&p->optimiser, p->adam);
     pull_back(p, gradient, count);
     enum { AHEAD = 768 }; /* floats */

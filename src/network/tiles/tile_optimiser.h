@@ -8,7 +8,9 @@
 
 /* Where `count` parameters and what belongs to them lie. */
 typedef struct qg_tile_piece {
-    float *w, *m1, *m2, *kept;
+    float *w, *m1, *m2;
+    float *kept;                /* where the gradient is kept; NULL: it is not */
+    float *gathered;            /* ... is gathered, and no step made; NULL: a step is made */
     const float *anchor, *pull; /* NULL: none */
     qg_optimiser optimiser;
     const qg_adam *adam; /* NULL: it is another */
@@ -18,11 +20,15 @@ typedef struct qg_tile_piece {
 /* Parameters of layer `l`. */
 qg_tile_piece qg_tile_piece_at(const qg_tile_job *job, int l, size_t at, float l2);
 
-/* Steps of a piece: `gradient` [count], whose parts are changed; `count` a multiple of 16. */
+/* Steps of a piece, or its gradient gathered: `gradient` [count], whose parts are changed; `count`
+ * a multiple of 16. */
 void qg_tile_step(const qg_tile_piece *piece, float *gradient, size_t count);
 
 /* ... of the last layer, whose zeros keep their sign. */
 void qg_tile_step_plain(const qg_tile_piece *piece, float *gradient, size_t count);
+
+/* ... of what was gathered, `factor` times it. */
+void qg_tile_step_gathered(const qg_tile_piece *piece, float factor, size_t count);
 
 /* ... of a linear layer, whose weights are rounded into `forward` while they are in registers;
  * `count` a multiple of 32; `next`: how far the piece after this one begins behind it. */

@@ -73,8 +73,13 @@ typedef struct qg_tiles {
     /* of a layer's input, [blocks]; a form that is not needed is NULL */
     char *k[QG_MAX_LAYERS], *k_odd, *n[QG_MAX_LAYERS], *p[QG_MAX_LAYERS];
     uint16_t *act[QG_MAX_LAYERS]; /* one state's input: [y][x][c] of bf16, with its border */
-    float *hidden;                /* input of the last layer [image][plan.in_image] */
-    float *q_values;              /* [image][plan.out_image] */
+    /* of layers with a norm (tile_norm.h) */
+    float *normed[QG_MAX_LAYERS];  /* [column tile][pixel][output][16 images] */
+    float *moments[QG_MAX_LAYERS]; /* [column tile][mean, 1 / deviation][16 images] */
+    float *means;                  /* [column tile][2][16 images]: of the gradient of one of them */
+    float *act_normed;             /* one state's outputs, where act has them */
+    float *hidden;                 /* input of the last layer [image][plan.in_image] */
+    float *q_values;               /* [image][plan.out_image] */
     /* of the gradient of a layer's outputs */
     char *gp[QG_MAX_LAYERS], *gk[QG_MAX_LAYERS], *gv[QG_MAX_LAYERS];
     float *last_gradient, *hidden_gradient, *loss;
