@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""kinds.py METRICS: what each kind of copy did in the mean over its arms, from a study's metrics.csv.
+"""What kinds of copy did in the mean over their arms, from the metrics.csv of a study's report.
 
 The difference of the normalised area from the baselines, and its 95 % interval: Welch's over the seeds,
 each of which is a mean over the arms, as `qgraft report` judges claims. Needs numpy and scipy.
 """
+import argparse
 import csv
-import sys
 from collections import defaultdict
 
 import numpy as np
@@ -26,10 +26,19 @@ def read(path):
     return areas, [row for row in rows if row["row"] == "pooled" and row["reference"]]
 
 
-def kind_of(row):
-    whose = "random" if row["source"] == "random" else (
-        "the same game" if row["source_game"] == row["game"] else "another game")
-    return row["copied"], "frozen" if row["frozen"] == "true" else "free", whose
+def whose(row):
+    if row["source"] == "random":
+        return "random"
+    return "the same game" if row["source_game"] == row["game"] else "another game"
+
+
+KEYS = {
+    "copied": lambda row: row["copied"],
+    "frozen": lambda row: "frozen" if row["frozen"] == "true" else "free",
+    "whose": whose,
+    "game": lambda row: row["game"],
+    "learner": lambda row: row["baseline"].rpartition("-")[2],  # of a study that names them so
+}
 
 
 def effect(arms, areas):
@@ -41,17 +50,22 @@ def effect(arms, areas):
 
 
 def main():
-    areas, arms = read(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("metrics")
+    parser.add_argument("--by", default="copied,frozen,whose", metavar="KEY,...",
+                        help=f"what makes a kind: {', '.join(KEYS)} (default: %(default)s)")
+    arguments = parser.parse_args()
+    keys = [KEYS[key] for key in arguments.by.split(",")]
+    areas, arms = read(arguments.metrics)
     kinds = defaultdict(list)
     for row in arms:
-        kinds[kind_of(row)].append(row)
-    baselines = {row["game"]: np.mean(areas[row["baseline"]]) for row in arms}
-    print("baselines:", ", ".join(f"{game} {area:.2f}" for game, area in sorted(baselines.items())),
+        kinds[tuple(key(row) for key in keys)].append(row)
+    baselines = {row["baseline"]: np.mean(areas[row["baseline"]]) for row in arms}
+    print("baselines:", ", ".join(f"{run} {area:.2f}" for run, area in sorted(baselines.items())),
           f"; mean {np.mean(list(baselines.values())):.2f}")
-    for copied, frozen, whose in sorted(kinds):
-        group = kinds[copied, frozen, whose]
+    for kind, group in sorted(kinds.items()):
         difference, low, high = effect(group, areas)
-        print(f"{copied:8} {frozen:7} {whose:14} {len(group):3} arms  "
+        print("".join(f"{part:14} " for part in kind) + f"{len(group):3} arms  "
               f"{difference:+.3f} ({low:+.3f} to {high:+.3f})")
 
 
