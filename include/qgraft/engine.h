@@ -64,7 +64,6 @@ typedef struct qg_engine_options {
     qg_machine machine;
     bool target;                 /* whether it holds a target network */
     bool anchored;               /* whether it holds an anchor and its pull */
-    bool clips;                  /* whether steps may have a max_norm */
     qg_optimiser_kind optimiser; /* that it learns by */
 } qg_engine_options;
 
@@ -80,7 +79,7 @@ typedef enum qg_parameter_set {
      * eq. 1), with lambda * F elastic weight consolidation (Kirkpatrick et al. 2017, eq. 3). */
     QG_ANCHOR,
     QG_PULL,
-    QG_GRADIENT, /* of the last step that kept it; no part of the state */
+    QG_GRADIENT, /* of the last step that kept it or limited its norm; no part of the state */
     QG_PARAMETER_SETS,
 } qg_parameter_set;
 
@@ -103,7 +102,6 @@ typedef struct qg_engine {
     qg_architecture architecture;
     int max_batch;
     qg_optimiser_kind optimiser;
-    bool clips;
     uint64_t steps; /* of the optimiser */
     bool frozen[QG_MAX_LAYERS];
     uint64_t idle[QG_MAX_LAYERS]; /* of these steps, those that a layer was frozen for */

@@ -40,7 +40,6 @@ static qg_engine_options engine_of(const qg_architecture *architecture, const qg
                                .machine = *machine,
                                .target = true,
                                .anchored = anchored,
-                               .clips = settings->max_grad_norm > 0,
                                .optimiser = qg_learning_of(settings).optimiser.kind};
 }
 

@@ -59,8 +59,7 @@ qg_status qg_engine_create(const qg_engine_options *options, qg_engine **result,
     *engine = (qg_engine){.methods = methods,
                           .architecture = *options->architecture,
                           .max_batch = options->max_batch,
-                          .optimiser = options->optimiser,
-                          .clips = options->clips};
+                          .optimiser = options->optimiser};
     engine->slot_count = qg_list_slots(options, &engine->steps, engine->slots);
     status = methods->create(options, &engine->self, error);
     if (status)
@@ -189,7 +188,6 @@ qg_status qg_engine_descend(qg_engine *engine, const qg_descent *descent, qg_err
 {
     assert(descent->states.size >= 1 && descent->states.size <= engine->max_batch);
     assert(descent->learning->optimiser.kind == engine->optimiser && engine->optimiser);
-    assert(engine->clips || descent->learning->max_norm <= 0);
     const int layers = engine->architecture.layer_count;
     uint64_t steps[QG_MAX_LAYERS] = {0};
     for (int l = 0; l < layers; l++)

@@ -91,7 +91,6 @@ qg_status qg_student_open(const qg_distillation_options *options, qg_teacher *te
                                  .precision = settings->precision,
                                  .max_batch = settings->minibatch,
                                  .machine = options->run.machine,
-                                 .clips = settings->max_grad_norm > 0,
                                  .optimiser = qg_learning_of(settings).optimiser.kind},
             &s->engine, error);
     for (int k = 0; k < s->tasks && !status; k++)

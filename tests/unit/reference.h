@@ -260,6 +260,9 @@ static const shape shapes[] = {
      "1,"
      "\"norm\":true},{\"linear\":21,\"norm\":true},{\"linear\":9}]",
      4, 9, 8, 255, 5, 4, 1},
+    {"[{\"linear\":70,\"norm\":true},{\"linear\":45,\"norm\":true}]", 3, 5, 4, 1, 6, 1, 3},
+    {"[{\"conv\":12,\"kernel\":2},{\"conv\":43,\"kernel\":3,\"norm\":true}]", 4, 7, 6, 255, 5, 4,
+     1},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

@@ -40,11 +40,9 @@ static void adam(const descent_job *job, int l, size_t at, const float *gradient
                           gradient, count);
 }
 
-/* Where the norm of the gradient counts, it is needed before the first step: gradients are gathered
- * and steps are made behind them all. */
 static bool gathers(const descent_job *job)
 {
-    return job->descent->learning->max_norm > 0;
+    return qg_gradient_gathers(job->descent->learning);
 }
 
 static void gather(const descent_job *job, size_t at, const float *gradient, size_t count)

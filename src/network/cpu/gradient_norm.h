@@ -3,10 +3,16 @@
 #ifndef QG_GRADIENT_NORM_H
 #define QG_GRADIENT_NORM_H
 
+#include <qgraft/engine.h>
+
 #include "base/team.h"
 
-#include <stddef.h>
-#include <stdint.h>
+/* Whether the norm counts. It is needed before the first step: then gradients are gathered, and
+ * steps are made behind them all. */
+static inline bool qg_gradient_gathers(const qg_learning *learning)
+{
+    return learning->max_norm > 0;
+}
 
 /* What a member finds of its share of the gradient. */
 typedef struct qg_gradient_part {

@@ -26,6 +26,14 @@ static double add_chains(const double chains[CHAINS])
     return sum;
 }
 
+/* What pads an image's outputs: zeros also behind inputs that are not finite. */
+static void clear_padding(const qg_plan *plan, int units, float *outputs)
+{
+    for (int pixel = 0; pixel < plan->pixels; pixel++)
+        for (int n = units; n < plan->outputs; n++)
+            outputs[plan->pixel_out[pixel] + n] = 0;
+}
+
 /* Mean and 1 / deviation of an image's outputs; what pads is zeros. */
 static void find_moments(const qg_plan *plan, const float *outputs, int count, double *mean,
                          double *inverse)
@@ -48,6 +56,7 @@ static void norm_image(const qg_cpu *cpu, int l, float *outputs, float *kept)
     const qg_plan *plan = &cpu->plans[l];
     const int units = cpu->architecture.layers[l].outputs;
     double mean, inverse;
+    clear_padding(plan, units, outputs);
     find_moments(plan, outputs, plan->pixels * units, &mean, &inverse);
     const float centre = (float)mean, scale = (float)inverse;
     for (int pixel = 0; pixel < plan->pixels; pixel++) {

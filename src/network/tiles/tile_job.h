@@ -19,11 +19,9 @@ typedef struct qg_tile_job {
     qg_gradient_part *parts;     /* [threads] */
 } qg_tile_job;
 
-/* Where the norm of the gradient counts, it is needed before the first step: gradients are gathered
- * and steps are made behind them all. */
 static inline bool qg_tile_gathers(const qg_tile_job *job)
 {
-    return job->descent->learning->max_norm > 0;
+    return qg_gradient_gathers(job->descent->learning);
 }
 
 /* Where the gradient of an image tile's outputs begins: bytes of a block's forms. */

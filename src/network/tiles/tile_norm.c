@@ -204,7 +204,7 @@ static char *gradient_of(const qg_tile_job *job, int l, int block, int pixel, in
 }
 
 /* mean d and mean (d x) of eight images from `lane` on, of column tile t. */
-static void find_means(const qg_tile_job *job, int l, int t, int lane, float *means)
+static void find_means(const qg_tile_job *job, int l, int t, int lane)
 {
     const qg_tiles *tiles = job->tiles;
     const int units = tiles->architecture.layers[l].outputs;
@@ -226,6 +226,7 @@ static void find_means(const qg_tile_job *job, int l, int t, int lane, float *me
             }
     }
     const __m512d number = _mm512_set1_pd(count_of(tiles, l));
+    float *means = tiles->means + 32 * t;
     _mm256_store_ps(means + lane, _mm512_cvtpd_ps(_mm512_div_pd(add_chains(c.sums), number)));
     _mm256_store_ps(means + 16 + lane,
                     _mm512_cvtpd_ps(_mm512_div_pd(add_chains(c.products), number)));
@@ -267,7 +268,7 @@ void qg_tile_norm_backward(const qg_tile_job *job, int l, int member, int member
     int begin, end;
     qg_team_share(4 * job->blocks, member, members, &begin, &end);
     for (int i = begin; i < end; i++)
-        find_means(job, l, i / 2, i % 2 * 8, tiles->means + 32 * (i / 2));
+        find_means(job, l, i / 2, i % 2 * 8);
     qg_team_barrier(tiles->team);
     qg_team_share(job->blocks * pixels, member, members, &begin, &end);
     for (int i = begin; i < end; i++)
@@ -281,13 +282,16 @@ void qg_tile_norm_state(const qg_tiles *tiles, int l, float *outputs)
     const qg_plan *plan = &tiles->plans[l];
     const int units = tiles->architecture.layers[l].outputs;
     __m512d sums = _mm512_setzero_pd(), squares = _mm512_setzero_pd();
-    for (int pixel = 0; pixel < plan->pixels; pixel++)
-        for (int n = 0; n < plan->outputs; n += CHAINS) { /* the chains, side by side */
-            const __m512d x =
-                _mm512_cvtps_pd(_mm256_loadu_ps(outputs + plan->pixel_out[pixel] + n));
+    for (int pixel = 0; pixel < plan->pixels; pixel++) {
+        float *at = outputs + plan->pixel_out[pixel];
+        for (int n = units; n < plan->outputs; n++) /* what pads */
+            at[n] = 0;
+        for (int n = 0; n < units; n += CHAINS) { /* the chains, side by side */
+            const __m512d x = _mm512_cvtps_pd(_mm256_loadu_ps(at + n));
             sums = _mm512_add_pd(sums, x);
             squares = _mm512_add_pd(squares, _mm512_mul_pd(x, x));
         }
+    }
     chains c;
     for (int i = 0; i < CHAINS; i++) {
         c.sums[i] = _mm512_set1_pd(((double *)&sums)[i]);

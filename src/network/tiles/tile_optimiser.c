@@ -81,8 +81,9 @@ qg_tile_piece qg_tile_piece_at(const qg_tile_job *job, int l, size_t at, float l
     return (qg_tile_piece){parameters[QG_ONLINE] + at,
                            parameters[QG_MOMENT1] + at,
                            parameters[QG_MOMENT2] + at,
-                           job->descent->keep_gradient ? parameters[QG_GRADIENT] + at : NULL,
-                           gathers ? parameters[QG_GRADIENT] + at : NULL,
+                           job->descent->keep_gradient || gathers ? parameters[QG_GRADIENT] + at
+                                                                  : NULL,
+                           gathers,
                            anchored ? parameters[QG_ANCHOR] + at : NULL,
                            anchored ? parameters[QG_PULL] + at : NULL,
                            qg_optimiser_of_layer(learning, l),
@@ -100,7 +101,7 @@ ALWAYS __m512 settle(const qg_tile_piece *p, size_t i, __m512 d)
 {
     d = _mm512_add_ps(d, _mm512_setzero_ps());
     if (p->l2 > 0) d = _mm512_fmadd_ps(_mm512_set1_ps(-p->l2), _mm512_loadu_ps(p->w + i), d);
-    if (p->kept) _mm512_storeu_ps(p->kept + i, d);
+    if (p->gradient) _mm512_storeu_ps(p->gradient + i, d);
     return d;
 }
 
@@ -111,15 +112,15 @@ static void step_plain(const qg_tile_piece *p, float *gradient, size_t count)
     for (size_t i = 0; i < count; i += 16) {
         __m512 d = _mm512_loadu_ps(gradient + i);
         if (p->l2 > 0) d = _mm512_fmadd_ps(_mm512_set1_ps(-p->l2), _mm512_loadu_ps(p->w + i), d);
-        if (p->kept) _mm512_storeu_ps(p->kept + i, d);
+        if (p->gradient) _mm512_storeu_ps(p->gradient + i, d);
         step(&o, p->w + i, p->m1 + i, p->m2 + i, d);
     }
 }
 
 void qg_tile_step_plain(const qg_tile_piece *p, float *gradient, size_t count)
 {
-    if (p->gathered)
-        memcpy(p->gathered, gradient, count * sizeof *gradient);
+    if (p->gathers)
+        memcpy(p->gradient, gradient, count * sizeof *gradient);
     else
         step_plain(p, gradient, count);
 }
@@ -127,21 +128,21 @@ void qg_tile_step_plain(const qg_tile_piece *p, float *gradient, size_t count)
 void qg_tile_step_gathered(const qg_tile_piece *p, float factor, size_t count)
 {
     for (size_t i = 0; i < count && factor < 1; i++)
-        p->gathered[i] *= factor;
-    step_plain(p, p->gathered, count);
+        p->gradient[i] *= factor;
+    step_plain(p, p->gradient, count);
 }
 
 /* Gradients without the sign of their zeros. */
 static void gather(const qg_tile_piece *p, const float *gradient, size_t count)
 {
     for (size_t i = 0; i < count; i += 16)
-        _mm512_storeu_ps(p->gathered + i,
+        _mm512_storeu_ps(p->gradient + i,
                          _mm512_add_ps(_mm512_loadu_ps(gradient + i), _mm512_setzero_ps()));
 }
 
 void qg_tile_step(const qg_tile_piece *p, float *gradient, size_t count)
 {
-    if (p->gathered) {
+    if (p->gathers) {
         gather(p, gradient, count);
         return;
     }
@@ -154,7 +155,7 @@ void qg_tile_step(const qg_tile_piece *p, float *gradient, size_t count)
 void qg_tile_step_linear(const qg_tile_piece *p, float *gradient, size_t count, char *forward,
                          ptrdiff_t next)
 {
-    if (p->gathered) {
+    if (p->gathers) {
         gather(p, gradient, count);
         return;
     }

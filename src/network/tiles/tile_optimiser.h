@@ -9,8 +9,8 @@
 /* Where `count` parameters and what belongs to them lie. */
 typedef struct qg_tile_piece {
     float *w, *m1, *m2;
-    float *kept;                /* where the gradient is kept; NULL: it is not */
-    float *gathered;            /* ... is gathered, and no step made; NULL: a step is made */
+    float *gradient;            /* where it is kept or gathered; NULL: it is neither */
+    bool gathers;               /* until all are there: see qg_gradient_gathers */
     const float *anchor, *pull; /* NULL: none */
     qg_optimiser optimiser;
     const qg_adam *adam; /* NULL: it is another */
