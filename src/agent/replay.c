@@ -153,6 +153,12 @@ static uint8_t end_of(const qg_replay *replay, int64_t entry)
     return replay->ring->ends[qg_replay_ring_slot(replay->ring, entry)];
 }
 
+bool qg_replay_at_end(const qg_replay *replay)
+{
+    const int64_t count = replay->ring->count;
+    return count == 0 || end_of(replay, count - 1) != QG_REPLAY_GOES_ON;
+}
+
 static size_t leaf_of(const qg_replay *replay, int64_t entry)
 {
     return (size_t)(entry % replay->ring->plan.capacity);

@@ -54,6 +54,9 @@ const qg_transition_form *qg_replay_form(const qg_replay *replay);
 /* Finishes the file as qg_replay_ring_finish does. */
 qg_status qg_replay_finish(qg_replay *replay, const char *about, qg_error *error);
 
+/* Whether the next screen is an episode's first: the newest one is an end, or there is none. */
+bool qg_replay_at_end(const qg_replay *replay);
+
 /* The action taken on the newest screen and the reward (as it is to be learned) that followed. It
  * makes the newest screen's transition complete when the next screen is added. */
 void qg_replay_set_action(qg_replay *replay, int action, float reward);

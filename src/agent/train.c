@@ -181,7 +181,8 @@ static void close_all(qg_trainer *t)
     qg_layer_probe_close(&t->probe);
     qg_minibatch_destroy(&t->minibatch);
     qg_minibatch_destroy(&t->validation);
-    if (qg_run_can_go_on(&t->run))
+    /* One that is kept has another name by now, or could not get it. */
+    if (qg_run_can_go_on(&t->run) || (t->options->run.keep_replay && t->run.step >= t->run.steps))
         qg_replay_close(t->replay);
     else
         qg_replay_destroy(t->replay);

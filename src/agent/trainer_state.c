@@ -132,6 +132,13 @@ static void pass_idle_steps(qg_trainer *t, qg_tape *tape)
         qg_tape_require(tape, engine->idle[l] <= engine->steps);
 }
 
+/* Of a game that is lost at its first screen nothing has been played that could end. */
+static qg_status begin_again(qg_trainer *t, qg_error *error)
+{
+    if (!t->domain->lost || !t->episode.over || !qg_replay_at_end(t->replay)) return QG_OK;
+    return qg_episode_begin(&t->episode, t->screen, error);
+}
+
 qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error)
 {
     qg_trainer *t = self;
@@ -148,7 +155,10 @@ qg_status qg_trainer_pass(void *self, qg_tape *tape, qg_error *error)
     t->progress.restoring = tape->reading;
     if (tape->reading) qg_trainer_report(t); /* it may take a while */
     if (!status) status = qg_episode_pass(&t->episode, tape, error);
-    if (!status && tape->reading) qg_run_note_losses(&t->run, t->domain);
+    if (!status && tape->reading) {
+        qg_run_note_losses(&t->run, t->domain);
+        status = begin_again(t, error);
+    }
     t->progress.restoring = false;
     if (!status) status = pass_validation(t, tape, error);
     if (!status) status = qg_tape_pass_engine(tape, t->learner.engine, &t->network, error);

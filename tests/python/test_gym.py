@@ -337,6 +337,17 @@ def test_resume_of_what_cannot_be_repeated(trouble, tmp_path):
     assert "inexact_resumes: 1 " in (tmp_path / "run" / "process.yaml").read_text()
 
 
+def test_resume_between_two_episodes(tmp_path):
+    """An episode that was lost before its first step has no end: the memory is a valid data set."""
+    words = ["train", odd(length=1, trouble="chance"), "--steps", 600, "--keep-replay", "--out", tmp_path / "run",
+             *SMALL, "--set=replay=1000"]
+    for _ in range(4):  # half of the stops come there
+        assert interrupt(tmp_path / "run", *words, "--overwrite") == 130
+        qgraft(*words, "--resume")
+        qgraft("replay", tmp_path / "run" / "replay.data")
+        (tmp_path / "run" / "training.csv").unlink()
+
+
 def test_a_worker_never_outlives_its_run(tmp_path):
     """Nor does what the environment has started."""
     log = tmp_path / "log"
