@@ -55,10 +55,11 @@ static json_t *taught_to_json(const qg_distillation_options *options, const qg_t
     json_t *held_out = json_array();
     for (int t = 0; t < options->temperatures.count; t++) {
         const qg_agreement *a = &taught->held_out[t];
-        json_array_append_new(held_out, json_pack("{s:f, s:f, s:f, s:f}", "temperature",
-                                                  options->temperatures.values[t], "kl", a->kl,
-                                                  "teacher_entropy", a->teacher_entropy,
-                                                  "agreement", a->agreement));
+        json_array_append_new(held_out, json_pack("{s:f, s:o, s:o, s:o}", "temperature",
+                                                  options->temperatures.values[t], "kl",
+                                                  cli_real_to_json(a->kl), "teacher_entropy",
+                                                  cli_real_to_json(a->teacher_entropy), "agreement",
+                                                  cli_real_to_json(a->agreement)));
     }
     return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "teacher", teacher, "domain",
                      taught->domain, "teacher_score", cli_real_to_json(taught->teacher_score),

@@ -179,6 +179,21 @@ static qg_status set_name(const study_reader *reader, const qg_run_variant *vari
     return QG_OK;
 }
 
+/* Inputs of a grid are filled up to as many channels, however many screens they are. */
+static qg_status check_screens(const study_reader *reader, const qg_study_run *run,
+                               const qg_grafted_layer *first)
+{
+    const qg_study *const study = reader->study;
+    const qg_study_source *const source = &study->sources[run->source];
+    const int history = run->settings.history;
+    if (first->source < 0 || source->run < 0 ||
+        study->runs[source->run].settings.history == history)
+        return QG_OK;
+    return qg_fail(reader->error, QG_ERROR_USAGE,
+                   "from: '%s' sees %d screens at a time, the run %d: its first layer is no use",
+                   source->name, study->runs[source->run].settings.history, history);
+}
+
 qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mapping,
                                const qg_study_run *run)
 {
@@ -194,6 +209,7 @@ qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mappin
     if (!status && known)
         status = qg_graft_pair(random ? &target : &source, &target, &run->choice, grafted,
                                reader->error);
+    if (!status && known && !random) status = check_screens(reader, run, &grafted[0]);
     if (!status && known)
         status = qg_graft_learning_apply(&run->choice.learning, target.layer_count, run->steps,
                                          grafted, reader->error);
@@ -218,6 +234,9 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
         run.source >= 0 ? qg_source_network(study, &study->sources[run.source]) : NULL;
     if (!status)
         status = qg_study_settings(reader, mapping, run.game, network, run.steps, &run.settings);
+    if (!status && study->scale != 1 && run.choice.reuse.qdagger && /* they shrink, but not to 0 */
+        run.choice.reuse.warm_replay < run.settings.learn_start)
+        run.choice.reuse.warm_replay = run.settings.learn_start;
     if (!status && run.kind == QG_RUN_GRAFT) status = qg_study_check_graft(reader, mapping, &run);
     if (!status) status = qg_study_other_games(reader, mapping, &run);
     if (!status) status = set_name(reader, variant, total, &run);

@@ -36,7 +36,7 @@ static qg_state_loss compare(const double *teacher_logs, const double *student_l
         kl += p[a] * (teacher_logs[a] - student_logs[a]);
         entropy -= p[a] * teacher_logs[a];
     }
-    kl = fmax(0, kl); /* equal distributions may round to less */
+    if (kl < 0) kl = 0; /* equal distributions may round to less; NaN stays */
     return (qg_state_loss){kl, kl, entropy};
 }
 

@@ -123,6 +123,12 @@ static qg_status check_warm_replay(const qg_graft_reuse *reuse, int64_t steps,
                        " steps of the run: %s the first %" PRId64 ": make `steps` larger",
                        played ? "warm_replay" : "kickstart", steps,
                        played > waited ? "the source plays" : "'learn_start' waits for", start);
+    if (reuse->qdagger && played < waited)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "`qdagger`: its updates begin behind 'learn_start' (%" PRId64
+                       "), and the source plays %" PRId64
+                       " of these steps: make `warm_replay` as large",
+                       waited, played);
     if (settings && played > settings->replay)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`warm_replay`: the memory has room for %" PRId64 " of %" PRId64

@@ -51,6 +51,18 @@ static qg_status check_policy(graft_run *g, const qg_domain *domain, qg_error *e
                                  error);
 }
 
+/* Inputs of a grid are filled up to as many channels, however many screens they are. */
+static qg_status check_screens(const graft_run *g, qg_error *error)
+{
+    const int history = g->options->train.settings.history;
+    if (is_control(g) || g->layers[0].source < 0 || !g->info.history || g->info.history == history)
+        return QG_OK;
+    return qg_fail(error, QG_ERROR_USAGE,
+                   "%s of the source sees %d screens at a time, the run %d: set 'history' to %d",
+                   g->source.architecture.layers[g->layers[0].source].name, g->info.history,
+                   history, g->info.history);
+}
+
 /* The fresh network, as a training from scratch would begin. */
 static qg_status make_target(graft_run *g, qg_error *error)
 {
@@ -147,6 +159,7 @@ static qg_status prepare(graft_run *g, qg_error *error)
         status =
             qg_graft(o->source ? &g->source : &g->target, o->source ? g->info.actions : g->actions,
                      &g->target, g->actions, &o->choice, g->layers, error);
+    if (!status) status = check_screens(g, error);
     return status ? status
                   : qg_graft_learning_apply(&o->choice.learning, layers, o->train.steps, g->layers,
                                             error);

@@ -11,16 +11,19 @@ qg_agreement qg_lesson_means(const qg_lesson_sums *sums)
     return (qg_agreement){sums->kl / n, sums->entropy / n, (double)sums->agreed / n};
 }
 
-/* Whether the student's best action is one of the teacher's best. */
+/* Whether the student's best action is one of the teacher's best; one that is lost in NaN has none.
+ */
 static bool agree(const float *teacher, const float *student, int actions)
 {
     int own = 0;
     float best = teacher[0];
-    for (int a = 1; a < actions; a++) {
+    bool numbers = true;
+    for (int a = 0; a < actions; a++) {
+        numbers &= !isnan(student[a]);
         if (student[a] > student[own]) own = a;
         if (teacher[a] > best) best = teacher[a];
     }
-    return teacher[own] >= best;
+    return numbers && teacher[own] >= best;
 }
 
 /* ---------------------------------------------------------------------------------- likeness */

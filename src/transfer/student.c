@@ -39,11 +39,11 @@ static qg_status find_input(const qg_student *s, const qg_teacher *teachers, int
             (qg_observation_is_grid(&t->shape) || t->shape.channels == one->shape.channels);
         if (!same)
             return qg_fail(error, QG_ERROR_USAGE,
-                           "%s shows %dx%d (max %d) with history %d, %s %dx%d (max %d) with "
+                           "%s shows %dx%dx%d (max %d) with history %d, %s %dx%dx%d (max %d) with "
                            "history %d: one student cannot see both",
-                           one->domain, one->shape.height, one->shape.width, one->shape.max,
-                           one->history, t->domain, t->shape.height, t->shape.width, t->shape.max,
-                           t->history);
+                           one->domain, one->shape.channels, one->shape.height, one->shape.width,
+                           one->shape.max, one->history, t->domain, t->shape.channels,
+                           t->shape.height, t->shape.width, t->shape.max, t->history);
         const int needed = t->history * t->shape.channels;
         if (needed > *channels) *channels = needed;
     }

@@ -226,6 +226,13 @@ def test_rows_by_index(source, tmp_path):
     assert "'meaning' or 'index'" in refused(source, TARGET, "--last", 1, "--match", "name")
 
 
+def test_another_history(source):
+    """Both fit into a grid's ten channels; only layers above the first do not care."""
+    asterix, two = "minatar/asterix", ["--set", "history=2"]
+    assert "conv1 of the source sees 1 screens at a time, the run 2" in refused(source, asterix, "--first", 1, *two)
+    plan(source, asterix, "--layers", "2,3", *two)
+
+
 # ---- Plans and refusals ----
 
 

@@ -213,6 +213,8 @@ def test_by_position(source, tmp_path):
     (["--warm-replay", 1000], "--warm-replay: nothing would be learned in the 1000 steps of the run"),
     (["--kickstart", 9, "--set", "learn_start=999"],
      "--kickstart: nothing would be learned in the 1000 steps of the run: 'learn_start' waits for the first 999"),
+    (["--warm-replay", 9, "--qdagger", 9, "--kickstart", 99],
+     "--qdagger: its updates begin behind 'learn_start' (200), and the source plays 9 of these steps"),
     (["--warm-replay", 900, "--set", "replay=899"], "--warm-replay: the memory has room for 899 of 900"),
     (["--kickstart", 9, "--freeze"], "--freeze: no layer is copied"),
     (["--kickstart", 9, "--l2-sp", 1], "--l2-sp: no layer is copied"),
@@ -323,6 +325,7 @@ def test_budgets(tmp_path):
     ({"policy_reuse": 2}, "policy_reuse: '2' is not a number from 1e-6 to 1"),
     ({"kickstart": 5, "freeze": True}, "no layer is copied"),
     ({"kickstart": 5, "settings": {"history": 2}}, "from: 's' sees 1 screens at a time, the run 2"),
+    ({"game": "minatar/asterix", "first": 2, "settings": {"history": 2}}, "from: 's' sees 1 screens at a time, the run 2: its first layer"),
     ({"kickstart": 5, "from": "random"}, "random layers"),
 ])
 def test_studies_without_sense(tmp_path, run_keys, text):

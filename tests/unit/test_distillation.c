@@ -136,6 +136,12 @@ static void test_loss_at_the_edges(void **state)
     assert_true(found.kl == 0 && fabs(found.entropy - log(3)) < 1e-15);
     for (int a = 0; a < 3; a++)
         assert_true(fabsf(gradient[a]) < FLT_EPSILON);
+    /* A student that has lost itself agrees with nobody. */
+    const float lost[] = {NAN, NAN, NAN};
+    for (int loss = QG_LOSS_KL; loss <= QG_LOSS_NLL; loss++) {
+        found = qg_distillation_state((qg_distillation_loss)loss, equal, lost, 3, 1, NULL);
+        assert_true(isnan(found.loss) && isnan(found.kl));
+    }
     /* A teacher that equals the student at temperature 1 has nothing to teach. */
     assert_true(qg_distillation_state(QG_LOSS_KL, huge, huge, 3, 1, NULL).kl == 0);
     /* By the same temperature, and by its values, it has none at any. */
