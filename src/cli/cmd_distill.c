@@ -158,8 +158,9 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     if (status) return status;
     a->train.domain = info.domain; /* outlives neither: cleared below */
     name_folder(a, prefix, sizeof prefix);
-    status = train_resolve_settings(&a->train, a->network ? a->network : teacher.text,
-                                    &options->settings, error);
+    status = train_resolve_settings(&a->train, teacher.text, &options->settings, error);
+    if (!status && a->network)
+        status = cli_set(&options->settings, "network", "network", a->network, error);
     if (!status && a->eval_steps)
         status = cli_set(&options->settings, "eval_steps", "eval-steps", a->eval_steps, error);
     if (!status) status = train_resolve(&a->train, prefix, &training, folder, size, error);

@@ -254,7 +254,9 @@ def test_kept_samples(teacher, tmp_path):
 
 
 def test_another_architecture(teacher, tmp_path):
-    distill(teacher, tmp_path, "--network", '[{"conv": 8, "kernel": 3}, {"linear": 32}]')
+    (tmp_path / "settings.yaml").write_text("preset: grid\n")  # a file says less than the option
+    distill(teacher, tmp_path, "--network", '[{"conv": 8, "kernel": 3}, {"linear": 32}]', "--config",
+            tmp_path / "settings.yaml")
     shapes = {name: t.shape for name, t in load_file(tmp_path / "last.safetensors").items()}
     assert shapes["fc1.weight"][0] == 32 and shapes["fc2.weight"] == (3, 32)
 
