@@ -91,14 +91,19 @@ qg_status cli_take_plugins(int *argc, char **argv, qg_error *error)
     return QG_OK;
 }
 
+/* Runs of a study start in its folder: the variable is written anew, with paths found from there.
+ */
 qg_status cli_load_plugins(qg_error *error)
 {
     const char *all = getenv(variable);
     char *copy = all ? strdup(all) : NULL, *rest = copy;
     if (all && !copy) return qg_fail_memory(error, variable, strlen(all) + 1);
+    if (copy) unsetenv(variable);
     qg_status status = QG_OK;
-    for (char *path; (path = strsep(&rest, ":")) && status == QG_OK;)
+    for (char *path; (path = strsep(&rest, ":")) && status == QG_OK;) {
         if (*path) status = qg_plugin_load(path, error);
+        if (*path && !status) status = add_plugin(path, error);
+    }
     free(copy);
     return status;
 }

@@ -366,7 +366,7 @@ def test_failed_run(tmp_path, bad_game):
     bad = {**os.environ, "BAD": "abort"}
     result = run(folder, "--domain-plugin", bad_game, code=1, env=bad)
     assert "c:1 failed: killed by SIGABRT: see log.txt" in result.stderr
-    plugin = {**os.environ, "QGRAFT_PLUGINS": str(bad_game)}
+    plugin = {**os.environ, "QGRAFT_PLUGINS": os.path.relpath(bad_game, folder)}
     status = json.loads(qgraft(folder, "status", "out", "--json", env=plugin).stdout)
     tasks = {t["run"]: t for t in status["tasks"]}
     assert {name: t["state"] for name, t in tasks.items()} == {
