@@ -1,5 +1,6 @@
 """An engine: a network that acts and learns, with its target network and optimiser."""
 
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,8 @@ class Engine:
     threads, isa: how it uses the machine; they change no bit of a result.
     learns: False makes one that only acts, without target network and optimiser.
 
-    One thread at a time may use it.
+    One thread at a time may use it. One of several threads does not go with os.fork: make it in the
+    child.
     """
 
     def __init__(self, network, *, preset=None, settings=None, threads=1, isa=None, learns=True):
@@ -40,6 +42,7 @@ class Engine:
         machine = ffi.new("qg_machine *", {"threads": threads_of(threads), "isa": self._isa})
         self._like = network.copy()
         self._descending = False
+        self._process = os.getpid() if machine.threads > 1 else None
         if learns:
             self._make_learner(machine)
         else:
@@ -73,7 +76,14 @@ class Engine:
         if self._descending:
             raise UsageError("this engine is in the middle of `descend`: compute this before, or in "
                              "another Engine")
+        self._check_process()
         return self._made
+
+    def _check_process(self):
+        """A forked child has only one of the threads, which would wait for the others for ever."""
+        if self._process not in (None, os.getpid()):
+            raise UsageError("this engine was made with several threads before the process was "
+                             "forked: make it in the child, or with threads=1")
 
     def _learning(self, what):
         if self._learner is None:
@@ -195,6 +205,7 @@ class Engine:
             "q_values": pointer("float *", traced.q_values),
             "td_errors": pointer("float *", traced.td_errors),
             "keep_gradient": truth("keep_gradient", keep_gradient)})
+        self._check_process()
         call(lib.qg_td_learner_update, self._learner, batch, self._next_draw(), trace)
         return traced
 

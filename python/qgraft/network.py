@@ -30,7 +30,7 @@ class Layer:
     weight: float32 [outputs, in_channels, kernel, kernel] (conv) or [outputs, inputs] (linear, the
         inputs channel-major, as PyTorch flattens them).
     bias: float32 [outputs].
-    kernel, stride, padding: of a conv; 0 for a linear layer.
+    kernel, stride, padding: of a conv; 0 for a linear layer. norm: layer normalisation behind it.
     output_shape: (channels, height, width) or (units,).
     """
 
@@ -40,7 +40,7 @@ class Layer:
         vars(self).update(
             name=text(row.name), kind="conv" if conv else "linear", part=text(row.part),
             weight=weight.reshape(shape), bias=bias, kernel=row.kernel, stride=row.stride,
-            padding=row.padding, output_shape=((row.outputs, row.out_height, row.out_width) if conv
+            padding=row.padding, norm=row.norm, output_shape=((row.outputs, row.out_height, row.out_width) if conv
                                                else (row.outputs,)))
 
     def __setattr__(self, name, value):

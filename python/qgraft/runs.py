@@ -5,6 +5,7 @@ to stderr now and then, a function is called with a Moment or a Progress several
 raises, and Ctrl-C, ends the run in order (a checkpoint is written; `resume=True` goes on).
 """
 
+import contextlib
 import json
 import math
 import os
@@ -76,11 +77,13 @@ class Evaluation(NamedTuple):
 
 def load_plugin(path):
     """Adds the game of a plugin (docs/api.md) to the list, here and in the runs of studies."""
-    call(lib.qg_plugin_load, path_bytes(path))
     absolute = os.path.abspath(os.fsdecode(path))
-    known = [word for word in os.environ.get("QGRAFT_PLUGINS", "").split(":") if word]
-    if absolute not in known:
-        os.environ["QGRAFT_PLUGINS"] = ":".join([*known, absolute])
+    if ":" in absolute:
+        raise UsageError(f"{absolute}: a plugin's path must not have a ':' in it")
+    call(lib.qg_plugin_load, path_bytes(path))
+    known = os.environ.get("QGRAFT_PLUGINS", "").split(":")
+    known = [os.path.abspath(word) for word in known if word]
+    os.environ["QGRAFT_PLUGINS"] = ":".join(dict.fromkeys([*known, absolute]))
 
 
 class _Line:
@@ -174,6 +177,19 @@ def _usual(domain, options, steps, preset, network, config, settings):
 # ----------------------------------------------------------------------------------------- runs
 
 
+@contextlib.contextmanager
+def _todays_domains():
+    """No process of an environment that an earlier call has left resting plays, with the code of
+    then, and none of this call rests on."""
+    lib.qg_domains_release()
+    try:
+        yield
+    finally:
+        lib.qg_domains_release()
+
+
+
+@_todays_domains()
 def train(domain, *, out, steps=None, seed=1, preset=None, settings=None, config=None, snapshots=(),
           also_evaluate=(), initial=None, frozen=(), threads=None, isa=None, overwrite=False,
           resume=False, keep_replay=False, progress=None) -> Run:
@@ -201,6 +217,7 @@ def train(domain, *, out, steps=None, seed=1, preset=None, settings=None, config
     return Run(out)
 
 
+@_todays_domains()
 def graft(source, domain, *, out, first=None, last=None, layers=None, part=None, freeze=False,
           match="meaning", thaw=None, thaw_every=None, lr_scale=None, l2_sp=None, ewc=None,
           ewc_samples=None, kickstart=None, distill_weight=None, distill_tau=None,
@@ -288,6 +305,7 @@ def _distill_watcher(listener):
     return called
 
 
+@_todays_domains()
 def distill(teachers, *, out, temperature="0.1", order="pass", loss="kl", samples=None,
             epsilon=None, network=None, set_files=None, seed=1, preset=None, settings=None,
             config=None, threads=None, isa=None, overwrite=False, resume=False, progress=None) -> Run:
@@ -439,6 +457,7 @@ def _counts(now) -> Tuple[int, ...]:
     return tuple(counts)
 
 
+@_todays_domains()
 def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, progress=None) -> Study:
     """Runs a study, each of its runs in a process, as many at once as fit: `qgraft run`.
 
@@ -452,6 +471,8 @@ def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, pr
     if os.path.isdir(study) and out is not None:
         raise UsageError(f"out: {study} is a study's folder, which says where it lies")
     folder = study if os.path.isdir(study) else out or os.path.join("runs", text(opened.name))
+    if not os.path.isdir(study):
+        call(lib.qg_study_take_looks, opened, path_bytes(folder, "out"))
     if threads is not None:
         opened.threads = threads_of(threads)
     options, watch = ffi.new("qg_study_options *"), Watch()
@@ -475,6 +496,7 @@ def _make_absolute(variable):
         os.environ[variable] = os.path.abspath(os.environ[variable])
 
 
+@_todays_domains()
 def write_report(study, *, partial=False) -> str:
     """Writes the report of a study's folder, and returns the path of report.html: `qgraft report`.
 

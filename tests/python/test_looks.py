@@ -278,3 +278,7 @@ def test_nonsense_is_refused(looked, tmp_path):
     (copy / "looks.json").write_text(text)
     assert "of other runs than the study has now" in qgraft(
         "run", file, "--out", copy, *UNTIL, code=1).stderr
+    package, before = pytest.importorskip("qgraft"), (copy / "study.yaml").read_text()
+    with pytest.raises(package.Error, match="looks.json"):
+        package.run_study(file, out=copy)
+    assert (copy / "study.yaml").read_text() == before

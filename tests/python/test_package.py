@@ -2,6 +2,7 @@
 numpy in float64."""
 
 import copy
+import os
 import pathlib
 import pickle
 import subprocess
@@ -306,6 +307,25 @@ def test_threads_change_no_bit():
                           batch["next_states"], batch["terminals"])
         after.append(engine.network.sha256)
     assert after[0] == after[1]
+
+
+def test_a_forked_child_makes_its_own_engine():
+    """It would wait for threads that it does not have."""
+    states = make_batch("grid", 8, 3)["states"]
+    engine, alone = qgraft.Engine(make("grid"), threads=2), qgraft.Engine(make("grid"))
+    expected = engine.forward(states)
+    child = os.fork()
+    if child == 0:
+        try:
+            code = 3 * (alone.forward(states) != expected).any()
+            engine.forward(states)
+            code = 1
+        except qgraft.UsageError:
+            pass
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (engine.forward(states) == expected).all()
 
 
 def test_loss_of_ones_own():

@@ -368,6 +368,9 @@ def test_torch_model(source, tmp_path):
                    folder=tmp_path)
     assert float(said.split(": ")[1]) < 1e-5
     assert qgraft.Network.load(tmp_path / "back").sha256 == source.last.sha256
+    for architecture, shape, largest in (("grid-norm", (10, 6, 7), 1), ("vector", (5, 1, 1), 0)):
+        qgraft.Network(architecture, input=shape, input_max=largest, actions=3).save(tmp_path / "other")
+        example("torch_model", tmp_path / "other", tmp_path / "back", folder=tmp_path)
 
 
 def test_own_environment(tmp_path):
@@ -396,6 +399,9 @@ def test_an_environment_that_is_edited_between_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     for reward in (1.0, 7.0):
+        if (tmp_path / "edited.py").exists():  # a call that fails has looked at it, too
+            with pytest.raises(qgraft.UsageError):
+                qgraft.train("gym:edited:Edited-v0", out=tmp_path / "none", settings={"learning_rat": 1})
         (tmp_path / "edited.py").write_text(EDITED.replace("REWARD", str(reward)))
         run = qgraft.train("gym:edited:Edited-v0", steps=300, out=tmp_path / str(reward), settings={
             "learn_start": 100, "replay": 300, "minibatch": 8, "validation_size": 20, "eval_every": 300,
