@@ -21,7 +21,7 @@ static qg_status play(qg_engine *engine, qg_domain *domain, int history, qg_erro
     float score = 0, q_values[QG_MAX_ACTIONS] = {0};
     int steps = 0;
     qg_status status = qg_domain_reset(domain, 0, memory[0], error);
-    while (!status && !step.end && steps < 10000) {
+    while (!status && !qg_step_is_last(&step) && steps < 10000) {
         memmove(screens, screens + 1, sizeof screens - sizeof *screens);
         screens[history - 1] = memory[steps++ % history];
         status = qg_engine_forward(engine, QG_ONLINE, &state, q_values, error);

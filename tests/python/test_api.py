@@ -152,12 +152,14 @@ def test_layers_of_another_game_are_grafted(tmp_path, breakout, freeze):
     assert grafted["fc2.weight"].shape[0] == 3
 
 
-def test_a_game_that_cuts_itself_off(tmp_path):
+def test_a_game_that_cuts_itself_off(tmp_path, catcher):
     plugin = compile_game(tmp_path, ("frame->end = true;", "frame->truncated = true;"))
     qgraft("rollout", "catch", "--random", 500, "--seed", 1, "--set", "max_episode_frames=1000",
            "--out", tmp_path / "r", "--domain-plugin", plugin)
     played = load_file(tmp_path / "r")
     assert not played["ends"].any() and played["truncations"].sum() == 500 // 90
+    text = run(EXAMPLES / "embed_agent", catcher / "best.safetensors", plugin).stdout
+    assert text.endswith(" in 90 steps\n")
 
 
 # ------------------------------------------------------------------------------------ errors
