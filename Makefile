@@ -33,7 +33,7 @@ check-%:
 install: all ## install the program, the library and its headers: PREFIX (default /usr/local), DESTDIR
 	@scripts/install.sh $(BUILD)/release "$(PREFIX)"
 
-wheel: check-build all ## make a wheel of the Python package for other machines: build/wheelhouse
+wheel: check-wheel all ## make a wheel of the Python package for other machines: build/wheelhouse
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/wheel.sh $(BUILD) $(BUILD)/venv/bin/python
 

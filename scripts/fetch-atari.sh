@@ -48,7 +48,8 @@ if [ -e "$destination" ] && [ ! -e "$destination/SHA256SUMS" ] && [ ! -e "$desti
     fail "$destination holds other files: name another folder"
 fi
 work=$(mktemp -d "$parent/.qgraft-atari.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+links=$(mktemp -d /tmp/qgraft-atari.XXXXXX) # make knows no names with spaces
+trap 'rm -rf "$work" "$links"' EXIT
 trap 'exit 1' HUP INT TERM
 
 if ! "$python" -m pip --version > /dev/null 2>&1; then
@@ -78,8 +79,12 @@ tar -xzf "$work/ale_py-$version.tar.gz" -C "$work"
 source=$work/ale_py-$version
 
 echo "fetch-atari: building with $CXX, two to four minutes on two cores"
-make --no-print-directory -j"$(nproc)" -f "$shim/build.mk" SOURCE="$source" WORK="$work/build" \
-    CXX="$CXX" || fail "the emulator could not be built"
+mkdir "$work/build"
+ln -s "$shim" "$links/shim"
+ln -s "$source" "$links/source"
+ln -s "$work/build" "$links/build"
+make --no-print-directory -j"$(nproc)" -f "$links/shim/build.mk" SOURCE="$links/source" \
+    WORK="$links/build" CXX="$CXX" || fail "the emulator could not be built"
 
 new=$work/new
 mkdir -p "$new/roms" "$new/licenses"

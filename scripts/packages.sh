@@ -20,10 +20,10 @@ table='
     libzstd-dev         lib:libzstd                build
     zlib1g-dev          lib:zlib                   build
     gnuplot-nox         cmd:gnuplot                setup demo test slurm soak
-    python3             cmd:python3                setup atari test slurm soak peers
-    ca-certificates     file:/etc/ssl/certs        setup atari test slurm soak peers
+    python3             cmd:python3                setup atari wheel test slurm soak peers
+    ca-certificates     file:/etc/ssl/certs        setup atari wheel test slurm soak peers
     python3-pip         python:pip                 setup atari test soak
-    python3-venv        python:ensurepip           test slurm soak peers
+    python3-venv        python:ensurepip           setup wheel test slurm soak peers
     libcmocka-dev       lib:cmocka                 test soak
     libsimde-dev        header:simde/x86/avx512.h  test
     g++                 cmd:g++                    setup atari test soak peers
