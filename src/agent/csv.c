@@ -92,7 +92,7 @@ qg_status qg_csv_row(qg_csv *csv, qg_error *error, const char *format, ...)
 
 const char *qg_csv_real(double value, char text[32])
 {
-    return isnan(value) ? "" : qg_text_from_real(value, text);
+    return !isfinite(value) ? "" : qg_text_from_real(value, text);
 }
 
 const char *qg_csv_text(const char *text, char *cell)

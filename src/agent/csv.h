@@ -22,7 +22,8 @@ qg_status qg_csv_open(const char *path, const char *header, int64_t kept, qg_csv
 qg_status qg_csv_row(qg_csv *csv, qg_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* A number for a cell: enough digits to read it back, nothing for NaN; `text` or a literal. */
+/* A number for a cell: enough digits to read it back, nothing for one that is not finite; `text` or
+ * a literal. */
 const char *qg_csv_real(double value, char text[32]);
 
 /* A text for a cell: in quotes, its own ones doubled (RFC 4180); `cell` has 2 strlen(text) + 3

@@ -363,6 +363,9 @@ qg_status qg_settings_check(const qg_settings *s, qg_error *error)
         {s->history >= s->replay, "history", s->history, "replay - 1", s->replay - 1},
         {s->n_step + s->history > s->replay, "n_step", s->n_step, "replay - history",
          s->replay - s->history},
+        /* of the first learn_start steps so many have all that follows them */
+        {s->n_step > s->learn_start - s->validation_size + 2, "n_step", s->n_step,
+         "learn_start - validation_size + 2", s->learn_start - s->validation_size + 2},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].wrong)

@@ -38,7 +38,8 @@ qg_status qg_study_game_and_steps(const study_reader *reader, const qg_yaml *map
 /* Budgets shrink; what the agent is (memory, minibatch, target network) stays. */
 static void scale_settings(const qg_study *study, qg_settings *s)
 {
-    const int64_t least = s->minibatch > s->validation_size ? s->minibatch : s->validation_size;
+    const int64_t drawn = s->minibatch > s->validation_size ? s->minibatch : s->validation_size;
+    const int64_t least = drawn + s->n_step - 1;
     int64_t *const budgets[] = {&s->eval_every, &s->eval_steps, &s->epsilon_steps, &s->log_every,
                                 &s->learn_start};
     for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)

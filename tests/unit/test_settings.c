@@ -261,6 +261,12 @@ static void test_check(void **state)
     assert_string_equal(error.message, "n_step: 997 is more than replay - history (996)");
     s.n_step = 996;
     assert_int_equal(qg_settings_check(&s, &error), QG_OK);
+    s.learn_start = 1000;
+    assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
+    assert_string_equal(error.message,
+                        "n_step: 996 is more than learn_start - validation_size + 2 (502)");
+    s.n_step = 502;
+    assert_int_equal(qg_settings_check(&s, &error), QG_OK);
     strcpy(s.loss, "huber");
     assert_int_equal(qg_settings_check(&s, &error), QG_ERROR_USAGE);
     assert_non_null(strstr(error.message, "huber needs a clip_error above 0"));
