@@ -20,7 +20,7 @@ static double grade(const qg_student_row *rows, size_t count)
     double sum = 0;
     if (count == 1) return rows[0].score;
     for (size_t i = 0; i < count; i++)
-        sum += rows[i].score / (rows[i].teacher_score > 0 ? rows[i].teacher_score : 1);
+        sum += qg_share_of_teacher(rows[i].score, rows[i].teacher_score);
     return sum / (double)count;
 }
 

@@ -192,6 +192,12 @@ static qg_status read_likeness(const char *folder, qg_distillation_result *resul
     return QG_OK;
 }
 
+double qg_share_of_teacher(double score, double teacher)
+{
+    if (teacher > 0) return score / teacher;
+    return 1 + (score - teacher) / (teacher < 0 ? -teacher : 1);
+}
+
 qg_status qg_distillation_tables_read(const char *folder, const qg_temperatures *temperatures,
                                       int tasks, qg_distillation_result *result, qg_error *error)
 {

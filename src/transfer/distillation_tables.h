@@ -28,6 +28,11 @@ qg_status qg_distillation_write_held_out(const qg_run_folder *folder,
                                          const qg_temperatures *temperatures, int tasks,
                                          const qg_distillation_result *result, qg_error *error);
 
+/* The part of a student of several teachers' grade that one of them gives: score / teacher; of a
+ * teacher that is not above 0, 1 where both score the same, and more where the student is better.
+ */
+double qg_share_of_teacher(double score, double teacher);
+
 /* What a run that is complete has found out of each task. QG_ERROR_DATA, QG_ERROR_IO,
  * QG_ERROR_MEMORY. */
 qg_status qg_distillation_tables_read(const char *folder, const qg_temperatures *temperatures,

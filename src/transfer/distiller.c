@@ -111,10 +111,8 @@ static double grade(const qg_distiller *d, const qg_evaluation *evaluations)
 {
     if (d->tasks == 1) return evaluations[0].score;
     double sum = 0;
-    for (int k = 0; k < d->tasks; k++) {
-        const double teacher = d->teacher_evaluations[k].score;
-        sum += evaluations[k].score / (teacher > 0 ? teacher : 1);
-    }
+    for (int k = 0; k < d->tasks; k++)
+        sum += qg_share_of_teacher(evaluations[k].score, d->teacher_evaluations[k].score);
     return sum / d->tasks;
 }
 

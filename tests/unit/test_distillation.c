@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "scratch.h"
 #include "agent/screen_codec.h"
+#include "transfer/distillation_tables.h"
 #include "transfer/sample_set.h"
 
 #include <fcntl.h>
@@ -147,6 +148,16 @@ static void test_loss_at_the_edges(void **state)
     /* By the same temperature, and by its values, it has none at any. */
     assert_true(qg_distillation_state(QG_LOSS_KL_BOTH, small, small, 3, 0.1, NULL).loss == 0);
     assert_true(qg_distillation_state(QG_LOSS_MSE, small, small, 3, 0.1, NULL).loss == 0);
+}
+
+/* Pong's scores may be below 0, where a quotient would take the worse student. */
+static void test_shares(void **state)
+{
+    (void)state;
+    assert_true(qg_share_of_teacher(6, 8) == 0.75);
+    assert_true(qg_share_of_teacher(-20, -20) == 1 && qg_share_of_teacher(0, 0) == 1);
+    assert_true(qg_share_of_teacher(-15, -20) == 1.25 && qg_share_of_teacher(-21, -20) < 1);
+    assert_true(qg_share_of_teacher(0.5, 0) == 1.5);
 }
 
 /* ---- Temperatures ---- */
@@ -693,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_losses_and_gradients),
         cmocka_unit_test(test_names_of_losses),
         cmocka_unit_test(test_loss_at_the_edges),
+        cmocka_unit_test(test_shares),
         cmocka_unit_test(test_temperatures),
         cmocka_unit_test(test_usual_options),
         cmocka_unit_test(test_held_out),
