@@ -383,7 +383,8 @@ static qg_status work(qg_run *run, qg_error *error)
 
 static qg_status begin(qg_run *run, const char *yaml, qg_error *error)
 {
-    qg_run_folder_clear(&run->folder);
+    /* A run that is complete stays until this one has what it needs. */
+    if (run->folder.found == QG_FOUND_UNFINISHED) qg_run_folder_clear(&run->folder);
     qg_status status = run->methods->begin(run->self, error);
     if (!status) status = qg_run_folder_begin(&run->folder, yaml, error);
     if (!status) status = qg_run_folder_open_tables(&run->folder, error);

@@ -193,6 +193,15 @@ void qg_run_folder_clear(qg_run_folder *folder)
     folder->found = QG_FOUND_NOTHING;
 }
 
+/* A run that is complete has no memory and no samples: what there is is the new one's. */
+static void clear_results(qg_run_folder *folder)
+{
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (strcmp(patterns[i], "replay.bin") != 0 && strcmp(patterns[i], "samples-[0-9]*") != 0)
+            remove_files(folder->path, patterns[i]);
+    folder->found = QG_FOUND_NOTHING;
+}
+
 int qg_run_folder_add_table(qg_run_folder *folder, const char *name, const char *header)
 {
     assert(folder->table_count < QG_RUN_TABLES);
@@ -210,7 +219,10 @@ static qg_status open_table(const qg_run_folder *folder, qg_run_table *table, in
 
 qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error)
 {
-    qg_run_folder_clear(folder);
+    if (folder->found == QG_FOUND_COMPLETE)
+        clear_results(folder);
+    else
+        qg_run_folder_clear(folder);
     return qg_run_folder_text(folder, "run.yaml", run, error);
 }
 

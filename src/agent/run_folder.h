@@ -69,7 +69,8 @@ qg_status qg_run_folder_spare(const char *folder, const char *file, qg_error *er
 /* Removes the files of a run that was found. */
 void qg_run_folder_clear(qg_run_folder *folder);
 
-/* Begins the run: clears the folder, writes run.yaml. */
+/* Begins the run: removes the files of the one that was found, but for replay.bin and samples-*
+ * where it was complete, which are the new one's; writes run.yaml. */
 qg_status qg_run_folder_begin(qg_run_folder *folder, const char *run, qg_error *error);
 
 /* Begins the tables and the events. */

@@ -234,6 +234,19 @@ def test_one_process_a_folder(tmp_path):
     assert rows(folder / "training.csv") == []
 
 
+def test_a_finished_run_stays_until_another_can_begin(tmp_path):
+    folder = tmp_path / "run"
+    train("minatar/breakout", folder, "--steps", "1000", settings=SMALL)
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "lock"}
+    (folder / "replay.bin").mkdir()  # no memory can be made
+    qgraft("train", "minatar/breakout", "--out", folder, "--steps", "10", "--overwrite", code=1)
+    (folder / "replay.bin").rmdir()
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "lock"} == before
+    assert "holds a run already" in qgraft("train", "minatar/breakout", "--out", folder, code=2).stderr
+    train("minatar/breakout", folder, "--steps", "1200", "--overwrite", settings=SMALL)
+    assert rows(folder / "training.csv")[-1]["step"] == "1000"
+
+
 def test_killed(tmp_path):
     """A killed run leaves no lock: the next one takes its folder."""
     folder = tmp_path / "run"
