@@ -36,6 +36,7 @@ typedef struct qg_study_source {
     int file_count;
     char file_game[QG_DOMAIN_NAME]; /* what the files say: "" unknown */
     int64_t file_step;              /* what the first says, 0: nothing */
+    int file_history;               /* ... */
     qg_architecture file_architecture;
 } qg_study_source;
 

@@ -75,15 +75,18 @@ class Evaluation(NamedTuple):
     steps: int
 
 
+def _plugins():
+    """The paths of the plugins that the environment names."""
+    return [os.path.abspath(word) for word in os.environ.get("QGRAFT_PLUGINS", "").split(":") if word]
+
+
 def load_plugin(path):
     """Adds the game of a plugin (docs/api.md) to the list, here and in the runs of studies."""
     absolute = os.path.abspath(os.fsdecode(path))
     if ":" in absolute:
         raise UsageError(f"{absolute}: a plugin's path must not have a ':' in it")
     call(lib.qg_plugin_load, path_bytes(path))
-    known = os.environ.get("QGRAFT_PLUGINS", "").split(":")
-    known = [os.path.abspath(word) for word in known if word]
-    os.environ["QGRAFT_PLUGINS"] = ":".join(dict.fromkeys([*known, absolute]))
+    os.environ["QGRAFT_PLUGINS"] = ":".join(dict.fromkeys([*_plugins(), absolute]))
 
 
 class _Line:
@@ -158,7 +161,7 @@ def _train_watcher(listener):
 
 def _warn(result):
     if result.warning[0] != b"\0":
-        warnings.warn(message_of(result.warning), stacklevel=3)
+        warnings.warn(message_of(result.warning), stacklevel=4)
 
 
 def _steps(steps):
@@ -186,7 +189,6 @@ def _todays_domains():
         yield
     finally:
         lib.qg_domains_release()
-
 
 
 @_todays_domains()
@@ -276,7 +278,7 @@ def _look(source):
     call(lib.qg_network_look, source, architecture, info)
     caution = ffi.new("char[256]")
     if lib.qg_network_caution(info, caution):
-        warnings.warn(text(caution), stacklevel=3)
+        warnings.warn(text(caution), stacklevel=4)
     return ffi.string(architecture.text)
 
 
@@ -345,8 +347,10 @@ def distill(teachers, *, out, temperature="0.1", order="pass", loss="kl", sample
     if epsilon is not None:
         options.epsilon = real("epsilon", epsilon, 0, 1)
     usual = ffi.new("qg_train_options *")
-    student = path_bytes(_settings._as_text(network)) if network else ffi.string(first.text)
-    _usual(domain, usual, None, preset, student, config, settings)
+    _usual(domain, usual, None, preset, ffi.string(first.text), config, settings)
+    if network:
+        call(lib.qg_settings_set_value, ffi.addressof(usual.settings), b"network",
+             path_bytes(_settings._as_text(network)))
     options.settings, options.run = usual.settings, usual.run
     lib.qg_settings_shorten_evaluations(
         ffi.addressof(options.settings),
@@ -484,16 +488,18 @@ def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, pr
     options.watch = watch.callback(
         "void (*)(void *, const qg_study_moment *, int)",
         lambda context, now, task: listener(TaskCounts(*_counts(now), now.seconds_left)))
-    _make_absolute("QGRAFT_ATARI")
+    _make_absolute()
     result = ffi.new("qg_study_result *")
     watch.run(lib.qg_study_execute, opened, path_bytes(folder, "out"), options, result)
     return Study(folder)
 
 
-def _make_absolute(variable):
+def _make_absolute():
     """Runs start in the study's folder: what the environment names must be found from there."""
-    if os.environ.get(variable):
-        os.environ[variable] = os.path.abspath(os.environ[variable])
+    if os.environ.get("QGRAFT_ATARI"):
+        os.environ["QGRAFT_ATARI"] = os.path.abspath(os.environ["QGRAFT_ATARI"])
+    if _plugins():
+        os.environ["QGRAFT_PLUGINS"] = ":".join(_plugins())
 
 
 @_todays_domains()

@@ -193,7 +193,7 @@ void qg_run_folder_clear(qg_run_folder *folder)
     folder->found = QG_FOUND_NOTHING;
 }
 
-/* A run that is complete has no memory and no samples: what there is is the new one's. */
+/* A run that is complete needs no memory and no samples: what there is is the new one's. */
 static void clear_results(qg_run_folder *folder)
 {
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
@@ -301,12 +301,17 @@ qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)
     return status ? status : qg_events_sync(folder->events, error);
 }
 
-/* Under its final name; one that cannot be renamed stays where it is, and can be read there. */
+/* Under its final name; one that cannot be renamed stays where it is, and can be read there. Where
+ * a run has one already, the other is of an overwrite that did not begin. */
 static void keep_replay_memory(const qg_run_folder *folder)
 {
+    struct stat kept;
     char *from = qg_path_join(folder->path, "replay.bin");
     char *to = qg_path_join(folder->path, "replay.data");
-    if (from && to) rename(from, to);
+    if (from && to && stat(to, &kept) == 0 && S_ISREG(kept.st_mode))
+        unlink(from);
+    else if (from && to)
+        rename(from, to);
     free(from);
     free(to);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -19,6 +20,7 @@ enum { SPINS = 2000 }; /* about 20 us of waiting before the core is given up */
 
 struct qg_team {
     int size;
+    pid_t process;      /* that made it: a forked child has no members */
     pthread_t *threads; /* members 1 ... size - 1 */
     void (*work)(void *context, int member);
     void *context;
@@ -110,6 +112,7 @@ qg_status qg_team_create(int threads, qg_team **result, qg_error *error)
     qg_team *team = calloc(1, sizeof *team);
     if (!team) return qg_fail_memory(error, "a team of threads", sizeof *team);
     team->size = 1;
+    team->process = getpid();
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->wake, NULL);
     team->threads = calloc((size_t)threads, sizeof *team->threads);
@@ -126,9 +129,8 @@ qg_status qg_team_create(int threads, qg_team **result, qg_error *error)
     return QG_OK;
 }
 
-void qg_team_destroy(qg_team *team)
+static void dismiss(qg_team *team)
 {
-    if (!team) return;
     pthread_mutex_lock(&team->mutex);
     team->quit = true;
     pthread_cond_broadcast(&team->wake);
@@ -137,6 +139,12 @@ void qg_team_destroy(qg_team *team)
         pthread_join(team->threads[i], NULL);
     pthread_cond_destroy(&team->wake);
     pthread_mutex_destroy(&team->mutex);
+}
+
+void qg_team_destroy(qg_team *team)
+{
+    if (!team) return;
+    if (team->process == getpid()) dismiss(team); /* else it would wait for threads that are not */
     free(team->threads);
     free(team);
 }

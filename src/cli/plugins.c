@@ -101,8 +101,13 @@ qg_status cli_load_plugins(qg_error *error)
     if (copy) unsetenv(variable);
     qg_status status = QG_OK;
     for (char *path; (path = strsep(&rest, ":")) && status == QG_OK;) {
-        if (*path) status = qg_plugin_load(path, error);
-        if (*path && !status) status = add_plugin(path, error);
+        if (!*path) continue;
+        char *const absolute = realpath(path, NULL);
+        status = qg_plugin_load(path, error);
+        if (!status)
+            status =
+                add_to_environment(absolute && !strchr(absolute, ':') ? absolute : path, error);
+        free(absolute);
     }
     free(copy);
     return status;

@@ -230,8 +230,7 @@ static qg_status read_lessons(csv_reader *reader, size_t rows, qg_curve *diverge
         status = read_row(reader, COLUMNS, values, &more, error);
         if (status || !more) break;
         if (!isfinite(values[DIVERGENCE]) || !isfinite(values[AGREEMENT]))
-            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: a lesson without kl or agreement",
-                           reader->path, (long long)reader->line);
+            continue; /* the student was lost */
         add_point(divergence, values[0], values[DIVERGENCE]);
         add_point(agreement, values[0], values[AGREEMENT]);
     }

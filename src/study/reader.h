@@ -113,6 +113,10 @@ qg_status qg_study_other_games(const study_reader *reader, const qg_yaml *mappin
 /* `from`, whose source is known, and what is copied how: makes *run a graft. */
 qg_status qg_study_graft(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);
 
+/* Of a study that is scaled down, whose settings shrink only so far: offline updates have as much
+ * of the source's play as `learn_start` wants. */
+void qg_study_keep_warm(const qg_study *study, qg_study_run *run);
+
 /* Layers that the networks do not have or that do not fit, and what contradicts itself; the
  * settings are read. */
 qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mapping,
@@ -128,6 +132,9 @@ bool qg_study_run_network(const qg_study *study, const qg_study_run *run,
                           qg_architecture *architecture);
 bool qg_study_source_network(const qg_study *study, const qg_study_source *source,
                              qg_architecture *architecture);
+
+/* How many screens at a time a source sees; 0: not known. */
+int qg_study_source_history(const qg_study *study, const qg_study_source *source);
 
 /* `seeds` of a mapping, or those that the study has for such a run. */
 qg_status qg_study_run_seeds(const study_reader *reader, const qg_yaml *mapping, qg_study_run *run);

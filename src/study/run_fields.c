@@ -100,6 +100,15 @@ bool qg_study_run_network(const qg_study *study, const qg_study_run *run, qg_arc
                                  game->shape.width, game->shape.max, actions, a, &ignored);
 }
 
+int qg_study_source_history(const qg_study *study, const qg_study_source *source)
+{
+    if (source->run < 0) return source->file_history;
+    const qg_study_run *const run = &study->runs[source->run];
+    return run->kind == QG_RUN_DISTILL /* a student sees what its teachers do */
+               ? qg_study_source_history(study, &study->sources[run->teachers[0]])
+               : run->settings.history;
+}
+
 bool qg_study_source_network(const qg_study *study, const qg_study_source *source,
                              qg_architecture *a)
 {
@@ -146,11 +155,11 @@ qg_status qg_study_check_reuse(const qg_study *study, const qg_study_run *run, q
     qg_architecture a;
     if (qg_domain_resolve(run->game, &own, name, &ignored)) return QG_OK;
     const qg_observation_shape *const shape = &own->shape;
-    const int history = run->settings.history;
-    if (source->run >= 0 && study->runs[source->run].settings.history != history)
+    const int history = run->settings.history, its = qg_study_source_history(study, source);
+    if (its && its != history)
         return qg_fail(error, QG_ERROR_USAGE,
                        "from: '%s' sees %d screens at a time, the run %d: its policy is no use",
-                       source->name, study->runs[source->run].settings.history, history);
+                       source->name, its, history);
     if (qg_study_source_network(study, source, &a) &&
         (a.height != shape->height || a.width != shape->width || a.input_max != shape->max ||
          a.channels < history * shape->channels))

@@ -183,15 +183,20 @@ static qg_status set_name(const study_reader *reader, const qg_run_variant *vari
 static qg_status check_screens(const study_reader *reader, const qg_study_run *run,
                                const qg_grafted_layer *first)
 {
-    const qg_study *const study = reader->study;
-    const qg_study_source *const source = &study->sources[run->source];
+    const qg_study_source *const source = &reader->study->sources[run->source];
     const int history = run->settings.history;
-    if (first->source < 0 || source->run < 0 ||
-        study->runs[source->run].settings.history == history)
-        return QG_OK;
+    const int its = qg_study_source_history(reader->study, source);
+    if (first->source < 0 || !its || its == history) return QG_OK;
     return qg_fail(reader->error, QG_ERROR_USAGE,
                    "from: '%s' sees %d screens at a time, the run %d: its first layer is no use",
-                   source->name, study->runs[source->run].settings.history, history);
+                   source->name, its, history);
+}
+
+void qg_study_keep_warm(const qg_study *study, qg_study_run *run)
+{
+    qg_graft_reuse *const reuse = &run->choice.reuse;
+    if (study->scale != 1 && reuse->qdagger && reuse->warm_replay < run->settings.learn_start)
+        reuse->warm_replay = run->settings.learn_start;
 }
 
 qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mapping,
@@ -234,9 +239,7 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
         run.source >= 0 ? qg_source_network(study, &study->sources[run.source]) : NULL;
     if (!status)
         status = qg_study_settings(reader, mapping, run.game, network, run.steps, &run.settings);
-    if (!status && study->scale != 1 && run.choice.reuse.qdagger && /* they shrink, but not to 0 */
-        run.choice.reuse.warm_replay < run.settings.learn_start)
-        run.choice.reuse.warm_replay = run.settings.learn_start;
+    if (!status) qg_study_keep_warm(study, &run);
     if (!status && run.kind == QG_RUN_GRAFT) status = qg_study_check_graft(reader, mapping, &run);
     if (!status) status = qg_study_other_games(reader, mapping, &run);
     if (!status) status = set_name(reader, variant, total, &run);

@@ -110,6 +110,7 @@ static qg_status read_grafted(const source_reader *r, const qg_yaml *node, qg_st
         parent >= 0 ? qg_source_network(study, &study->sources[parent]) : NULL;
     if (!status)
         status = qg_study_settings(reader, node, run.game, network, run.steps, &run.settings);
+    if (!status) qg_study_keep_warm(study, &run);
     if (!status) status = qg_study_check_graft(reader, node, &run);
     if (!status) status = qg_study_other_games(reader, node, &run);
     return add_run(r, node, status, &run, source);
@@ -243,6 +244,7 @@ static qg_status look_at_files(const study_reader *reader, int line, qg_study_so
             snprintf(source->file_game, sizeof source->file_game, "%s", info.domain);
             source->file_architecture = architecture;
             source->file_step = info.step;
+            source->file_history = info.history;
         }
         if (strcmp(source->file_game, info.domain) != 0 ||
             !qg_architecture_equal(&source->file_architecture, &architecture))

@@ -46,11 +46,10 @@ qg_status qg_distillation_write_lesson(const qg_run_folder *folder, int64_t samp
     static const char *const names[] = {"temperature", "kl", "teacher_entropy", "agreement"};
     const double values[] = {temperature, means->kl, means->teacher_entropy, means->agreement};
     char kl[32], entropy[32], agreement[32];
-    qg_status status =
-        qg_csv_row(folder->tables[0].csv, error, "%" PRId64 ",%" PRId64 ",%d,%.12g,%s,%s,%s",
-                   samples, updates, task + 1, temperature, qg_text_from_real(means->kl, kl),
-                   qg_text_from_real(means->teacher_entropy, entropy),
-                   qg_text_from_real(means->agreement, agreement));
+    qg_status status = qg_csv_row(
+        folder->tables[0].csv, error, "%" PRId64 ",%" PRId64 ",%d,%.12g,%s,%s,%s", samples, updates,
+        task + 1, temperature, qg_csv_real(means->kl, kl),
+        qg_csv_real(means->teacher_entropy, entropy), qg_csv_real(means->agreement, agreement));
     for (int i = 0; i < 4 && !status; i++)
         status = qg_run_folder_scalar(folder, samples, "distillation", number_of(folder, task),
                                       names[i], values[i], error);
@@ -99,9 +98,9 @@ qg_status qg_distillation_write_held_out(const qg_run_folder *folder,
         const qg_agreement *a = &result->taught[k].held_out[t];
         char kl[32], entropy[32], agreement[32];
         status = qg_csv_row(csv, error, "%d,%.12g,%" PRId64 ",%s,%s,%s", k + 1,
-                            temperatures->values[t], result->held_out, qg_text_from_real(a->kl, kl),
-                            qg_text_from_real(a->teacher_entropy, entropy),
-                            qg_text_from_real(a->agreement, agreement));
+                            temperatures->values[t], result->held_out, qg_csv_real(a->kl, kl),
+                            qg_csv_real(a->teacher_entropy, entropy),
+                            qg_csv_real(a->agreement, agreement));
     }
     if (!status) status = qg_csv_sync(csv, error);
     qg_csv_close(csv);
@@ -136,10 +135,10 @@ static bool scan_held_out(char *lines, int task, int temperatures, qg_distillati
     int k, t = 0;
     for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"), t++) {
         qg_agreement a;
-        if (sscanf(line, "%d,%*f,%*d,%lf,%lf,%lf", &k, &a.kl, &a.teacher_entropy, &a.agreement) !=
-                4 ||
-            k < 1 || k > QG_MAX_TEACHERS)
-            return false;
+        const int cells =
+            sscanf(line, "%d,%*f,%*d,%lf,%lf,%lf", &k, &a.kl, &a.teacher_entropy, &a.agreement);
+        if ((cells != 4 && cells != 1) || k < 1 || k > QG_MAX_TEACHERS) return false;
+        if (cells == 1) a = (qg_agreement){NAN, NAN, NAN}; /* the student was lost */
         result->taught[k - 1].held_out[t % temperatures] = a;
     }
     return true;

@@ -317,13 +317,14 @@ def test_a_forked_child_makes_its_own_engine():
     child = os.fork()
     if child == 0:
         try:
-            code = 3 * (alone.forward(states) != expected).any()
+            code = (alone.forward(states) != expected).any()
             engine.forward(states)
             code = 1
         except qgraft.UsageError:
-            pass
+            engine = qgraft.Engine(make("grid"), threads=2)
+            code |= (engine.forward(states) != expected).any()
         finally:
-            os._exit(code)
+            os._exit(int(code))
     assert os.waitpid(child, 0)[1] == 0
     assert (engine.forward(states) == expected).all()
 

@@ -118,6 +118,10 @@ def test_natural_arguments(source, tmp_path):
                           settings=FEW, freeze=True)
     same(ours.folder, theirs.folder)
     same(ours.folder, theirs.folder, ["other_evaluations.csv", "step-500.safetensors"])
+    (tmp_path / "settings.yaml").write_text("preset: grid\n")  # says less than `network`
+    small = qgraft.distill(file, out=tmp_path / "small", samples=100, network=[{"linear": 8}],
+                           config=tmp_path / "settings.yaml", settings={"eval_steps": 100})
+    assert small.last.layers["fc1"].output_shape == (8,)
     student = qgraft.distill(file, out=tmp_path / "student", samples=1e2, set_files=tmp_path / "set",
                              settings={"eval_steps": 100})
     assert student.steps == 100 and (tmp_path / "set").exists()
@@ -368,7 +372,7 @@ def test_torch_model(source, tmp_path):
                    folder=tmp_path)
     assert float(said.split(": ")[1]) < 1e-5
     assert qgraft.Network.load(tmp_path / "back").sha256 == source.last.sha256
-    for architecture, shape, largest in (("grid-norm", (10, 6, 7), 1), ("vector", (5, 1, 1), 0)):
+    for architecture, shape, largest in (("grid-norm", (10, 8, 9), 1), ("vector", (5, 1, 1), 0)):
         qgraft.Network(architecture, input=shape, input_max=largest, actions=3).save(tmp_path / "other")
         example("torch_model", tmp_path / "other", tmp_path / "back", folder=tmp_path)
 

@@ -3,6 +3,7 @@ meanwhile, what is off changes no bit, and all that `graft` and studies have of 
 
 import csv
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -241,6 +242,8 @@ def test_study(tmp_path):
     """Lists multiply, budgets shrink, hashes differ, and the report takes runs that copy nothing."""
     file, folder = tmp_path / "study.yaml", tmp_path / "study"
     file.write_text(json.dumps(STUDY))
+    rivals = pathlib.Path(__file__).parents[2] / "studies/rivals.yaml"
+    assert "kickstart-2000-warm_replay-500-qdagger-250" in run("run", rivals, "--plan", "--scale", 0.01).stdout
     run("run", file, "--out", folder, "--quiet", "--scale", 0.5)
     run("report", folder)
     names = {p.name for p in (folder / "runs").iterdir() if (p / "s1" / "run.yaml").exists()}
