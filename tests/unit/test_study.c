@@ -652,8 +652,9 @@ static void test_given_networks(void **state)
         {.domain = "minatar/breakout", .actions = "noop,left,right", .history = 1, .step = 9},
         {.domain = "minatar/freeway", .actions = "noop,left,right", .history = 1},
         {.domain = "minatar/breakout", .actions = "noop,right,left", .history = 1},
-        {.domain = "minatar/breakout", .actions = "noop,left,right", .history = 2},
     };
+    const qg_network_info two = {
+        .domain = "minatar/breakout", .actions = "noop,left,right", .history = 2};
     char plain[65] = "", ewc[65] = "";
     for (size_t i = 0; i < sizeof infos / sizeof *infos; i++) {
         save_network(&infos[i]);
@@ -667,6 +668,11 @@ static void test_given_networks(void **state)
         assert_int_equal(strcmp(ewc, found) == 0, i < 2);
         qg_study_free(s);
     }
+    qg_study *none;
+    qg_error error;
+    save_network(&two);
+    assert_int_equal(qg_study_load(write_study(text), 1, &none, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, ":6: from: 'g' sees 2 screens at a time, the run 1"));
 }
 
 /* Every way in which a file can be cut off or changed in one byte: refused or read, never a crash.
