@@ -193,8 +193,8 @@ static qg_status read_likeness(const char *folder, qg_distillation_result *resul
 
 double qg_share_of_teacher(double score, double teacher)
 {
-    if (teacher > 0) return score / teacher;
-    return 1 + (score - teacher) / (teacher < 0 ? -teacher : 1);
+    if (teacher < 0) return 1 + (score - teacher) / -teacher;
+    return teacher > 0 ? score / teacher : score;
 }
 
 qg_status qg_distillation_tables_read(const char *folder, const qg_temperatures *temperatures,

@@ -29,8 +29,8 @@ qg_status qg_distillation_write_held_out(const qg_run_folder *folder,
                                          const qg_distillation_result *result, qg_error *error);
 
 /* The part of a student of several teachers' grade that one of them gives: score / teacher; of a
- * teacher that is not above 0, 1 where both score the same, and more where the student is better.
- */
+ * teacher below 0, 1 where both score the same, and more where the student is better; of one of 0
+ * the score. */
 double qg_share_of_teacher(double score, double teacher);
 
 /* What a run that is complete has found out of each task. QG_ERROR_DATA, QG_ERROR_IO,

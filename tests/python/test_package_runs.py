@@ -133,10 +133,10 @@ def test_natural_arguments(source, tmp_path):
 def test_rivals(source, tmp_path):
     file = source.folder / "best.safetensors"
     ours = qgraft.graft(file, "minatar/asterix", out=tmp_path / "ours", kickstart=500, distill_weight=2,
-                        distill_tau=0.5, warm_replay=400, qdagger=9, policy_reuse=0.5,
+                        distill_tau=0.5, warm_replay=500, qdagger=9, policy_reuse=0.5,
                         policy_reuse_decay=0.9, steps=1000, settings=FEW)
     program("graft", file, "--to=minatar/asterix", "--kickstart=500", "--distill-weight=2",
-            "--distill-tau=0.5", "--warm-replay=400", "--qdagger=9", "--policy-reuse=0.5",
+            "--distill-tau=0.5", "--warm-replay=500", "--qdagger=9", "--policy-reuse=0.5",
             "--policy-reuse-decay=0.9", "--steps=1000", *SETS, "--out", tmp_path / "theirs")
     same(ours.folder, tmp_path / "theirs")
     assert not ours.layers["copied"].any() and ours.parents == [str(file)]

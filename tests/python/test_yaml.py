@@ -81,7 +81,7 @@ sources:
 runs:
   - &asterix {game: minatar/asterix, seeds: *seeds}
   - {<<: *asterix, from: &from [b, f], first: 2, freeze: On}
-  - {<<: *asterix, name: slow, settings: &slow {target_every: *every, history: 2}}
+  - {<<: *asterix, name: slow, settings: &slow {target_every: *every, noop_max: 3}}
   - {<<: [*asterix, {first: 3, settings: *slow}], from: *from}
 """
 

@@ -155,9 +155,9 @@ static void test_shares(void **state)
 {
     (void)state;
     assert_true(qg_share_of_teacher(6, 8) == 0.75);
-    assert_true(qg_share_of_teacher(-20, -20) == 1 && qg_share_of_teacher(0, 0) == 1);
+    assert_true(qg_share_of_teacher(-20, -20) == 1 && qg_share_of_teacher(0, 0) == 0);
     assert_true(qg_share_of_teacher(-15, -20) == 1.25 && qg_share_of_teacher(-21, -20) < 1);
-    assert_true(qg_share_of_teacher(0.5, 0) == 1.5);
+    assert_true(qg_share_of_teacher(0.5, 0) == 0.5);
 }
 
 /* ---- Temperatures ---- */
