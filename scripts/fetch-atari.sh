@@ -48,8 +48,8 @@ if [ -e "$destination" ] && [ ! -e "$destination/SHA256SUMS" ] && [ ! -e "$desti
     fail "$destination holds other files: name another folder"
 fi
 work=$(mktemp -d "$parent/.qgraft-atari.XXXXXX")
-links=$(mktemp -d /tmp/qgraft-atari.XXXXXX) # make knows no names with spaces
-trap 'rm -rf "$work" "$links"' EXIT
+links=
+trap 'rm -rf "$work" ${links:+"$links"}' EXIT
 trap 'exit 1' HUP INT TERM
 
 if ! "$python" -m pip --version > /dev/null 2>&1; then
@@ -79,6 +79,7 @@ tar -xzf "$work/ale_py-$version.tar.gz" -C "$work"
 source=$work/ale_py-$version
 
 echo "fetch-atari: building with $CXX, two to four minutes on two cores"
+links=$(mktemp -d /tmp/qgraft-atari.XXXXXX) # make knows no names with spaces
 mkdir "$work/build"
 ln -s "$shim" "$links/shim"
 ln -s "$source" "$links/source"

@@ -32,21 +32,31 @@ ALWAYS void store_floats(float *to, __mmask32 there, __m512 low, __m512 high)
     _mm512_mask_storeu_ps(to + 16, (__mmask16)(there >> 16), high);
 }
 
-/* 32 sums from `at` on (of the next layer's input): of those outputs that there are. */
-ALWAYS void store_outputs(const qg_tiles *tiles, int l, size_t at, int left, __m512 low,
+ALWAYS __mmask32 first_of(int left)
+{
+    return left >= 32 ? ~(__mmask32)0 : (1u << left) - 1;
+}
+
+/* 32 outputs from `at` on of the next layer's input: those of `there`. */
+ALWAYS void place_outputs(const qg_tiles *tiles, int l, size_t at, __mmask32 there, __m512 low,
                           __m512 high)
 {
-    const __mmask32 there = left >= 32 ? ~(__mmask32)0 : (1u << left) - 1;
-    if (tiles->architecture.layers[l].norm) {
-        store_floats(tiles->act_normed + at, there, low, high);
-        return;
-    }
-    low = _mm512_max_ps(low, _mm512_setzero_ps());
-    high = _mm512_max_ps(high, _mm512_setzero_ps());
     if (l + 1 < qg_tiles_last(tiles))
         _mm512_mask_storeu_epi16(tiles->act[l + 1] + at, there, round_two(high, low));
     else
         store_floats(tiles->hidden + at, there, low, high);
+}
+
+/* 32 sums from `at` on (of the next layer's input): of those outputs that there are. */
+ALWAYS void store_outputs(const qg_tiles *tiles, int l, size_t at, int left, __m512 low,
+                          __m512 high)
+{
+    const __m512 zero = _mm512_setzero_ps();
+    if (tiles->architecture.layers[l].norm)
+        store_floats(tiles->act_normed + at, first_of(left), low, high);
+    else
+        place_outputs(tiles, l, at, first_of(left), _mm512_max_ps(low, zero),
+                      _mm512_max_ps(high, zero));
 }
 
 /* What a layer's norm makes of its sums. */
@@ -57,14 +67,9 @@ static void act_norm(const qg_tiles *tiles, int l)
     for (int pixel = 0; pixel < plan->pixels; pixel++)
         for (int n = 0; n < plan->outputs; n += 32) {
             const size_t at = (size_t)(plan->pixel_out[pixel] + n);
-            const int left = plan->outputs - n;
-            const __mmask32 there = left >= 32 ? ~(__mmask32)0 : (1u << left) - 1;
-            const __m512 low = _mm512_loadu_ps(tiles->act_normed + at);
-            const __m512 high = _mm512_loadu_ps(tiles->act_normed + at + 16);
-            if (l + 1 < qg_tiles_last(tiles))
-                _mm512_mask_storeu_epi16(tiles->act[l + 1] + at, there, round_two(high, low));
-            else
-                store_floats(tiles->hidden + at, there, low, high);
+            place_outputs(tiles, l, at, first_of(plan->outputs - n),
+                          _mm512_loadu_ps(tiles->act_normed + at),
+                          _mm512_loadu_ps(tiles->act_normed + at + 16));
         }
 }
 
