@@ -55,8 +55,16 @@ def main():
     parser.add_argument("--by", default="copied,frozen,whose", metavar="KEY,...",
                         help=f"what makes a kind: {', '.join(KEYS)} (default: %(default)s)")
     arguments = parser.parse_args()
+    unknown = [key for key in arguments.by.split(",") if key not in KEYS]
+    if unknown:
+        parser.error(f"--by: there is no {unknown[0]!r}: {', '.join(KEYS)}")
     keys = [KEYS[key] for key in arguments.by.split(",")]
-    areas, arms = read(arguments.metrics)
+    try:
+        areas, arms = read(arguments.metrics)
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        parser.exit(1, f"kinds.py: {arguments.metrics}: not a report's metrics.csv ({error})\n")
+    if not arms:
+        parser.exit(1, f"kinds.py: {arguments.metrics}: no experiment has been compared\n")
     kinds = defaultdict(list)
     for row in arms:
         kinds[tuple(key(row) for key in keys)].append(row)
