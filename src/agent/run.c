@@ -402,6 +402,16 @@ static qg_status begin_or_resume(qg_run *run, const char *yaml, qg_error *error)
     return status || found ? status : begin(run, yaml, error);
 }
 
+/* What only served to go on. */
+static void remove_state(qg_run *run)
+{
+    if (!qg_run_folder_remove_state(&run->folder, run->options->keep_replay))
+        qg_run_warn(run,
+                    "%s: the replay memory could not be renamed to replay.data: it is still "
+                    "replay.bin",
+                    run->folder.path);
+}
+
 /* The result of a run that is complete. */
 static qg_status read_result(qg_run *run, qg_error *error)
 {
@@ -422,7 +432,7 @@ static qg_status read_result(qg_run *run, qg_error *error)
     run->result.best_step = info[0].step;
     run->result.last_score = info[1].score;
     /* Where the end was interrupted. */
-    qg_run_folder_remove_state(&run->folder, run->options->keep_replay);
+    remove_state(run);
     return run->methods->read_result ? run->methods->read_result(run->self, error) : QG_OK;
 }
 
@@ -460,8 +470,7 @@ qg_status qg_run_execute(qg_run *run, const char *yaml, qg_error *error)
     qg_error ignored; /* what ended the run is the better message */
     const char *state = status == QG_OK ? "finished" : status == QG_STOPPED ? "stopped" : "failed";
     const qg_status written = write_process(run, state, status ? &ignored : error);
-    if (!status && !written && run->begun)
-        qg_run_folder_remove_state(&run->folder, run->options->keep_replay);
+    if (!status && !written && run->begun) remove_state(run);
     return status ? status : written;
 }
 

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <math.h>
@@ -301,29 +302,33 @@ qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error)
     return status ? status : qg_events_sync(folder->events, error);
 }
 
-/* Under its final name; one that cannot be renamed stays where it is, and can be read there. Where
- * a run has one already, the other is of an overwrite that did not begin. */
-static void keep_replay_memory(const qg_run_folder *folder)
+/* Under its final name; one that cannot be renamed stays where it is, and can be read there: false.
+ * Where a run has one already, the other is of an overwrite that did not begin. */
+static bool keep_replay_memory(const qg_run_folder *folder)
 {
     struct stat kept;
+    bool done = false;
     char *from = qg_path_join(folder->path, "replay.bin");
     char *to = qg_path_join(folder->path, "replay.data");
     if (from && to && stat(to, &kept) == 0 && S_ISREG(kept.st_mode))
-        unlink(from);
+        done = unlink(from) == 0 || errno == ENOENT;
     else if (from && to)
-        rename(from, to);
+        done = rename(from, to) == 0 || errno == ENOENT;
     free(from);
     free(to);
+    return done;
 }
 
-void qg_run_folder_remove_state(const qg_run_folder *folder, bool keep_replay)
+bool qg_run_folder_remove_state(const qg_run_folder *folder, bool keep_replay)
 {
+    bool done = true;
     remove_files(folder->path, "checkpoint-[AB]");
     if (keep_replay)
-        keep_replay_memory(folder);
+        done = keep_replay_memory(folder);
     else
         remove_files(folder->path, "replay.bin");
     remove_files(folder->path, "samples-[0-9]*");
+    return done;
 }
 
 /* ------------------------------------------------------------------------------ its files */

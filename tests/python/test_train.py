@@ -247,6 +247,14 @@ def test_a_finished_run_stays_until_another_can_begin(tmp_path):
     assert rows(folder / "training.csv")[-1]["step"] == "1000"
 
 
+def test_a_memory_that_cannot_be_renamed_stays(tmp_path):
+    (tmp_path / "run/replay.data").mkdir(parents=True)
+    words = ["--steps", "1000", "--keep-replay", *[w for k, v in SMALL.items() for w in ("--set", f"{k}={v}")]]
+    said = qgraft("train", "minatar/breakout", "--out", tmp_path / "run", *words).stderr
+    assert "could not be renamed to replay.data: it is still replay.bin" in said
+    assert "minatar/breakout" in qgraft("replay", tmp_path / "run/replay.bin").stdout
+
+
 def test_killed(tmp_path):
     """A killed run leaves no lock: the next one takes its folder."""
     folder = tmp_path / "run"
