@@ -160,6 +160,10 @@ typedef struct qg_group {
     const uint64_t *seeds; /* [count] all different */
     size_t count;
     qg_stratum stratum;
+    /* The group of the same runs that stands for them, NULL: itself. So it is with a baseline of
+     * arms that have come to different steps: it is one baseline, of one family and of one
+     * variance. */
+    const struct qg_group *same_runs;
 } qg_group;
 
 /* What is known of a group's variance. */

@@ -48,8 +48,9 @@ typedef struct qg_study_run {
     char id[QG_STUDY_NAME]; /* unique; names the folder: letters, digits, '-', '_', '.' */
     int line;               /* in the study file */
     qg_run_kind kind;
-    bool listed;                     /* under `runs`, not only made for a source */
-    char game[QG_DOMAIN_NAME];       /* resolved; of a distillation, the first teacher's */
+    bool listed;               /* under `runs`, not only made for a source */
+    int place;                 /* among what `runs` lists, from 1; 0: it is not written there */
+    char game[QG_DOMAIN_NAME]; /* resolved; of a distillation, the first teacher's */
     char other_game[QG_DOMAIN_NAME]; /* similarities: the second one */
     char group[QG_STUDY_NAME];       /* the figure it is drawn in; "" for a baseline */
     qg_settings settings;            /* resolved and scaled */

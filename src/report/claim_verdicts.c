@@ -87,9 +87,9 @@ static void average(const qg_results *r, const selection *s, bool transfer, qg_m
     }
 }
 
-/* The mean difference of the experiments on a game (NULL: any) with this seed; NaN: there is none,
- * or one of them lacks the seed. */
-static double seed_mean(const selection *s, const qg_game_scale *game, uint64_t seed,
+/* The mean of the experiments on a game (NULL: any) with this seed: of the differences from their
+ * baselines, or of the transfers alone; NaN: there is none, or one of them lacks the seed. */
+static double seed_mean(const selection *s, const qg_game_scale *game, bool alone, uint64_t seed,
                         qg_measure measure)
 {
     double sum = 0;
@@ -97,8 +97,8 @@ static double seed_mean(const selection *s, const qg_game_scale *game, uint64_t 
     for (size_t i = 0; i < s->count; i++) {
         const qg_experiment *e = s->items[i];
         if (game && e->game != game) continue;
-        sum +=
-            side_value(e, &e->transfer, seed, measure) - side_value(e, &e->baseline, seed, measure);
+        sum += side_value(e, &e->transfer, seed, measure);
+        if (!alone) sum -= side_value(e, &e->baseline, seed, measure);
         count++;
     }
     return sum / (double)count;
@@ -111,6 +111,20 @@ static bool has_game(const selection *s, const qg_game_scale *game)
     return false;
 }
 
+/* Whether all experiments of both on a game have one baseline: it is no part of their difference.
+ */
+static bool share_baseline(const selection *of, const selection *than, const qg_game_scale *game)
+{
+    int baseline = -1;
+    for (size_t i = 0; i < of->count + than->count; i++) {
+        const qg_experiment *e = i < of->count ? of->items[i] : than->items[i - of->count];
+        if (e->game != game) continue;
+        if (baseline >= 0 && e->baseline.run != baseline) return false;
+        baseline = e->baseline.run;
+    }
+    return true;
+}
+
 /* `of` minus `than`, game by game where both have games in common, so that a game that only one has
  * is no effect. */
 static double compare_seed(const qg_results *r, const selection *of, const selection *than,
@@ -121,11 +135,14 @@ static double compare_seed(const qg_results *r, const selection *of, const selec
     for (int g = 0; g < r->study->game_count; g++) {
         const qg_game_scale *game = &r->games[g];
         if (!has_game(of, game) || !has_game(than, game)) continue;
-        sum += seed_mean(of, game, seed, measure) - seed_mean(than, game, seed, measure);
+        const bool alone = share_baseline(of, than, game);
+        sum +=
+            seed_mean(of, game, alone, seed, measure) - seed_mean(than, game, alone, seed, measure);
         common++;
     }
     if (common == 0)
-        return seed_mean(of, NULL, seed, measure) - seed_mean(than, NULL, seed, measure);
+        return seed_mean(of, NULL, false, seed, measure) -
+               seed_mean(than, NULL, false, seed, measure);
     return sum / (double)common;
 }
 
@@ -156,8 +173,8 @@ static qg_status pool_groups(const seed_values *transfers, const seed_values *ba
                              qg_pooled *pooled, qg_error *error)
 {
     const qg_group groups[] = {
-        {baselines->values, baselines->seeds, baselines->count, QG_BASELINES},
-        {transfers->values, transfers->seeds, transfers->count, QG_FREE}};
+        {baselines->values, baselines->seeds, baselines->count, QG_BASELINES, NULL},
+        {transfers->values, transfers->seeds, transfers->count, QG_FREE, NULL}};
     qg_variance variances[2];
     const qg_status status = qg_variances_of(groups, 2, false, variances, error);
     if (status) return status;
@@ -183,7 +200,8 @@ static qg_status pool(const qg_results *r, const selection *s, qg_measure measur
         const qg_side *side = &s->items[0]->transfer;
         for (size_t i = 0; i < side->count; i++) {
             const uint64_t seed = side->seeds[i];
-            if (counts(r, side, seed)) add(&transfers, seed, seed_mean(s, NULL, seed, measure));
+            if (counts(r, side, seed))
+                add(&transfers, seed, seed_mean(s, NULL, false, seed, measure));
         }
         status = pool_pairs(&transfers, pooled, error);
     } else if (!status) {
@@ -242,28 +260,39 @@ static qg_status choose_pooled(const qg_results *r, selection *s, qg_error *erro
     return QG_OK;
 }
 
-/* The pairs that the seeds that count make. */
-static size_t count_pairs(const qg_results *r, const qg_experiment *e)
+static const qg_pair *find_pair(const qg_experiment *e, uint64_t seed)
 {
-    size_t count = 0;
     for (size_t p = 0; p < e->pair_count; p++)
-        count += counts(r, &e->transfer, e->pairs[p].seed);
-    return count;
+        if (e->pairs[p].seed == seed) return &e->pairs[p];
+    return NULL;
 }
 
+/* Whether a seed counts, and each of the experiments has a pair of it. */
+static bool all_have_pair(const qg_results *r, const selection *s, uint64_t seed)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (!counts(r, &s->items[i]->transfer, seed) || !find_pair(s->items[i], seed)) return false;
+    return true;
+}
+
+/* Over the seeds of which all experiments have a pair. */
 static qg_status find_iqm(qg_results *r, const selection *s, qg_error *error)
 {
-    const size_t seeds = s->count > 0 ? count_pairs(r, s->items[0]) : 0;
-    double *values = calloc(s->count * seeds + 1, sizeof *values);
-    size_t used = 0;
-    if (!values) return qg_fail_memory(error, "the IQM", s->count * seeds * sizeof *values);
-    for (size_t i = 0; i < s->count; i++)
-        for (size_t p = 0; p < s->items[i]->pair_count; p++)
-            if (count_pairs(r, s->items[i]) == seeds &&
-                counts(r, &s->items[i]->transfer, s->items[i]->pairs[p].seed))
-                values[used++] = s->items[i]->pairs[p].difference[QG_AREA];
+    const size_t most = s->count > 0 ? s->items[0]->pair_count : 0;
+    size_t seeds = 0;
+    uint64_t *common = calloc(most + 1, sizeof *common);
+    double *values = calloc(s->count * most + 1, sizeof *values);
+    for (size_t p = 0; common && p < most; p++)
+        if (all_have_pair(r, s, s->items[0]->pairs[p].seed))
+            common[seeds++] = s->items[0]->pairs[p].seed;
+    for (size_t i = 0; values && common && i < s->count; i++)
+        for (size_t k = 0; k < seeds; k++)
+            values[i * seeds + k] = find_pair(s->items[i], common[k])->difference[QG_AREA];
     const qg_status status =
-        qg_iqm_over_seeds(values, seeds ? used / seeds : 0, seeds, QG_REPORT_SEED, &r->iqm, error);
+        values && common
+            ? qg_iqm_over_seeds(values, seeds ? s->count : 0, seeds, QG_REPORT_SEED, &r->iqm, error)
+            : qg_fail_memory(error, "the IQM", s->count * most * sizeof *values);
+    free(common);
     free(values);
     return status;
 }
@@ -301,8 +330,9 @@ static void count_signs(const qg_results *r, const selection *of, qg_measure mea
 {
     for (size_t i = 0; i < of->count; i++) {
         const qg_experiment *e = of->items[i];
-        const bool frozen = r->study->runs[e->run].choice.frozen;
-        qg_stratum_count *stratum = frozen ? &result->frozen : &result->free;
+        const qg_graft_choice *choice = &r->study->runs[e->run].choice;
+        qg_stratum_count *stratum = choice->frozen ? &result->frozen : &result->free;
+        if (choice->way == QG_CHOOSE_NONE) continue; /* no layers, neither free nor frozen */
         const double effect = e->effects[measure].value;
         stratum->up += effect > 0;
         stratum->down += effect < 0;
@@ -413,6 +443,7 @@ const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *
     const bool little = claim->kind == QG_CLAIM_LITTLE, decided = result->finding != QG_OPEN;
     if (result->lacking > 0) return "runs of it are missing, not finished or could not be compared";
     if (result->experiments == 0) return qg_reason_text(QG_NO_RUNS);
+    if (isnan(result->pooled.effect.value)) return "its runs have no seed in common";
     if (isnan(result->p)) return qg_reason_text(QG_ONE_SEED);
     if (decided && little)
         return result->finding == QG_HOLDS ? "the adjusted interval lies within the margin"

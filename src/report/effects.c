@@ -9,12 +9,14 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* About the first value: the mean of equal values is that value, and their variance 0, not what
+ * rounding leaves of it. */
 static double mean(const double *values, size_t count)
 {
     double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += values[i];
-    return sum / (double)count;
+    for (size_t i = 1; i < count; i++)
+        sum += values[i] - values[0];
+    return values[0] + sum / (double)count;
 }
 
 static double squares(const double *values, size_t count)
@@ -82,20 +84,26 @@ static qg_variance moderate(const qg_variance *own, const prior *p)
                          fmin(degrees, p->pooled)};
 }
 
+/* A group of the stratum with a variance; of several of the same runs the one that stands for them.
+ */
+static bool is_member(const qg_group *group, qg_stratum stratum)
+{
+    return group->stratum == stratum && group->count > 1 && !group->same_runs;
+}
+
 /* `own` and `room` have room for all groups. */
 static void moderate_stratum(const qg_group *groups, size_t count, qg_stratum stratum,
                              qg_variance *own, double *room, qg_variance *variances)
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++)
-        if (groups[i].stratum == stratum && groups[i].count > 1) own[found++] = variances[i];
+        if (is_member(&groups[i], stratum)) own[found++] = variances[i];
     if (found < 3) return;
     const double median = median_variance(own, found, room);
     if (!(median > 0)) return;
     const prior p = fit(own, found, 1e-5 * median);
     for (size_t i = 0; i < count; i++)
-        if (groups[i].stratum == stratum && groups[i].count > 1)
-            variances[i] = moderate(&variances[i], &p);
+        if (is_member(&groups[i], stratum)) variances[i] = moderate(&variances[i], &p);
 }
 
 qg_status qg_variances_of(const qg_group *groups, size_t count, bool moderated,

@@ -38,7 +38,7 @@ static qg_status arms_create(const qg_results *r, arms *a, qg_error *error)
 static qg_group add_group(arms *a, const qg_side *side, const qg_game_scale *game, qg_measure m,
                           qg_stratum stratum)
 {
-    qg_group group = {a->values + a->used, side->seeds, side->count, stratum};
+    qg_group group = {a->values + a->used, side->seeds, side->count, stratum, NULL};
     for (size_t s = 0; s < side->count; s++) {
         a->values[a->used] = qg_normalised(&game->scale, side->levels[s][m]);
         if (isnan(a->values[a->used++])) group.count = 0;
@@ -49,11 +49,15 @@ static qg_group add_group(arms *a, const qg_side *side, const qg_game_scale *gam
 /* Experiments of the same baseline share it, unless they end at other evaluations. */
 static size_t find_baseline(arms *a, const qg_experiment *e, qg_measure m)
 {
-    for (size_t b = 0; b < a->baseline_count; b++)
-        if (a->sides[b]->run == e->baseline.run && a->sides[b]->points == e->baseline.points)
-            return b;
+    const qg_group *same = NULL;
+    for (size_t b = a->baseline_count; b-- > 0;)
+        if (a->sides[b]->run == e->baseline.run) {
+            if (a->sides[b]->points == e->baseline.points) return b;
+            same = &a->baselines[b];
+        }
     a->sides[a->baseline_count] = &e->baseline;
     a->baselines[a->baseline_count] = add_group(a, &e->baseline, e->game, m, QG_BASELINES);
+    a->baselines[a->baseline_count].same_runs = same;
     return a->baseline_count++;
 }
 
@@ -73,6 +77,9 @@ static void fill(const qg_results *r, qg_measure m, arms *a)
 {
     assert(a->arms); /* arms_create */
     a->baseline_count = a->used = 0;
+    for (size_t i = 0; i < r->experiment_count; i++) /* these have all of it, and stand for it */
+        if (!r->experiments[i].problem[0] && r->experiments[i].complete)
+            find_baseline(a, &r->experiments[i], m);
     for (size_t i = 0; i < r->experiment_count; i++) {
         const qg_experiment *e = &r->experiments[i];
         a->arms[i] = (qg_arm){.control = e->control && !r->only_controls,

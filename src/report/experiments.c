@@ -90,7 +90,7 @@ static bool is_complete(const qg_results *r, int run)
     const qg_study_run *it = &r->study->runs[run];
     const qg_curves *curves = &r->runs[run].curves;
     if (curves->seed_count < (size_t)it->seed_count) return false;
-    return curves->steps[curves->point_count - 1] + it->settings.eval_every > it->steps;
+    return curves->steps[curves->point_count - 1] >= it->steps; /* its last step is evaluated */
 }
 
 qg_status qg_results_compare(qg_results *r, qg_error *error)

@@ -75,8 +75,10 @@ void qg_page_answer(FILE *out, const qg_results *results)
     static const char *const who[] = {
         [QG_COPY_FREE] = "Free layers of another game",
         [QG_COPY_FROZEN] = "Frozen layers of another game",
+        [QG_COPY_POLICY] = "Without layers, another game's policy",
         [QG_COPY_SAME_FREE] = "As a control, free layers of the same game",
         [QG_COPY_SAME_FROZEN] = "As a control, frozen layers of the same game",
+        [QG_COPY_SAME_POLICY] = "As a control, without layers, the same game's policy",
         [QG_COPY_RANDOM] = "As a control, random layers, frozen,"};
     fputs("<div class=\"summary\"><ul>\n", out);
     bool any = false;

@@ -67,11 +67,11 @@ static void summarise(const qg_results *r, qg_report *report)
         qg_text_add(text, size, " They have no seed in common over which to take a mean.");
         return;
     }
-    qg_text_add(text, size, " Copied layers changed the normalised area under the curve by %+.3f",
+    qg_text_add(text, size, " In the mean the normalised area under the curve changed by %+.3f",
                 report->effect);
     if (isfinite(report->low))
         qg_text_add(text, size, " (95 %% interval %+.3f to %+.3f)", report->low, report->high);
-    qg_text_add(text, size, " in the mean.");
+    qg_text_add(text, size, ".");
 }
 
 /* ------------------------------------------------------------------------------------ writing */

@@ -61,14 +61,15 @@ bool qg_results_copied(const qg_results *results, const qg_experiment *experimen
 
 bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment)
 {
-    return qg_results_copied(results, experiment) &&
-           (!experiment->control || results->only_controls);
+    return !experiment->problem[0] && (!experiment->control || results->only_controls);
 }
 
 qg_copy_stratum qg_experiment_stratum(const qg_results *results, const qg_experiment *experiment)
 {
     const qg_study_run *run = &results->study->runs[experiment->run];
     if (run->source < 0) return QG_COPY_RANDOM;
+    if (run->choice.way == QG_CHOOSE_NONE)
+        return experiment->control ? QG_COPY_SAME_POLICY : QG_COPY_POLICY;
     if (experiment->control) return run->choice.frozen ? QG_COPY_SAME_FROZEN : QG_COPY_SAME_FREE;
     return run->choice.frozen ? QG_COPY_FROZEN : QG_COPY_FREE;
 }
@@ -77,8 +78,11 @@ const char *qg_copy_stratum_name(qg_copy_stratum stratum)
 {
     static const char *const names[] = {[QG_COPY_FREE] = "free, from another game",
                                         [QG_COPY_FROZEN] = "frozen, from another game",
+                                        [QG_COPY_POLICY] = "no layers: another game's policy",
                                         [QG_COPY_SAME_FREE] = "control: free, same game",
                                         [QG_COPY_SAME_FROZEN] = "control: frozen, same game",
+                                        [QG_COPY_SAME_POLICY] =
+                                            "control: no layers, the same game's policy",
                                         [QG_COPY_RANDOM] = "control: random layers"};
     return names[stratum];
 }

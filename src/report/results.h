@@ -138,19 +138,22 @@ typedef struct qg_results {
 
 void qg_results_free(qg_results *results); /* all but the study; zero bytes are allowed */
 
-/* Whether the experiment was compared, and its layers were copied and not random ones. */
+/* Whether the experiment was compared, and took something of a source: not random layers. */
 bool qg_results_copied(const qg_results *results, const qg_experiment *experiment);
 
 /* Whether it belongs to what is pooled over the study, too: it is no control, unless the study has
  * nothing else. */
 bool qg_results_pooled(const qg_results *results, const qg_experiment *experiment);
 
-/* What kind of copy an experiment is about: whether layers learn, and controls apart. */
+/* What kind of copy an experiment is about: whether layers learn, or none are copied but only the
+ * source's policy is used; and controls apart. */
 typedef enum qg_copy_stratum {
     QG_COPY_FREE,
     QG_COPY_FROZEN,
+    QG_COPY_POLICY,
     QG_COPY_SAME_FREE,
     QG_COPY_SAME_FROZEN,
+    QG_COPY_SAME_POLICY,
     QG_COPY_RANDOM,
     QG_COPY_STRATA
 } qg_copy_stratum;

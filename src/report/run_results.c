@@ -63,7 +63,7 @@ static qg_status check_length(const qg_results *r, const qg_study_task *task, co
         return qg_fail(error, QG_ERROR_DATA, "%s/evaluations.csv: %zu evaluations, no curve yet",
                        task->folder, curve->count);
     const int64_t last = curve->steps[curve->count - 1];
-    if (r->partial || last + run->settings.eval_every > run->steps) return QG_OK;
+    if (r->partial || last >= run->steps) return QG_OK;
     return qg_fail(error, QG_ERROR_DATA,
                    "%s/evaluations.csv: ends at step %" PRId64 " of %" PRId64
                    ": `partial` takes the steps that all runs have",
@@ -123,7 +123,7 @@ static qg_status measure_run(qg_results *r, int index, qg_error *error)
     if (!status && !result->levels) status = error->code;
     if (!status) status = qg_levels_measure(curves, result->levels, error);
     const int64_t last = curves->steps[curves->point_count - 1];
-    if (status || last + run->settings.eval_every > run->steps) return status;
+    if (status || last >= run->steps) return status;
     return qg_warn(&r->warnings, error,
                    "%s is shown up to step %" PRId64 " of %" PRId64
                    ", which all seeds in this report have reached",

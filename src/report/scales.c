@@ -12,19 +12,31 @@
 
 /* ---------------------------------------------------------------------------------- reference */
 
-/* The mean over seeds of what the game's first baseline reached; NaN: there is none. */
-static double baseline_level(const qg_results *r, const char *game, qg_measure measure)
+/* The game's baseline that `runs` lists first, of those with a curve; those that it does not list
+ * come last. NULL: there is none. */
+static const qg_run_curves *first_baseline(const qg_results *r, const char *game)
 {
+    int first = -1;
     for (int i = 0; i < r->study->run_count; i++) {
         const qg_study_run *run = &r->study->runs[i];
-        const qg_run_curves *result = &r->runs[i];
-        if (run->kind != QG_RUN_TRAIN || strcmp(run->game, game) != 0 || !result->shown) continue;
-        double sum = 0;
-        for (size_t s = 0; s < result->curves.seed_count; s++)
-            sum += result->levels[s][measure];
-        if (result->curves.seed_count > 0) return sum / (double)result->curves.seed_count;
+        if (run->kind != QG_RUN_TRAIN || strcmp(run->game, game) != 0 || !r->runs[i].shown ||
+            r->runs[i].curves.seed_count == 0)
+            continue;
+        const int before = first < 0 ? 0 : r->study->runs[first].place;
+        if (first < 0 || (run->place && (!before || run->place < before))) first = i;
     }
-    return NAN;
+    return first < 0 ? NULL : &r->runs[first];
+}
+
+/* The mean over its seeds of what it reached; NaN: there is none. */
+static double baseline_level(const qg_results *r, const char *game, qg_measure measure)
+{
+    const qg_run_curves *const baseline = first_baseline(r, game);
+    double sum = 0;
+    if (!baseline) return NAN;
+    for (size_t s = 0; s < baseline->curves.seed_count; s++)
+        sum += baseline->levels[s][measure];
+    return sum / (double)baseline->curves.seed_count;
 }
 
 static void complete(const qg_study_game *given, double reference, qg_game_scale *game)

@@ -194,6 +194,13 @@ static qg_status adjust_family(work *w, size_t count, qg_error *error)
     return QG_OK;
 }
 
+/* The baseline that stands for an arm's. */
+static size_t family_of(const work *w, size_t arm)
+{
+    const size_t b = w->arms[arm].baseline;
+    return w->baselines[b].same_runs ? (size_t)(w->baselines[b].same_runs - w->baselines) : b;
+}
+
 /* Dunnett, among the arms of each baseline, experiments and controls apart. Arms without p, as
  * those without runs, count as independent ones: the family does not grow. */
 static qg_status adjust_families(work *w, bool controls, qg_error *error)
@@ -201,7 +208,7 @@ static qg_status adjust_families(work *w, bool controls, qg_error *error)
     for (size_t b = 0; b < w->baseline_count; b++) {
         size_t count = 0, known = 0;
         for (size_t i = 0; i < w->arm_count; i++) {
-            if (w->arms[i].baseline != b || w->arms[i].control != controls) continue;
+            if (family_of(w, i) != b || w->arms[i].control != controls) continue;
             w->members[count++] = i;
             known += isnan(w->verdicts[i].p) ? 0 : 1;
         }

@@ -48,31 +48,63 @@ static void describe(const qg_study *study, const qg_study_run *run, const char 
     if (strcmp(key, "self") == 0) snprintf(text, QG_STUDY_NAME, self ? "true" : "false");
 }
 
-static bool equal_value(const char *value, const char *wanted)
+/* Whether a run has for `key` what is wanted, however that is written. */
+static bool value_fits(const qg_study *study, const qg_study_run *run, const char *key,
+                       const char *wanted)
 {
     bool a, b;
+    char value[QG_STUDY_NAME] = "", name[QG_DOMAIN_NAME];
+    const qg_game *game;
+    qg_error ignored;
+    describe(study, run, key, value);
+    if (strcmp(key, "game") == 0 && qg_domain_resolve(wanted, &game, name, &ignored) == QG_OK)
+        return strcmp(value, name) == 0;
     if (qg_text_to_boolean(value, &a) && qg_text_to_boolean(wanted, &b)) return a == b;
     return strcmp(value, wanted) == 0;
 }
 
-static bool item_fits(const char *value, const qg_yaml *item)
+static bool item_fits(const qg_study *study, const qg_study_run *run, const qg_yaml *item)
 {
-    if (item->kind == QG_YAML_SCALAR) return equal_value(value, item->text);
+    if (item->kind == QG_YAML_SCALAR) return value_fits(study, run, item->key, item->text);
     for (size_t i = 0; i < item->count; i++)
-        if (item->items[i].kind == QG_YAML_SCALAR && equal_value(value, item->items[i].text))
+        if (item->items[i].kind == QG_YAML_SCALAR &&
+            value_fits(study, run, item->key, item->items[i].text))
             return true;
     return false;
 }
 
+/* Claims speak of them: a chain's link has no verdict. */
+static bool is_experiment(const qg_study_run *run)
+{
+    return run->kind == QG_RUN_GRAFT && run->listed;
+}
+
 static bool run_fits(const qg_study *study, const qg_study_run *run, const qg_yaml *filter)
 {
-    if (run->kind != QG_RUN_GRAFT || !run->listed) return false; /* a chain's link has no verdict */
-    for (size_t i = 0; i < filter->count; i++) {
-        char value[QG_STUDY_NAME] = "";
-        describe(study, run, filter->items[i].key, value);
-        if (!item_fits(value, &filter->items[i])) return false;
-    }
+    if (!is_experiment(run)) return false;
+    for (size_t i = 0; i < filter->count; i++)
+        if (!item_fits(study, run, &filter->items[i])) return false;
     return true;
+}
+
+/* A value of a list that fits nothing is a slip: without it the claim would rest on fewer runs. */
+static qg_status check_list(const study_reader *reader, const qg_yaml *list)
+{
+    const qg_study *const study = reader->study;
+    for (size_t i = 0; list->kind == QG_YAML_LIST && i < list->count; i++) {
+        const qg_yaml *const value = &list->items[i];
+        int run = 0;
+        if (value->kind != QG_YAML_SCALAR)
+            return qg_study_fail(reader, value->line, "%s: a list of values is needed", list->key);
+        while (run < study->run_count &&
+               !(is_experiment(&study->runs[run]) &&
+                 value_fits(study, &study->runs[run], list->key, value->text)))
+            run++;
+        if (run == study->run_count)
+            return qg_study_fail(reader, value->line, "%s: '%.60s' fits no graft of this study",
+                                 list->key, value->text);
+    }
+    return QG_OK;
 }
 
 static qg_status read_filter(const study_reader *reader, const qg_yaml *claim, const char *key,
@@ -81,7 +113,9 @@ static qg_status read_filter(const study_reader *reader, const qg_yaml *claim, c
     const qg_study *const study = reader->study;
     const qg_yaml *const filter = qg_yaml_get(claim, key);
     const qg_yaml all = {.kind = QG_YAML_MAPPING, .line = claim->line};
-    const qg_status status = qg_study_check_keys(reader, filter ? filter : &all, key, filter_keys);
+    qg_status status = qg_study_check_keys(reader, filter ? filter : &all, key, filter_keys);
+    for (size_t i = 0; filter && i < filter->count && !status; i++)
+        status = check_list(reader, &filter->items[i]);
     if (status) return status;
     for (int i = 0; i < study->run_count; i++) {
         if (!run_fits(study, &study->runs[i], filter ? filter : &all)) continue;

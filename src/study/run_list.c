@@ -64,6 +64,7 @@ static qg_status merge(const study_reader *reader, qg_study_run *found, const qg
                              run->id, found->line);
     if (run->listed) {
         found->listed = true;
+        found->place = run->place;
         found->line = run->line;
         memcpy(found->id, run->id, sizeof found->id);
         memcpy(found->group, run->group, sizeof found->group);

@@ -223,13 +223,14 @@ qg_status qg_study_check_graft(const study_reader *reader, const qg_yaml *mappin
 }
 
 static qg_status read_variant(const study_reader *reader, const qg_run_variant *variant,
-                              int64_t total, int line)
+                              int64_t total, int line, int place)
 {
     const qg_study *const study = reader->study;
     const qg_yaml *const mapping = &variant->mapping;
     qg_study_run run = {.line = line,
                         .kind = QG_RUN_TRAIN,
                         .listed = true,
+                        .place = place,
                         .source = QG_SOURCE_NONE,
                         .baseline = -1,
                         .long_run = -1};
@@ -251,7 +252,7 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
     return status;
 }
 
-static qg_status read_item(const study_reader *reader, const qg_yaml *item)
+static qg_status read_item(const study_reader *reader, const qg_yaml *item, int *place)
 {
     int64_t total = 0;
     qg_status status = qg_study_check_graft_keys(reader, item, "runs", run_keys);
@@ -260,7 +261,7 @@ static qg_status read_item(const study_reader *reader, const qg_yaml *item)
         qg_run_variant variant;
         status = qg_run_variant_make(reader, item, i, &variant);
         if (status) break;
-        status = read_variant(reader, &variant, total, item->line);
+        status = read_variant(reader, &variant, total, item->line, ++*place);
         qg_run_variant_free(&variant);
     }
     return status;
@@ -296,8 +297,9 @@ qg_status qg_study_read_runs(const study_reader *reader)
     if (!runs) return qg_study_fail(reader, reader->root->line, "runs: is missing");
     if (runs->kind != QG_YAML_LIST || !runs->count)
         return qg_study_fail(reader, runs->line, "runs: a list of `- {game: ...}` is needed");
+    int place = 0;
     for (size_t i = 0; i < runs->count; i++) {
-        const qg_status status = read_item(reader, &runs->items[i]);
+        const qg_status status = read_item(reader, &runs->items[i], &place);
         if (status) return status;
     }
     return find_baselines(reader);

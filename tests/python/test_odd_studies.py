@@ -78,11 +78,104 @@ runs:
   - {game: minatar/freeway, from: a, first: 1, seeds: [1, 2]}
   - {game: minatar/freeway, from: a, last: 1, seeds: [3, 4]}
 games: {minatar/freeway: {random: 0, reference: 10}}
+claims: [{says: The last is better, expect: better, of: {last: 1}, than: {first: 1}}]
 """, seeds=4)
     said, page = report(out, lambda name, s: 10 + s / 10 + ("from" in name))
     assert "nan" not in said.lower() and "They have no seed in common" in said
     assert "nan in the mean" not in page and "They have no seed in common" in page
     assert not [r for r in read_metrics(out) if "nan" in r.values()]
+    claim, = read_table(out / "claims.csv")
+    assert claim["finding"] == "not decided" and claim["reason"] == "its runs have no seed in common"
+
+
+def test_grafts_of_seeds_that_the_baseline_lacks(tmp_path):
+    """They begin from the same sources, seed by seed: the baseline is no part of their difference."""
+    out = run_short(tmp_path, """
+baseline_seeds: [11, 12]
+sources: {a: {game: minatar/breakout}}
+runs:
+  - {game: minatar/freeway}
+  - {game: minatar/freeway, from: a, first: 1, freeze: [false, true]}
+games: {minatar/freeway: {random: 0, reference: 10}}
+claims: [{says: Freezing is worse, expect: worse, of: {freeze: true}, than: {freeze: false}}]
+""", seeds=3)
+    report(out, lambda name, s: 10 - 5 * ("frozen" in name) + s / 10 + ("frozen" in name) * s / 50)
+    claim, = read_table(out / "claims.csv")
+    areas = {(r["run"], r["seed"]): float(r["area"]) / 10 for r in read_metrics(out) if r["row"] == "seed"}
+    graft = "minatar-freeway-from-a-first1"
+    expected = [areas[graft + "-frozen", str(s)] - areas[graft, str(s)] for s in (1, 2, 3)]
+    assert claim["seeds"] == "3" and claim["finding"] == "holds"
+    assert float(claim["effect"]) == pytest.approx(numpy.mean(expected), rel=1e-12)
+
+
+def test_the_iqm_is_of_seeds_that_all_have(tmp_path):
+    out = run_short(tmp_path, """
+sources: {a: {game: minatar/asterix}}
+runs:
+  - {game: minatar/breakout, seeds: [2]}
+  - {game: minatar/breakout, from: a, first: 1}
+  - {game: minatar/freeway}
+  - {game: minatar/freeway, from: a, first: 1}
+games: {minatar/freeway: {random: 0, reference: 10}, minatar/breakout: {random: 0, reference: 10}}
+""", seeds=3)
+    page = report(out, lambda name, s: 10 + s * ("from" in name) * (1 + 3 * ("breakout" in name)))[1]
+    both = [float(r["area_difference"]) for r in read_metrics(out) if r["row"] == "seed" and r["seed"] == "2" and r["baseline"]]
+    assert len(both) == 2 and both[0] != both[1]
+    said = re.search(r"interquartile mean over all pairs, bootstrap over seeds.*?([-+]\d\.\d+)", page, re.S)[1]
+    assert float(said) == pytest.approx(numpy.mean(both), abs=6e-4)
+
+
+def test_the_reference_is_of_the_baseline_that_runs_lists_first(tmp_path):
+    """Not of the source that is a baseline, too, and stands before it in the file."""
+    out = run_short(tmp_path, """
+sources: {b: {game: minatar/freeway, steps: 500}}
+runs:
+  - {game: minatar/freeway, steps: [1k, 500]}
+  - {game: minatar/freeway, from: b, first: 1, steps: [1k, 500]}
+games: {minatar/freeway: {random: 0}}
+""", eval_every=100, learn_start=490)
+    for run, seed in trained(out):
+        write_curve(seed, rising(12 if "1k" in run.name else 6))
+        if "500" in run.name or run.name == "b":
+            path = seed / "evaluations.csv"
+            path.write_text("".join(path.read_text().splitlines(True)[:7]))  # up to step 500
+    qgraft("report", out)
+    rows = [r for r in read_metrics(out) if r["row"] == "pooled"]
+    levels = {run: numpy.mean([float(r["asymptote"]) for r in read_metrics(out) if r["row"] == "seed" and r["run"] == run])
+              for run in ("minatar-freeway-steps500", "minatar-freeway-steps1k")}
+    assert len(rows) == 2 and levels["minatar-freeway-steps500"] != levels["minatar-freeway-steps1k"]
+    assert [float(r["reference"]) for r in rows] == 2 * [pytest.approx(levels["minatar-freeway-steps1k"])]
+
+
+def test_a_curve_without_its_last_evaluation_is_no_finished_one(tmp_path):
+    out = run_short(tmp_path, """
+sources: {a: {game: minatar/breakout}}
+runs: [{game: minatar/freeway}, {game: minatar/freeway, from: a, first: 1}]
+games: {minatar/freeway: {random: 0, reference: 1}}
+""", eval_every=600) # it is evaluated after 0, 600 and 1,000 steps
+    path = out / "runs/minatar-freeway-from-a-first1/s2/evaluations.csv"
+    path.write_text("".join(path.read_text().splitlines(True)[:-1]))
+    assert "ends at step 600 of 1000" in qgraft("report", out, code=1).stderr
+    qgraft("report", out, "--partial")
+    row, = [r for r in read_metrics(out) if r["row"] == "pooled"]
+    assert row["verdict"] == "not decided" and row["reason"] == "its runs are not finished"
+
+
+def test_a_policy_without_layers_is_no_copy_of_layers(tmp_path):
+    out = run_short(tmp_path, """
+sources: {a: {game: minatar/breakout}}
+runs:
+  - {game: minatar/freeway}
+  - {game: minatar/freeway, from: a, first: 1}
+  - {game: minatar/freeway, from: a, warm_replay: 100}
+games: {minatar/freeway: {random: 0, reference: 10}}
+claims: [{says: It helps, expect: positive, of: {from: a}}]
+""")
+    page = report(out, lambda name, s: 10 + s / 10 + 5 * ("from" in name))[1]
+    assert re.search("Free layers of another game</strong> help in 1 of 1 experiments", page)
+    assert re.search("Without layers, another game&#39;s policy</strong> help|another game's policy</strong> help", page)
+    claim, = read_table(out / "claims.csv")
+    assert (claim["experiments"], claim["free_up"], claim["frozen_up"]) == ("2", "1", "0")
 
 
 def test_only_controls(tmp_path):
@@ -96,6 +189,31 @@ games: {minatar/freeway: {random: 0, reference: 10}}
 """)
     page = report(out, lambda name, s: 10 + s / 10)[1]
     assert "All of them together." in page and "without controls" not in page
+
+
+def test_random_layers_alone(tmp_path):
+    out = run_short(tmp_path, """
+runs: [{game: minatar/freeway}, {game: minatar/freeway, from: random, first: 2, freeze: true}]
+games: {minatar/freeway: {random: 0, reference: 10}}
+""")
+    said = report(out, lambda name, s: 10 + s / 100 - 5 * ("random" in name))[0]
+    assert "\n1 experiment over 2 seeds: 0 positive, 1 negative" in said and "Nothing is decided" not in said
+
+
+def test_a_claims_list_names_what_the_study_has(tmp_path):
+    study = """
+steps: 1k
+seeds: 1
+sources: {a: {game: minatar/breakout}, b: {game: minatar/asterix}}
+runs:
+  - {game: [minatar/freeway, minatar/seaquest]}
+  - {game: [minatar/freeway, minatar/seaquest], from: [a, b], first: 1}
+claims: [{says: It helps, expect: positive, of: {%s}}]
+"""
+    for wrong in ("from: [a, bb]", "game: [minatar/freeway, minatar/sequest]", "first: [1, 2]", "group: [none]"):
+        said = plan(tmp_path, study % wrong, code=2)
+        assert "fits no graft of this study" in said and said.count("\n") == 1
+    assert plan(tmp_path, study % "game: [minatar/freeway, 'minatar/seaquest:level=1'], from: [b, a]")
 
 
 def test_matrices_share_their_colours(tmp_path):

@@ -270,8 +270,8 @@ static void print_pooled(int studies)
             qg_effect e = qg_effect_of_pairs(pairs, ARMS * n);
             wrong[0] += qg_effect_p(&e) <= QG_ALPHA;
             for (int shared = 0; shared < 2; shared++) {
-                const qg_group groups[] = {{base, seed_names, n, QG_BASELINES},
-                                           {means[shared], seed_names, n, QG_FREE}};
+                const qg_group groups[] = {{base, seed_names, n, QG_BASELINES, NULL},
+                                           {means[shared], seed_names, n, QG_FREE, NULL}};
                 qg_variance variances[2];
                 qg_error error;
                 check(qg_variances_of(groups, 2, false, variances, &error), &error);

@@ -68,7 +68,8 @@ void draw_study(const study *s, qg_random *random, draw *d)
         const qg_group group = {d->values[g], seed_names, seeds,
                                 !arm     ? QG_BASELINES
                                 : frozen ? QG_FROZEN
-                                         : QG_FREE};
+                                         : QG_FREE,
+                                NULL};
         if (arm)
             d->arms[index] = (qg_arm){.runs = group, .baseline = index % s->baselines};
         else

@@ -290,7 +290,7 @@ static json_t *answer_variances(const json_t *json)
     qg_group *groups = allocate(tasks.task_count, sizeof *groups);
     qg_variance *variances = allocate(tasks.task_count, sizeof *variances);
     for (size_t i = 0; i < tasks.task_count; i++)
-        groups[i] = (qg_group){tasks.values[i], NULL, tasks.counts[i], QG_FREE};
+        groups[i] = (qg_group){tasks.values[i], NULL, tasks.counts[i], QG_FREE, NULL};
     check(qg_variances_of(groups, tasks.task_count, true, variances, &error));
     json_t *list = json_array();
     for (size_t i = 0; i < tasks.task_count; i++)

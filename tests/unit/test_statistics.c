@@ -244,7 +244,7 @@ static const uint64_t names[] = {1, 2, 3, 4, 5, 6, 7, 8};
 
 static qg_group group_of(const double *values, size_t count, qg_stratum stratum)
 {
-    return (qg_group){values, names, count, stratum};
+    return (qg_group){values, names, count, stratum, NULL};
 }
 
 static void test_effects(void **state)
@@ -275,6 +275,31 @@ static void test_effects(void **state)
     assert_true(qg_effect_p(&zero) == 1);
 }
 
+/* Runs that score the same do, whatever their number: rounding makes no effect of it. */
+static void test_equal_scores(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        size_t arm, baseline;
+    } cases[] = {{(-21 + 20.7) / 30, 5, 15}, {(-21 + 20.6) / 35.2, 5, 10}, {0.1, 3, 9}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        double values[15];
+        uint64_t all[15];
+        for (size_t i = 0; i < 15; i++) {
+            values[i] = cases[c].value;
+            all[i] = i + 1;
+        }
+        const qg_group groups[] = {{values, all, cases[c].baseline, QG_BASELINES, NULL},
+                                   {values, all, cases[c].arm, QG_FREE, NULL}};
+        qg_variance variances[2];
+        assert_int_equal(qg_variances_of(groups, 2, false, variances, &error), 0);
+        const qg_effect e =
+            qg_effect_of_groups(&groups[0], &variances[0], &groups[1], &variances[1]);
+        assert_true(e.value == 0 && e.error == 0 && qg_effect_p(&e) == 1);
+    }
+}
+
 static void test_moderation(void **state)
 {
     (void)state;
@@ -291,6 +316,12 @@ static void test_moderation(void **state)
     }
     assert_near(variances[3].value, 1); /* alone in its stratum */
     assert_near(variances[3].degrees, 2);
+    groups[1].same_runs = groups[2].same_runs = &groups[0]; /* one group, three times */
+    assert_int_equal(qg_variances_of(groups, 4, true, variances, &error), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_near(variances[i].value, (double)((i + 1) * (i + 1)));
+        assert_near(variances[i].degrees, 2);
+    }
 }
 
 static void test_permutations(void **state)
@@ -503,6 +534,23 @@ static void test_arms_to_come(void **state)
     assert_true(isnan(waiting[1].family_p) && waiting[1].reason == QG_NO_RUNS);
 }
 
+/* Arms that have come to different steps have one baseline, up to these, and are one family. */
+static void test_baseline_of_several_ends(void **state)
+{
+    (void)state;
+    const double base[] = {0, 1, 2, 3}, up[] = {3, 4, 5, 7}, other[] = {1, 2, 2, 3};
+    qg_group baselines[2] = {group_of(base, 4, QG_BASELINES), group_of(base, 4, QG_BASELINES)};
+    const qg_rule rule = {.compare = QG_COMPARE_WELCH, .adjust = QG_ADJUST_DUNNETT, .margin = 0.1};
+    qg_verdict one[2], two[2];
+    qg_arm arms[2] = {{.runs = group_of(up, 4, QG_FREE)}, {.runs = group_of(other, 4, QG_FREE)}};
+    assert_int_equal(qg_verdicts_of(baselines, 1, arms, 2, &rule, 1, one, &error), 0);
+    baselines[1].same_runs = &baselines[0];
+    arms[1].baseline = 1;
+    assert_int_equal(qg_verdicts_of(baselines, 2, arms, 2, &rule, 1, two, &error), 0);
+    for (int i = 0; i < 2; i++)
+        assert_true(two[i].family_p == one[i].family_p && one[i].family_p > one[i].p);
+}
+
 /* The boundaries that ldbounds prints for five looks, two-sided, alpha 0.05 (Reboussin et al. 2000,
  * "Computations for group sequential boundaries using the Lan-DeMets spending function method"). */
 static void test_spending(void **state)
@@ -536,6 +584,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spending),
         cmocka_unit_test(test_arms_to_come),
+        cmocka_unit_test(test_baseline_of_several_ends),
         cmocka_unit_test(test_measures),
         cmocka_unit_test(test_censored),
         cmocka_unit_test(test_two_points),
@@ -544,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_aggregates),
         cmocka_unit_test(test_improvement_and_profile),
         cmocka_unit_test(test_effects),
+        cmocka_unit_test(test_equal_scores),
         cmocka_unit_test(test_moderation),
         cmocka_unit_test(test_permutations),
         cmocka_unit_test(test_many),
