@@ -28,6 +28,14 @@ static json_t *real(double value)
     return value == value ? json_real(value) : json_null();
 }
 
+static json_t *seeds_to_json(const uint64_t *seeds, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_integer((json_int_t)seeds[i]));
+    return list;
+}
+
 static json_t *look_to_json(const qg_study *study, const qg_seed_look *look)
 {
     json_t *arms = json_array();
@@ -45,8 +53,23 @@ static json_t *look_to_json(const qg_study *study, const qg_seed_look *look)
                      "level", look->level, "arms", arms);
 }
 
-/* What verdicts follow from beside the runs: how they are found, how many seeds a look has, and the
- * scales that the file gives. */
+/* The seeds that the file gives to the arms' baselines, which looks may have added to. */
+static json_t *baseline_seeds(const qg_study *study)
+{
+    json_t *all = json_object();
+    for (int i = 0; i < study->run_count; i++) {
+        if (!qg_looks_arm(&study->runs[i])) continue;
+        const qg_study_run *const run = &study->runs[study->runs[i].baseline];
+        const bool added = run->file_seeds != NULL;
+        json_object_set_new(all, run->id,
+                            seeds_to_json(added ? run->file_seeds : run->seeds,
+                                          added ? run->file_seed_count : run->seed_count));
+    }
+    return all;
+}
+
+/* What verdicts follow from beside the runs: how they are found, which seeds the file gives, and
+ * the scales that it gives. */
 static json_t *rule_to_json(const qg_study *study)
 {
     json_t *games = json_object();
@@ -57,10 +80,11 @@ static json_t *rule_to_json(const qg_study *study)
                                 json_pack("{s:o, s:o}", "random", real(game->random), "reference",
                                           real(game->reference)));
     }
-    return json_pack(
-        "{s:s, s:s, s:f, s:i, s:i, s:o}", "compare", qg_compare_name(study->rule.compare), "adjust",
-        qg_adjust_name(study->rule.adjust), "margin", study->rule.margin, "seeds",
-        study->seed_count, "baseline_seeds", study->baseline_seed_count, "games", games);
+    return json_pack("{s:s, s:s, s:f, s:o, s:o, s:o}", "compare",
+                     qg_compare_name(study->rule.compare), "adjust",
+                     qg_adjust_name(study->rule.adjust), "margin", study->rule.margin, "seeds",
+                     seeds_to_json(study->seeds, study->seed_count), "baseline_seeds",
+                     baseline_seeds(study), "games", games);
 }
 
 qg_status qg_study_write_looks(const qg_study *study, const char *folder, qg_error *error)
@@ -70,7 +94,7 @@ qg_status qg_study_write_looks(const qg_study *study, const char *folder, qg_err
     json_t *items = json_array();
     for (int k = 0; k < looks->count; k++)
         json_array_append_new(items, look_to_json(study, &looks->items[k]));
-    json_t *all = json_pack("{s:i, s:i, s:s, s:o, s:o}", "format", 1, "max_seeds", looks->max_seeds,
+    json_t *all = json_pack("{s:i, s:i, s:s, s:o, s:o}", "format", 2, "max_seeds", looks->max_seeds,
                             "spending", qg_spending_name(looks->spending), "rule",
                             rule_to_json(study), "looks", items);
     char *text = all && !qg_json_lacked_memory() ? qg_json_text(all, JSON_INDENT(2)) : NULL;
@@ -167,7 +191,7 @@ static qg_status take_looks(qg_study *study, const char *folder, const json_t *j
     const char *name = json_string_value(json_object_get(json, "spending"));
     const json_t *items = json_object_get(json, "looks");
     qg_spending spending;
-    if (count_of(json, "format") != 1 || !name || !qg_spending_parse(name, &spending) ||
+    if (count_of(json, "format") != 2 || !name || !qg_spending_parse(name, &spending) ||
         !json_is_array(items))
         return qg_fail(error, QG_ERROR_DATA, "%s/looks.json: is not what this version writes",
                        folder);

@@ -213,6 +213,8 @@ def test_the_rule_stands(looked, tmp_path):
             ("games:", "verdicts: {compare: welch}\ngames:", "compare"),
             ("freeway: {random: 0", "freeway: {random: -3", "games"),
             (", minatar/breakout: {random: 0, reference: 1}", "", "games"),
+            ("\nseeds: 2", "\nseeds: [1, 7]", "seeds"),
+            ("baseline_seeds: 3", "baseline_seeds: [4, 5, 6]", "baseline_seeds"),
             ("baseline_seeds: 3", "baseline_seeds: 9", "baseline_seeds")):
         file.write_text(STUDY.replace(old, new))
         assert STUDY.replace(old, new) != STUDY
