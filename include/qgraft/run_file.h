@@ -57,6 +57,7 @@ typedef struct qg_run_file {
     size_t snapshot_count;
     char *also_evaluate[QG_MAX_OTHER_GAMES];
     int also_evaluate_count;
+    char initial_network_sha256[65]; /* trainings that began from a network in memory; "": others */
 
     /* Grafts. */
     qg_graft_choice choice;
@@ -81,8 +82,9 @@ qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *err
 
 void qg_run_file_free(qg_run_file *file);
 
-/* Whether every parent with a SHA-256 is still the file that it was, or another one of the same
- * network; QG_ERROR_USAGE names the one that is not. QG_ERROR_IO. */
+/* Whether the run can be done again: every parent with a SHA-256 is still the file that it was, or
+ * another one of the same network, and it began from none in memory. QG_ERROR_USAGE names the one
+ * that is not. QG_ERROR_IO. */
 qg_status qg_run_file_check(const qg_run_file *file, qg_error *error);
 
 /* The same for the run.yaml of the run in `folder`, wherever it is looked at from: a parent whose

@@ -72,10 +72,13 @@ static void write_frozen(FILE *out, const qg_train_options *options,
     if (unchanged) fprintf(out, "frozen_unchanged: true # bit for bit, checked at the end\n");
 }
 
-/* NULL: it begins with parameters that no file can say. */
-static const char *kind_of(const qg_train_options *options)
+/* Of a network that comes from memory no file says more than which it is. */
+static void write_initial(FILE *out, const qg_train_options *options)
 {
-    return options->choice ? "graft" : options->initial ? NULL : "train";
+    char sum[65];
+    if (!options->initial || options->choice) return;
+    qg_network_sha256(options->initial, sum);
+    fprintf(out, "initial_network_sha256: %s\n", sum);
 }
 
 /* `unchanged`: the frozen layers were found to equal what the run began with. The caller frees
@@ -86,7 +89,9 @@ static qg_status make_yaml(const qg_trainer *t, bool unchanged, char **text, qg_
     qg_run_yaml yaml;
     const qg_status status = qg_run_yaml_open(&yaml, "run of qgraft", error);
     if (status) return status;
-    qg_run_yaml_begin(yaml.out, kind_of(o), t->domain->name, o->run.seed, o->steps);
+    qg_run_yaml_begin(yaml.out, o->choice ? "graft" : "train", t->domain->name, o->run.seed,
+                      o->steps);
+    write_initial(yaml.out, o);
     if (o->choice) fprintf(yaml.out, "choice: %s\n", o->choice);
     qg_run_yaml_snapshots(yaml.out, o->snapshots, o->snapshot_count);
     qg_run_yaml_other_games(yaml.out, o->also_evaluate, o->also_evaluate_count);

@@ -192,6 +192,11 @@ static qg_status read_source_sum(const run_reader *r, const qg_yaml *node)
     return read_sha256(r, node, r->file->parent_sha256[0]);
 }
 
+static qg_status read_initial(const run_reader *r, const qg_yaml *node)
+{
+    return read_sha256(r, node, r->file->initial_network_sha256);
+}
+
 static qg_status read_reinit_seed(const run_reader *r, const qg_yaml *node)
 {
     return read_count(r, node, 0, INT64_MAX, &r->file->reinit_seed);
@@ -294,6 +299,7 @@ static const run_key run_keys[] = {
     {"steps", read_steps, ALL & ~DISTILL, ALL & ~DISTILL},
     {"snapshots", read_snapshots, TRAIN | GRAFT, 0},
     {"also_evaluate", read_also_evaluate, TRAIN | GRAFT, 0},
+    {"initial_network_sha256", read_initial, TRAIN, 0},
     {"choice", read_choice, GRAFT, GRAFT},
     {"parent_file", read_source, GRAFT, GRAFT},
     {"parent_sha256", read_source_sum, GRAFT, 0},
@@ -306,8 +312,8 @@ static const run_key run_keys[] = {
     {"instruction_set", NULL, ALL, 0},
     {"domain", NULL, DISTILL, 0},
     {"steps", NULL, DISTILL, 0},
-    {"frozen", NULL, GRAFT, 0},
-    {"frozen_unchanged", NULL, GRAFT, 0},
+    {"frozen", NULL, TRAIN | GRAFT, 0},
+    {"frozen_unchanged", NULL, TRAIN | GRAFT, 0},
     {"copied", NULL, GRAFT | DISTILL, 0},
     {"copied_layers_are", NULL, GRAFT, 0},
     {"reused", NULL, GRAFT, 0},
@@ -489,6 +495,8 @@ qg_status qg_run_file_format(const qg_run_file *file, char **text, qg_error *err
                       all_steps(file));
     if (file->kind == QG_RUN_GRAFT) write_graft(out, file);
     if (file->kind == QG_RUN_DISTILL) write_distillation(out, file);
+    if (*file->initial_network_sha256)
+        fprintf(out, "initial_network_sha256: %s\n", file->initial_network_sha256);
     qg_run_yaml_snapshots(out, file->snapshots, file->snapshot_count);
     qg_run_yaml_other_games(out, (const char *const *)file->also_evaluate,
                             file->also_evaluate_count);

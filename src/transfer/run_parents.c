@@ -45,6 +45,10 @@ static qg_status check_parent(const qg_run_file *file, int index, const char *pa
 qg_status qg_run_file_check(const qg_run_file *file, qg_error *error)
 {
     qg_status status = QG_OK;
+    if (*file->initial_network_sha256)
+        return qg_fail(error, QG_ERROR_USAGE,
+                       "initial_network_sha256: the run began from a network in memory, which no "
+                       "file holds: only who has it can do it again (`initial` in Python)");
     for (int i = 0; i < file->parent_count && !status; i++)
         status = check_parent(file, i, file->parents[i], error);
     return status;

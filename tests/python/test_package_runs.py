@@ -156,6 +156,16 @@ def test_initial(source, tmp_path):
         assert (run.last[name].weight == network[name].weight).all() == frozen
     with pytest.raises(qgraft.UsageError, match="conv9"):
         qgraft.train("minatar/breakout", out=tmp_path / "no", initial=network, frozen=["conv9"])
+    assert (run.kind, run.steps, len(run.evaluations)) == ("train", 1000, 2)
+    again = {"out": tmp_path / "run", "steps": 1000, "settings": FEW, "frozen": ["conv1", "fc1"], "resume": True}
+    assert qgraft.train("minatar/breakout", initial=network, **again).folder == run.folder
+    with pytest.raises(qgraft.UsageError, match="initial_network_sha256"):
+        qgraft.train("minatar/breakout", initial=run.last, **again)
+    with pytest.raises(qgraft.UsageError, match="initial_network_sha256"):
+        qgraft.train("minatar/breakout", out=tmp_path / "run", steps=1000, settings=FEW, resume=True)
+    said = subprocess.run([QGRAFT, "perform", tmp_path / "run/run.yaml", "--out", tmp_path / "again"],
+                          capture_output=True, text=True)
+    assert said.returncode == 2 and "a network in memory" in said.stderr and said.stderr.count("\n") == 1
 
 
 def test_distill(source, tmp_path):
