@@ -60,16 +60,12 @@ typedef struct distill_arguments {
 
 static void check_complete(const distill_arguments *a, struct argp_state *state)
 {
-    if (a->teacher_count == 0) argp_error(state, "name a teacher: a .safetensors network");
+    if (a->teacher_count == 0) cli_bad_arguments(state, "name a teacher: a .safetensors network");
     if (a->set_file_count && a->set_file_count != a->teacher_count)
-        argp_error(state, "%d --set-file for %d teachers: one each is needed", a->set_file_count,
-                   a->teacher_count);
+        cli_bad_arguments(state, "%d --set-file for %d teachers: one each is needed",
+                          a->set_file_count, a->teacher_count);
     if (a->order && strcmp(a->order, "pass") != 0 && strcmp(a->order, "sample") != 0)
-        argp_error(state, "--order is 'pass' or 'sample', not '%.60s'", a->order);
-    for (int i = 0; i < a->set_file_count; i++)
-        for (int j = 0; j < i; j++)
-            if (strcmp(a->set_files[i], a->set_files[j]) == 0)
-                argp_error(state, "--set-file '%.200s' is given twice", a->set_files[i]);
+        cli_bad_arguments(state, "--order is 'pass' or 'sample', not '%.60s'", a->order);
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -92,7 +88,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->epsilon = text;
         break;
     case OPTION_SET_FILE:
-        if (a->set_file_count == QG_MAX_TEACHERS) argp_error(state, "too many --set-file");
+        if (a->set_file_count == QG_MAX_TEACHERS) cli_bad_arguments(state, "too many --set-file");
         a->set_files[a->set_file_count++] = text;
         break;
     case OPTION_NETWORK:
@@ -103,7 +99,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case ARGP_KEY_ARG:
         if (a->teacher_count == QG_MAX_TEACHERS)
-            argp_error(state, "at most %d teachers", QG_MAX_TEACHERS);
+            cli_bad_arguments(state, "at most %d teachers", QG_MAX_TEACHERS);
         a->teachers[a->teacher_count++] = text;
         break;
     case ARGP_KEY_END:

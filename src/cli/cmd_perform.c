@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OPTION_SET_FILE = OPTION_TRAIN_END };
+
 static const char documentation[] =
     "Does the run that FILE describes: the task.yaml of a study's run, or the run.yaml that every "
     "run leaves in its folder. Names of networks in it start from the folder in which this is "
@@ -20,24 +22,31 @@ static const char documentation[] =
 static const struct argp_option argp_options[] = {
     {"out", 'o', "FOLDER", 0, "run folder (default: the file's own)", 0},
     KEEP_REPLAY_OPTION,
+    {"set-file", OPTION_SET_FILE, "FILE", 0,
+     "of a distillation: keep the samples there, or use those that are there; one a teacher", 0},
     RUN_OPTIONS,
     {0}};
 
 typedef struct perform_arguments {
     train_arguments train; /* what it shares with training */
-    const char *path;
+    const char *path, *set_files[QG_MAX_TEACHERS];
+    int set_file_count;
 } perform_arguments;
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     perform_arguments *a = state->input;
     switch (key) {
+    case OPTION_SET_FILE:
+        if (a->set_file_count == QG_MAX_TEACHERS) cli_bad_arguments(state, "too many --set-file");
+        a->set_files[a->set_file_count++] = text;
+        break;
     case ARGP_KEY_ARG:
-        if (a->path) argp_error(state, "only one file, not also '%.60s'", text);
+        if (a->path) cli_bad_arguments(state, "only one file, not also '%.60s'", text);
         a->path = text;
         break;
     case ARGP_KEY_END:
-        if (!a->path) argp_error(state, "name a run file, as runs/a/run.yaml");
+        if (!a->path) cli_bad_arguments(state, "name a run file, as runs/a/run.yaml");
         break;
     default:
         return train_parse_option(key, text, state, &a->train);
@@ -73,6 +82,11 @@ static qg_status resolve(perform_arguments *a, perform_work *w, qg_error *error)
         status =
             qg_fail(error, QG_ERROR_USAGE,
                     "%s: no training, so there is no replay memory for --keep-replay", a->path);
+    if (!status && a->set_file_count &&
+        (w->file.kind != QG_RUN_DISTILL || a->set_file_count != w->file.parent_count))
+        status = qg_fail(
+            error, QG_ERROR_USAGE, "%s: has %d teachers for %d --set-file: one each is needed",
+            a->path, w->file.kind == QG_RUN_DISTILL ? w->file.parent_count : 0, a->set_file_count);
     if (status) return status;
     w->folder = folder_of(a->path);
     if (!w->folder) return qg_fail_memory(error, "a path", strlen(a->path));
@@ -94,6 +108,7 @@ static int distill(const perform_arguments *a, const perform_work *w)
 {
     qg_distillation_options options = {.run = w->options.run};
     qg_run_file_distill(&w->file, &options);
+    options.set_files = a->set_file_count ? a->set_files : NULL;
     return distill_run(&a->train, &options);
 }
 

@@ -3,9 +3,44 @@
 
 #include "transfer/distillation_tables.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Whether two files are one, or will be when they are made: the same name in the same folder. */
+static bool is_same_file(const char *a, const char *b)
+{
+    const char *const names[] = {a, b};
+    const char *last[2];
+    struct stat folders[2];
+    for (int i = 0; i < 2; i++) {
+        const char *const slash = strrchr(names[i], '/');
+        char folder[PATH_MAX] = ".";
+        last[i] = slash ? slash + 1 : names[i];
+        if (slash && snprintf(folder, sizeof folder, "%.*s", (int)(last[i] - names[i]), names[i]) >=
+                         (int)sizeof folder)
+            return false;
+        if (stat(folder, &folders[i]) != 0) return false; /* whoever makes it says what is wrong */
+    }
+    return strcmp(last[0], last[1]) == 0 && folders[0].st_dev == folders[1].st_dev &&
+           folders[0].st_ino == folders[1].st_ino;
+}
+
+static qg_status check_set_files(const qg_distillation_options *o, qg_error *error)
+{
+    for (int i = 0; o->set_files && i < o->teacher_count; i++)
+        for (int j = 0; j < i; j++)
+            if (o->set_files[i] && o->set_files[j] &&
+                is_same_file(o->set_files[i], o->set_files[j]))
+                return qg_fail(error, QG_ERROR_USAGE,
+                               "%s: is the sample set of two teachers: each has one of its own "
+                               "(`set_file`)",
+                               o->set_files[i]);
+    return QG_OK;
+}
 
 static qg_status check_options(const qg_distillation_options *o, qg_error *error)
 {
@@ -26,7 +61,8 @@ static qg_status check_options(const qg_distillation_options *o, qg_error *error
                            o->temperatures.values[t]);
     if (o->loss < QG_LOSS_KL || o->loss > QG_LOSS_NLL)
         return qg_fail(error, QG_ERROR_USAGE, "loss: there is no number %d", (int)o->loss);
-    return qg_settings_check(&o->settings, error);
+    const qg_status status = check_set_files(o, error);
+    return status ? status : qg_settings_check(&o->settings, error);
 }
 
 static qg_status open_parts(qg_distiller *d, qg_error *error)

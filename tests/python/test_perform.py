@@ -151,6 +151,26 @@ def test_samples_of_a_teacher_that_was_saved_again(copy):
     assert "of another teacher" in qgraft(copy, *words, "--out", "three", code=2)
 
 
+def test_samples_that_are_kept(copy):
+    """And the sample sets of two teachers are two files."""
+    words = ["distill", "train/best.safetensors", "--samples", 500, *SETS, "--quiet"]
+    qgraft(copy, *words, "--set-file", "set", "--out", "one")
+    qgraft(copy, "perform", "one/run.yaml", "--set-file", "set", "--quiet", "--out", "two")
+    assert (copy / "one/held_out.csv").read_bytes() == (copy / "two/held_out.csv").read_bytes()
+    teachers = (copy / "two/teachers.csv").read_text()
+    assert teachers == (copy / "one/teachers.csv").read_text() and (copy / "set").exists()
+    said = qgraft(copy, "perform", "train/run.yaml", "--set-file", "set", "--out", "no", code=2)
+    assert "has 0 teachers for 1 --set-file" in said
+    before = sorted(copy.iterdir())
+    (copy / "link").symlink_to(".")
+    for other in ("same", "./same", "link/same"):
+        said = qgraft(copy, "distill", "train/best.safetensors", "train/best.safetensors", "--samples", 200,
+                      "--set-file", "same", "--set-file", other, "--out", "no", code=2)
+        assert f"{other}: is the sample set of two teachers" in said and said.count("\n") == 1
+    (copy / "link").unlink()
+    assert sorted(copy.iterdir()) == before
+
+
 def test_a_study_of_a_file_that_was_saved_again(copy):
     study = {"steps": 600, "seeds": 1, "settings": SETTINGS, "sources": {
                  "t": {"file": "train/best.safetensors"}, "d": {"distill": "t", "samples": 300}},
