@@ -68,11 +68,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case 'S':
         if (options->assignment_count == sizeof options->assignments / sizeof(char *))
-            argp_error(state, "too many settings");
+            cli_bad_arguments(state, "too many settings");
         options->assignments[options->assignment_count++] = argument;
         return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num > 0) argp_error(state, "one DOMAIN only");
+        if (state->arg_num > 0) cli_bad_arguments(state, "one DOMAIN only");
         options->domain = argument;
         return 0;
     default:
@@ -159,6 +159,20 @@ static qg_status record_screen(qg_domain *domain, record *r, size_t i, qg_error 
     return QG_OK;
 }
 
+static qg_status record_ram(qg_domain *domain, record *r, size_t i, qg_error *error)
+{
+    size_t size = 0;
+    const uint8_t *const ram = qg_domain_ram(domain, &size);
+    if (!ram || size != r->ram_size)
+        return qg_fail(
+            error, QG_ERROR_DATA,
+            "%s: its RAM is %zu bytes after step %zu, before %zu: `raw` needs RAM of one "
+            "size",
+            domain->name, ram ? size : 0, i + 1, r->ram_size);
+    memcpy(r->ram + i * r->ram_size, ram, r->ram_size);
+    return QG_OK;
+}
+
 static qg_status play(qg_domain *domain, record *r, qg_error *error)
 {
     uint8_t *const reset_screen = malloc(r->observation_size);
@@ -178,8 +192,7 @@ static qg_status play(qg_domain *domain, record *r, qg_error *error)
         r->truncated |= step.truncated;
         ended = qg_step_is_last(&step);
         if (r->screens) status = record_screen(domain, r, i, error);
-        size_t ram_size;
-        if (r->ram) memcpy(r->ram + i * r->ram_size, qg_domain_ram(domain, &ram_size), r->ram_size);
+        if (r->ram && !status) status = record_ram(domain, r, i, error);
     }
     free(reset_screen);
     return status || !r->screens ? status : cli_check_picture(domain, error);

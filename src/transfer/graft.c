@@ -215,7 +215,8 @@ qg_status qg_graft(const qg_network *source, const char *source_actions, qg_netw
 {
     qg_status status =
         qg_graft_pair(&source->architecture, &target->architecture, choice, grafted, error);
-    for (int t = 0; t < target->architecture.layer_count && !status; t++) {
+    /* The last layer first: it alone may have nothing to copy, and then no layer is. */
+    for (int t = target->architecture.layer_count - 1; t >= 0 && !status; t--) {
         if (grafted[t].source < 0) continue;
         status = copy_layer(source, source_actions, target, t, target_actions, choice, &grafted[t],
                             error);

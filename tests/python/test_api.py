@@ -162,6 +162,23 @@ def test_a_game_that_cuts_itself_off(tmp_path, catcher):
     assert text.endswith(" in 90 steps\n")
 
 
+def test_ram_that_shrinks(tmp_path):
+    """A recording has room for as much as there was at first."""
+    plugin = compile_game(tmp_path, (".picture = picture", ".picture = picture, .ram = ram"), (
+        "static void picture(", """static const uint8_t *ram(void *self, size_t *size)
+{
+    static const uint8_t bytes[4];
+    *size = ((catch_domain *)self)->game.ball_y > 4 ? 2 : 4;
+    return bytes;
+}
+
+static void picture("""))
+    words = ["rollout", "catch", "--seed", 1, "--raw", "--domain-plugin", plugin, "--out", tmp_path / "r"]
+    qgraft(*words, "--random", 3)
+    assert load_file(tmp_path / "r")["ram"].shape == (3, 4)
+    assert "its RAM is 2 bytes after step 5, before 4" in refusal(*words, "--random", 9, code=1)
+
+
 # ------------------------------------------------------------------------------------ errors
 
 

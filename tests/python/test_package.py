@@ -245,6 +245,11 @@ def test_graft_in_memory():
         target.graft(source, first=1, last=1)
     with pytest.raises(qgraft.UsageError):
         target.graft(source, first=9)
+    other = qgraft.Network("grid", input=(10, 10, 10), input_max=1, actions=["fire"], seed=3)
+    before = target.copy()
+    with pytest.raises(qgraft.UsageError, match="no action of the target"):
+        target.graft(other, first=5)  # nothing is copied, rather than all but the last layer
+    assert all((target[name].weight == before[name].weight).all() for name in target)
 
 
 # ---- Engines ----
