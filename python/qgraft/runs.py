@@ -384,8 +384,9 @@ def _call_program(words):
         process.terminate()
         process.wait()
         raise
+    hint = re.compile(r" \('qgraft \w+ --help' .*\)$")  # there is help() for that
     lines = [re.sub("--([a-z]+(?:-[a-z]+)*)", lambda m: f"`{m[1].replace('-', '_')}`",
-                    line.removeprefix("qgraft: ")) for line in err.splitlines()]
+                    hint.sub("", line.removeprefix("qgraft: "))) for line in err.splitlines()]
     if process.returncode:
         kind = UsageError if process.returncode == 2 else Error
         raise kind(lines[-1] if lines else f"qgraft {words[0]} ended with {process.returncode}")

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 
-#include "cli/unknown_option.h"
+#include "cli/bad_option.h"
 
 #include "base/text.h"
 
@@ -130,12 +130,22 @@ int cli_fail_usage(const char *format, ...)
     return cli_fail(&error);
 }
 
+void cli_bad_arguments(const struct argp_state *state, const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    exit(cli_fail_usage("%s ('%s --help' says how)", message, state->name));
+}
+
 int cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = 2;
     setenv("ARGP_HELP_FMT", "rmargin=99", 0); /* so that the examples stay on one line */
     qg_error error;
-    if (cli_find_unknown_option(argp, argc, argv, &error)) exit(cli_fail(&error));
+    if (cli_find_bad_option(argp, argc, argv, &error)) exit(cli_fail(&error));
     const int result = argp_parse(argp, argc, argv, 0, NULL, input);
     if (result != ENOMEM) return result;
     print_failure("not enough memory for the arguments");

@@ -68,9 +68,14 @@ qg_status cli_spare(const char *read, const char *written, qg_error *error);
  */
 qg_status cli_check_picture(qg_domain *domain, qg_error *error);
 
+/* For argp parsers, instead of argp_error, whose message has two lines: a usage error of one, and
+ * the end of the process. */
+_Noreturn void cli_bad_arguments(const struct argp_state *state, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* For argp parsers: argp_parse with the conventions of this program. An option that is wrong by
- * itself ends the process with exit code 2 (argp says why), a lack of memory with 1; a parser that
- * fills a qg_error returns EINVAL, which comes back as non-zero. */
+ * itself ends the process with exit code 2, a lack of memory with 1; a parser that fills a qg_error
+ * returns EINVAL, which comes back as non-zero. */
 int cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /* True where colour is welcome: a terminal, and NO_COLOR is not set. */

@@ -71,14 +71,14 @@ static void parse_set(bench_arguments *a, const char *text, struct argp_state *s
     qg_error error;
     size_t i = 0;
     if (qg_settings_preset(&settings, "dqn3", &error) || qg_settings_set(&settings, text, &error))
-        argp_error(state, "%s", cli_message(&error));
+        cli_bad_arguments(state, "%s", cli_message(&error));
     while (i < COUNT && (strncmp(text, changed[i], strcspn(text, "=")) != 0 ||
                          strlen(changed[i]) != strcspn(text, "=")))
         i++;
     if (i == COUNT)
-        argp_error(state, "--set: no figure depends on '%.*s', but on " CHANGED,
-                   (int)strcspn(text, "="), text);
-    if (a->set_count == MOST) argp_error(state, "too many --set");
+        cli_bad_arguments(state, "--set: no figure depends on '%.*s', but on " CHANGED,
+                          (int)strcspn(text, "="), text);
+    if (a->set_count == MOST) cli_bad_arguments(state, "too many --set");
     a->sets[a->set_count++] = text;
 }
 
@@ -93,12 +93,12 @@ static error_t parse_subject(bench_arguments *a, const char *word, struct argp_s
             return 0;
         }
     if (strncmp(word, "gym:", 4) == 0 || qg_domain_resolve(word, &game, name, &ignored) == QG_OK) {
-        if (a->domain) argp_error(state, "only one domain, not also '%.60s'", word);
+        if (a->domain) cli_bad_arguments(state, "only one domain, not also '%.60s'", word);
         a->domain = word;
         return 0;
     }
-    argp_error(state, "there is no subject '%.60s': update, act, games, replay, train or study",
-               word);
+    cli_bad_arguments(
+        state, "there is no subject '%.60s': update, act, games, replay, train or study", word);
     return EINVAL;
 }
 

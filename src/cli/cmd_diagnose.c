@@ -52,10 +52,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->count = state->argc - state->next;
         break;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "name the folder of a run, or several");
+        cli_bad_arguments(state, "name the folder of a run, or several");
         break;
     case ARGP_KEY_END:
-        if (a->csv && a->json) argp_error(state, "--csv and --json are two things");
+        if (a->csv && a->json) cli_bad_arguments(state, "--csv and --json are two things");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -36,16 +36,17 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_FORMAT:
         a->format = qg_foreign_find(text);
-        if (!a->format) argp_error(state, "--format is 'cleanrl' or 'sb3', not '%.60s'", text);
+        if (!a->format)
+            cli_bad_arguments(state, "--format is 'cleanrl' or 'sb3', not '%.60s'", text);
         break;
     case ARGP_KEY_ARG:
-        if (a->path) argp_error(state, "one NETWORK only");
+        if (a->path) cli_bad_arguments(state, "one NETWORK only");
         a->path = text;
         break;
     case ARGP_KEY_END:
-        if (!a->path) argp_error(state, "NETWORK is missing");
-        if (!a->format) argp_error(state, "--format is missing: cleanrl or sb3");
-        if (!a->out) argp_error(state, "--out is missing: the file to be written");
+        if (!a->path) cli_bad_arguments(state, "NETWORK is missing");
+        if (!a->format) cli_bad_arguments(state, "--format is missing: cleanrl or sb3");
+        if (!a->out) cli_bad_arguments(state, "--out is missing: the file to be written");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -38,7 +38,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         options->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num > 0) argp_error(state, "one FILTER at most");
+        if (state->arg_num > 0) cli_bad_arguments(state, "one FILTER at most");
         options->filter = argument;
         return 0;
     default:

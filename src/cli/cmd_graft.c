@@ -112,14 +112,15 @@ static void check_complete(graft_arguments *a, struct argp_state *state)
 {
     a->random = a->source && strcmp(a->source, "random") == 0;
     if (!a->source)
-        argp_error(state, "name the source: a .safetensors file, or 'random'");
+        cli_bad_arguments(state, "name the source: a .safetensors file, or 'random'");
     else if (!a->train.domain)
-        argp_error(state, "--to is missing: the domain to train on");
+        cli_bad_arguments(state, "--to is missing: the domain to train on");
     else if (a->ways & (a->ways - 1) || (!a->ways && !qg_graft_reuses(&a->choice)))
-        argp_error(state, "one of --first, --last, --layers and --part is needed, or --kickstart, "
+        cli_bad_arguments(state,
+                          "one of --first, --last, --layers and --part is needed, or --kickstart, "
                           "--warm-replay or --policy-reuse");
     else if (a->random && !a->choice.frozen)
-        argp_error(state, "'random' without --freeze is what 'qgraft train' does");
+        cli_bad_arguments(state, "'random' without --freeze is what 'qgraft train' does");
 }
 
 /* What says which layers are copied and how they learn, as the library has it. */
@@ -156,7 +157,7 @@ static error_t parse_choice(graft_arguments *a, int option, const char *value,
     if (qg_graft_choice_set(&a->choice, keys[i].key, value, &error)) {
         char name[32];
         cli_name_option(keys[i].key, strlen(keys[i].key), name, sizeof name);
-        argp_error(state, "%s%s", name, error.message + strlen(keys[i].key));
+        cli_bad_arguments(state, "%s%s", name, error.message + strlen(keys[i].key));
     }
     if (a->choice.way != QG_CHOOSE_NONE) a->ways |= 1u << a->choice.way;
     return 0;
@@ -188,7 +189,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->dry_run = true;
         break;
     case ARGP_KEY_ARG:
-        if (a->source) argp_error(state, "only one source, not also '%.60s'", text);
+        if (a->source) cli_bad_arguments(state, "only one source, not also '%.60s'", text);
         a->source = text;
         break;
     case ARGP_KEY_END:

@@ -73,7 +73,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->format = qg_foreign_find(text);
         a->torch7 = strcmp(text, TORCH7) == 0;
         if (!a->format && !a->torch7)
-            argp_error(state, "--format is 'cleanrl', 'sb3' or '" TORCH7 "', not '%.60s'", text);
+            cli_bad_arguments(state, "--format is 'cleanrl', 'sb3' or '" TORCH7 "', not '%.60s'",
+                              text);
         break;
     case OPTION_STEP:
         a->step = text;
@@ -82,12 +83,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->score = text;
         break;
     case ARGP_KEY_ARG:
-        if (a->path) argp_error(state, "one FILE only");
+        if (a->path) cli_bad_arguments(state, "one FILE only");
         a->path = text;
         break;
     case ARGP_KEY_END:
-        if (!a->path) argp_error(state, "FILE is missing");
-        if (!a->out) argp_error(state, "--out is missing: the network file to be written");
+        if (!a->path) cli_bad_arguments(state, "FILE is missing");
+        if (!a->out) cli_bad_arguments(state, "--out is missing: the network file to be written");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

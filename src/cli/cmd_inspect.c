@@ -51,14 +51,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         options->search = argument;
         return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num > 0) argp_error(state, "one FILE only");
+        if (state->arg_num > 0) cli_bad_arguments(state, "one FILE only");
         options->path = argument;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "FILE is missing");
+        cli_bad_arguments(state, "FILE is missing");
         return EINVAL;
     case ARGP_KEY_END:
-        if (options->search && !options->pedigree) argp_error(state, "--search needs --pedigree");
+        if (options->search && !options->pedigree)
+            cli_bad_arguments(state, "--search needs --pedigree");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

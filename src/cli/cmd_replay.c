@@ -58,11 +58,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->path) argp_error(state, "only one file, not also '%.60s'", text);
+        if (a->path) cli_bad_arguments(state, "only one file, not also '%.60s'", text);
         a->path = text;
         return 0;
     case ARGP_KEY_END:
-        if (!a->path) argp_error(state, "name a file, as runs/a/replay.data");
+        if (!a->path) cli_bad_arguments(state, "name a file, as runs/a/replay.data");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -43,11 +43,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->quiet = true;
         break;
     case ARGP_KEY_ARG:
-        if (a->folder) argp_error(state, "only one folder, not also '%.60s'", text);
+        if (a->folder) cli_bad_arguments(state, "only one folder, not also '%.60s'", text);
         a->folder = text;
         break;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "name the folder of a study");
+        cli_bad_arguments(state, "name the folder of a study");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -101,11 +101,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->quiet = true;
         break;
     case ARGP_KEY_ARG:
-        if (a->study) argp_error(state, "only one study, not also '%.60s'", text);
+        if (a->study) cli_bad_arguments(state, "only one study, not also '%.60s'", text);
         a->study = text;
         break;
     case ARGP_KEY_END:
-        if (!a->study) argp_error(state, "name a study file, or the folder of a study");
+        if (!a->study) cli_bad_arguments(state, "name a study file, or the folder of a study");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

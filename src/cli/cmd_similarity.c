@@ -43,7 +43,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     similarity_arguments *a = state->input;
     switch (key) {
     case OPTION_NETWORKS: /* the second file is the word behind it */
-        if (state->next >= state->argc) argp_error(state, "--networks takes two files");
+        if (state->next >= state->argc) cli_bad_arguments(state, "--networks takes two files");
         a->networks[0] = text;
         a->networks[1] = state->argv[state->next++];
         break;
@@ -60,7 +60,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->figure = text;
         break;
     case ARGP_KEY_ARG:
-        if (a->count == MAX_COMPARED) argp_error(state, "at most %d games", MAX_COMPARED);
+        if (a->count == MAX_COMPARED) cli_bad_arguments(state, "at most %d games", MAX_COMPARED);
         a->games[a->count++] = text;
         break;
     default:

@@ -38,11 +38,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->json = true;
         break;
     case ARGP_KEY_ARG:
-        if (a->folder) argp_error(state, "only one folder, not also '%.60s'", text);
+        if (a->folder) cli_bad_arguments(state, "only one folder, not also '%.60s'", text);
         a->folder = text;
         break;
     case ARGP_KEY_END:
-        if (!a->folder) argp_error(state, "name the folder of a study");
+        if (!a->folder) cli_bad_arguments(state, "name the folder of a study");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

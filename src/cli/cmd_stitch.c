@@ -55,8 +55,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->json = true;
         break;
     case ARGP_KEY_END:
-        if (!a->source) argp_error(state, "name whose layers are taken: --source NETWORK");
-        if (!a->at) argp_error(state, "say how many layers are taken: --at N");
+        if (!a->source) cli_bad_arguments(state, "name whose layers are taken: --source NETWORK");
+        if (!a->at) cli_bad_arguments(state, "say how many layers are taken: --at N");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -68,19 +68,19 @@ static int parse_limit(const char *name, const char *text, int most, struct argp
 {
     int64_t value;
     if (!qg_text_to_count(text, &value) || value < 1 || value > most)
-        argp_error(state, "--%s is a number from 1 to %d, not '%.60s'", name, most, text);
+        cli_bad_arguments(state, "--%s is a number from 1 to %d, not '%.60s'", name, most, text);
     return (int)value;
 }
 
 static void add_option(submit_arguments *a, char *text, struct argp_state *state)
 {
     if (text[0] != '-')
-        argp_error(state,
-                   "--sbatch-option takes an option of sbatch, as --constraint=avx2, not "
-                   "'%.60s'",
-                   text);
+        cli_bad_arguments(state,
+                          "--sbatch-option takes an option of sbatch, as --constraint=avx2, not "
+                          "'%.60s'",
+                          text);
     if (a->slurm.more_count == sizeof a->more / sizeof *a->more)
-        argp_error(state, "too many --sbatch-option");
+        cli_bad_arguments(state, "too many --sbatch-option");
     a->more[a->slurm.more_count++] = text;
 }
 
@@ -120,11 +120,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->dry_run = true;
         break;
     case ARGP_KEY_ARG:
-        if (a->study) argp_error(state, "only one study, not also '%.60s'", text);
+        if (a->study) cli_bad_arguments(state, "only one study, not also '%.60s'", text);
         a->study = text;
         break;
     case ARGP_KEY_END:
-        if (!a->study) argp_error(state, "name the study: a file, or the folder of one");
+        if (!a->study) cli_bad_arguments(state, "name the study: a file, or the folder of one");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

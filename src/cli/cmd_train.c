@@ -19,11 +19,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         state->child_inputs[0] = a;
         break;
     case ARGP_KEY_ARG:
-        if (a->domain) argp_error(state, "only one domain, not also '%.60s'", text);
+        if (a->domain) cli_bad_arguments(state, "only one domain, not also '%.60s'", text);
         a->domain = text;
         break;
     case ARGP_KEY_END:
-        if (!a->domain && !a->settings) argp_error(state, "name a domain ('qgraft games')");
+        if (!a->domain && !a->settings) cli_bad_arguments(state, "name a domain ('qgraft games')");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

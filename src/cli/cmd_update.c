@@ -98,7 +98,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case OPTION_LR_SCALE:
         if (qg_graft_choice_set(&a->choice, "lr_scale", text, &a->error))
-            argp_error(state, "--lr-scale%s", a->error.message + strlen("lr_scale"));
+            cli_bad_arguments(state, "--lr-scale%s", a->error.message + strlen("lr_scale"));
         break;
     case 't':
         a->threads = text;
@@ -108,17 +108,17 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case 'S':
         if (qg_settings_set(&a->settings, text, &a->error))
-            argp_error(state, "%s", cli_message(&a->error));
+            cli_bad_arguments(state, "%s", cli_message(&a->error));
         if (!is_used(text))
-            argp_error(state, "--set: an update does not depend on '%.*s', but on " USED,
-                       (int)strcspn(text, "="), text);
+            cli_bad_arguments(state, "--set: an update does not depend on '%.*s', but on " USED,
+                              (int)strcspn(text, "="), text);
         break;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%.60s' is one word too many", text);
+        cli_bad_arguments(state, "'%.60s' is one word too many", text);
         break;
     case ARGP_KEY_END:
         if (!a->online || !a->target || !a->batch || !a->out)
-            argp_error(state, "--online, --target, --batch and --out are needed");
+            cli_bad_arguments(state, "--online, --target, --batch and --out are needed");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

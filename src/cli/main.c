@@ -86,13 +86,20 @@ static const char *find_near(const char *name)
     return qg_text_nearest(name, commands, COMMANDS, sizeof *commands);
 }
 
+/* "--json", "--js", and "-j", which is --jobs in `run`. */
+static bool is_json(const char *name, const char *word)
+{
+    if (strcmp(word, "-j") == 0) return strcmp(name, "run") != 0;
+    return strlen(word) > 2 && strncmp(word, "--json", strlen(word)) == 0;
+}
+
 /* What is read is written into JSON, which has no other characters. */
 static const char *find_unprintable(int argc, char **argv)
 {
     const char *found = NULL;
     bool json = false;
     for (int i = 1; i < argc; i++) {
-        json = json || strcmp(argv[i], "--json") == 0;
+        json = json || is_json(argv[1], argv[i]);
         for (const char *c = argv[i]; *c && found != argv[i];) {
             const size_t size = (unsigned char)*c < 0x80 ? 1 : qg_text_character(c);
             if (!size) found = argv[i];

@@ -403,18 +403,22 @@ static int print_json(const pedigree *p)
     int failed = !array;
     for (int i = 0; i < p->count; i++) {
         const ancestor *a = &p->all[i];
+        char *file = a->file ? strdup(a->file) : NULL; /* the search may find any name */
+        if (file) qg_text_make_safe(file);
+        failed |= a->file && !file;
         json_t *step = a->step[0] ? json_integer(strtoll(a->step, NULL, 10)) : json_null();
         failed |= json_array_append_new(
             array,
             json_pack("{s:i, s:o, s:s?, s:b, s:s?, s:s?, s:b, s:s?, s:o, s:o, s:s?, s:s?, s:s?}",
                       "generation", a->generation, "child",
-                      a->child < 0 ? json_null() : json_integer(a->child), "file", a->file,
-                      "random", a->random, "sha256", or_null(a->sums.of[OF_FILE]), "network_sha256",
+                      a->child < 0 ? json_null() : json_integer(a->child), "file", file, "random",
+                      a->random, "sha256", or_null(a->sums.of[OF_FILE]), "network_sha256",
                       or_null(a->sums.of[OF_NETWORK]), "saved_again", a->known == OF_NETWORK,
                       "domain", or_null(a->domain), "step", step, "score",
                       cli_real_to_json(a->score[0] ? strtod(a->score, NULL) : NAN), "copied",
                       or_null(a->copied), "copied_layers_are", or_null(a->learning), "reused",
                       or_null(a->reused)));
+        free(file);
     }
     if (failed) {
         json_decref(array);

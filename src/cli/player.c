@@ -60,14 +60,15 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         a->isa = text;
         break;
     case ARGP_KEY_ARG:
-        if (a->word_count == 2) argp_error(state, "one network and at most one domain");
+        if (a->word_count == 2) cli_bad_arguments(state, "one network and at most one domain");
         a->words[a->word_count++] = text;
         break;
     case ARGP_KEY_END:
         if (a->random && a->word_count != 1)
-            argp_error(state, "--random goes with a domain and no network");
-        if (a->word_count == 0) argp_error(state, "name a network (a .safetensors file)");
-        if (a->random && a->epsilon) argp_error(state, "--random is --epsilon 1: give one of them");
+            cli_bad_arguments(state, "--random goes with a domain and no network");
+        if (a->word_count == 0) cli_bad_arguments(state, "name a network (a .safetensors file)");
+        if (a->random && a->epsilon)
+            cli_bad_arguments(state, "--random is --epsilon 1: give one of them");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

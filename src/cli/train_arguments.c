@@ -34,10 +34,10 @@ static void parse_snapshots(train_arguments *a, const char *text, struct argp_st
         char number[32];
         snprintf(number, sizeof number, "%.*s", (int)(length < 31 ? length : 31), text);
         if (a->snapshot_count == sizeof a->snapshots / sizeof *a->snapshots)
-            argp_error(state, "too many steps in --snapshot");
+            cli_bad_arguments(state, "too many steps in --snapshot");
         if (qg_parse_count("--snapshot", number, 0, INT64_MAX, &a->snapshots[a->snapshot_count++],
                            &error))
-            argp_error(state, "%s", cli_message(&error));
+            cli_bad_arguments(state, "%s", cli_message(&error));
         text += length;
         more = *text;
     }
@@ -56,7 +56,8 @@ error_t train_parse_option(int key, char *text, struct argp_state *state, train_
         a->out = text;
         break;
     case 'S':
-        if (a->set_count == sizeof a->sets / sizeof *a->sets) argp_error(state, "too many --set");
+        if (a->set_count == sizeof a->sets / sizeof *a->sets)
+            cli_bad_arguments(state, "too many --set");
         a->sets[a->set_count++] = text;
         break;
     case 't':
@@ -91,12 +92,12 @@ error_t train_parse_option(int key, char *text, struct argp_state *state, train_
         break;
     case OPTION_REPLAY_COMPRESSION:
         if (strcmp(text, "zstd") != 0 && strcmp(text, "none") != 0)
-            argp_error(state, "--replay-compression is 'zstd' or 'none', not '%.60s'", text);
+            cli_bad_arguments(state, "--replay-compression is 'zstd' or 'none', not '%.60s'", text);
         a->plain_replay = strcmp(text, "none") == 0;
         break;
     case OPTION_ALSO_EVALUATE:
         if (a->also_evaluate_count == QG_MAX_OTHER_GAMES)
-            argp_error(state, "--also-evaluate: at most %d games", QG_MAX_OTHER_GAMES);
+            cli_bad_arguments(state, "--also-evaluate: at most %d games", QG_MAX_OTHER_GAMES);
         a->also_evaluate[a->also_evaluate_count++] = text;
         break;
     case OPTION_KEEP_REPLAY:

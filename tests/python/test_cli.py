@@ -50,6 +50,7 @@ def test_unknown_words():
     assert "'qgraft --help' lists all" in refusal("xyzzy")
     assert "zzz" in refusal("games", "zzz") and "zzz" in refusal("games", "zzz", "--json")
     assert "that --json cannot write" in refusal("inspect", os.fsdecode(b"\xff.safetensors"), "--json")
+    assert "that --json cannot write" in refusal("inspect", os.fsdecode(b"\xff.safetensors"), "-j")
     assert "--nix" in qgraft("games", "--nix", code=2).stderr
     assert "\x1b" not in refusal("\x1b[31m")
 
@@ -95,6 +96,12 @@ def test_the_command_names_its_options(tmp_path):
     ("train pong --stesp 1", "did you mean --steps?"),
     ("evaluate x --gamma 1", "there is no option --gamma ("),
     ("enjoy x", "did you mean 'play'?"),
+    ("train", "name a domain ('qgraft games') ('qgraft train --help' says how)"),
+    ("train pong --steps", "--steps needs a value: --steps=N ("),
+    ("train pong -qs", "-s needs a value: S ("),
+    ("train pong -Z", "there is no option -Z ("),
+    ("train pong --resume=3", "--resume takes no value ("),
+    ("train pong --re", "--re may be --resume or --replay-compression ("),
     ("play --random minatar/breakout --steps 0", "--steps: '0' is not"),
     ("play --random minatar/breakout --sticky 2", "--sticky: '2' is not"),
     ("evaluate {0} --epsilon x minatar/breakout", "--epsilon: 'x' is not"),
@@ -187,6 +194,7 @@ def test_odd_words(folder, command):
             result = subprocess.run([QGRAFT, *line], cwd=folder, capture_output=True, timeout=1200)
             assert result.returncode in (0, 1, 2), (line, result)
             assert result.returncode == 0 or result.stderr.startswith(b"qgraft"), (line, result)
+            assert result.returncode != 2 or result.stderr.count(b"\n") == 1, (line, result)
 
 
 def test_output_that_cannot_be_written_is_an_error():

@@ -1,4 +1,4 @@
-#include "cli/unknown_option.h"
+#include "cli/bad_option.h"
 
 #include <qgraft/settings.h>
 
@@ -28,23 +28,37 @@ static void collect(const struct argp *argp, option_list *list)
         collect(c->argp, list);
 }
 
-/* The option that begins with the word, whose end is '=' or the NUL; getopt takes those. */
-static const struct argp_option *find_long(const option_list *list, const char *word)
+/* The option of that name, or else the first that begins so, as getopt takes it; *other: another one
+ * that does. The word ends with '=' or the NUL. */
+static const struct argp_option *find_long(const option_list *list, const char *word,
+                                           const struct argp_option **other)
 {
     const size_t length = strcspn(word, "=");
+    const struct argp_option *found = NULL;
+    *other = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct argp_option *const item = list->items[i];
+        if (!item->name || strncmp(item->name, word, length) != 0) continue;
+        if (!item->name[length]) {
+            *other = NULL;
+            return item;
+        }
+        if (found && item->key != found->key) *other = item;
+        if (!found) found = item;
+    }
+    return found;
+}
+
+static const struct argp_option *find_short(const option_list *list, char letter)
+{
     for (size_t i = 0; i < list->count; i++)
-        if (list->items[i]->name && strncmp(list->items[i]->name, word, length) == 0)
-            return list->items[i];
+        if (list->items[i]->key == letter) return list->items[i];
     return NULL;
 }
 
-/* Whether "-abc" ends with a letter whose value is the next word. */
-static bool takes_next(const option_list *list, const char *letters)
+static bool needs_value(const struct argp_option *option)
 {
-    for (; *letters; letters++)
-        for (size_t i = 0; i < list->count; i++)
-            if (list->items[i]->key == *letters && list->items[i]->arg) return !letters[1];
-    return false;
+    return option->arg && !(option->flags & OPTION_ARG_OPTIONAL);
 }
 
 /* ------------------------------------------------------------------- names of other programs */
@@ -191,7 +205,53 @@ static void answer(const option_list *list, const struct argp *argp, const char 
             (int)strcspn(word, "="), word, instead, command);
 }
 
-bool cli_find_unknown_option(const struct argp *argp, int argc, char **argv, qg_error *error)
+/* Of "-abc", whether the value of its last letter is the next word, in *takes_next. True: a letter is
+ * no option, or lacks its value. */
+static bool are_bad_letters(const option_list *list, const char *letters, const char *command,
+                            bool is_last, bool *takes_next, qg_error *error)
+{
+    *takes_next = false;
+    for (; *letters; letters++) {
+        const struct argp_option *const option = find_short(list, *letters);
+        if (!option) {
+            qg_fail(error, QG_ERROR_USAGE, "there is no option -%.*s ('%s --help' lists all)",
+                    (int)(qg_text_character(letters) ? qg_text_character(letters) : 1), letters,
+                    command);
+            return true;
+        }
+        if (!option->arg) continue;
+        *takes_next = needs_value(option) && !letters[1];
+        if (*takes_next && is_last)
+            qg_fail(error, QG_ERROR_USAGE, "-%c needs a value: %s ('%s --help' lists all)",
+                    *letters, option->arg, command);
+        return *takes_next && is_last; /* the other letters are the value */
+    }
+    return false;
+}
+
+static bool is_bad_long(const option_list *list, const struct argp *argp, const char *word,
+                        const char *command, bool is_last, bool *takes_next, qg_error *error)
+{
+    const struct argp_option *other, *const found = find_long(list, word, &other);
+    const bool has_value = strchr(word, '=') != NULL;
+    *takes_next = found && needs_value(found) && !has_value;
+    if (!found)
+        answer(list, argp, word, command, error);
+    else if (other)
+        qg_fail(error, QG_ERROR_USAGE, "--%.*s may be --%s or --%s ('%s --help' lists all)",
+                (int)strcspn(word, "="), word, found->name, other->name, command);
+    else if (*takes_next && is_last)
+        qg_fail(error, QG_ERROR_USAGE, "--%s needs a value: --%s=%s ('%s --help' lists all)",
+                found->name, found->name, found->arg, command);
+    else if (has_value && !found->arg)
+        qg_fail(error, QG_ERROR_USAGE, "--%s takes no value ('%s --help' lists all)", found->name,
+                command);
+    else
+        return false;
+    return true;
+}
+
+bool cli_find_bad_option(const struct argp *argp, int argc, char **argv, qg_error *error)
 {
     option_list list = {0};
     collect(argp, &list);
@@ -199,17 +259,13 @@ bool cli_find_unknown_option(const struct argp *argp, int argc, char **argv, qg_
         list.items[list.count < MOST_OPTIONS ? list.count++ : 0] = o;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         const char *const word = argv[i];
+        const bool is_last = i + 1 == argc;
+        bool takes_next;
         if (word[0] != '-' || !word[1]) continue;
-        if (word[1] != '-') {
-            i += takes_next(&list, word + 1);
-            continue;
-        }
-        const struct argp_option *const found = find_long(&list, word + 2);
-        if (!found) {
-            answer(&list, argp, word + 2, argv[0], error);
+        if (word[1] == '-' ? is_bad_long(&list, argp, word + 2, argv[0], is_last, &takes_next, error)
+                           : are_bad_letters(&list, word + 1, argv[0], is_last, &takes_next, error))
             return true;
-        }
-        i += found->arg && !(found->flags & OPTION_ARG_OPTIONAL) && !strchr(word, '=');
+        i += takes_next;
     }
     return false;
 }
