@@ -86,9 +86,9 @@ typedef struct qg_distillation_options {
     qg_run_options run;
     const char *const *teachers; /* [teacher_count] network files that name their domain */
     int teacher_count;           /* 1 ... QG_MAX_TEACHERS */
-    /* Kept sample sets, one a teacher: made when the file is not there, otherwise used again, and
-     * refused when it is not what these options would make. NULL: a set in the run folder that is
-     * gone when the run ends. */
+    /* Kept sample sets, one a teacher and each a file of its own: made when the file is not there,
+     * otherwise used again, and refused when it is not what these options would make. NULL: a set
+     * in the run folder that is gone when the run ends. */
     const char *const *set_files;
     /* Of the student `network`, optimiser, learning_rate, rms_*, adam_*, max_grad_norm, minibatch,
      * l2 and dropout; of the play noop_max, frame_skip and sticky; log_every and eval_every count

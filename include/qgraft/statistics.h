@@ -161,8 +161,8 @@ typedef struct qg_group {
     size_t count;
     qg_stratum stratum;
     /* The group of the same runs that stands for them, NULL: itself. So it is with a baseline of
-     * arms that have come to different steps: it is one baseline, of one family and of one
-     * variance. */
+     * arms that have come to different steps: it is one baseline, of one family, and only one of
+     * the groups that say together how variances are. */
     const struct qg_group *same_runs;
 } qg_group;
 

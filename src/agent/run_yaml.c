@@ -79,7 +79,7 @@ void qg_run_yaml_text(FILE *out, const char *key, const char *value)
 void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t seed,
                        int64_t steps)
 {
-    if (kind) fprintf(out, "kind: %s\n", kind);
+    fprintf(out, "kind: %s\n", kind);
     if (domain) qg_run_yaml_text(out, "domain", domain);
     fprintf(out, "seed: %" PRIu64 "\nsteps: %" PRId64 "\n", seed, steps);
 }

@@ -12,8 +12,7 @@ void qg_yaml_string(FILE *out, const char *text);
 /* A line with a text between quotes. */
 void qg_run_yaml_text(FILE *out, const char *key, const char *value);
 
-/* What a file that describes a run begins with (qgraft/run_file.h); domain NULL, kind NULL: no line
- * of it. */
+/* What a file that describes a run begins with (qgraft/run_file.h); domain NULL: no line of it. */
 void qg_run_yaml_begin(FILE *out, const char *kind, const char *domain, uint64_t seed,
                        int64_t steps);
 

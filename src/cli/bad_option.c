@@ -18,7 +18,10 @@ typedef struct option_list {
 } option_list;
 
 static const struct argp_option of_argp[] = {
-    {"help", '?', NULL, 0, NULL, 0}, {"usage", 0x1000, NULL, 0, NULL, 0}, {0}};
+    {"help", '?', NULL, 0, NULL, 0},
+    {"usage", 0x1000, NULL, 0, NULL, 0},
+    {"program-name", 0x1001, "NAME", OPTION_HIDDEN, NULL, 0},
+    {0}};
 
 static void collect(const struct argp *argp, option_list *list)
 {
@@ -28,8 +31,8 @@ static void collect(const struct argp *argp, option_list *list)
         collect(c->argp, list);
 }
 
-/* The option of that name, or else the first that begins so, as getopt takes it; *other: another one
- * that does. The word ends with '=' or the NUL. */
+/* The option of that name, or else the first that begins so, as getopt takes it; *other: another
+ * one that does. The word ends with '=' or the NUL. */
 static const struct argp_option *find_long(const option_list *list, const char *word,
                                            const struct argp_option **other)
 {
@@ -185,7 +188,8 @@ static const char *find_nearest(const option_list *list, const char *name)
     const char *names[MOST_OPTIONS];
     size_t count = 0;
     for (size_t i = 0; i < list->count; i++)
-        if (list->items[i]->name) names[count++] = list->items[i]->name;
+        if (list->items[i]->name && !(list->items[i]->flags & OPTION_HIDDEN))
+            names[count++] = list->items[i]->name;
     return qg_text_nearest(name, names, count, sizeof *names);
 }
 
@@ -205,8 +209,8 @@ static void answer(const option_list *list, const struct argp *argp, const char 
             (int)strcspn(word, "="), word, instead, command);
 }
 
-/* Of "-abc", whether the value of its last letter is the next word, in *takes_next. True: a letter is
- * no option, or lacks its value. */
+/* Of "-abc", whether the value of its last letter is the next word, in *takes_next. True: a letter
+ * is no option, or lacks its value. */
 static bool are_bad_letters(const option_list *list, const char *letters, const char *command,
                             bool is_last, bool *takes_next, qg_error *error)
 {
@@ -237,6 +241,9 @@ static bool is_bad_long(const option_list *list, const struct argp *argp, const 
     *takes_next = found && needs_value(found) && !has_value;
     if (!found)
         answer(list, argp, word, command, error);
+    else if (other && (other->flags & OPTION_HIDDEN))
+        qg_fail(error, QG_ERROR_USAGE, "--%.*s is too short for --%s ('%s --help' lists all)",
+                (int)strcspn(word, "="), word, found->name, command);
     else if (other)
         qg_fail(error, QG_ERROR_USAGE, "--%.*s may be --%s or --%s ('%s --help' lists all)",
                 (int)strcspn(word, "="), word, found->name, other->name, command);
@@ -262,8 +269,9 @@ bool cli_find_bad_option(const struct argp *argp, int argc, char **argv, qg_erro
         const bool is_last = i + 1 == argc;
         bool takes_next;
         if (word[0] != '-' || !word[1]) continue;
-        if (word[1] == '-' ? is_bad_long(&list, argp, word + 2, argv[0], is_last, &takes_next, error)
-                           : are_bad_letters(&list, word + 1, argv[0], is_last, &takes_next, error))
+        if (word[1] == '-'
+                ? is_bad_long(&list, argp, word + 2, argv[0], is_last, &takes_next, error)
+                : are_bad_letters(&list, word + 1, argv[0], is_last, &takes_next, error))
             return true;
         i += takes_next;
     }

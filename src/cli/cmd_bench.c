@@ -99,7 +99,6 @@ static error_t parse_subject(bench_arguments *a, const char *word, struct argp_s
     }
     cli_bad_arguments(
         state, "there is no subject '%.60s': update, act, games, replay, train or study", word);
-    return EINVAL;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)

@@ -56,7 +56,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_NO_ARGS:
         cli_bad_arguments(state, "FILE is missing");
-        return EINVAL;
     case ARGP_KEY_END:
         if (options->search && !options->pedigree)
             cli_bad_arguments(state, "--search needs --pedigree");

@@ -86,10 +86,12 @@ static const char *find_near(const char *name)
     return qg_text_nearest(name, commands, COMMANDS, sizeof *commands);
 }
 
-/* "--json", "--js", and "-j", which is --jobs in `run`. */
+/* "--json", "--js", and "-j", which is --jobs in `run`, also behind the one other letter without a
+ * value, "-aj". */
 static bool is_json(const char *name, const char *word)
 {
-    if (strcmp(word, "-j") == 0) return strcmp(name, "run") != 0;
+    if (word[0] == '-' && word[1] && !word[1 + strspn(word + 1, "aj")])
+        return strchr(word, 'j') && strcmp(name, "run") != 0;
     return strlen(word) > 2 && strncmp(word, "--json", strlen(word)) == 0;
 }
 

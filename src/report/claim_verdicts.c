@@ -69,6 +69,24 @@ static size_t count_seeds(const qg_results *r, const qg_side *side)
     return count;
 }
 
+/* A mean about the first value: that of equal values is this value, not what rounding makes of it.
+ */
+typedef struct mean {
+    double first, rest;
+    size_t count;
+} mean;
+
+static void take(mean *m, double value)
+{
+    if (m->count++ == 0) m->first = value;
+    m->rest += value - m->first;
+}
+
+static double mean_of(const mean *m)
+{
+    return m->first + m->rest / (double)m->count;
+}
+
 /* The mean over the experiments of what the transfers, or their baselines, with each seed reached,
  * for seeds that all of them have. */
 static void average(const qg_results *r, const selection *s, bool transfer, qg_measure measure,
@@ -77,13 +95,14 @@ static void average(const qg_results *r, const selection *s, bool transfer, qg_m
     const qg_experiment *first = s->items[0];
     const qg_side *side = transfer ? &first->transfer : &first->baseline;
     for (size_t i = 0; i < side->count; i++) {
-        double sum = 0;
+        mean all = {0};
         if (!counts(r, side, side->seeds[i])) continue;
         for (size_t k = 0; k < s->count; k++) {
             const qg_experiment *e = s->items[k];
-            sum += side_value(e, transfer ? &e->transfer : &e->baseline, side->seeds[i], measure);
+            take(&all,
+                 side_value(e, transfer ? &e->transfer : &e->baseline, side->seeds[i], measure));
         }
-        add(means, side->seeds[i], sum / (double)s->count);
+        add(means, side->seeds[i], mean_of(&all));
     }
 }
 
@@ -92,16 +111,14 @@ static void average(const qg_results *r, const selection *s, bool transfer, qg_m
 static double seed_mean(const selection *s, const qg_game_scale *game, bool alone, uint64_t seed,
                         qg_measure measure)
 {
-    double sum = 0;
-    size_t count = 0;
+    mean all = {0};
     for (size_t i = 0; i < s->count; i++) {
         const qg_experiment *e = s->items[i];
         if (game && e->game != game) continue;
-        sum += side_value(e, &e->transfer, seed, measure);
-        if (!alone) sum -= side_value(e, &e->baseline, seed, measure);
-        count++;
+        take(&all, side_value(e, &e->transfer, seed, measure) -
+                       (alone ? 0 : side_value(e, &e->baseline, seed, measure)));
     }
-    return sum / (double)count;
+    return mean_of(&all);
 }
 
 static bool has_game(const selection *s, const qg_game_scale *game)

@@ -84,11 +84,9 @@ static qg_variance moderate(const qg_variance *own, const prior *p)
                          fmin(degrees, p->pooled)};
 }
 
-/* A group of the stratum with a variance; of several of the same runs the one that stands for them.
- */
 static bool is_member(const qg_group *group, qg_stratum stratum)
 {
-    return group->stratum == stratum && group->count > 1 && !group->same_runs;
+    return group->stratum == stratum && group->count > 1;
 }
 
 /* `own` and `room` have room for all groups. */
@@ -97,7 +95,7 @@ static void moderate_stratum(const qg_group *groups, size_t count, qg_stratum st
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++)
-        if (is_member(&groups[i], stratum)) own[found++] = variances[i];
+        if (is_member(&groups[i], stratum) && !groups[i].same_runs) own[found++] = variances[i];
     if (found < 3) return;
     const double median = median_variance(own, found, room);
     if (!(median > 0)) return;

@@ -191,6 +191,12 @@ static qg_status take_looks(qg_study *study, const char *folder, const json_t *j
     const char *name = json_string_value(json_object_get(json, "spending"));
     const json_t *items = json_object_get(json, "looks");
     qg_spending spending;
+    if (count_of(json, "format") == 1)
+        return qg_fail(
+            error, QG_ERROR_DATA,
+            "%s/looks.json: an older version of qgraft wrote it, without the seeds of the file: go "
+            "on with that one",
+            folder);
     if (count_of(json, "format") != 2 || !name || !qg_spending_parse(name, &spending) ||
         !json_is_array(items))
         return qg_fail(error, QG_ERROR_DATA, "%s/looks.json: is not what this version writes",

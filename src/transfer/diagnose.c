@@ -107,19 +107,37 @@ static void check_start(look *k, const qg_network *like)
     k->begun.compared.network = NULL;
 }
 
+/* What a training began with: fresh weights, or a network that was in memory then, of which the run
+ * has a copy only where it kept the first step's. */
+static qg_status find_training_start(look *k, const qg_network *like, qg_error *error)
+{
+    qg_network_info info;
+    char sum[65] = "";
+    if (!*k->file.initial_network_sha256) {
+        const qg_status status = qg_network_create(&like->architecture, &k->start, error);
+        if (!status) qg_network_initialise(&k->start, k->file.seed);
+        return status;
+    }
+    if (load(k, "step-0", &k->start, &info, &(qg_error){0}) == QG_OK)
+        qg_network_sha256(&k->start, sum);
+    if (strcmp(sum, k->file.initial_network_sha256) == 0) return QG_OK;
+    qg_network_free(&k->start);
+    warn(k,
+         "%s: nothing is compared with what it began with, a network in memory: a snapshot of step "
+         "0 "
+         "would have kept it",
+         k->folder);
+    return QG_OK;
+}
+
 /* What the run began with, and its source. `like`: a network of it. */
 static qg_status find_start(look *k, const qg_network *like, qg_error *error)
 {
     qg_graft_options options = {.train = {.domain = k->file.domain}};
     qg_network_info info;
     qg_error why;
-    qg_status status = QG_OK;
-    if (k->file.kind == QG_RUN_TRAIN) {
-        status = qg_network_create(&like->architecture, &k->start, error);
-        if (!status) qg_network_initialise(&k->start, k->file.seed);
-        return status;
-    }
-    status = qg_run_file_find(&k->file, k->folder, &why);
+    if (k->file.kind == QG_RUN_TRAIN) return find_training_start(k, like, error);
+    qg_status status = qg_run_file_find(&k->file, k->folder, &why);
     qg_run_file_graft(&k->file, &options);
     if (!status) status = qg_graft_begin(&options, &k->begun, &why);
     if (!status) {

@@ -393,6 +393,10 @@ static qg_status check(const run_reader *r, const qg_yaml *root)
     const bool random = file->kind == QG_RUN_GRAFT && strcmp(file->parents[0], "random") == 0;
     if (file->kind != QG_RUN_SIMILARITY && qg_settings_check(&file->settings, r->error))
         return locate(r, qg_yaml_get(root, "settings")->line);
+    const qg_yaml *const frozen = qg_yaml_get(root, "frozen");
+    if (file->kind == QG_RUN_TRAIN && frozen && !*file->initial_network_sha256)
+        return fail(r, frozen,
+                    "a training from fresh weights that do not learn is a graft of 'random'");
     if (random && *file->parent_sha256[0])
         return fail(r, qg_yaml_get(root, "parent_sha256"), "random layers have none");
     if (file->kind == QG_RUN_GRAFT &&

@@ -101,6 +101,7 @@ def test_the_command_names_its_options(tmp_path):
     ("train pong -qs", "-s needs a value: S ("),
     ("train pong -Z", "there is no option -Z ("),
     ("train pong --resume=3", "--resume takes no value ("),
+    ("report x --p", "--p is too short for --partial ("),
     ("train pong --re", "--re may be --resume or --replay-compression ("),
     ("play --random minatar/breakout --steps 0", "--steps: '0' is not"),
     ("play --random minatar/breakout --sticky 2", "--sticky: '2' is not"),

@@ -1,6 +1,7 @@
 """Runs and studies by the installed package: the bits of the program, its errors as exceptions, progress,
 Ctrl-C, and frames."""
 
+import json
 import os
 import pathlib
 import signal
@@ -163,6 +164,14 @@ def test_initial(source, tmp_path):
         qgraft.train("minatar/breakout", initial=run.last, **again)
     with pytest.raises(qgraft.UsageError, match="initial_network_sha256"):
         qgraft.train("minatar/breakout", out=tmp_path / "run", steps=1000, settings=FEW, resume=True)
+    kept = qgraft.train("minatar/breakout", out=tmp_path / "kept", steps=1000, settings=FEW, initial=network,
+                        snapshots=[0])
+    for folder, known in ((run.folder, False), (kept.folder, True)):
+        said = subprocess.run([QGRAFT, "diagnose", folder, "--json"], capture_output=True, text=True, check=True)
+        distances = [layer["start_distance"] for look in json.loads(said.stdout)[0]["networks"]
+                     for layer in look["layers"]]
+        assert ("a network in memory" in said.stderr) == (not known)
+        assert distances and all((distance is not None) == known for distance in distances)
     said = subprocess.run([QGRAFT, "perform", tmp_path / "run/run.yaml", "--out", tmp_path / "again"],
                           capture_output=True, text=True)
     assert said.returncode == 2 and "a network in memory" in said.stderr and said.stderr.count("\n") == 1

@@ -98,6 +98,8 @@ def test_no_run_file(made):
     (made / "odd.yaml").write_text((made / "train/run.yaml").read_text().replace("steps", "stepps"))
     assert "did you mean 'steps'?" in qgraft(made, "perform", "odd.yaml", code=2)
     assert "name a run file" in qgraft(made, "perform", code=2)
+    (made / "odd.yaml").write_text((made / "train/run.yaml").read_text() + "frozen: [conv1]\n")
+    assert "is a graft of 'random'" in qgraft(made, "perform", "odd.yaml", code=2)
 
 
 # ---- A network that was saved again ----

@@ -316,7 +316,15 @@ static void test_moderation(void **state)
     }
     assert_near(variances[3].value, 1); /* alone in its stratum */
     assert_near(variances[3].degrees, 2);
-    groups[1].same_runs = groups[2].same_runs = &groups[0]; /* one group, three times */
+    groups[3].stratum = QG_FREE;
+    groups[3].same_runs =
+        &groups[0]; /* it is moderated, and says nothing that is not said already */
+    assert_int_equal(qg_variances_of(groups, 4, true, variances, &error), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_near(variances[i].value, (1 + 4 + 9) / 3.0);
+        assert_near(variances[i].degrees, 6);
+    }
+    groups[1].same_runs = groups[2].same_runs = &groups[0]; /* one group, four times */
     assert_int_equal(qg_variances_of(groups, 4, true, variances, &error), 0);
     for (int i = 0; i < 3; i++) {
         assert_near(variances[i].value, (double)((i + 1) * (i + 1)));
