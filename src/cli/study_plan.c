@@ -153,6 +153,14 @@ static void print_runs(const study_plan *plan, int stale, int back)
     cli_print_table(table.columns, table.count, (size_t)plan->study->run_count, cell, &table);
 }
 
+static int count_measurements(const qg_study *study)
+{
+    int count = 0;
+    for (int t = 0; t < study->task_count; t++)
+        count += qg_study_is_measurement(&study->runs[study->tasks[t].run]);
+    return count;
+}
+
 static int print_table(const study_plan *plan)
 {
     char duration[32], memory[32], disk[32];
@@ -162,9 +170,11 @@ static int print_table(const study_plan *plan)
     cli_format_duration(plan->outlook->forecast.seconds, duration);
     format_bytes(plan->outlook->forecast.memory, memory, sizeof memory);
     format_bytes(plan->outlook->forecast.disk, disk, sizeof disk);
-    printf("%d runs with their seeds, %d finished; at most %d at once: about %s, %s of memory, %s "
-           "of disk\n",
-           plan->study->task_count, finished, plan->outlook->limits.jobs, duration, memory, disk);
+    const int measurements = count_measurements(plan->study);
+    printf("%d runs with their seeds", plan->study->task_count - measurements);
+    if (measurements > 0) printf(" and %d measurements of games", measurements);
+    printf(", %d finished; at most %d at once: about %s, %s of memory, %s of disk\n", finished,
+           plan->outlook->limits.jobs, duration, memory, disk);
     if (stale > 0)
         printf("stale: %d were run with other settings; their folders move to runs/stale/ when "
                "their turn comes\n",
