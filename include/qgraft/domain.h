@@ -203,6 +203,9 @@ qg_status qg_domain_resolve(const char *name, const qg_game **game, char normali
  * domain->shape, of vectors float [channels]: qg_observation_size bytes of the caller's. */
 qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg_error *error);
 
+/* Whether the game is over: no step can be made before the next reset. */
+bool qg_domain_is_over(const qg_domain *domain);
+
 /* Plays action index `action` (0 ... domain->action_count - 1; anything else is a programming
  * error) and gives what it brought and the screen after it (as qg_domain_reset). All frames of a
  * game count for max_episode_frames, the no-ops at its beginning too. */

@@ -144,6 +144,10 @@ qg_status qg_settings_check(const qg_settings *settings, qg_error *error);
  * as it makes, but 1000 at least. */
 void qg_settings_shorten_evaluations(qg_settings *settings, int64_t steps);
 
+/* The step at which a training makes its first update, if `start` steps (learn_start, or what a
+ * source plays before) are waited for; a run of `steps` makes it if it is below `steps`. */
+int64_t qg_settings_first_update(const qg_settings *settings, int64_t start);
+
 /* A whole number typed by a person ("250k", "25M", "1e6"), from minimum to maximum; `what` names
  * it in the message of QG_ERROR_USAGE. */
 qg_status qg_parse_count(const char *what, const char *text, int64_t minimum, int64_t maximum,

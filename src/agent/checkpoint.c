@@ -179,12 +179,14 @@ qg_status qg_checkpoints_resume(qg_checkpoints *checkpoints, qg_checkpoint_resto
         if (status && status != QG_ERROR_DATA && status != QG_ERROR_IO) return status;
         if (!status) {
             checkpoints->next = 1 - which;
-            if (inner.code)
-                snprintf(warning, warning_size, "%.300s; went on from the one before, step %lld",
+            if (inner.code) /* beside what restoring it has said */
+                snprintf(warning + strlen(warning), warning_size - strlen(warning),
+                         "%s%.300s; went on from the one before, step %lld", *warning ? "; " : "",
                          inner.message, (long long)steps[which]);
             return QG_OK;
         }
         if (!inner.code) inner = *error; /* the newest one's is the better message */
+        *warning = 0;
     }
     return qg_fail(error, inner.code,
                    "%.400s; no checkpoint can be used: begin anew with `overwrite`", inner.message);

@@ -48,6 +48,8 @@ qg_status qg_episode_pass(qg_episode *e, qg_tape *tape, qg_error *error)
     qg_tape_pass_random(tape, &e->noops);
     qg_tape_require(tape, e->steps >= 0);
     const qg_status status = tape->good ? qg_tape_pass_domain(tape, e->domain, error) : QG_OK;
+    if (!status && tape->reading)
+        qg_tape_require(tape, e->over || !qg_domain_is_over(e->domain) || e->domain->lost);
     if (!status && tape->reading && e->domain->lost && !e->over) /* what is known of it ends here */
         e->over = e->game_over = e->truncated = true;
     return status;

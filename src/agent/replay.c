@@ -206,12 +206,28 @@ static void read_recent(const qg_replay *replay)
     }
 }
 
+/* What is drawn by its weight is in the ring, and something is where something can be drawn. */
+static bool weights_fit(const qg_replay *replay)
+{
+    const int64_t count = replay->ring->count, first = first_state(replay, count);
+    const int64_t capacity = replay->ring->plan.capacity;
+    const int64_t oldest = count > capacity ? count - capacity : 0;
+    for (int64_t entry = oldest; entry < oldest + capacity; entry++) {
+        const bool can_be_drawn =
+            entry >= first && entry < count - replay->form.span && !end_of(replay, entry);
+        if (!can_be_drawn && qg_priorities_weight(&replay->priorities, leaf_of(replay, entry)) > 0)
+            return false;
+    }
+    return qg_priorities_total(&replay->priorities) > 0 || !qg_replay_can_sample(replay);
+}
+
 qg_status qg_replay_pass(qg_replay *replay, qg_tape *tape, int64_t count, int actions,
                          const volatile sig_atomic_t *stop, qg_error *error)
 {
     const qg_status status = qg_replay_ring_pass(replay->ring, tape, count, actions, stop, error);
     if (!status && replay->priorities.nodes) qg_priorities_pass(&replay->priorities, tape);
     if (status || !tape->reading || !tape->good) return status;
+    if (replay->priorities.nodes) qg_tape_require(tape, weights_fit(replay));
     replay->next.drawn = false;
     read_recent(replay);
     return QG_OK;

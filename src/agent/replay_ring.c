@@ -383,9 +383,20 @@ static uint32_t crc_of_blocks(const qg_replay_ring *ring)
     return (uint32_t)crc32_z(0, (const uint8_t *)column_of_crcs(ring), blocks * sizeof(uint32_t));
 }
 
+/* The sums of blocks that the ring has left behind, which a run that went on from a checkpoint does
+ * not know: the file would tell whether it did. */
+static void forget_blocks(qg_replay_ring *ring)
+{
+    const int64_t first = qg_replay_ring_oldest(ring) / QG_REPLAY_BLOCK;
+    const int64_t end = (ring->count + QG_REPLAY_BLOCK - 1) / QG_REPLAY_BLOCK;
+    for (int64_t block = end; block < first + ring->places / QG_REPLAY_BLOCK; block++)
+        *crc_of(ring, block) = 0;
+}
+
 qg_status qg_replay_ring_finish(qg_replay_ring *ring, const char *about, qg_error *error)
 {
     seal(ring);
+    forget_blocks(ring);
     memcpy(column_of_crcs(ring), ring->crcs,
            (size_t)ring->places / QG_REPLAY_BLOCK * sizeof *ring->crcs);
     qg_status status = qg_screen_store_trim(ring->store, error);

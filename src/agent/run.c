@@ -309,6 +309,7 @@ qg_status qg_run_checkpoint(qg_run *run, qg_error *error)
 
 static qg_status restore(void *context, qg_tape *tape, qg_error *error)
 {
+    ((qg_run *)context)->result.inexact_resumes = 0; /* of a damaged one that was tried before */
     return pass(context, tape, error);
 }
 

@@ -59,11 +59,11 @@ void qg_run_yaml_other_games(FILE *out, const char *const *games, int count)
 
 qg_status qg_run_yaml_settings(FILE *out, const qg_settings *settings, qg_error *error)
 {
-    char *lines;
+    char *lines, *rest; /* strtok's place would be that of all threads */
     const qg_status status = qg_settings_format_yaml(settings, &lines, error);
     if (status) return status;
     fprintf(out, "settings:\n");
-    for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"))
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         fprintf(out, "  %s\n", line);
     free(lines);
     return QG_OK;

@@ -254,6 +254,9 @@ static qg_status set_number(void *field, const qg_setting *setting, const char *
     if (!is_real) real = (double)count;
     if (real < setting->minimum || real > setting->maximum)
         return fail_range(setting, value, error);
+    if (real > 0 && (float)real == 0) /* 0 means something else in many of them */
+        return qg_fail(error, QG_ERROR_USAGE, "%s: '%.60s' is nearer to 0 than any float but 0",
+                       setting->name, value);
     if (is_real) {
         real += 0.0; /* -0 becomes 0, so that equal settings are equal bytes */
         memcpy(field, &real, sizeof real);
@@ -383,6 +386,11 @@ qg_status qg_settings_check(const qg_settings *s, qg_error *error)
         return qg_fail(error, QG_ERROR_USAGE, "epsilon_end: %g is more than epsilon_start (%g)",
                        s->epsilon_end, s->epsilon_start);
     return QG_OK;
+}
+
+int64_t qg_settings_first_update(const qg_settings *settings, int64_t start)
+{
+    return (start / settings->update_every + 1) * settings->update_every;
 }
 
 void qg_settings_shorten_evaluations(qg_settings *settings, int64_t steps)

@@ -67,7 +67,7 @@ void cli_say_evaluations(const qg_settings *settings, int64_t steps)
 static void say_short_run(const qg_settings *settings, int64_t steps)
 {
     cli_say_evaluations(settings, steps);
-    if (steps > 0 && steps <= settings->learn_start)
+    if (steps > 0 && steps <= qg_settings_first_update(settings, settings->learn_start))
         fprintf(stderr,
                 "qgraft: nothing will be learned in %" PRId64 " steps: learn_start is %" PRId64
                 "\n",

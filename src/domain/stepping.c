@@ -92,6 +92,11 @@ qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *observation, qg
     return status ? status : domain->methods->observe(domain->self, observation, error);
 }
 
+bool qg_domain_is_over(const qg_domain *domain)
+{
+    return ((const qg_open_domain *)domain)->stepping.over;
+}
+
 qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *observation,
                          qg_error *error)
 {

@@ -117,7 +117,8 @@ static bool scan_teachers(char *lines, int task, int temperatures, qg_distillati
     (void)task, (void)temperatures;
     int k;
     double score;
-    for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
+    char *next;
+    for (char *line = strtok_r(lines, "\n", &next); line; line = strtok_r(NULL, "\n", &next)) {
         char domain[QG_DOMAIN_NAME];
         const char *const cell = strchr(line, ',');
         const char *const rest = cell ? qg_csv_read_text(cell + 1, domain, sizeof domain) : NULL;
@@ -133,7 +134,8 @@ static bool scan_held_out(char *lines, int task, int temperatures, qg_distillati
 {
     (void)task;
     int k, t = 0;
-    for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"), t++) {
+    char *next;
+    for (char *line = strtok_r(lines, "\n", &next); line; line = strtok_r(NULL, "\n", &next), t++) {
         qg_agreement a;
         const int cells =
             sscanf(line, "%d,%*f,%*d,%lf,%lf,%lf", &k, &a.kl, &a.teacher_entropy, &a.agreement);

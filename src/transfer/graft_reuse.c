@@ -117,7 +117,8 @@ static qg_status check_warm_replay(const qg_graft_reuse *reuse, int64_t steps,
     const int64_t played = reuse->warm_replay;
     const int64_t waited = settings ? settings->learn_start : 0;
     const int64_t start = played > waited ? played : waited;
-    if (steps && (played || reuse->kickstart) && start >= steps - 1) /* the last learns nothing */
+    const int64_t first = settings ? qg_settings_first_update(settings, start) : start + 1;
+    if (steps && (played || reuse->kickstart) && first >= steps)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`%s`: nothing would be learned in the %" PRId64
                        " steps of the run: %s the first %" PRId64 ": make `steps` larger",

@@ -57,7 +57,7 @@ def cases(networks):
     study.write_text(json.dumps(STUDY))  # JSON is YAML
     result = {
         "train": ["train", "minatar/breakout", "--steps", "10k", "--snapshot", "0,3000,4321",
-                  *words(SMALL)],
+                  "--keep-replay", *words(SMALL)],
         "graft": ["graft", breakout, "--to", "minatar/asterix", "--first", "2",
                   "--freeze", "--steps", "7k", "--seed", "5", *words({**SMALL, "dropout_linear": 0.1})],
         "thaw": ["graft", breakout, "--to", "minatar/asterix", "--first", "3", "--freeze",

@@ -92,6 +92,7 @@ def test_the_command_names_its_options(tmp_path):
     ("run x --num-workers 3", "here it is --jobs "),
     ("train pong --learning-rate 1", "--set learning_rate=VALUE"),
     ("train pong --gamma 1", "--set discount=VALUE"),
+    ("train pong --set clip_error=1e-46", "clip_error: '1e-46' is nearer to 0 than any float but 0"),
     ("train pong --set gamma=1", "did you mean 'discount'?"),
     ("train pong --stesp 1", "did you mean --steps?"),
     ("evaluate x --gamma 1", "there is no option --gamma ("),
@@ -141,7 +142,10 @@ def test_short_runs_evaluate_in_proportion(tmp_path):
     said = qgraft(*words).stderr
     assert "each evaluation plays 2500 steps (--set eval_steps)" in said
     assert "nothing will be learned in 5000 steps: learn_start is 5000" in said
-    assert "eval_steps: 2500" in (tmp_path / "run/run.yaml").read_text()
+    more = qgraft(*words[:2], "--steps", 5004, *words[4:]).stderr  # the next update would be the 5004th step's
+    assert "nothing will be learned in 5004 steps" in more
+    assert "nothing will" not in qgraft(*words[:2], "--steps", 5005, *words[4:]).stderr
+    assert "eval_steps: 250" in (tmp_path / "run/run.yaml").read_text()
     said = qgraft(*words, "--set", "eval_steps=6k").stderr
     assert "plays 6000 steps, more than the run's 5000" in said
     assert "evaluation" not in qgraft(*words, "--quiet").stderr

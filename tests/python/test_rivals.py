@@ -214,6 +214,8 @@ def test_by_position(source, tmp_path):
     (["--warm-replay", 1000], "--warm-replay: nothing would be learned in the 1000 steps of the run"),
     (["--kickstart", 9, "--set", "learn_start=999"],
      "--kickstart: nothing would be learned in the 1000 steps of the run: 'learn_start' waits for the first 999"),
+    (["--kickstart", 9, "--set", "learn_start=996"],  # an update every four steps: the next is the 1000th
+     "--kickstart: nothing would be learned in the 1000 steps of the run: 'learn_start' waits for the first 996"),
     (["--warm-replay", 9, "--qdagger", 9, "--kickstart", 99],
      "--qdagger: its updates begin behind 'learn_start' (200), and the source plays 9 of these steps"),
     (["--warm-replay", 900, "--set", "replay=899"], "--warm-replay: the memory has room for 899 of 900"),

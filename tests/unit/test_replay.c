@@ -9,6 +9,7 @@
 #include "agent/history.h"
 #include "agent/replay.h"
 #include "agent/screen_codec.h"
+#include "agent/tape.h"
 #include "scratch.h"
 #include "quick.h"
 
@@ -289,8 +290,49 @@ static void test_prioritised(void **state)
     prioritised = false;
 }
 
-/* They come in proportion to their TD errors, and their weights make up for it; all this goes over
- * a tape. */
+/* Reads a tape of the memory whose weights, its last item, were changed: whether it is taken. */
+static bool takes_weights(qg_replay *replay, const qg_tape *written, const double *weights,
+                          size_t bytes)
+{
+    uint8_t *copy = malloc(written->size);
+    assert_non_null(copy);
+    memcpy(copy, written->bytes, written->size);
+    memcpy(copy + written->size - bytes, weights, bytes);
+    qg_tape tape = qg_tape_to_read(copy, written->size);
+    assert_int_equal(qg_replay_pass(replay, &tape, added, 18, NULL, &error), QG_OK);
+    const bool taken = qg_tape_complete(&tape);
+    qg_tape_free(&tape);
+    return taken;
+}
+
+/* A forged checkpoint has no weights of what cannot be drawn, and some of what can. */
+static void test_forged_weights(void **state)
+{
+    (void)state;
+    enum { CAPACITY = 64, ENTRIES = 40 };
+    prioritised = true;
+    qg_replay *replay = create(&bits, CAPACITY, 1);
+    for (int n = 0; n < ENTRIES; n++)
+        add(replay, &bits, 0.15);
+    qg_tape tape = qg_tape_to_write();
+    assert_int_equal(qg_replay_pass(replay, &tape, added, 18, NULL, &error), QG_OK);
+    double weights[CAPACITY], forged[CAPACITY] = {0};
+    memcpy(weights, tape.bytes + tape.size - sizeof weights, sizeof weights);
+    assert_true(takes_weights(replay, &tape, weights, sizeof weights));
+    assert_false(takes_weights(replay, &tape, forged, sizeof forged));
+    for (int n = 0; n < CAPACITY; n++) {
+        memcpy(forged, weights, sizeof forged);
+        forged[n] = 1;
+        const bool can_be_drawn = n < ENTRIES - 1 && !ended[n];
+        assert_true((weights[n] > 0) == can_be_drawn);
+        assert_true(takes_weights(replay, &tape, forged, sizeof forged) == can_be_drawn);
+    }
+    qg_tape_free(&tape);
+    qg_replay_destroy(replay);
+    prioritised = false;
+}
+
+/* They come in proportion to their TD errors, and their weights make up for it. */
 static void test_proportional(void **state)
 {
     (void)state;
@@ -625,6 +667,7 @@ static int run(bool as_frames, int readers)
         cmocka_unit_test_setup_teardown(test_uniform, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_steps, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_prioritised, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_forged_weights, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_proportional, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_packed, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_detach, scratch_setup, scratch_teardown),
