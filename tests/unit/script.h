@@ -91,6 +91,11 @@ qg_status qg_domain_reset(qg_domain *domain, int noops, uint8_t *screen, qg_erro
     return QG_OK;
 }
 
+bool qg_domain_is_over(const qg_domain *domain)
+{
+    return ((const script *)domain->self)->over;
+}
+
 qg_status qg_domain_step(qg_domain *domain, int action, qg_step *step, uint8_t *screen, qg_error *e)
 {
     static const float rewards[] = {-3, -1, 0, 0, 0.5f, 1, 7};

@@ -255,7 +255,7 @@ static void test_checks(void **state)
         {"none kickstart=9 l2_sp=1", false, "`l2_sp`: no layer is copied"},
         {"none kickstart=9 ewc=1", false, "`ewc`: no layer is copied"},
     };
-    const qg_settings settings = {.learn_start = 8, .replay = 50};
+    const qg_settings settings = {.learn_start = 8, .replay = 50, .update_every = 1};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qg_graft_choice choice;
         if (qg_graft_choice_parse(cases[i].text, &choice, &error)) fail_msg("%s", error.message);

@@ -512,7 +512,7 @@ static void test_resume_refusals(void **state)
     options.initial = &initial;
     script_begin();
     assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
-    assert_non_null(strstr(error.message, "another network"));
+    assert_non_null(strstr(error.message, "initial_network_sha256"));
     assert_true(contains("run/process.yaml", "state: stopped"));
     qg_network_free(&initial);
 }
