@@ -212,9 +212,10 @@ static void write_matrix(FILE *script, const matrix *m, const qg_figure *figure,
             /* Rectangles, since an image must have all its cells. */
             "set style fill solid noborder\n"
             "plot $cells using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror "
-            "lc palette, '' using 1:2:4:5 with labels font ',11' tc rgb variable\n",
+            "lc palette, '' using 1:2:4:5 with labels font ',%d' tc rgb variable\n",
             1 - 18.0 / height, fmax(m->largest, 1e-3), fmax(m->largest, 1e-3),
-            fmax(m->largest, 1e-3), m->columns.count - 1, m->rows.count - 1);
+            fmax(m->largest, 1e-3), m->columns.count - 1, m->rows.count - 1,
+            m->columns.count > 8 ? 8 : 11); /* narrow cells */
 }
 
 int qg_figure_matrix(const qg_results *r, qg_figure *figure, FILE *script, FILE *data)
