@@ -4,6 +4,7 @@
  * seeds are. For each seed the mean over the experiments is taken, and effects are found over
  * these.
  */
+#include "report/mean.h"
 #include "report/stages.h"
 
 #include <math.h>
@@ -69,24 +70,6 @@ static size_t count_seeds(const qg_results *r, const qg_side *side)
     return count;
 }
 
-/* A mean about the first value: that of equal values is this value, not what rounding makes of it.
- */
-typedef struct mean {
-    double first, rest;
-    size_t count;
-} mean;
-
-static void take(mean *m, double value)
-{
-    if (m->count++ == 0) m->first = value;
-    m->rest += value - m->first;
-}
-
-static double mean_of(const mean *m)
-{
-    return m->first + m->rest / (double)m->count;
-}
-
 /* The mean over the experiments of what the transfers, or their baselines, with each seed reached,
  * for seeds that all of them have. */
 static void average(const qg_results *r, const selection *s, bool transfer, qg_measure measure,
@@ -95,14 +78,14 @@ static void average(const qg_results *r, const selection *s, bool transfer, qg_m
     const qg_experiment *first = s->items[0];
     const qg_side *side = transfer ? &first->transfer : &first->baseline;
     for (size_t i = 0; i < side->count; i++) {
-        mean all = {0};
+        qg_mean all = {0};
         if (!counts(r, side, side->seeds[i])) continue;
         for (size_t k = 0; k < s->count; k++) {
             const qg_experiment *e = s->items[k];
-            take(&all,
-                 side_value(e, transfer ? &e->transfer : &e->baseline, side->seeds[i], measure));
+            qg_mean_add(&all, side_value(e, transfer ? &e->transfer : &e->baseline, side->seeds[i],
+                                         measure));
         }
-        add(means, side->seeds[i], mean_of(&all));
+        add(means, side->seeds[i], qg_mean_of(&all));
     }
 }
 
@@ -111,14 +94,14 @@ static void average(const qg_results *r, const selection *s, bool transfer, qg_m
 static double seed_mean(const selection *s, const qg_game_scale *game, bool alone, uint64_t seed,
                         qg_measure measure)
 {
-    mean all = {0};
+    qg_mean all = {0};
     for (size_t i = 0; i < s->count; i++) {
         const qg_experiment *e = s->items[i];
         if (game && e->game != game) continue;
-        take(&all, side_value(e, &e->transfer, seed, measure) -
-                       (alone ? 0 : side_value(e, &e->baseline, seed, measure)));
+        qg_mean_add(&all, side_value(e, &e->transfer, seed, measure) -
+                              (alone ? 0 : side_value(e, &e->baseline, seed, measure)));
     }
-    return mean_of(&all);
+    return qg_mean_of(&all);
 }
 
 static bool has_game(const selection *s, const qg_game_scale *game)

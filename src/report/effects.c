@@ -4,19 +4,18 @@
 #include <qgraft/statistics.h>
 
 #include "report/distributions.h"
+#include "report/mean.h"
 #include "report/order.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* About the first value: the mean of equal values is that value, and their variance 0, not what
- * rounding leaves of it. */
 static double mean(const double *values, size_t count)
 {
-    double sum = 0;
-    for (size_t i = 1; i < count; i++)
-        sum += values[i] - values[0];
-    return values[0] + sum / (double)count;
+    qg_mean all = {0};
+    for (size_t i = 0; i < count; i++)
+        qg_mean_add(&all, values[i]);
+    return qg_mean_of(&all);
 }
 
 static double squares(const double *values, size_t count)

@@ -177,15 +177,35 @@ static void describe(const matrix *m, qg_figure *figure)
                             m->columns.items[column], cell_value(m, row, column));
 }
 
+static size_t longest_of(const names *n)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < n->count; i++)
+        longest = strlen(n->items[i]) > longest ? strlen(n->items[i]) : longest;
+    return longest;
+}
+
+/* Degrees by which the columns' names hang down: a long one would end outside at 35. */
+static int slope_of(const names *columns)
+{
+    if (columns->count <= 3) return 0;
+    return longest_of(columns) > 16 ? 90 : 35;
+}
+
+/* Pixels that they need below. */
+static int room_below(const names *columns)
+{
+    const int slope = slope_of(columns);
+    const int letters = (int)longest_of(columns);
+    return slope == 0 ? 0 : slope == 35 ? 50 : 7 * (letters < 40 ? letters : 40);
+}
+
 /* Letters are 11 pixels high and more; gnuplot would leave room for larger ones. The key of the
  * colours lies below. */
 static void write_matrix(FILE *script, const matrix *m, const qg_figure *figure, int height,
                          int below)
 {
-    size_t longest = 0;
-    for (size_t i = 0; i < m->rows.count; i++)
-        longest = strlen(m->rows.items[i]) > longest ? strlen(m->rows.items[i]) : longest;
-    const bool rotated = m->columns.count > 3;
+    const int slope = slope_of(&m->columns);
     write_cells(script, m);
     write_frames(script, m);
     fprintf(script,
@@ -196,9 +216,12 @@ static void write_matrix(FILE *script, const matrix *m, const qg_figure *figure,
             "screen %.4f\n"
             "set cbtics font ',11'; set label 'difference of the area' at screen 0.34, "
             "screen %.4f right font ',11'\n",
-            fmin(0.5, 0.05 + 0.0108 * (double)longest), rotated ? 0.89 : 0.96, 1 - 40.0 / height,
-            (double)below / height, rotated ? "rotate by -35" : "norotate", 26.0 / height,
-            10.0 / height, 31.0 / height);
+            fmin(0.5, 0.05 + 0.0108 * (double)longest_of(&m->rows)), slope == 35 ? 0.89 : 0.96,
+            1 - 40.0 / height, (double)below / height,
+            slope == 0    ? "norotate"
+            : slope == 35 ? "rotate by -35"
+                          : "rotate by -90",
+            26.0 / height, 10.0 / height, 31.0 / height);
     write_names(script, 'x', &m->columns);
     write_names(script, 'y', &m->rows);
     fputs("set label ", script);
@@ -226,7 +249,7 @@ int qg_figure_matrix(const qg_results *r, qg_figure *figure, FILE *script, FILE 
     fill_matrix(r, figure->copied, m);
     int height = 0;
     if (m->rows.count >= 2 && m->columns.count >= 2) {
-        const int below = 70 + (m->columns.count > 3 ? 50 : 0);
+        const int below = 70 + room_below(&m->columns);
         height = 44 + (all ? 24 : 45) * (int)m->rows.count + below;
         snprintf(figure->title, sizeof figure->title, "Transfer matrix: %.200s",
                  all ? "all pairs and kinds of copy" : figure->copied);

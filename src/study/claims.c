@@ -48,35 +48,50 @@ static void describe(const qg_study *study, const qg_study_run *run, const char 
     if (strcmp(key, "self") == 0) snprintf(text, QG_STUDY_NAME, self ? "true" : "false");
 }
 
-/* Whether a run has for `key` what is wanted, however that is written. */
-static bool value_fits(const qg_study *study, const qg_study_run *run, const char *key,
-                       const char *wanted)
+/* `text` as a run's value would be: a game's name has several forms. */
+static void normalise(const char *key, const char *text, char wanted[QG_STUDY_NAME])
 {
-    bool a, b;
-    char value[QG_STUDY_NAME] = "", name[QG_DOMAIN_NAME];
+    char name[QG_DOMAIN_NAME];
     const qg_game *game;
     qg_error ignored;
-    describe(study, run, key, value);
-    if (strcmp(key, "game") == 0 && qg_domain_resolve(wanted, &game, name, &ignored) == QG_OK)
-        return strcmp(value, name) == 0;
-    if (qg_text_to_boolean(value, &a) && qg_text_to_boolean(wanted, &b)) return a == b;
-    return strcmp(value, wanted) == 0;
+    const bool is_game = strcmp(key, "game") == 0;
+    const bool known = is_game && qg_domain_resolve(text, &game, name, &ignored) == QG_OK;
+    snprintf(wanted, QG_STUDY_NAME, "%s", known ? name : text);
 }
 
-static bool item_fits(const qg_study *study, const qg_study_run *run, const qg_yaml *item)
+static bool has_value(const qg_study *study, const qg_study_run *run, const char *key,
+                      const char *wanted)
 {
-    if (item->kind == QG_YAML_SCALAR) return value_fits(study, run, item->key, item->text);
-    for (size_t i = 0; i < item->count; i++)
-        if (item->items[i].kind == QG_YAML_SCALAR &&
-            value_fits(study, run, item->key, item->items[i].text))
-            return true;
-    return false;
+    bool a, b;
+    char value[QG_STUDY_NAME] = "";
+    describe(study, run, key, value);
+    if (qg_text_to_boolean(value, &a) && qg_text_to_boolean(wanted, &b)) return a == b;
+    return strcmp(value, wanted) == 0;
 }
 
 /* Claims speak of them: a chain's link has no verdict. */
 static bool is_experiment(const qg_study_run *run)
 {
     return run->kind == QG_RUN_GRAFT && run->listed;
+}
+
+/* The values of a filter's key: one, or those of a list. */
+static const qg_yaml *values_of(const qg_yaml *item, size_t *count)
+{
+    *count = item->kind == QG_YAML_LIST ? item->count : 1;
+    return item->kind == QG_YAML_LIST ? item->items : item;
+}
+
+static bool item_fits(const qg_study *study, const qg_study_run *run, const qg_yaml *item)
+{
+    size_t count;
+    const qg_yaml *const values = values_of(item, &count);
+    for (size_t i = 0; i < count; i++) {
+        char wanted[QG_STUDY_NAME];
+        normalise(item->key, values[i].text, wanted);
+        if (has_value(study, run, item->key, wanted)) return true;
+    }
+    return false;
 }
 
 static bool run_fits(const qg_study *study, const qg_study_run *run, const qg_yaml *filter)
@@ -87,22 +102,25 @@ static bool run_fits(const qg_study *study, const qg_study_run *run, const qg_ya
     return true;
 }
 
-/* A value of a list that fits nothing is a slip: without it the claim would rest on fewer runs. */
-static qg_status check_list(const study_reader *reader, const qg_yaml *list)
+/* A value that fits nothing is a slip: without it the claim would rest on fewer runs. */
+static qg_status check_values(const study_reader *reader, const qg_yaml *item)
 {
     const qg_study *const study = reader->study;
-    for (size_t i = 0; list->kind == QG_YAML_LIST && i < list->count; i++) {
-        const qg_yaml *const value = &list->items[i];
+    size_t count;
+    const qg_yaml *const values = values_of(item, &count);
+    for (size_t i = 0; i < count; i++) {
+        char wanted[QG_STUDY_NAME];
         int run = 0;
-        if (value->kind != QG_YAML_SCALAR)
-            return qg_study_fail(reader, value->line, "%s: a list of values is needed", list->key);
-        while (run < study->run_count &&
-               !(is_experiment(&study->runs[run]) &&
-                 value_fits(study, &study->runs[run], list->key, value->text)))
+        if (values[i].kind != QG_YAML_SCALAR)
+            return qg_study_fail(reader, values[i].line,
+                                 "%s: a value or a list of values is needed", item->key);
+        normalise(item->key, values[i].text, wanted);
+        while (run < study->run_count && !(is_experiment(&study->runs[run]) &&
+                                           has_value(study, &study->runs[run], item->key, wanted)))
             run++;
         if (run == study->run_count)
-            return qg_study_fail(reader, value->line, "%s: '%.60s' fits no graft of this study",
-                                 list->key, value->text);
+            return qg_study_fail(reader, values[i].line, "%s: '%.60s' fits no graft of this study",
+                                 item->key, values[i].text);
     }
     return QG_OK;
 }
@@ -115,7 +133,7 @@ static qg_status read_filter(const study_reader *reader, const qg_yaml *claim, c
     const qg_yaml all = {.kind = QG_YAML_MAPPING, .line = claim->line};
     qg_status status = qg_study_check_keys(reader, filter ? filter : &all, key, filter_keys);
     for (size_t i = 0; filter && i < filter->count && !status; i++)
-        status = check_list(reader, &filter->items[i]);
+        status = check_values(reader, &filter->items[i]);
     if (status) return status;
     for (int i = 0; i < study->run_count; i++) {
         if (!run_fits(study, &study->runs[i], filter ? filter : &all)) continue;

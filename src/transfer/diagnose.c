@@ -123,9 +123,8 @@ static qg_status find_training_start(look *k, const qg_network *like, qg_error *
     if (strcmp(sum, k->file.initial_network_sha256) == 0) return QG_OK;
     qg_network_free(&k->start);
     warn(k,
-         "%s: nothing is compared with what it began with, a network in memory: a snapshot of step "
-         "0 "
-         "would have kept it",
+         "%s: nothing is compared with what it began with, a network in memory, which a snapshot "
+         "of step 0 would have kept",
          k->folder);
     return QG_OK;
 }

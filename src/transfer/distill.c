@@ -3,29 +3,30 @@
 
 #include "transfer/distillation_tables.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+/* The folder in which a file is or will be; false: there is none, as whoever makes it will say. */
+static bool find_folder(const char *path, const char **name, struct stat *folder)
+{
+    const char *const slash = strrchr(path, '/');
+    char *const parent = slash ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
+    const bool found = parent && stat(parent, folder) == 0;
+    *name = slash ? slash + 1 : path;
+    free(parent);
+    return found;
+}
+
 /* Whether two files are one, or will be when they are made: the same name in the same folder. */
 static bool is_same_file(const char *a, const char *b)
 {
-    const char *const names[] = {a, b};
-    const char *last[2];
+    const char *names[2];
     struct stat folders[2];
-    for (int i = 0; i < 2; i++) {
-        const char *const slash = strrchr(names[i], '/');
-        char folder[PATH_MAX] = ".";
-        last[i] = slash ? slash + 1 : names[i];
-        if (slash && snprintf(folder, sizeof folder, "%.*s", (int)(last[i] - names[i]), names[i]) >=
-                         (int)sizeof folder)
-            return false;
-        if (stat(folder, &folders[i]) != 0) return false; /* whoever makes it says what is wrong */
-    }
-    return strcmp(last[0], last[1]) == 0 && folders[0].st_dev == folders[1].st_dev &&
+    return find_folder(a, &names[0], &folders[0]) && find_folder(b, &names[1], &folders[1]) &&
+           strcmp(names[0], names[1]) == 0 && folders[0].st_dev == folders[1].st_dev &&
            folders[0].st_ino == folders[1].st_ino;
 }
 
