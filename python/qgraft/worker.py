@@ -477,7 +477,8 @@ def main():
     except Exception as error:
         what, length = REQUEST.unpack(worker.read(REQUEST.size))
         worker.read(length)
-        text = f"{sys.executable} cannot import gymnasium: {describe_error(error)}"
+        text = (f"{sys.executable} cannot import gymnasium: {describe_error(error)} (install it for this "
+                "Python, or name another by QGRAFT_PYTHON)")
         worker.reply(FAILED, NO_STEP, text.encode())
         sys.exit(0)
     gymnasium.logger.min_level = gymnasium.logger.ERROR
