@@ -53,6 +53,7 @@ static qg_status play(const cli_player_arguments *arguments, cli_player *player,
 {
     qg_status status = cli_player_open(arguments, player, error);
     if (status) return status;
+    cli_player_introduce(player);
     player->options.progress = show;
     player->options.context = player;
     status = qg_evaluate(player->engine, player->domain, &player->options, evaluation, error);

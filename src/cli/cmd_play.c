@@ -196,6 +196,7 @@ int cmd_play(int argc, char **argv)
     cli_player player;
     qg_error error;
     qg_status status = cli_player_open(&arguments.player, &player, &error);
+    if (!status) cli_player_introduce(&player);
     if (!status) status = play(&arguments, &player, &error);
     cli_player_close(&player);
     if (status == QG_STOPPED) return 130;

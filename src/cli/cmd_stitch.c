@@ -82,6 +82,7 @@ static qg_status play(const stitch_arguments *a, int way, const qg_network *sour
     cli_player player;
     qg_network stitched = {.parameters = NULL};
     qg_status status = cli_player_open(&a->player, &player, error);
+    if (!status && way == WAYS - 1) cli_player_introduce(&player); /* the first */
     if (!status && way != WHOLE) {
         double fit;
         const qg_stitch_options options = {.source = source,

@@ -150,16 +150,20 @@ qg_status cli_player_open(const cli_player_arguments *a, cli_player *player, qg_
     qg_status status = QG_OK;
     if (!a->random) status = qg_network_load(a->words[0], &player->network, &player->info, error);
     if (status) return status;
-    if (!a->random) cli_warn_of_network(&player->info);
     if (!domain) domain = player->info.domain;
     if (!domain[0])
         return qg_fail(error, QG_ERROR_USAGE, "%s: does not say its game: name a domain behind it",
                        a->words[0]);
     status = resolve(a, domain, player, error);
-    if (!status) cli_show_note(domain);
     if (!status) status = open_domain(domain, player, error);
     if (!status && !a->random) status = open_engine(player, a->isa, error);
     return status;
+}
+
+void cli_player_introduce(const cli_player *player)
+{
+    if (player->network_name) cli_warn_of_network(&player->info);
+    cli_show_note(player->domain->name);
 }
 
 void cli_player_close(cli_player *player)

@@ -36,4 +36,7 @@ qg_status cli_player_open(const cli_player_arguments *arguments, cli_player *pla
                           qg_error *error);
 void cli_player_close(cli_player *player);
 
+/* Says on stderr what is to be known of the network and its game: a warning, a note. */
+void cli_player_introduce(const cli_player *player);
+
 #endif
