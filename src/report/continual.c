@@ -1,17 +1,13 @@
 #include "report/continual.h"
 
-#include "agent/csv.h"
 #include "base/file.h"
 #include "report/stages.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_LINKS = 64 };
-
-#define LARGEST_FILE ((size_t)64 << 20)
 
 /* -------------------------------------------------------------------- what the runs have written
  */
@@ -21,50 +17,14 @@ static char *folder_of(const qg_results *r, int task)
     return qg_path_join(r->folder, r->study->tasks[task].folder);
 }
 
-/* "STEP,"GAME",SCORE,..." */
-static bool parse_row(const char *row, int64_t *step, char game[QG_DOMAIN_NAME], double *score)
-{
-    char *end;
-    *step = strtoll(row, &end, 10);
-    if (end == row || *end != ',') return false;
-    const char *rest = qg_csv_read_text(end + 1, game, QG_DOMAIN_NAME);
-    if (!rest || *rest != ',') return false;
-    *score = strtod(rest + 1, &end);
-    return end > rest + 1 && *end == ',';
-}
-
-/* The score on a game at a step; at the last one: step -1. NaN: there is none. */
-static qg_status read_other_score(const qg_results *r, int task, const char *game, int64_t step,
+/* On another game; NaN: there is none. */
+static qg_status read_other_score(qg_results *r, int task, const char *game, int64_t step,
                                   double *score, qg_error *error)
 {
-    char *folder = folder_of(r, task), *path = NULL;
-    uint8_t *data = NULL;
-    size_t size = 0;
-    *score = NAN;
-    if (folder) path = qg_path_join(folder, "other_evaluations.csv");
+    char *folder = folder_of(r, task);
+    if (!folder) return qg_fail_memory(error, "a path", strlen(r->folder));
+    const qg_status status = qg_other_score_read(folder, game, step, score, &r->warnings, error);
     free(folder);
-    if (!path) return qg_fail_memory(error, "a path", strlen(r->folder));
-    const qg_status status = qg_file_read(path, LARGEST_FILE, &data, &size, error);
-    int line = 1;
-    for (const char *at = (const char *)data, *end; !status && at; at = end + 1, line++) {
-        const size_t left = size - (size_t)(at - (const char *)data);
-        char row[512], name[QG_DOMAIN_NAME];
-        int64_t when;
-        double value;
-        end = memchr(at, '\n', left);
-        if (!end) break; /* a row that is just being written is not there yet */
-        snprintf(row, sizeof row, "%.*s", (int)(end - at), at);
-        if (line == 1) continue;
-        if (!parse_row(row, &when, name, &value)) {
-            qg_fail(error, QG_ERROR_DATA, "%s:%d: is no row of step, game and score", path, line);
-            free(path);
-            free(data);
-            return QG_ERROR_DATA;
-        }
-        if (strcmp(name, game) == 0 && (step < 0 || when == step)) *score = value;
-    }
-    free(path);
-    free(data);
     return status;
 }
 

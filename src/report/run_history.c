@@ -2,7 +2,9 @@
  * people, who may have touched them: nothing in them is believed before it was looked at. */
 #include "report/run_history.h"
 
+#include "agent/csv.h"
 #include "agent/layer_measures.h"
+#include "agent/other_games.h"
 #include "agent/run_folder.h"
 #include "base/file.h"
 #include "base/file_kind.h"
@@ -18,7 +20,7 @@
 #define LESSON_COLUMNS   "samples,updates,task,temperature,kl,teacher_entropy,agreement"
 #define TRAINING_COLUMNS "step,epsilon,episodes,mean_return,updates,td_error"
 
-enum { MOST_COLUMNS = 8 };
+enum { MOST_COLUMNS = 8, OTHER_SCORE = 2 };
 
 /* -------------------------------------------------------------------------------- warnings */
 
@@ -184,22 +186,27 @@ static void add_point(qg_curve *curve, double step, double value)
     curve->scores[curve->count++] = value;
 }
 
+static qg_status check_score(const csv_reader *reader, double score, qg_error *error)
+{
+    if (isnan(score))
+        return qg_fail(error, QG_ERROR_DATA, "%s:%lld: there is no score", reader->path,
+                       (long long)reader->line);
+    if (fabs(score) > LARGEST_SCORE)
+        return qg_fail(error, QG_ERROR_DATA,
+                       "%s:%lld: %g is no score: remove the run's folder and run the study again",
+                       reader->path, (long long)reader->line, score);
+    return QG_OK;
+}
+
 static qg_status read_scores(csv_reader *reader, size_t rows, qg_curve *curve, qg_error *error)
 {
     if (create_curve(curve, rows, error)) return error->code;
     for (bool more = true; more;) {
         double values[MOST_COLUMNS];
-        const qg_status status = read_row(reader, MOST_COLUMNS, values, &more, error);
+        qg_status status = read_row(reader, MOST_COLUMNS, values, &more, error);
+        if (!status && more) status = check_score(reader, values[1], error);
         if (status) return status;
         if (!more) break;
-        if (isnan(values[1]))
-            return qg_fail(error, QG_ERROR_DATA, "%s:%lld: there is no score", reader->path,
-                           (long long)reader->line);
-        if (fabs(values[1]) > LARGEST_SCORE)
-            return qg_fail(
-                error, QG_ERROR_DATA,
-                "%s:%lld: %g is no score: remove the run's folder and run the study again",
-                reader->path, (long long)reader->line, values[1]);
         add_point(curve, values[0], values[1]);
         if (values[2] > 0) curve->episodes += values[2];
     }
@@ -215,6 +222,40 @@ qg_status qg_curve_read(const char *folder, qg_curve *curve, qg_warnings *warnin
         open_csv(&reader, folder, "evaluations.csv", QG_EVALUATION_COLUMNS, &rows, warnings, error);
     if (!status) status = read_scores(&reader, rows, curve, error);
     if (status) qg_curve_free(curve);
+    close_csv(&reader);
+    return status;
+}
+
+/* A row of step, game, score...: its numbers into `values`, NaN in place of the game. */
+static qg_status parse_other(csv_reader *reader, char *line, char game[QG_DOMAIN_NAME],
+                             double *values, qg_error *error)
+{
+    enum { COLUMNS = 7 };
+    char *const before = strchr(line, ',');
+    const char *const end = before ? qg_csv_read_text(before + 1, game, QG_DOMAIN_NAME) : NULL;
+    if (!end || *end != ',')
+        return qg_fail(error, QG_ERROR_DATA, "%s:%lld: names no game", reader->path,
+                       (long long)reader->line);
+    memmove(before + 1, end, strlen(end) + 1);
+    const qg_status status = parse_row(reader, line, COLUMNS, values, error);
+    return status ? status : check_score(reader, values[OTHER_SCORE], error);
+}
+
+qg_status qg_other_score_read(const char *folder, const char *game, int64_t step, double *score,
+                              qg_warnings *warnings, qg_error *error)
+{
+    csv_reader reader;
+    size_t rows = 0;
+    *score = NAN;
+    qg_status status = open_csv(&reader, folder, "other_evaluations.csv",
+                                QG_OTHER_EVALUATIONS_COLUMNS, &rows, warnings, error);
+    for (char *line; !status && (line = next_line(&reader)) != NULL;) {
+        char name[QG_DOMAIN_NAME];
+        double values[MOST_COLUMNS];
+        status = parse_other(&reader, line, name, values, error);
+        if (!status && strcmp(name, game) == 0 && (step < 0 || values[0] == (double)step))
+            *score = values[OTHER_SCORE];
+    }
     close_csv(&reader);
     return status;
 }

@@ -41,6 +41,11 @@ void qg_curve_free(qg_curve *curve); /* a curve of zero bytes is allowed */
 qg_status qg_lessons_read(const char *folder, qg_curve *divergence, qg_curve *agreement,
                           qg_warnings *warnings, qg_error *error);
 
+/* The score on `game` at a step, or the last one (step -1), from FOLDER/other_evaluations.csv; NaN:
+ * there is none. Fails as qg_curve_read does. */
+qg_status qg_other_score_read(const char *folder, const char *game, int64_t step, double *score,
+                              qg_warnings *warnings, qg_error *error);
+
 /* The last row of FOLDER/training.csv; all 0 when there is none. */
 typedef struct qg_training {
     int64_t step, episodes, updates;

@@ -1,5 +1,5 @@
 /* Feeds the reader of a training's checkpoints, with checksums that fit, and trains on from what it
- * takes. */
+ * takes; with priorities, whose memory holds all that one without them does and more. */
 #include "checkpoint.h"
 
 #include <qgraft/agent.h>
@@ -9,7 +9,8 @@ static volatile sig_atomic_t stop;
 static const char settings[] =
     "network: [{\"conv\": 1, \"kernel\": 5, \"stride\": 5}]\nhistory: 1\nlearn_start: 30\n"
     "replay: 400\nminibatch: 4\nupdate_every: 16\ntarget_every: 40\nepsilon_steps: 200\n"
-    "eval_every: 290\neval_steps: 12\nlog_every: 100\nvalidation_size: 2\nnoop_max: 2\n";
+    "eval_every: 290\neval_steps: 12\nlog_every: 100\nvalidation_size: 2\nnoop_max: 2\n"
+    "prioritised: true\nn_step: 2\n";
 
 /* Called at step 256. */
 static void note_progress(void *context, const qg_progress *progress)

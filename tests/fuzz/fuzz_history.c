@@ -1,16 +1,17 @@
 /* Feeds the readers of the CSV files that runs write: the report's, and those that look up the
- * result of a distillation that is complete. */
+ * result of a distillation that is complete; and of the one that a report's reader adds. */
 #include "fuzz.h"
 
+#include "report/pair_measures.h"
 #include "report/run_history.h"
 #include "transfer/distillation_tables.h"
 #include "transfer/student_table.h"
 
 #include <math.h>
 
-static const char *const names[] = {"evaluations.csv", "training.csv",     "teachers.csv",
-                                    "held_out.csv",    "distillation.csv", "student.csv",
-                                    "layers.csv"};
+static const char *const names[] = {"evaluations.csv", "training.csv",          "teachers.csv",
+                                    "held_out.csv",    "distillation.csv",      "student.csv",
+                                    "layers.csv",      "other_evaluations.csv", "measures.csv"};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -73,6 +74,37 @@ static void read_layers(void)
     qg_warnings_free(&warnings);
 }
 
+static void read_other_score(void)
+{
+    for (int64_t step = -1; step <= 20; step += 21) {
+        qg_warnings warnings = {0};
+        double score;
+        qg_error error;
+        const qg_status status =
+            qg_other_score_read(scratch, "minatar/breakout", step, &score, &warnings, &error);
+        check_said(status, &error);
+        CHECK(status || !isinf(score));
+        qg_warnings_free(&warnings);
+    }
+}
+
+static void read_pair_measures(void)
+{
+    qg_game_pair pair = {.games = {0, 1}};
+    qg_game_map map = {.game_count = 2,
+                       .games = {"minatar/asterix", "minatar/breakout"},
+                       .pairs = &pair,
+                       .pair_count = 1,
+                       .predictor_count = QG_MEASURES_OF_GRADE};
+    qg_error error;
+    check_said(qg_pair_measures_read(scratch, &map, &error), &error);
+    CHECK(map.predictor_count <= QG_MOST_PREDICTORS);
+    for (size_t k = QG_MEASURES_OF_GRADE; k < map.predictor_count; k++) {
+        CHECK(strlen(map.predictors[k].name) < sizeof map.predictors[k].name);
+        CHECK(!isinf(pair.measures[k]));
+    }
+}
+
 /* The first byte says which file the rest is; the others stay as they were. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -83,5 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_distillation();
     read_student();
     read_layers();
+    read_other_score();
+    read_pair_measures();
     return 0;
 }
