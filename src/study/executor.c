@@ -352,7 +352,7 @@ static qg_task_state judge(executor *e, const worker *w, int how, char *message,
         snprintf(message, size, "ended: no progress for %.0f s", e->options->stall_seconds);
     else if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
         return judge_good_end(e, w->task, message, size);
-    else if (WIFEXITED(how) && WEXITSTATUS(how) == STOPPED)
+    else if ((WIFEXITED(how) && WEXITSTATUS(how) == STOPPED) || qg_process_obeyed(&w->process, how))
         return QG_TASK_STOPPED;
     else
         qg_process_explain(&w->process, how, message, size);

@@ -64,8 +64,10 @@ static char **make_environment(void)
 /* In the child: becomes the program. A group of its own keeps the terminal's Ctrl-C away, so that
  * the parent alone says when to stop. */
 static _Noreturn void become(const char *program, const char *folder, const char *const *arguments,
-                             char **environment, int log, pid_t parent)
+                             char **environment, int log, pid_t parent, const sigset_t *mask)
 {
+    signal(SIGTERM, SIG_DFL); /* not into a flag that is gone with the next program */
+    sigprocmask(SIG_SETMASK, mask, NULL);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(130); /* it died before it could be watched */
@@ -101,9 +103,15 @@ qg_status qg_process_start(qg_process *process, const char *program, const char 
     if (fstat(process->log_file, &file) == 0) process->begun = file.st_size;
     const pid_t parent = getpid();
     process->started = process->moved = qg_clock_seconds();
+    sigset_t all, mask;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &mask); /* what is sent to the child waits until it is one */
     process->pid = fork();
     if (process->pid == 0)
-        become(program, folder, arguments, environment, process->log_file, parent);
+        become(program, folder, arguments, environment, process->log_file, parent, &mask);
+    const int problem = errno;
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    errno = problem;
     free(environment[0]);
     free(environment);
     if (process->pid > 0) return QG_OK;
@@ -130,6 +138,11 @@ void qg_process_end(qg_process *process, double grace)
         kill(process->pid, SIGTERM);
     } else if (now - process->asked > grace)
         kill(process->pid, SIGKILL);
+}
+
+bool qg_process_obeyed(const qg_process *process, int how)
+{
+    return process->asked > 0 && WIFSIGNALED(how) && WTERMSIG(how) == SIGTERM;
 }
 
 double qg_process_silence(qg_process *process)
@@ -184,7 +197,10 @@ void qg_process_explain(const qg_process *process, int how, char *message, size_
 
 void qg_process_free(qg_process *process)
 {
-    if (process->log_file >= 0) close(process->log_file);
+    if (process->log_file >= 0) {
+        flock(process->log_file, LOCK_UN); /* a forked child may still have the descriptor open */
+        close(process->log_file);
+    }
     free(process->log);
     free(process->sign);
     *process = (qg_process){.log_file = -1};

@@ -251,6 +251,18 @@ static void test_a_stalled_run_is_ended(void **state)
 }
 
 /* A run that is asked to end has time to, and counts as stopped. */
+/* A run that has not yet come to listen dies of the signal, and has failed at nothing. */
+static void test_stop_of_a_run_that_begins(void **state)
+{
+    fixture *f = *state;
+    f->stops = true;
+    script("runs-src-s1", "touch ../ready-1\nexec sleep 60\n");
+    script("runs-src-s2", "touch ../ready-2\nexec sleep 60\n");
+    assert_int_equal(execute(f), QG_STOPPED);
+    assert_state(f, "src:1", QG_TASK_STOPPED);
+    assert_int_equal(f->result.tasks[QG_TASK_FAILED], 0);
+}
+
 static void test_stop(void **state)
 {
     fixture *f = *state;
@@ -389,6 +401,7 @@ int main(void)
                                        TEST(test_no_program),
                                        TEST(test_a_stalled_run_is_ended),
                                        TEST(test_stop),
+                                       TEST(test_stop_of_a_run_that_begins),
                                        TEST(test_one_task),
                                        TEST(test_no_room),
                                        TEST(test_log_and_file),
