@@ -213,6 +213,17 @@ int qg_network_history(const qg_network_info *info, const qg_architecture *archi
 qg_action_set qg_network_action_set(const qg_network_info *info,
                                     const qg_architecture *architecture, const qg_game *game);
 
+/* What the names in a network's file say of its outputs on a domain that it fits. */
+typedef enum qg_outputs {
+    QG_OUTPUTS_IN_ORDER, /* they are the domain's actions, or the file names none */
+    QG_OUTPUTS_MOVED,    /* they are, in another order */
+    QG_OUTPUTS_OTHER     /* they are not: output a is action a for want of better */
+} qg_outputs;
+
+/* outputs[a], for each of the domain's actions: the network's output that is meant. */
+qg_outputs qg_network_outputs(const qg_network_info *info, const qg_domain *domain,
+                              int outputs[QG_MAX_ACTIONS]);
+
 /* The greedy action of q_values [actions], ties broken by `draw` in [0, 1): index of one of the
  * largest values. */
 int qg_greedy_action(const float *q_values, int actions, double draw);

@@ -4,6 +4,7 @@
 #include "agent/episode.h"
 #include "agent/history.h"
 #include "agent/policy.h"
+#include "base/clock.h"
 
 #include <assert.h>
 #include <math.h>
@@ -43,6 +44,7 @@ typedef struct player {
     qg_history history;
     qg_random policy;
     qg_moment moment;
+    double told; /* of the progress */
 } player;
 
 static qg_status show(player *p, qg_error *error)
@@ -113,7 +115,8 @@ static qg_status play(player *p, returns *all, qg_error *error)
            (!options->episodes || all->count < options->episodes)) {
         if (options->stop && *options->stop)
             return qg_fail(error, QG_STOPPED, "stopped during an evaluation");
-        if (options->progress && m->step % 256 == 0) options->progress(options->context, m->step);
+        if (options->progress && qg_clock_tells(m->step, &p->told))
+            options->progress(options->context, m->step);
         if (p->episode.over) status = begin_episode(p, error);
         if (!status) status = play_step(p, error);
         if (!status && p->episode.over) add_return(all, p->episode.game_return);

@@ -34,6 +34,21 @@ qg_action_set qg_network_action_set(const qg_network_info *info,
     return by_count;
 }
 
+qg_outputs qg_network_outputs(const qg_network_info *info, const qg_domain *domain,
+                              int outputs[QG_MAX_ACTIONS])
+{
+    bool moved = false, other = false;
+    for (int a = 0; a < domain->action_count; a++) {
+        const char *const name = domain->actions[a];
+        outputs[a] = *info->actions ? qg_text_find_name(info->actions, name, strlen(name)) : a;
+        moved |= outputs[a] != a;
+        other |= outputs[a] < 0 || outputs[a] >= domain->action_count;
+    }
+    for (int a = 0; a < domain->action_count && other; a++)
+        outputs[a] = a;
+    return other ? QG_OUTPUTS_OTHER : moved ? QG_OUTPUTS_MOVED : QG_OUTPUTS_IN_ORDER;
+}
+
 /* NULL: there is none. The name may have settings behind it that the game does not have. */
 static const qg_game *find_game(const char *domain)
 {

@@ -1,14 +1,15 @@
 #include "agent/random_play.h"
 
+#include "base/clock.h"
 #include "base/random.h"
 
 #include <stdlib.h>
 
 /* QG_STOPPED when it is to end. */
-static qg_status watch_step(const qg_play_watch *watch, int64_t step, qg_error *error)
+static qg_status watch_step(const qg_play_watch *watch, int64_t step, double *told, qg_error *error)
 {
     if (!watch) return QG_OK;
-    if (watch->progress && step % 256 == 0) watch->progress(watch->context, step);
+    if (watch->progress && qg_clock_tells(step, told)) watch->progress(watch->context, step);
     return watch->stop && *watch->stop ? qg_fail(error, QG_STOPPED, "stopped during random play")
                                        : QG_OK;
 }
@@ -20,8 +21,9 @@ static qg_status play(qg_domain *domain, int64_t steps, uint32_t seed, const qg_
     qg_random random = qg_random_stream(seed, "rollout");
     const uint64_t actions = (uint64_t)domain->action_count;
     bool ended = true;
+    double told = 0;
     for (int64_t i = 0; i < steps; i++) {
-        qg_status status = watch_step(watch, i, error);
+        qg_status status = watch_step(watch, i, &told, error);
         if (status) return status;
         if (ended) {
             status = qg_domain_reset(domain, 0, observation, error);

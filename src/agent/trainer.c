@@ -6,6 +6,7 @@
 #include "agent/trainer.h"
 
 #include "agent/policy.h"
+#include "base/clock.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -187,7 +188,7 @@ static qg_status learn_offline(qg_trainer *t, qg_error *error)
         for (int64_t i = target_updates(s, t->offline_updates); i < due && !status; i++)
             status = update_target(t, error);
         if (!status) t->offline_updates++;
-        if (t->offline_updates % 256 == 0) qg_trainer_report(t);
+        if (qg_clock_tells(t->offline_updates, &t->told)) qg_trainer_report(t);
         t->run.moved = t->offline_updates < wanted; /* behind the last one the step goes on */
         if (!status && t->run.moved && qg_run_checkpoint_due(&t->run))
             status = qg_run_checkpoint(&t->run, error);
@@ -284,6 +285,6 @@ qg_status qg_trainer_step(void *self, qg_error *error)
     if (step % s->target_every == 0) status = update_target(t, error);
     if (!status) status = end ? begin_episode(t, error) : play_action(t, error);
     if (!status && step % s->log_every == 0) status = log_interval(t, error);
-    if (step % 256 == 0) qg_trainer_report(t);
+    if (qg_clock_tells(step, &t->told)) qg_trainer_report(t);
     return status;
 }

@@ -45,6 +45,7 @@ typedef struct qg_trainer {
     int64_t episodes, updates;
     qg_interval since;
     qg_progress progress;
+    double told; /* of it, to who watches (base/clock.h) */
 } qg_trainer;
 
 /* For the table of the run; `self` is a qg_trainer. */

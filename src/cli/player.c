@@ -3,6 +3,7 @@
 #include <qgraft/settings.h>
 
 #include "base/random.h"
+#include "base/text.h"
 
 enum {
     OPTION_NOOPS = 'P' << 8,
@@ -127,6 +128,13 @@ static qg_status open_domain(const char *name, cli_player *player, qg_error *err
     return QG_OK;
 }
 
+static void pair_outputs(cli_player *player)
+{
+    const qg_outputs found = qg_network_outputs(&player->info, player->domain, player->outputs);
+    if (found == QG_OUTPUTS_MOVED) player->options.outputs = player->outputs;
+    player->by_place = found == QG_OUTPUTS_OTHER;
+}
+
 static qg_status open_engine(cli_player *player, const char *isa, qg_error *error)
 {
     const qg_domain *domain = player->domain;
@@ -138,6 +146,7 @@ static qg_status open_engine(cli_player *player, const char *isa, qg_error *erro
                                    .precision = player->info.precision,
                                    .max_batch = 1,
                                    .machine = {1, isa}};
+    if (!status) pair_outputs(player);
     if (!status) status = qg_engine_create(&one, &player->engine, error);
     if (!status) status = qg_engine_write(player->engine, QG_ONLINE, &player->network, error);
     return status;
@@ -162,7 +171,14 @@ qg_status cli_player_open(const cli_player_arguments *a, cli_player *player, qg_
 
 void cli_player_introduce(const cli_player *player)
 {
+    char actions[sizeof player->info.actions];
+    qg_text_join(player->domain->actions, player->domain->action_count, actions, sizeof actions);
     if (player->network_name) cli_warn_of_network(&player->info);
+    if (player->by_place)
+        fprintf(stderr,
+                "qgraft: warning: the network's actions are '%.80s', those of %s '%.80s': each "
+                "output plays the action in its place\n",
+                player->info.actions, player->domain->name, actions);
     cli_show_note(player->domain->name);
 }
 

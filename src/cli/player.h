@@ -27,6 +27,8 @@ typedef struct cli_player {
     int64_t seed;
     qg_settings settings;          /* of which only those above are used */
     qg_evaluation_options options; /* complete but for who watches */
+    int outputs[QG_MAX_ACTIONS];   /* that the options lead to where they are not in order */
+    bool by_place;                 /* the network names other actions than the game */
 } cli_player;
 
 /* Opens the network and its game (or the one that is named). The numbers go through the table of

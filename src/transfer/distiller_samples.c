@@ -1,4 +1,5 @@
 /* The samples of a distillation: where they are, and the teachers' play that makes them. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "transfer/distiller.h"
 
@@ -46,7 +47,11 @@ qg_status qg_distiller_find_samples(qg_distiller *d, qg_error *error)
             t->reused = true;
         }
     }
-    return status ? status : qg_sample_set_check_room(d->options->run.folder, needed, error);
+    char *path = qg_distiller_samples_path(d, 0);
+    if (!path) status = qg_fail_memory(error, "a path", strlen(d->options->run.folder));
+    if (!status) status = qg_sample_set_check_room(path, needed, error);
+    free(path);
+    return status;
 }
 
 qg_status qg_distiller_create_samples(qg_distiller *d, qg_error *error)
@@ -70,13 +75,15 @@ qg_status qg_distiller_create_samples(qg_distiller *d, qg_error *error)
 static qg_status play_samples(qg_distiller *d, qg_error *error)
 {
     const qg_teacher *t = &d->teachers[d->played];
+    double told = 0;
     qg_status status = QG_OK;
     while (!status && qg_sample_set_added(t->samples) < t->source.count) {
         const int64_t done = qg_sample_set_added(t->samples);
         if (qg_run_is_stopped(&d->run))
             return qg_fail(error, QG_STOPPED,
                            "stopped while the teacher played, after %lld samples", (long long)done);
-        if (done % 256 == 0) qg_distiller_report(d, QG_PHASE_PLAYING, done, t->source.count);
+        if (qg_clock_tells(done, &told))
+            qg_distiller_report(d, QG_PHASE_PLAYING, done, t->source.count);
         status = qg_play_step(&d->play, error);
         if (!status && qg_run_checkpoint_due(&d->run)) status = qg_run_checkpoint(&d->run, error);
     }

@@ -3,6 +3,7 @@
 #include "agent/episode.h"
 #include "agent/history.h"
 #include "agent/policy.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ typedef struct fisher_play {
     qg_random policy;
     qg_network gradient; /* room */
     double *sums;        /* [parameters] of squares */
+    double told;         /* of the progress */
 } fisher_play;
 
 static int history_of(const qg_fisher_options *o, const qg_domain *domain)
@@ -38,6 +40,11 @@ qg_status qg_fisher_domain(const qg_fisher_options *o, qg_domain **domain, qg_er
     status = qg_domain_open(o->info->domain, &how, domain, error);
     if (status) return status;
     status = qg_network_fits(&o->network->architecture, *domain, history_of(o, *domain), error);
+    int outputs[QG_MAX_ACTIONS];
+    if (!status && qg_network_outputs(o->info, *domain, outputs) == QG_OUTPUTS_MOVED)
+        status = qg_fail(error, QG_ERROR_USAGE,
+                         "`ewc`: the source names the actions of %s in another order than the game",
+                         (*domain)->name);
     if (status) qg_domain_close(*domain);
     return status;
 }
@@ -76,6 +83,7 @@ static qg_status play_step(fisher_play *p, int64_t step, qg_error *error)
     const qg_fisher_options *o = p->options;
     const int actions = o->network->architecture.actions;
     qg_status status = QG_OK;
+    if (o->progress && qg_clock_tells(step, &p->told)) o->progress(o->context);
     if (o->stop && *o->stop) return qg_fail(error, QG_STOPPED, "stopped before the first step");
     if (p->episode.over) {
         qg_history_clear(&p->history);

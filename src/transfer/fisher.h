@@ -21,6 +21,8 @@ typedef struct qg_fisher_options {
     uint64_t seed;
     qg_machine machine;                /* changes no bit */
     const volatile sig_atomic_t *stop; /* becomes non-zero: QG_STOPPED; may be NULL */
+    void (*progress)(void *context);   /* a sign of life now and then; may be NULL */
+    void *context;
 } qg_fisher_options;
 
 /* The domain that the network plays, as the settings have it; the caller closes it. QG_ERROR_USAGE:

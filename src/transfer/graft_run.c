@@ -89,7 +89,16 @@ static qg_status make_target(graft_run *g, qg_error *error)
 
 /* ------------------------------------------------------------------------------------ the pull */
 
-static qg_fisher_options fisher_of(const graft_run *g)
+/* Before the first step. */
+static void report_measuring(void *context)
+{
+    const qg_train_options *const train = &((const graft_run *)context)->options->train;
+    const qg_progress progress = {
+        .steps = train->steps, .epsilon = 1, .last_score = NAN, .last_return = NAN};
+    if (train->progress) train->progress(train->context, &progress);
+}
+
+static qg_fisher_options fisher_of(graft_run *g)
 {
     const qg_graft_options *o = g->options;
     const int64_t samples = o->choice.learning.ewc_samples;
@@ -99,11 +108,13 @@ static qg_fisher_options fisher_of(const graft_run *g)
                                .samples = samples ? samples : QG_EWC_SAMPLES,
                                .seed = o->train.run.seed,
                                .machine = o->train.run.machine,
-                               .stop = o->train.run.stop};
+                               .stop = o->train.run.stop,
+                               .progress = report_measuring,
+                               .context = g};
 }
 
 /* EWC needs play of the source. */
-static qg_status check_play(const graft_run *g, qg_error *error)
+static qg_status check_play(graft_run *g, qg_error *error)
 {
     const qg_fisher_options fisher = fisher_of(g);
     qg_domain *domain;
@@ -116,7 +127,7 @@ static qg_status check_play(const graft_run *g, qg_error *error)
 /* How strongly each parameter is pulled back: found for the source's, and copied as they were. */
 static qg_status fill_pull(void *context, qg_network *pull, qg_error *error)
 {
-    const graft_run *g = context;
+    graft_run *g = context;
     const qg_graft_learning *learning = &g->options->choice.learning;
     const qg_network *source = is_control(g) ? &g->target : &g->source;
     qg_grafted_layer ignored[QG_MAX_LAYERS];

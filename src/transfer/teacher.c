@@ -24,8 +24,14 @@ static qg_status look_at_domain(qg_teacher *t, const qg_settings *settings, qg_e
     t->shape = domain->shape;
     t->history = qg_network_history(&t->info, &t->network.architecture, domain);
     qg_error inner;
+    int outputs[QG_MAX_ACTIONS];
     if (qg_network_fits(&t->network.architecture, domain, t->history, &inner))
         status = qg_fail(error, QG_ERROR_USAGE, "%s: %s", t->path, inner.message);
+    else if (qg_network_outputs(&t->info, domain, outputs) == QG_OUTPUTS_MOVED)
+        status = qg_fail(error, QG_ERROR_USAGE,
+                         "%s: names the actions of %s in another order than the game: save it with "
+                         "its outputs in that of the game",
+                         t->path, t->domain);
     qg_domain_close(domain);
     return status;
 }

@@ -13,6 +13,8 @@ import time
 
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from test_cli import QGRAFT, qgraft, refusal
 
@@ -143,6 +145,28 @@ def test_a_network_plays_with_its_own_actions(tmp_path, network):
     qgraft("train", "minatar/asterix", "--steps", 0, "--out", tmp_path / "r", "--quiet")
     assert "actions" in refusal("play", tmp_path / "r" / "last.safetensors", "minatar/breakout",
                                 code=2)
+
+
+def test_outputs_go_by_their_names(tmp_path, network):
+    """In another order they play the same; where none is the game's, by place, and it is said."""
+    with safe_open(network, "numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    last = max(name for name in tensors if name.startswith("fc")).split(".")[0]
+    order = [3, 0, 5, 1, 4, 2]
+    moved = {name: value[order].copy() if name.startswith(last) else value for name, value in tensors.items()}
+    names = metadata["actions"].split(",")
+    for name, values, actions in (("moved", moved, [names[i] for i in order]), ("other", tensors, list("abcdef"))):
+        save_file(values, tmp_path / name, {**metadata, "actions": ",".join(actions)})
+    words = ["--steps", 500, "--epsilon", 0, "--json"]
+    plain = qgraft("evaluate", network, *words)
+    assert not plain.stderr
+    for name in ("moved", "other"):
+        result = qgraft("evaluate", tmp_path / name, *words)
+        assert json.loads(result.stdout) == {**json.loads(plain.stdout), "network": str(tmp_path / name)}
+        assert ("actions are 'a,b,c,d,e,f', those of minatar/seaquest" in result.stderr) == (name == "other")
+        assert result.stderr.count("\n") == (name == "other")
+    assert "in another order" in refusal("distill", tmp_path / "moved", "--out", tmp_path / "student")
 
 
 def test_a_game_is_cut_off(network):

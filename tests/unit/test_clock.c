@@ -31,6 +31,21 @@ static void test_a_sleep_lasts_until_its_end(void **state)
     qg_clock_sleep_until(end - 1);
 }
 
+static void test_when_to_tell(void **state)
+{
+    (void)state;
+    double told = 0;
+    assert_true(qg_clock_tells(1, &told) && told > 0); /* never yet */
+    const double long_ago = told - 0.2;
+    told = qg_clock_seconds() + 3600; /* however slow this machine is */
+    for (int64_t step = 1; step <= 600; step++) {
+        double then = told;
+        assert_true(qg_clock_tells(step, &then) == (step % 256 == 0));
+    }
+    told = long_ago;
+    assert_true(qg_clock_tells(5, &told) && told > long_ago);
+}
+
 static void take_signal(int number)
 {
     (void)number;
@@ -54,6 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_clocks_go_forward),
         cmocka_unit_test(test_a_sleep_lasts_until_its_end),
+        cmocka_unit_test(test_when_to_tell),
         cmocka_unit_test(test_a_signal_ends_a_sleep),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

@@ -82,6 +82,30 @@ static void test_what_is_made_fits(void **state)
     assert_int_equal(qg_network_fits(&a, &grid, 1, &error), QG_OK);
 }
 
+static void test_outputs(void **state)
+{
+    (void)state;
+    const char *const names[] = {"noop", "left", "right"};
+    qg_domain domain = domain_of(12, 1, 255);
+    domain.actions = names;
+    const struct {
+        const char *actions;
+        qg_outputs means;
+        int outputs[3];
+    } cases[] = {{"", QG_OUTPUTS_IN_ORDER, {0, 1, 2}},
+                 {"noop,left,right", QG_OUTPUTS_IN_ORDER, {0, 1, 2}},
+                 {"right,noop,left", QG_OUTPUTS_MOVED, {1, 2, 0}},
+                 {"noop,up,down", QG_OUTPUTS_OTHER, {0, 1, 2}},
+                 {"noop,up,down,left,right", QG_OUTPUTS_OTHER, {0, 1, 2}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qg_network_info info = {0};
+        int outputs[QG_MAX_ACTIONS];
+        strcpy(info.actions, cases[i].actions);
+        assert_int_equal(qg_network_outputs(&info, &domain, outputs), cases[i].means);
+        assert_memory_equal(outputs, cases[i].outputs, sizeof cases[i].outputs);
+    }
+}
+
 static void assert_misfit(const qg_architecture *a, const qg_domain *domain, int history,
                           const char *one, const char *other)
 {
@@ -113,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_action_set),
         cmocka_unit_test(test_what_is_made_fits),
         cmocka_unit_test(test_misfits),
+        cmocka_unit_test(test_outputs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
