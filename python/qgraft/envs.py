@@ -4,8 +4,8 @@
     gymnasium.make_vec("qgraft/minatar-breakout-v0", num_envs=64)    # all are stepped in one C call
 
 Observations are uint8 [height, width, channels]: MinAtar's bits [10, 10, 4 to 10], Atari's grey values
-[84, 84, 1]; a plugin's vectors are float32 [values]. Actions are indices; `action_names` says what they
-are called. info of a step has "life_lost".
+[84, 84, 1]; vectors of a Gymnasium environment are float32 [values]. Actions are indices; `action_names`
+says what they are called. info of a step has "life_lost".
 
 Of a game of a plugin: `qgraft.envs.Game(NAME)`, `qgraft.envs.Games(NAME, num_envs=64)`.
 
@@ -105,6 +105,7 @@ class Game(gymnasium.Env):
             self._opened = True
         noops = int(self._played.draw_noops(self.np_random, 1)[0])
         seen = np.empty(self.observation_space.shape, self.observation_space.dtype)
+        self._begun = False
         lib.qg_domain_abandon(self._domain)
         call(lib.qg_domain_reset, self._domain, noops, ffi.cast("uint8_t *", seen.ctypes.data))
         self._begun = True
@@ -129,6 +130,8 @@ class Game(gymnasium.Env):
             return None
         if self._domain is None:
             raise UsageError("render: the environment is closed")
+        if not self._opened:
+            raise UsageError("render: no game has begun: reset it")
         if not lib.qg_domain_has_picture(self._domain):
             raise UsageError(f"render: {text(self._domain.name)} has no picture")
         picture = ffi.new("qg_picture *")
@@ -192,14 +195,17 @@ class Games(gymnasium.vector.VectorEnv):
             raise UsageError("reset: the environment is closed")
         if options:
             raise UsageError("reset: no options are known: all games begin anew")
-        if seed is not None or not self._domains:
+        if seed is not None or self._pointers is None:
             seeds = self._seeds(seed)
             super().reset(seed=seeds[0])
             for i, s in enumerate(seeds):
                 s = int(self.np_random.integers(2**32)) if s is None else s
                 seeds[i] = gymnasium.utils.seeding.np_random(s)[0].integers(2**32)
-            self._domains = [self._played.open(s) for s in seeds]
-            self._pointers = ffi.new("qg_domain *[]", self._domains)
+            domains = [self._played.open(s) for s in seeds]
+            pointers = ffi.new("qg_domain *[]", domains)
+            self._pointers = None  # at no time does it lead to games that are closed
+            self._domains = domains
+            self._pointers = pointers
         for domain in self._domains:
             lib.qg_domain_abandon(domain)
         self._steps["end"] = True  # so that the next step begins all games

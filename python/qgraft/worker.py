@@ -9,6 +9,7 @@ description's `note`.
 
 import importlib
 import importlib.util
+import inspect
 import json
 import mmap
 import os
@@ -24,6 +25,8 @@ MAKE, RESET, STEP, PICTURE, CLOSE = range(1, 6)
 OK, FAILED, REFUSED = range(3)  # status; REFUSED: a mistake of who names the environment
 END, TRUNCATED = 1, 2
 NO_STEP = 0.0, 0, 0  # reward, flags, nanoseconds
+MOST_TOLD = 250  # characters of an exception's text: its place and a hint have room behind it
+OWN = __file__
 MOST_ACTIONS, MOST_VALUES, MOST_SIDE, MOST_TEXT = 256, 8192, 1024, 4000
 
 
@@ -39,18 +42,26 @@ def one_line(text):
     return " ".join(str(text).split())
 
 
+def place_of(error):
+    """File and line where it was raised; "" where it was not."""
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    return (place.tb_frame.f_code.co_filename, place.tb_lineno) if place else ("", 0)
+
+
 def describe_error(error):
     """Python's last line of a traceback, and where it was raised."""
     if isinstance(error, (Refusal, Misbehaviour)):
         return one_line(error)
     text = one_line(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-    place = error.__traceback__
-    while place and place.tb_next:
-        place = place.tb_next
-    if place and place.tb_frame.f_code.co_filename != __file__:
-        where = f"{os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}"
-        text = f"{text[:MOST_TEXT - 200]} ({where})"
-    return text
+    if len(text) > MOST_TOLD:
+        text = text[:MOST_TOLD - 3] + "..."
+    file, line = place_of(error)
+    # gymnasium.make raises what an environment has raised again, in a function of its own
+    if os.path.basename(file) == "registration.py" and error.__cause__:
+        file, line = place_of(error.__cause__)
+    return text if file in ("", OWN) else f"{text} ({os.path.basename(file)}:{line})"
 
 
 # ------------------------------------------------------------------------------ observations
@@ -338,6 +349,15 @@ def find_spec(module, name):
     return gymnasium.spec(name)
 
 
+def takes(creator, name):
+    """Whether an environment can be made with this argument; also where nobody can tell."""
+    try:
+        parameters = inspect.signature(creator).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(p.name == name or p.kind == p.VAR_KEYWORD for p in parameters)
+
+
 class Worker:
     def __init__(self, control, memory):
         self.control, self.memory = control, memory
@@ -363,6 +383,8 @@ class Worker:
             creator = gymnasium.envs.registration.load_env_creator(creator)
         if "rgb_array" in ((getattr(creator, "metadata", None) or {}).get("render_modes") or []):
             arguments.setdefault("render_mode", "rgb_array")
+        if not takes(creator, "render_mode") and arguments.get("render_mode") in (None, "rgb_array"):
+            arguments.pop("render_mode", None)
         self.env = env = gymnasium.make(name, disable_env_checker=True, **arguments)
         self.reader = read_observations(env.observation_space, settings)
         self.actions = read_actions(env.action_space)
@@ -469,6 +491,10 @@ def main():
     worker = Worker(int(sys.argv[1]), int(sys.argv[2]))
     for descriptor in worker.control, worker.memory:
         os.set_inheritable(descriptor, False)  # what the environment starts has no part in them
+    # Nor what it forks, or our end would stay open when this process has died; and processes that
+    # multiprocessing starts anew look for no main module, which is a file of ours alone.
+    os.register_at_fork(after_in_child=lambda: os.close(worker.control))
+    del sys.modules["__main__"].__file__
     sys.path[0] = os.getcwd()
     try:
         global gymnasium, numpy

@@ -56,10 +56,12 @@ static qg_status resolve(const char *name, const qg_domain_provider **provider,
 {
     char copy[QG_DOMAIN_NAME];
     const size_t length = strlen(name);
-    if (length == 0 || length >= sizeof copy)
+    if (length >= sizeof copy)
         return qg_fail(error, QG_ERROR_USAGE,
-                       "'%.40s%s': expected the name of a game, `games` lists all", name,
-                       length ? "..." : "");
+                       "'%.40s...': %zu characters; the name of a game has at most %zu", name,
+                       length, sizeof copy - 1);
+    if (length == 0)
+        return qg_fail(error, QG_ERROR_USAGE, "'': expected the name of a game, `games` lists all");
     for (provider_place p = qg_domain_providers; *p; p++)
         if ((*p)->resolve && has_prefix(name, *p)) {
             *provider = *p;

@@ -5,8 +5,9 @@ static qg_status step_one(qg_domain *domain, int action, int noops, qg_step *ste
                           uint8_t *observation, qg_error *error)
 {
     if (!qg_step_is_last(step)) return qg_domain_step(domain, action, step, observation, error);
-    *step = (qg_step){0};
-    return qg_domain_reset(domain, noops, observation, error);
+    const qg_status status = qg_domain_reset(domain, noops, observation, error);
+    if (!status) *step = (qg_step){0};
+    return status;
 }
 
 qg_status qg_domains_step(qg_domain *const *domains, size_t count, const int *actions,

@@ -1,6 +1,7 @@
 """Environments for test_gym.py, registered when the worker imports this module."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -65,6 +66,9 @@ class Odd(gymnasium.Env):
         if self.trouble == "chance":
             self.np_random = np.random.default_rng()
         self.last = self.draw(self.np_random)
+        self.resets = getattr(self, "resets", 0) + 1
+        if self.trouble == "reset" and self.resets == 2:
+            raise RuntimeError("no more")
         return self.last, {}
 
     def step(self, action):
@@ -72,12 +76,26 @@ class Odd(gymnasium.Env):
         self.count += 1
         self.last = self.draw(self.np_random)
         result = [self.last, float(self.count % 3), False, self.count >= self.length, {}]
+        if self.trouble == "hash":
+            result[1] = float(hash("wheel") % 1000)
         trouble = self.trouble if self.count == self.at else ""
         if self.trouble == "once" and os.path.exists(os.environ.get("GYM_ONCE", "")):
             os.remove(os.environ["GYM_ONCE"])
             raise ValueError("not again")
         if trouble == "raise":
             raise ValueError("the `wheel`\nfell off")
+        if trouble == "long":
+            raise ValueError("wheel " * 1000)
+        if trouble == "orphan":
+            if os.fork() == 0:
+                time.sleep(1000)
+            os.kill(os.getpid(), 9)
+        if trouble == "spawn":
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                result[1] = float(pool.apply(abs, (-70,)))
+        if trouble == "nap":
+            log(nap=os.getpid())
+            time.sleep(0.5)
         if trouble == "exit":
             print("about to leave", file=sys.stderr)
             sys.stderr.flush()
@@ -120,10 +138,18 @@ class Odd(gymnasium.Env):
         return np.full((height, width, 3), (self.count * 10, 255, 0), np.uint8)
 
 
+class Plain(Odd):
+    """Lists a render mode, and takes none."""
+
+    def __init__(self, length=20):
+        super().__init__(length=length)
+
+
 class Broken(gymnasium.Env):
     def __init__(self):
         raise OSError("no such robot")
 
 
 gymnasium.register("Odd-v0", Odd)
+gymnasium.register("Plain-v0", Plain)
 gymnasium.register("Broken-v0", Broken)

@@ -266,6 +266,38 @@ def test_wrong_environments(call):
     assert "\n" not in str(caught.value)
 
 
+def test_a_reset_that_fails(monkeypatch):
+    """The game is none until another reset; nothing is asserted."""
+    import pathlib
+
+    monkeypatch.syspath_prepend(pathlib.Path(__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
+    name = "gym:gym_envs:Odd-v0[length=3,trouble=reset]"
+    game = qgraft.envs.Game(name, noop_max=0)
+    game.reset(seed=1)
+    game.step(0)
+    with pytest.raises(qgraft.DataError, match="no more"):
+        game.reset()
+    with pytest.raises(qgraft.UsageError, match="reset it"):
+        game.step(0)
+    assert game.reset()[0].shape == (3,)
+    games = qgraft.envs.Games(name, num_envs=2, noop_max=0)
+    games.reset(seed=1)
+    for _ in range(3):
+        games.step([0, 0])
+    with pytest.raises(qgraft.DataError, match="no more"):
+        games.step([0, 0])
+    with pytest.raises(qgraft.DataError, match="no more"):
+        games.step([0, 0])  # of the other game
+    assert games.step([0, 0])[0].shape == (2, 3)
+
+
+def test_a_picture_of_no_game():
+    env = qgraft.envs.Game("minatar/breakout", render_mode="rgb_array")
+    with pytest.raises(qgraft.UsageError, match="no game has begun"):
+        env.render()
+
+
 @pytest.mark.parametrize("action", [3, -1, 1.0, None, "left"])
 def test_wrong_action(action):
     env = qgraft.envs.Game("minatar/breakout")

@@ -63,7 +63,7 @@ static void unknown_games_name_the_nearest(void **state)
     char longest[5000];
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    check_refused(longest, "expected the name of a game");
+    check_refused(longest, "4999 characters; the name of a game has at most 95");
 }
 
 static void names_of_other_programs_are_known(void **state)

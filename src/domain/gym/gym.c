@@ -25,6 +25,7 @@ typedef struct gym {
     uint32_t seed;
     int noop;         /* the action of that name; QG_NOOP: it has none */
     uint32_t episode; /* that is played, from 1; 0: none has been begun */
+    bool begun;       /* an episode, in this process */
     bool over;        /* it has ended */
     qg_played played; /* its actions so far, one a step */
     uint32_t crc;     /* of its observations, rewards and ends so far */
@@ -104,6 +105,7 @@ static qg_status begin(gym *g, qg_error *error)
     g->crc = 0;
     g->over = false;
     qg_status status = ask(g, QG_WORKER_RESET, seed_of(g), &reply, error);
+    g->begun = !status;
     if (!status) status = take_observation(g, error);
     if (!status) add_to_crc(g, &none);
     return status;
@@ -270,10 +272,12 @@ static qg_status draw(gym *g, qg_error *error)
     qg_worker_reply reply;
     int height, width;
     const uint8_t *memory;
-    if (g->episode == 0) { /* the first game has the same beginning when it is begun again */
-        g->episode = 1;
+    if (!g->begun) { /* the first game has the same beginning when it is begun again */
+        const uint32_t episode = g->episode;
+        g->episode = episode ? episode : 1;
         const qg_status begun = begin(g, error);
-        g->episode = 0;
+        g->episode = episode;
+        g->over = true; /* one that is saved now has not begun, or has ended */
         if (begun) return begun;
     }
     qg_status status = ask(g, QG_WORKER_PICTURE, 0, &reply, error);

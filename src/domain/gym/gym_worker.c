@@ -84,8 +84,9 @@ static qg_status read_patience(double *seconds, qg_error *error)
 
 /* In the child: what the program needs, and nothing of ours. Only calls that are safe after a fork
  * of a process with threads. */
-static _Noreturn void become_worker(char *const arguments[], const char *folder, const int kept[3],
-                                    int life, int printed, int control)
+static _Noreturn void become_worker(char *const arguments[], char *const environment[],
+                                    const char *folder, const int kept[3], int life, int printed,
+                                    int control)
 {
     setsid();
     const int nothing = open("/dev/null", O_RDONLY);
@@ -107,7 +108,7 @@ static _Noreturn void become_worker(char *const arguments[], const char *folder,
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     const bool there = !folder || chdir(folder) == 0;
-    if (there) execvp(arguments[0], arguments);
+    if (there) execvpe(arguments[0], arguments, environment);
     const reply_head failed = {.status = there ? NO_PROGRAM : NO_FOLDER, .flags = (uint32_t)errno};
     _exit(write(control, &failed, sizeof failed) == sizeof failed ? 127 : 126);
 }
@@ -145,12 +146,28 @@ static bool open_ends(qg_worker *w, ends *e)
            !fcntl(e->printed[0], F_SETFL, O_NONBLOCK);
 }
 
+/* Ours; sets of strings have the same order in every process, unless ours says otherwise. NULL: no
+ * memory; to be freed. */
+static char **make_environment(void)
+{
+    static char same_order[] = "PYTHONHASHSEED=0";
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    char **const list = calloc(count + 2, sizeof *list);
+    if (!list) return NULL;
+    memcpy(list, environ, count * sizeof *list);
+    if (!getenv("PYTHONHASHSEED")) list[count] = same_order;
+    return list;
+}
+
 static bool start(qg_worker *w)
 {
     ends e;
     char path[32], control[16], memory[16], python[] = "python3", *named = strdup(interpreter());
     const char *const folder = start_folder();
-    bool good = open_ends(w, &e) && named;
+    char **const environment = make_environment();
+    bool good = open_ends(w, &e) && named && environment;
     snprintf(path, sizeof path, "/proc/self/fd/%d", e.program);
     snprintf(control, sizeof control, "%d", e.control[1]);
     snprintf(memory, sizeof memory, "%d", w->file);
@@ -158,11 +175,12 @@ static bool start(qg_worker *w)
     const int kept[3] = {e.program, e.control[1], w->file};
     if (good) w->process = fork();
     if (good && w->process == 0)
-        become_worker(arguments, folder, kept, e.life[0], e.printed[1], e.control[1]);
+        become_worker(arguments, environment, folder, kept, e.life[0], e.printed[1], e.control[1]);
     good = good && w->process > 0;
     const int problem = errno;
     close_ends(&e, !good);
     free(named);
+    free(environment);
     if (good) {
         w->control = e.control[0];
         w->life = e.life[1];
@@ -308,17 +326,27 @@ static bool send_all(qg_worker *w, const void *data, size_t size)
     return true;
 }
 
-/* All `size` bytes, until the clock says `end`; what it prints meanwhile is read. */
-static qg_status receive(qg_worker *w, void *data, size_t size, double end, double seconds,
-                         qg_error *error)
+/* How long is waited for an answer. */
+typedef struct patience {
+    double seconds, left;
+} patience;
+
+enum { SLICE = 1 }; /* seconds */
+
+/* All `size` bytes; what it prints meanwhile is read. A second at a time, and none counts for more:
+ * while we are stopped ourselves, as by a suspended job, the worker is, too. */
+static qg_status receive(qg_worker *w, void *data, size_t size, patience *p, qg_error *error)
 {
     uint8_t *at = data;
+    double before = qg_clock_seconds();
     while (size > 0) {
         struct pollfd waits[] = {{.fd = w->control, .events = POLLIN},
                                  {.fd = w->printed, .events = POLLIN}};
-        const double left = end - qg_clock_seconds();
-        if (left <= 0) return fail_silent(w, seconds, error);
-        const int ready = poll(waits, 2, (int)fmin(left * 1000 + 1, 1e9));
+        const int ready = poll(waits, 2, (int)(fmin(p->left, SLICE) * 1000 + 1));
+        const double now = qg_clock_seconds();
+        p->left -= fmin(now - before, SLICE);
+        before = now;
+        if (p->left <= 0 && ready <= 0) return fail_silent(w, p->seconds, error);
         if (ready <= 0) continue;
         if (waits[1].revents & POLLIN) read_printed(w);
         if (!(waits[0].revents & (POLLIN | POLLHUP | POLLERR))) {
@@ -339,8 +367,7 @@ static qg_status receive(qg_worker *w, void *data, size_t size, double end, doub
 }
 
 /* The text behind the head of a reply. */
-static qg_status receive_text(qg_worker *w, size_t size, double end, double seconds,
-                              qg_error *error)
+static qg_status receive_text(qg_worker *w, size_t size, patience *p, qg_error *error)
 {
     if (size > MOST_TEXT) {
         w->failed = true;
@@ -353,7 +380,7 @@ static qg_status receive_text(qg_worker *w, size_t size, double end, double seco
         return qg_fail_memory(error, "an answer", size);
     }
     w->text[size] = '\0';
-    return receive(w, w->text, size, end, seconds, error);
+    return receive(w, w->text, size, p, error);
 }
 
 static qg_status judge(qg_worker *w, const reply_head *head, qg_error *error)
@@ -380,18 +407,18 @@ qg_status qg_worker_ask(qg_worker *w, qg_worker_request what, int32_t argument, 
 {
     if (w->failed) return qg_fail(error, QG_ERROR_DATA, "its process has ended");
     const request r = {(int32_t)what, text ? (int32_t)strlen(text) : argument};
-    double seconds;
-    if (read_patience(&seconds, error)) return error->code;
-    if (what == QG_WORKER_MAKE) seconds *= STARTING;
-    const double end = qg_clock_seconds() + seconds;
+    patience p;
+    if (read_patience(&p.seconds, error)) return error->code;
+    if (what == QG_WORKER_MAKE) p.seconds *= STARTING;
+    p.left = p.seconds;
     reply_head head;
     if (!send_all(w, &r, sizeof r) || (text && !send_all(w, text, strlen(text)))) {
         struct pollfd told = {.fd = w->control, .events = POLLIN};
         if (poll(&told, 1, 0) <= 0) return fail_dead(w, error);
     }
-    qg_status status = receive(w, &head, sizeof head, end, seconds, error);
+    qg_status status = receive(w, &head, sizeof head, &p, error);
     if (!status && (head.size > 0 || head.status != 0))
-        status = receive_text(w, head.size, end, seconds, error);
+        status = receive_text(w, head.size, &p, error);
     if (!status) status = judge(w, &head, error);
     if (!status)
         *reply = (qg_worker_reply){head.reward, head.flags, head.nanoseconds,
