@@ -4,6 +4,9 @@
  * line that says what failed, where, and how to mend it. The library prints nothing and never
  * ends the process. Programming errors (a NULL where the contract forbids it) are asserts.
  *
+ * Numbers in texts and files have a point: a program that calls setlocale leaves LC_NUMERIC alone,
+ * or gives it back to the threads that call the library (uselocale).
+ *
  * A word in backquotes is the library's name of something that the caller can set (`overwrite`, a
  * field of the options) or ask for (`games`): a program puts its own name there. */
 #ifndef QGRAFT_ERROR_H

@@ -5,6 +5,8 @@ them. cffi releases the GIL in every call.
 """
 
 import contextlib
+import ctypes
+import locale
 import os
 import pathlib
 import re
@@ -82,10 +84,34 @@ def error_of(status, error):
     return _ERRORS[status](message_of(error.message) or "stopped")
 
 
+_libc = ctypes.CDLL(None)
+for _name, _result, _parameters in (
+        ("nl_langinfo", ctypes.c_char_p, [ctypes.c_int]),
+        ("uselocale", ctypes.c_void_p, [ctypes.c_void_p]),
+        ("duplocale", ctypes.c_void_p, [ctypes.c_void_p]),
+        ("newlocale", ctypes.c_void_p, [ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p]),
+        ("freelocale", None, [ctypes.c_void_p])):
+    getattr(_libc, _name).restype, getattr(_libc, _name).argtypes = _result, _parameters
+
+
+def with_points(function, *arguments):
+    """Calls a function that reads or writes numbers, whose decimal point is one: toolkits of windows
+    set the whole process to the user's language, where it may be a comma."""
+    if _libc.nl_langinfo(locale.RADIXCHAR) == b".":
+        return function(*arguments)
+    ours = _libc.newlocale(1 << locale.LC_NUMERIC, b"C", _libc.duplocale(_libc.uselocale(None)))
+    theirs = _libc.uselocale(ours)  # of this thread alone
+    try:
+        return function(*arguments)
+    finally:
+        _libc.uselocale(theirs)
+        _libc.freelocale(ours)
+
+
 def call(function, *arguments):
     """Calls a function whose last parameter is a qg_error."""
     error = ffi.new("qg_error *")
-    status = function(*arguments, error)
+    status = with_points(function, *arguments, error)
     if status:
         raise error_of(status, error)
 
@@ -136,7 +162,7 @@ class Watch:
     def _note(self, kind, exception, traceback):
         if self._raised is None:
             self._raised = exception.with_traceback(traceback)
-        self.stop[0] += 1
+        self.stop[0] = self.stop[0] or 1  # whoever raises again has no less patience; Ctrl-C has
 
     def _interrupt(self, number, frame):
         self._raised = self._raised or KeyboardInterrupt()
@@ -160,7 +186,7 @@ class Watch:
     def run(self, function, *arguments):
         error = ffi.new("qg_error *")
         with self._interruptible():
-            status = function(*arguments, error)
+            status = with_points(function, *arguments, error)
         if self._raised is not None:
             raise self._raised
         if status:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from ._library import UsageError, call, ffi, lib, path_bytes, text
+from ._library import UsageError, call, ffi, lib, path_bytes, text, with_points
 
 
 def _table():
@@ -44,7 +44,7 @@ def fill(struct, preset=None, config=None, values=None, network=None):
 
 def _value(struct, row):
     room = ffi.new("char[]", 2048)
-    lib.qg_setting_format(struct, ffi.addressof(row), room, 2048)
+    with_points(lib.qg_setting_format, struct, ffi.addressof(row), room, 2048)
     word = text(room)
     if row.type == lib.QG_SETTING_BOOLEAN:
         return word == "true"

@@ -322,6 +322,44 @@ def test_study(tmp_path):
     assert (again.tasks["state"] == "finished").all() and again.name == "small"
 
 
+def test_an_exception_while_a_study_runs(tmp_path):
+    """However often it comes, runs are asked to stop, not killed; also those that have just begun."""
+    def stop(now):
+        raise KeyError("enough")
+
+    (tmp_path / "small.yaml").write_text(STUDY.replace("steps: 1500", "steps: 20000"))
+    with pytest.raises(KeyError, match="enough"):
+        qgraft.run_study(tmp_path / "small.yaml", out=tmp_path / "study", progress=stop)
+    assert set(qgraft.Study(tmp_path / "study").tasks["state"]) <= {"stopped", "waiting", "blocked"}
+
+
+COMMA = """
+import locale, os, sys
+import qgraft
+locale.setlocale(locale.LC_ALL, "de_DE.UTF-8")
+assert locale.localeconv()["decimal_point"] == ","
+run = qgraft.train("minatar/breakout", out=sys.argv[1], steps=2000,
+                   settings={"learn_start": 500, "eval_steps": 300, "learning_rate": 0.0005})
+assert run.complete and run.evaluations["score"].dtype == float
+assert qgraft.settings("dqn3")["learning_rate"] == 0.00025
+assert locale.localeconv()["decimal_point"] == ","
+"""
+
+
+def test_a_decimal_comma(tmp_path, source):
+    """Of the process: files have points."""
+    made = subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", tmp_path / "de_DE.UTF-8"], capture_output=True)
+    if not (tmp_path / "de_DE.UTF-8/LC_NUMERIC").exists():
+        pytest.skip(f"no locale: {made.stderr}")
+    done = subprocess.run([sys.executable, "-c", COMMA, tmp_path / "run"], capture_output=True, text=True,
+                          env={**os.environ, "LOCPATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    written = (tmp_path / "run/run.yaml").read_text()
+    assert "learning_rate: 0.0005" in written and "0,0" not in written
+    same(tmp_path / "run", qgraft.train("minatar/breakout", out=tmp_path / "other", steps=2000, settings={
+        "learn_start": 500, "eval_steps": 300, "learning_rate": 0.0005}).folder)
+
+
 TWO_TEACHERS = """
 study: two
 seeds: [1]
