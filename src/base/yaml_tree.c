@@ -11,7 +11,7 @@
 #define MOST_VALUES  20000
 #define MOST_ANCHORS 1000
 #define MOST_COPIED  QG_YAML_LARGEST /* bytes of text that aliases make */
-#define LONGEST_KEY  63
+#define LONGEST_KEY  95              /* a game's name */
 
 /* What an anchor names: a copy, as the tree moves while it grows. */
 typedef struct yaml_anchor {
@@ -171,7 +171,7 @@ static qg_status read_key(yaml_reader *reader, char **key, bool *merge)
     if (event->type != YAML_SCALAR_EVENT && !(named && named->kind == QG_YAML_SCALAR))
         return fail_here(reader, "a key must be a plain word");
     const char *const text = named ? named->text : (const char *)event->data.scalar.value;
-    if (strlen(text) > LONGEST_KEY) return fail_here(reader, "a key is too long");
+    if (strlen(text) > LONGEST_KEY) return fail_here(reader, "a key is longer than 95 characters");
     *merge =
         !named && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(text, "<<") == 0;
     if (!(*key = strdup(text))) return fail_memory(reader);

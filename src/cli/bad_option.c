@@ -174,12 +174,13 @@ static void translate(const option_list *list, const struct argp *argp, const ch
         snprintf(text, size, ": here it is --%s", ours);
 }
 
+/* `preset` is none: it is given before all others, where a command takes it. */
 static const char *find_setting(const char *name)
 {
     size_t count;
     const qg_setting *const table = qg_settings_table(&count);
     for (size_t i = 0; i < count; i++)
-        if (strcmp(table[i].name, name) == 0) return name;
+        if (strcmp(table[i].name, name) == 0 && strcmp(name, "preset") != 0) return name;
     return qg_setting_called(name);
 }
 

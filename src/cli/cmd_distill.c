@@ -43,6 +43,7 @@ static const struct argp_option argp_options[] = {
      "keep the samples there, or use those that are there; one a teacher", 0},
     {"network", OPTION_NETWORK, "ARCH", 0, "the student's (default: the teacher's)", 0},
     {"eval-steps", OPTION_EVAL_STEPS, "N", 0, "as --set eval_steps=N", 0},
+    {"preset", OPTION_PRESET, "NAME", 0, "whose settings (default: the game's)", 0},
     {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
     {"out", 'o', "FOLDER", 0, "run folder (default runs/distill-tT-DOMAIN-sSEED)", 0},
     {"set", 'S', "KEY=VALUE", 0, "change a setting ('qgraft train --settings'); may be repeated",
@@ -154,7 +155,7 @@ static qg_status resolve(distill_arguments *a, qg_distillation_options *options,
     if (status) return status;
     a->train.domain = info.domain; /* outlives neither: cleared below */
     name_folder(a, prefix, sizeof prefix);
-    status = train_resolve_settings(&a->train, teacher.text, &options->settings, error);
+    status = train_read_settings(&a->train, teacher.text, &options->settings, error);
     if (!status && a->network)
         status = cli_set(&options->settings, "network", "network", a->network, error);
     if (!status && a->eval_steps)

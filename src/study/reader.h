@@ -102,6 +102,11 @@ const char *qg_study_preset_for(const char *game);
 qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, const char *game,
                             const char *network, int64_t steps, qg_settings *settings);
 
+/* The same, checked as those of a training or graft (qg_settings_check). */
+qg_status qg_study_training_settings(const study_reader *reader, const qg_yaml *mapping,
+                                     const char *game, const char *network, int64_t steps,
+                                     qg_settings *settings);
+
 /* Whether the source of a graft, whose policy may be reused, can play the run's game, as far as
  * that is known; QG_ERROR_USAGE says why it cannot. */
 qg_status qg_study_check_reuse(const qg_study *study, const qg_study_run *run, qg_error *error);

@@ -71,6 +71,15 @@ qg_status qg_study_settings(const study_reader *reader, const qg_yaml *mapping, 
     if (status) return status;
     if (reader->study->scale != 1) scale_settings(reader->study, settings);
     qg_settings_shorten_evaluations(settings, steps);
+    return QG_OK;
+}
+
+qg_status qg_study_training_settings(const study_reader *reader, const qg_yaml *mapping,
+                                     const char *game, const char *network, int64_t steps,
+                                     qg_settings *settings)
+{
+    const qg_status status = qg_study_settings(reader, mapping, game, network, steps, settings);
+    if (status) return status;
     return qg_settings_check(settings, reader->error) ? qg_study_locate(reader, mapping->line)
                                                       : QG_OK;
 }

@@ -239,7 +239,8 @@ static qg_status read_variant(const study_reader *reader, const qg_run_variant *
     const char *const network =
         run.source >= 0 ? qg_source_network(study, &study->sources[run.source]) : NULL;
     if (!status)
-        status = qg_study_settings(reader, mapping, run.game, network, run.steps, &run.settings);
+        status = qg_study_training_settings(reader, mapping, run.game, network, run.steps,
+                                            &run.settings);
     if (!status) qg_study_keep_warm(study, &run);
     if (!status && run.kind == QG_RUN_GRAFT) status = qg_study_check_graft(reader, mapping, &run);
     if (!status) status = qg_study_other_games(reader, mapping, &run);

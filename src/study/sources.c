@@ -2,6 +2,7 @@
 #include "study/source_list.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,8 @@ static qg_status read_trained(const source_reader *r, const qg_yaml *node, qg_st
                         .long_run = -1};
     qg_status status = qg_study_check_keys(reader, node, source->name, train_keys);
     if (!status) status = qg_study_game_and_steps(reader, node, &run);
-    if (!status) status = qg_study_settings(reader, node, run.game, NULL, run.steps, &run.settings);
+    if (!status)
+        status = qg_study_training_settings(reader, node, run.game, NULL, run.steps, &run.settings);
     if (!status) status = qg_study_other_games(reader, node, &run);
     return add_run(r, node, status, &run, source);
 }
@@ -109,7 +111,8 @@ static qg_status read_grafted(const source_reader *r, const qg_yaml *node, qg_st
     const char *const network =
         parent >= 0 ? qg_source_network(study, &study->sources[parent]) : NULL;
     if (!status)
-        status = qg_study_settings(reader, node, run.game, network, run.steps, &run.settings);
+        status =
+            qg_study_training_settings(reader, node, run.game, network, run.steps, &run.settings);
     if (!status) qg_study_keep_warm(study, &run);
     if (!status) status = qg_study_check_graft(reader, node, &run);
     if (!status) status = qg_study_other_games(reader, node, &run);
@@ -264,6 +267,21 @@ static qg_status add_file(const study_reader *reader, const qg_yaml *node, qg_st
     return *file ? QG_OK : qg_fail_memory(reader->error, "a path", strlen(node->text));
 }
 
+/* Seeds are taken in rising order, files as they are written: which belongs to which must be plain.
+ */
+static qg_status check_order(const study_reader *reader, int line)
+{
+    const qg_yaml *const seeds = qg_yaml_get(reader->root, "seeds");
+    const bool list = seeds && seeds->kind == QG_YAML_LIST;
+    int64_t before = -1, seed;
+    for (size_t i = 0; list && i < seeds->count; i++, before = seed)
+        if (!qg_text_to_count(seeds->items[i].text, &seed) || seed < before)
+            return qg_study_fail(reader, line,
+                                 "file: one for each seed: write the `seeds` in rising order, and "
+                                 "the files in that of the seeds");
+    return QG_OK;
+}
+
 /* {file: PATH or [PATH, ...]}: one for all seeds, or one for each. */
 static qg_status read_files(const source_reader *r, const qg_yaml *node, qg_study_source *source)
 {
@@ -275,6 +293,7 @@ static qg_status read_files(const source_reader *r, const qg_yaml *node, qg_stud
         return qg_study_fail(reader, file->line,
                              "file: %zu networks for %d seeds: one, or one for each, is needed",
                              file->count, reader->study->seed_count);
+    if (!status && list && file->count > 1) status = check_order(reader, file->line);
     for (size_t i = 0; i < (list ? file->count : 1) && !status; i++)
         status = add_file(reader, list ? &file->items[i] : file, source);
     return status ? status : look_at_files(reader, file->line, source);

@@ -62,8 +62,7 @@ static qg_status check_options(const qg_distillation_options *o, qg_error *error
                            o->temperatures.values[t]);
     if (o->loss < QG_LOSS_KL || o->loss > QG_LOSS_NLL)
         return qg_fail(error, QG_ERROR_USAGE, "loss: there is no number %d", (int)o->loss);
-    const qg_status status = check_set_files(o, error);
-    return status ? status : qg_settings_check(&o->settings, error);
+    return check_set_files(o, error);
 }
 
 static qg_status open_parts(qg_distiller *d, qg_error *error)

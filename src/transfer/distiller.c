@@ -7,6 +7,7 @@
 #include "transfer/student_table.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* -------------------------------------------------------------------------------- progress */
 
@@ -51,9 +52,13 @@ static qg_status examine_task(qg_distiller *d, int k, int from, qg_agreement *fo
                                                    &own->minibatch.states, q_values, error);
         if (status) return status;
         for (int t = from; t <= last; t++) {
-            qg_lesson l = {&d->teachers[k],          d->student.action_count, samples,
-                           d->options->loss,         temperatures->values[t], &sums[t],
-                           t == last ? &scale : NULL};
+            qg_lesson l = {.teacher = &d->teachers[k],
+                           .outputs = d->student.action_count,
+                           .samples = samples,
+                           .loss = d->options->loss,
+                           .temperature = temperatures->values[t],
+                           .sums = &sums[t],
+                           .likeness = t == last ? &scale : NULL};
             qg_lesson_study(&l, count, q_values, NULL);
         }
     }
@@ -245,10 +250,12 @@ static qg_status teach(qg_distiller *d, int k, int64_t at, int count, int from, 
     const int next = rest < d->settings.minibatch ? (int)rest : d->settings.minibatch;
     qg_status status = QG_OK;
     qg_task *own = &d->task[k];
+    const bool mean = strcmp(d->settings.reduction, "mean") == 0;
     qg_lesson l = {.teacher = &d->teachers[k],
                    .outputs = d->student.action_count,
                    .samples = own->order + at,
-                   .loss = d->options->loss};
+                   .loss = d->options->loss,
+                   .weight = mean ? 1 / (float)count : 1};
     qg_sample_set_gather(l.teacher->samples, l.samples, count, &own->minibatch);
     for (int t = from; t < to && !status; t++) {
         l.temperature = d->progress.temperature = d->options->temperatures.values[t];

@@ -111,7 +111,7 @@ static void study(const qg_lesson *l, uint32_t sample, const float *q_values, fl
     l->sums->agreed += agree(teacher, student, actions);
     l->sums->count++;
     for (int a = 0; a < actions && gradient; a++)
-        gradient[t->outputs[a]] = direction[a];
+        gradient[t->outputs[a]] = l->weight * direction[a];
 }
 
 void qg_lesson_study(void *lesson, int size, const float *q_values, float *gradient)

@@ -38,6 +38,7 @@ typedef struct qg_lesson {
     const uint32_t *samples; /* of the minibatch */
     qg_distillation_loss loss;
     double temperature;
+    float weight; /* of each sample in the gradient */
     qg_lesson_sums *sums;
     qg_likeness_sums *likeness; /* may be NULL */
 } qg_lesson;

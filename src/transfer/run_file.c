@@ -312,6 +312,9 @@ static const run_key run_keys[] = {
     {"instruction_set", NULL, ALL, 0},
     {"domain", NULL, DISTILL, 0},
     {"steps", NULL, DISTILL, 0},
+    {"initial_thaw", NULL, TRAIN, 0},
+    {"initial_layer_rates", NULL, TRAIN, 0},
+    {"initial_pull", NULL, TRAIN, 0},
     {"frozen", NULL, TRAIN | GRAFT, 0},
     {"frozen_unchanged", NULL, TRAIN | GRAFT, 0},
     {"copied", NULL, GRAFT | DISTILL, 0},
@@ -391,7 +394,8 @@ static qg_status check(const run_reader *r, const qg_yaml *root)
 {
     const qg_run_file *const file = r->file;
     const bool random = file->kind == QG_RUN_GRAFT && strcmp(file->parents[0], "random") == 0;
-    if (file->kind != QG_RUN_SIMILARITY && qg_settings_check(&file->settings, r->error))
+    if ((file->kind == QG_RUN_TRAIN || file->kind == QG_RUN_GRAFT) &&
+        qg_settings_check(&file->settings, r->error))
         return locate(r, qg_yaml_get(root, "settings")->line);
     const qg_yaml *const frozen = qg_yaml_get(root, "frozen");
     if (file->kind == QG_RUN_TRAIN && frozen && !*file->initial_network_sha256)

@@ -277,6 +277,33 @@ def test_two_teachers(teacher, tmp_path):
                                        "--steps", 3000).stdout
 
 
+def test_reduction(teacher, tmp_path):
+    """A mean over 32 samples is the sum times a power of two, and so is all that RMSProp makes of it."""
+    distill(teacher, tmp_path / "sum", "--set", "reduction=sum", "--set", "rms_epsilon=0.0009765625")
+    distill(teacher, tmp_path / "mean", "--set", "reduction=mean", "--set", f"rms_epsilon={2**-20}")
+    distill(teacher, tmp_path / "other", "--set", "reduction=mean", "--set", "rms_epsilon=0.0009765625")
+    one, same, other = (load_file(tmp_path / name / "last.safetensors") for name in ("sum", "mean", "other"))
+    assert all((one[name] == same[name]).all() for name in one)
+    assert any((one[name] != other[name]).any() for name in one)
+
+
+def test_settings_of_the_memory_mean_nothing(teacher, tmp_path):
+    distill(teacher, tmp_path / "large", "--set", "minibatch=2048", "--set", "learn_start=1000")
+    said = distill(teacher, tmp_path / "preset", "--preset", "sb3")
+    assert said and "preset: sb3" in (tmp_path / "preset/run.yaml").read_text()
+    assert "give it first" in refusal("distill", teacher, "--set", "preset=sb3")
+
+
+def test_a_name_that_is_no_text(teacher, tmp_path):
+    """Before the teacher has played."""
+    name = os.fsencode(tmp_path) + b"/caf\xe9.safetensors"
+    shutil.copy(teacher, name)
+    for words in (["distill"], ["graft", "--to", "minatar/freeway", "--first", "1"]):
+        result = subprocess.run([QGRAFT, words[0], name, *words[1:], "--out", tmp_path / "run"], capture_output=True)
+        assert result.returncode == 2 and b"rename the file" in result.stderr and result.stderr.count(b"\n") == 1
+        assert not list(tmp_path.glob("run/*.safetensors"))
+
+
 @pytest.mark.parametrize("arguments", [
     ["--temperature", "0"], ["--temperature", "-1"], ["--temperature", "nan"],
     ["--temperature", "inf"], ["--temperature", "0.5:0.1:0.1"], ["--temperature", "0.1:0.5:0"],

@@ -519,6 +519,17 @@ static void test_refusals(void **state)
         {"sources:\n  a: {file: nowhere.safetensors}\nruns: [{game: minatar/breakout}]\n", ":2: "},
         {"seeds: 2\nsources:\n  a: {file: [x, y, z]}\nruns: [{game: minatar/breakout}]\n",
          ":3: file: 3 networks for 2 seeds"},
+        {"seeds: [2, 1]\nsources:\n  a: {file: [x, y]}\nruns: [{game: minatar/breakout}]\n",
+         ":3: file: one for each seed: write the `seeds` in rising order"},
+        {"runs: [{game: minatar/breakout}]\ngames:\n"
+         "  minatar/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb: {threshold: 1}\n",
+         ":3: unknown game 'minatar/bbbb"},
+        {"runs: [{game: minatar/breakout}]\ngames:\n"
+         "  "
+         "minatar/"
+         "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb:"
+         " {threshold: 1}\n",
+         ":3: a key is longer than 95 characters"},
         {"steps: 1k\nsources:\n  b: {game: minatar/breakout}\n  e: {from: b, at: 2k}\n"
          "runs: [{game: minatar/breakout}]\n",
          ":4: at: 2000 is beyond the 1000 steps of 'b'"},
