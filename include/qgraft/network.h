@@ -130,7 +130,9 @@ typedef struct qg_network_info {
     double score;           /* of its evaluation; NaN: not evaluated */
     double confirmed_score; /* of a run's best network: when it was played once more, with other
                                seeds; NaN: it was not */
-    const qg_note *notes;   /* written as they are (a pedigree); not filled when a file is read */
+    /* Written as they are (a pedigree), under keys that the file does not have itself; not filled
+     * when a file is read. */
+    const qg_note *notes;
     size_t note_count;
 } qg_network_info;
 

@@ -437,6 +437,7 @@ static qg_status check_header(const char *path, const ring_header *h, uint64_t s
         (int64_t)h->height * h->width * h->channels <= 1 << 22 && h->history >= 1 &&
         h->history <= QG_MAX_HISTORY && h->compressed <= 1 && h->capacity > h->history &&
         h->capacity <= most && h->slack >= 0 && h->slack <= most && h->count > 0 &&
+        h->count <= INT64_C(1) << 50 && /* steps that no run takes */
         h->first == (h->count > h->capacity ? h->count - h->capacity : 0) &&
         memchr(h->about, 0, sizeof h->about) && strspn(h->about, "\n") == 0;
     /* What is there must lie in the file: an entry has six bytes at least. */

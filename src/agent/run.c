@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "network/network_file.h"
+#include "network/safetensors.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -245,7 +246,9 @@ static qg_status confirm(qg_run *run, qg_error *error)
     free(path);
     if (status) return status;
     const double begin = qg_clock_seconds();
-    status = run->methods->confirm(run->self, &best, "confirmation", &r->confirmed_score, error);
+    double score; /* of a play that was stopped it is none */
+    status = run->methods->confirm(run->self, &best, "confirmation", &score, error);
+    if (!status) r->confirmed_score = score;
     run->evaluation_seconds += qg_clock_seconds() - begin;
     if (!status) status = run->methods->network(run->self, &what, error);
     what.network = &best;
@@ -465,8 +468,21 @@ static qg_status go(qg_run *run, const char *yaml, qg_error *error)
     return status ? status : work(run, error);
 }
 
+/* What is to stand in every network that the run writes; a file may have any name. */
+static qg_status check_notes(const qg_run *run, qg_error *error)
+{
+    for (size_t i = 0; i < run->note_count; i++)
+        if (!qg_tensors_takes(run->notes[i].value))
+            return qg_fail(error, QG_ERROR_USAGE,
+                           "%s: '%.200s' is not UTF-8 text, as a network's pedigree is: rename the "
+                           "file",
+                           run->notes[i].key, run->notes[i].value);
+    return QG_OK;
+}
+
 qg_status qg_run_execute(qg_run *run, const char *yaml, qg_error *error)
 {
+    if (check_notes(run, error)) return error->code;
     const qg_status status = go(run, yaml, error);
     qg_error ignored; /* what ended the run is the better message */
     const char *state = status == QG_OK ? "finished" : status == QG_STOPPED ? "stopped" : "failed";

@@ -2,6 +2,7 @@
 #include "agent/trainer.h"
 
 #include "agent/run_yaml.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -72,13 +73,25 @@ static void write_frozen(FILE *out, const qg_train_options *options,
     if (unchanged) fprintf(out, "frozen_unchanged: true # bit for bit, checked at the end\n");
 }
 
-/* Of a network that comes from memory no file says more than which it is. */
-static void write_initial(FILE *out, const qg_train_options *options)
+/* Of a network that comes from memory no file says more than which it is; and how its layers learn
+ * stands in no `choice`, as that of grafts does. */
+static void write_initial(FILE *out, const qg_train_options *options, int layers)
 {
-    char sum[65];
+    char sum[65], text[32];
+    bool thaws = false;
     if (!options->initial || options->choice) return;
     qg_network_sha256(options->initial, sum);
     fprintf(out, "initial_network_sha256: %s\n", sum);
+    for (int l = 0; l < layers; l++)
+        thaws |= options->thaw[l] > 0;
+    for (int l = 0; l < layers && thaws; l++)
+        fprintf(out, "%s%" PRId64, l ? ", " : "initial_thaw: [", options->thaw[l]);
+    if (thaws) fprintf(out, "]\n");
+    for (int l = 0; l < layers && options->layer_rates; l++)
+        fprintf(out, "%s%s", l ? ", " : "initial_layer_rates: [",
+                qg_text_from_real((double)options->layer_rates[l], text));
+    if (options->layer_rates) fprintf(out, "]\n");
+    if (options->pull) fprintf(out, "initial_pull: true\n");
 }
 
 /* `unchanged`: the frozen layers were found to equal what the run began with. The caller frees
@@ -91,7 +104,7 @@ static qg_status make_yaml(const qg_trainer *t, bool unchanged, char **text, qg_
     if (status) return status;
     qg_run_yaml_begin(yaml.out, o->choice ? "graft" : "train", t->domain->name, o->run.seed,
                       o->steps);
-    write_initial(yaml.out, o);
+    write_initial(yaml.out, o, t->network.architecture.layer_count);
     if (o->choice) fprintf(yaml.out, "choice: %s\n", o->choice);
     qg_run_yaml_snapshots(yaml.out, o->snapshots, o->snapshot_count);
     qg_run_yaml_other_games(yaml.out, o->also_evaluate, o->also_evaluate_count);

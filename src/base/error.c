@@ -33,8 +33,18 @@ qg_status qg_fail_errno(qg_error *error, const char *format, ...)
     va_start(arguments, format);
     format_message(error, format, arguments);
     va_end(arguments);
-    const size_t used = strlen(error->message);
-    snprintf(error->message + used, sizeof error->message - used, ": %s", strerror(saved));
+    char reason[96];
+    const size_t room = sizeof error->message,
+                 length = (size_t)snprintf(reason, sizeof reason, ": %s", strerror(saved)),
+                 most = room - 1 - (length < sizeof reason ? length : sizeof reason - 1);
+    size_t used = strlen(error->message);
+    if (used > most) { /* a long path: what is wrong matters more than its end */
+        used = most - 3;
+        strcpy(error->message + used, "...");
+        used = most;
+    }
+    snprintf(error->message + used, room - used, "%s", reason);
+    qg_text_make_safe(error->message);
     return error->code = QG_ERROR_IO;
 }
 

@@ -1,4 +1,5 @@
 /* qgraft stitch: co-adaptation or specificity? */
+#include "base/file.h"
 #include "cli/player.h"
 
 #include <qgraft/stitch.h>
@@ -75,19 +76,42 @@ typedef struct stitch_results {
     int64_t cut;
 } stitch_results;
 
+/* The network with the map: nobody has seen it play, and not all of it is the target's. */
+static qg_status save(const stitch_arguments *a, const cli_player *player,
+                      const qg_network *stitched, const qg_network *source, qg_error *error)
+{
+    char sha256[65], network[65], copied[64];
+    qg_network_info info = player->info;
+    info.score = info.confirmed_score = NAN;
+    snprintf(copied, sizeof copied, "stitched: first %s layers, then a linear map", a->at);
+    const qg_note notes[] = {{"parent_file", a->source},
+                             {"parent_sha256", sha256},
+                             {"parent_network_sha256", network},
+                             {"copied", copied}};
+    info.notes = notes;
+    info.note_count = sizeof notes / sizeof *notes;
+    qg_network_sha256(source, network);
+    const qg_status status = qg_sha256_file(a->source, sha256, error);
+    return status ? status : qg_network_save(a->out, stitched, &info, error);
+}
+
 /* With the player's game and settings, but another network, of the same architecture. */
 static qg_status play(const stitch_arguments *a, int way, const qg_network *source,
-                      const char *precision, stitch_results *r, qg_error *error)
+                      const qg_network_info *info, stitch_results *r, qg_error *error)
 {
     cli_player player;
     qg_network stitched = {.parameters = NULL};
     qg_status status = cli_player_open(&a->player, &player, error);
+    if (!status && info->history && info->history != player.options.history)
+        status = qg_fail(error, QG_ERROR_USAGE,
+                         "%s sees %d screens at a time, %s %d: its layers would see other states",
+                         a->source, info->history, a->player.words[0], player.options.history);
     if (!status && way == WAYS - 1) cli_player_introduce(&player); /* the first */
     if (!status && way != WHOLE) {
         double fit;
         const qg_stitch_options options = {.source = source,
                                            .target = &player.network,
-                                           .precisions = {precision, player.info.precision},
+                                           .precisions = {info->precision, player.info.precision},
                                            .cut = (int)r->cut,
                                            .mapped = way == MAPPED,
                                            .domain = player.domain->name,
@@ -97,8 +121,7 @@ static qg_status play(const stitch_arguments *a, int way, const qg_network *sour
         if (way == MAPPED) r->fit = fit;
         if (!status) status = qg_engine_write(player.engine, QG_ONLINE, &stitched, error);
         if (!status && way == MAPPED && a->out) {
-            player.info.score = player.info.confirmed_score = NAN;
-            status = qg_network_save(a->out, &stitched, &player.info, error);
+            status = save(a, &player, &stitched, source, error);
         }
     }
     if (!status && isatty(STDERR_FILENO) == 1) fprintf(stderr, "\r\033[Kplaying: %s", names[way]);
@@ -201,7 +224,7 @@ int cmd_stitch(int argc, char **argv)
     if (!status) status = cli_spare(a.player.words[0], a.out, &error);
     if (!status) status = qg_network_load(a.source, &source, &info, &error);
     for (int way = WAYS; way-- > 0 && !status;) /* what can be refused first */
-        status = play(&a, way, &source, info.precision, &results, &error);
+        status = play(&a, way, &source, &info, &results, &error);
     if (isatty(STDERR_FILENO) == 1) fputs("\r\033[K", stderr);
     qg_network_free(&source);
     if (status) return cli_fail(&error);

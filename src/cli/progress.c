@@ -1,8 +1,11 @@
 #include "cli/progress.h"
 
+#include "base/file.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 void cli_format_duration(double seconds, char text[32])
@@ -105,13 +108,24 @@ void cli_end_progress(cli_progress *p)
     p->shown = false;
 }
 
+static bool holds_run(const char *folder)
+{
+    char *path = qg_path_join(folder, "run.yaml");
+    const bool there = path && access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
 int cli_end_run(qg_status status, const qg_error *error, const qg_run_options *options,
                 const qg_run_result *result, bool quiet)
 {
     if (*result->warning) fprintf(stderr, "qgraft: warning: %s\n", result->warning);
     if (status == QG_STOPPED) {
-        fprintf(stderr, "qgraft: %s; what was learned is in %s, --resume goes on with it\n",
-                error->message, options->folder);
+        fprintf(stderr, "qgraft: %s", error->message);
+        if (holds_run(options->folder))
+            fprintf(stderr, "; what was learned is in %s, --resume goes on with it",
+                    options->folder);
+        fputc('\n', stderr);
         return 130;
     }
     if (status) return cli_fail(error);

@@ -74,6 +74,19 @@ static int weight_shape(const qg_layer *layer, const rows *r, size_t shape[4])
     return 4;
 }
 
+/* A note says nothing in place of the file itself. */
+static qg_status check_key(const char *key, qg_error *error)
+{
+    static const char *const own[] = {"format",    "architecture", "input",  "history",
+                                      "precision", "emulator",     "domain", "actions",
+                                      "seed",      "step",         "score",  "confirmed_score"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(key, own[i]) == 0)
+            return qg_fail(error, QG_ERROR_USAGE, "`notes`: '%s' is what the file says itself",
+                           key);
+    return QG_OK;
+}
+
 static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_network_info *info,
                           qg_error *error)
 {
@@ -102,7 +115,8 @@ static qg_status describe(qg_tensors *file, const qg_architecture *a, const qg_n
         (status = qg_tensors_set_metadata(file, "step", step, error)))
         return status;
     for (size_t i = 0; i < info->note_count; i++)
-        if ((status =
+        if ((status = check_key(info->notes[i].key, error)) ||
+            (status =
                  qg_tensors_set_metadata(file, info->notes[i].key, info->notes[i].value, error)))
             return status;
     if (!isnan(info->score) && (status = qg_tensors_set_metadata(file, "score", score, error)))

@@ -477,6 +477,13 @@ qg_status qg_tensors_add(qg_tensors *tensors, const char *name, qg_dtype dtype, 
     return QG_OK;
 }
 
+bool qg_tensors_takes(const char *value)
+{
+    json_t *const text = json_string(value);
+    json_decref(text);
+    return text != NULL;
+}
+
 qg_status qg_tensors_set_metadata(qg_tensors *tensors, const char *key, const char *value,
                                   qg_error *error)
 {

@@ -7,6 +7,7 @@
 
 #include <qgraft/error.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -88,6 +89,9 @@ const char *qg_tensors_next_key(const qg_tensors *tensors, const char *key);
  * tensor aligned to its values: add U8 tensors last. */
 qg_status qg_tensors_add(qg_tensors *tensors, const char *name, qg_dtype dtype, int rank,
                          const size_t *shape, const void *data, qg_error *error);
+
+/* Whether a text can be a value: whether it is UTF-8. */
+bool qg_tensors_takes(const char *value);
 
 /* Sets or replaces a value. QG_ERROR_DATA when the key has control characters or one of both is not
  * UTF-8 (a file name may be). */

@@ -180,6 +180,9 @@ static qg_status compare_with_baseline(look *k, const qg_network *like, qg_error
              "layers and %dx%dx%d",
              path, k->folder, b->layer_count, b->channels, b->height, b->width, a->layer_count,
              a->channels, a->height, a->width);
+    else if (info.history && info.history != k->file.settings.history)
+        warn(k, "%s: no baseline of %s: it sees %d screens at a time, the run's networks %d", path,
+             k->folder, info.history, k->file.settings.history);
     else
         status = qg_layer_probe_compare(&k->probe, QG_BASELINE_CKA, &baseline, layers,
                                         k->file.settings.precision, error);

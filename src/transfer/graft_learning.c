@@ -138,13 +138,19 @@ static qg_status check_rates(const qg_graft_learning *learning, int layers, qg_e
     return QG_OK;
 }
 
+/* The step of the first one; offline ones come as soon as there is enough to learn from. */
+static int64_t first_update(const qg_graft_choice *choice, const qg_settings *settings)
+{
+    const int64_t own = settings ? settings->learn_start : 0, warm = choice->reuse.warm_replay,
+                  start = warm > own ? warm : own;
+    return settings && !choice->reuse.qdagger ? qg_settings_first_update(settings, start)
+                                              : start + 1;
+}
+
 qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int64_t steps,
                                 const qg_settings *settings, int layers, qg_error *error)
 {
     const qg_graft_learning *const it = &choice->learning;
-    const int64_t start = settings ? settings->learn_start : 0;
-    const int64_t learn_start =
-        choice->reuse.warm_replay > start ? choice->reuse.warm_replay : start;
     const qg_status status = qg_graft_reuse_check(choice, random, steps, settings, error);
     if (status) return status;
     const int64_t thaw = first_thaw(it);
@@ -159,12 +165,13 @@ qg_status qg_graft_choice_check(const qg_graft_choice *choice, bool random, int6
         return qg_fail(error, QG_ERROR_USAGE,
                        "`%s`: step %" PRId64 " is not within the %" PRId64 " steps of the run",
                        thaws, thaw, steps);
-    if (thaw && thaw <= learn_start)
-        return qg_fail(error, QG_ERROR_USAGE,
-                       "`%s`: at step %" PRId64 " nothing learns yet, so that the layers would "
-                       "never be frozen: learning begins behind step %" PRId64
-                       "; leave `freeze` out",
-                       thaws, thaw, learn_start);
+    const int64_t first = first_update(choice, settings);
+    if (thaw && thaw <= first)
+        return qg_fail(
+            error, QG_ERROR_USAGE,
+            "`%s`: at step %" PRId64 " nothing has learned yet, so that the layers would "
+            "never be frozen: the first update is at step %" PRId64 "; leave `freeze` out",
+            thaws, thaw, first);
     if (qg_graft_learning_pulls(it) && choice->frozen && !thaw)
         return qg_fail(error, QG_ERROR_USAGE,
                        "`%s`: frozen layers need no pull: leave `freeze` out, or `thaw` them",

@@ -28,11 +28,11 @@ static qg_status plan_states(const char *name, const qg_architecture *a,
     status = qg_domain_open(name, &options, &domain, error);
     if (status) return status;
     const int parts = qg_network_history(info, a, domain);
-    if (parts > 1 && qg_observation_is_grid(&domain->shape))
+    if (parts > 1 && a->channels != parts * domain->shape.channels)
         status =
             qg_fail(error, QG_ERROR_USAGE,
-                    "the network sees %d screens of %s: networks of grids are compared if they see "
-                    "one (`history` 1)",
+                    "the network sees %d screens of %s: networks of grids and small images are "
+                    "compared if they see one",
                     parts, name);
     else if (parts < 1 || parts > QG_MAX_HISTORY || a->channels % parts)
         status = qg_fail(error, QG_ERROR_USAGE,

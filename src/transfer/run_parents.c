@@ -48,7 +48,7 @@ qg_status qg_run_file_check(const qg_run_file *file, qg_error *error)
     if (*file->initial_network_sha256)
         return qg_fail(error, QG_ERROR_USAGE,
                        "initial_network_sha256: the run began from a network in memory, which no "
-                       "file holds: only who has it can do it again (`initial` in Python)");
+                       "file holds: only who has it can do it again, with initial=... in Python");
     for (int i = 0; i < file->parent_count && !status; i++)
         status = check_parent(file, i, file->parents[i], error);
     return status;

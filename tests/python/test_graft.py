@@ -543,7 +543,7 @@ def test_pulls(source, tmp_path):
     (["--thaw", 100], "--thaw: the copied layers learn from the beginning: it is for those that --freeze"),
     (["--thaw-every", 100], "--thaw-every: the copied layers learn"),
     (["--freeze", "--thaw", 100], "--thaw: step 100 is not within the 100 steps of the run"),
-    (["--freeze", "--thaw", 99], "--thaw: at step 99 nothing learns yet, so that"),
+    (["--freeze", "--thaw", 99], "--thaw: at step 99 nothing has learned yet, so that"),
     (["--freeze", "--thaw", 0], "--thaw: '0' is not a whole number from 1"),
     (["--freeze", "--l2-sp", 1], "--l2-sp: frozen layers need no pull"),
     (["--freeze", "--ewc", 1], "--ewc: frozen layers need no pull"),

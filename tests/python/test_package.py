@@ -168,6 +168,15 @@ def test_files(tmp_path):
         ours.save(tmp_path / "ours", notes={"a\nb": "no line of a table"})
 
 
+@pytest.mark.parametrize("key", ["format", "input", "architecture", "step", "score"])
+def test_notes_say_nothing_in_place_of_the_file(tmp_path, key):
+    network = qgraft.Network("grid", input=(10, 10, 10), input_max=1, actions=3)
+    network.save(tmp_path / "a", notes={"mine": "x"})
+    with pytest.raises(qgraft.UsageError, match=f"notes.*'{key}'"):
+        network.save(tmp_path / "a", notes={key: "final"})
+    qgraft.Network.load(tmp_path / "a")
+
+
 def test_arrays_outlive_their_network():
     weight = make("grid")["conv1"].weight
     expected = network("grid", 1)["conv1.weight"]

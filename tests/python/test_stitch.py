@@ -1,5 +1,6 @@
 """qgraft stitch against numpy: the least-squares map on the game's random play, the network it makes."""
 
+import hashlib
 import json
 
 import numpy
@@ -61,8 +62,11 @@ def test_against_numpy(networks, outputs, tmp_path, at):
     out = tmp_path / "stitched.safetensors"
     answer = stitch(target, source, at, "--out", out)
     assert answer["fit"] == pytest.approx(fit, abs=1e-4) and answer["at"] == at
-    with safe_open(out, "numpy") as file:  # nobody has seen it play
-        assert not {"score", "confirmed_score"} & set(file.metadata())
+    with safe_open(out, "numpy") as file:  # nobody has seen it play, and it is not the target
+        told = file.metadata()
+    assert not {"score", "confirmed_score"} & set(told)
+    assert told["parent_file"] == str(source) and told["copied"].startswith(f"stitched: first {at} layers")
+    assert told["parent_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     made, above, below = load_file(out), load_file(target), load_file(source)
     for i, layer in enumerate(LAYERS):
         assert (made[f"{layer}.bias"] == (below if i < at else above)[f"{layer}.bias"]).all()
@@ -116,6 +120,9 @@ def test_refuses(networks, tmp_path):
                           ("split", "grid-split:16"), ("dueling", "grid-dueling")):
         qgraft("train", GAME, "--steps", 0, "--quiet", "--out", tmp_path / name, "--set",
                f"network={network}", "--set", "eval_steps=20")
+    qgraft("train", GAME, "--steps", 0, "--quiet", "--out", tmp_path / "two", "--set", "history=2",
+           "--set", "eval_steps=20")
+    assert "sees 2 screens" in refusal("stitch", target, "--source", tmp_path / "two/last.safetensors", "--at", 1)
     other = tmp_path / "other/last.safetensors"
     assert "different states" in refusal("stitch", target, "--source", other, "--at", 1)
     split = tmp_path / "split/last.safetensors"

@@ -55,6 +55,7 @@ static void test_long_texts_are_cut(void **state)
     errno = EACCES;
     qg_fail_errno(&error, "%s", text);
     assert_int_equal(strlen(error.message), sizeof error.message - 1);
+    assert_non_null(strstr(error.message, "...: Permission denied")); /* the reason is whole */
 }
 
 int main(void)

@@ -272,7 +272,7 @@ static void test_representation(void **state)
     assert_int_equal(qg_representation_compare(same, (const qg_network *const[]){&a, &a}, histories,
                                                100, 1, &r, &error),
                      QG_ERROR_USAGE);
-    assert_non_null(strstr(error.message, "history"));
+    assert_non_null(strstr(error.message, "sees 2 screens"));
     /* Six actions are all that Breakout can have. */
     assert_int_equal(qg_representation_compare(same, (const qg_network *const[]){&b, &b}, none, 100,
                                                1, &r, &error),

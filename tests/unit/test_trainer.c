@@ -517,6 +517,38 @@ static void test_resume_refusals(void **state)
     qg_network_free(&initial);
 }
 
+/* How its layers learn says no `choice`. */
+static void test_resume_with_another_thaw(void **state)
+{
+    (void)state;
+    qg_train_options options = train_options(400);
+    qg_run_result result;
+    qg_network initial;
+    qg_network_info info;
+    const float rates[QG_MAX_LAYERS] = {0.5f, 1, 1, 1, 1, 1, 1, 1};
+    script_begin();
+    assert_int_equal(qg_train(&options, &result, &error), QG_OK);
+    load("run/last.safetensors", &initial, &info);
+    options.run.folder = scratch_path("thawed");
+    options.initial = &initial;
+    options.frozen[0] = true;
+    options.thaw[0] = 300;
+    script_begin();
+    assert_int_equal(qg_train(&options, &result, &error), QG_OK);
+    assert_true(contains("thawed/run.yaml", "initial_thaw: [300, 0"));
+    options.run.resume = true;
+    assert_int_equal(qg_train(&options, &result, &error), QG_OK);
+    assert_true(result.was_complete);
+    options.thaw[0] = 200;
+    assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "initial_thaw"));
+    options.thaw[0] = 300;
+    options.layer_rates = rates;
+    assert_int_equal(qg_train(&options, &result, &error), QG_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "initial_layer_rates"));
+    qg_network_free(&initial);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +561,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ends, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_resume, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_resume_refusals, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_resume_with_another_thaw, scratch_setup,
+                                        scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
