@@ -61,7 +61,7 @@ typedef struct qg_architecture {
  *                a dueling network: two streams of as many units as the preset's last hidden
  *                linear layer, a value and an advantage head
  *   NAME-norm    layer normalisation behind every hidden layer
- *   nature-split:W, grid-split:W
+ *   NAME-split:W of these
  *                split networks: the convolutions and a linear layer of W units (the bottleneck)
  *                are the part "perception", the linear layers behind it the part "decision"
  *

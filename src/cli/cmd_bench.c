@@ -19,7 +19,7 @@ static const char documentation[] =
     "  qgraft bench update --preset nature --threads 1 --set double=true\n"
     "  qgraft bench games replay --seconds 5 --json\n"
     "  qgraft bench games gym:CartPole-v1              the steps of one domain\n"
-    "  qgraft bench replay --screens 1M                7.5 GB in $TMPDIR or /tmp";
+    "  qgraft bench replay --screens 1M                7.1 GB in $TMPDIR or /tmp";
 
 #define CHANGED                                                                                    \
     "double, optimiser, loss, reduction, max_grad_norm, l2, dropout_conv, dropout_linear; for "    \

@@ -19,8 +19,8 @@ static const char documentation[] =
     "its game, and the student descends KL(softmax(q_teacher / temperature) || "
     "softmax(q_student)), or another loss, on what it saw. Several teachers make one student with "
     "a shared trunk. "
-    "Writes a run folder as training does, with distillation.csv, held_out.csv and "
-    "teachers.csv.\v"
+    "Writes a run folder as training does, with distillation.csv, held_out.csv, "
+    "student.csv and teachers.csv.\v"
     "Examples:\n"
     "  qgraft distill runs/space_invaders-s1/best.safetensors --temperature 0.1 --samples 1M\n"
     "  qgraft distill si.safetensors --temperature 0.1:0.5:0.1         each sample five times\n"
@@ -37,7 +37,8 @@ static const struct argp_option argp_options[] = {
      "'kl' (default); 'kl-both': the temperature on both sides; 'mse': of the Q-values; 'nll': of "
      "the teacher's best action",
      0},
-    {"samples", OPTION_SAMPLES, "N", 0, "a teacher's, to learn from (default: 1M, grids 100k)", 0},
+    {"samples", OPTION_SAMPLES, "N", 0,
+     "a teacher's, to learn from (default: 1M, grids and vectors 100k)", 0},
     {"epsilon", OPTION_EPSILON, "E", 0, "share of random actions in the play (default 0.05)", 0},
     {"set-file", OPTION_SET_FILE, "FILE", 0,
      "keep the samples there, or use those that are there; one a teacher", 0},
@@ -45,7 +46,7 @@ static const struct argp_option argp_options[] = {
     {"eval-steps", OPTION_EVAL_STEPS, "N", 0, "as --set eval_steps=N", 0},
     {"preset", OPTION_PRESET, "NAME", 0, "whose settings (default: the game's)", 0},
     {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
-    {"out", 'o', "FOLDER", 0, "run folder (default runs/distill-tT-DOMAIN-sSEED)", 0},
+    {"out", 'o', "FOLDER", 0, "run folder (default runs/distill-[LOSS-]tT-DOMAIN-sSEED)", 0},
     {"set", 'S', "KEY=VALUE", 0, "change a setting ('qgraft train --settings'); may be repeated",
      0},
     {"config", OPTION_CONFIG, "FILE", 0, "settings from a YAML file, before any --set", 0},

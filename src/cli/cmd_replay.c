@@ -17,7 +17,8 @@
 static const char documentation[] =
     "Shows what the replay memory in FILE holds, which a training kept (--keep-replay), or writes "
     "it "
-    "as OUT.safetensors: `observations` U8 [N, height, width(, channels)], `actions` I64 [N], "
+    "as OUT.safetensors: `observations` U8 [N, height, width(, channels)], of vectors F32 [N, "
+    "values], `actions` I64 [N], "
     "`rewards` F32 [N] (as they were learned from) and `ends` U8 [N] (1: terminal, 2: truncated). "
     "Action and reward i follow observation i; behind an end an episode begins. Where the training "
     "came from stands in the metadata.\v"

@@ -27,7 +27,8 @@ typedef struct rollout_options {
 
 static const char documentation[] =
     "Plays DOMAIN with the actions of a file or with N random ones and writes FILE.safetensors: "
-    "`actions` I64 [N], `observations` U8 [N, ...] after each action, `rewards` F32 [N], `ends` U8 "
+    "`actions` I64 [N], `observations` U8 [N, ...] (of vectors F32) after each action, `rewards` "
+    "F32 [N], `ends` U8 "
     "[N] (where a game may be truncated `truncations` U8 [N], too). After both the game is reset; "
     "that screen is not recorded.\v"
     "Examples:\n"

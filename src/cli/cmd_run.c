@@ -24,7 +24,7 @@ static const char documentation[] =
     "  qgraft run studies/demo.yaml --plan            what it would do, and how long\n"
     "  qgraft run studies/demo.yaml --scale 0.1       every budget a tenth\n"
     "  qgraft run runs/demo                           go on\n"
-    "  qgraft run studies/demo.yaml --until-decided --max-seeds 12\n"
+    "  qgraft run studies/demo.yaml --until-decided --max-seeds 12 --out runs/demo-decided\n"
     "Exit code: 0 all finished, 1 a run failed, 130 stopped.";
 
 enum {

@@ -3,8 +3,8 @@
 
 static const char documentation[] =
     "Trains a deep Q-network on DOMAIN (game[:mode=M,difficulty=D,level=L], see 'qgraft games') "
-    "and writes a run folder: run.yaml, evaluations.csv, training.csv, best.safetensors, "
-    "last.safetensors, TensorBoard events.\v"
+    "and writes a run folder: run.yaml, evaluations.csv, training.csv, layers.csv, "
+    "best.safetensors, last.safetensors, process.yaml, TensorBoard events.\v"
     "Examples:\n"
     "  qgraft train minatar/breakout --steps 1M\n"
     "  qgraft train breakout --steps 25M --seed 3 --out runs/breakout-3\n"

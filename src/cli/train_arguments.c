@@ -7,11 +7,13 @@
 
 static const struct argp_option argp_options[] = {
     {"steps", 'n', "N", 0,
-     "agent steps, as 250k or 25M (default: 25M for Atari, 1M for grids); 0 writes the network "
+     "agent steps, as 250k or 25M (default: 25M for Atari, 1M for grids, 40k for vectors); 0 "
+     "writes the network "
      "and evaluates nothing",
      0},
     {"seed", 's', "S", 0, "seed of everything random (default 1)", 0},
-    {"out", 'o', "FOLDER", 0, "run folder (default runs/DOMAIN-sSEED)", 0},
+    {"out", 'o', "FOLDER", 0,
+     "run folder (default runs/DOMAIN-sSEED, of a graft runs/graft-CHOICE-DOMAIN-sSEED)", 0},
     {"set", 'S', "KEY=VALUE", 0, "change a setting; may be repeated", 0},
     {"config", OPTION_CONFIG, "FILE", 0, "settings from a YAML file, before any --set", 0},
     {"preset", OPTION_PRESET, "NAME", 0,
