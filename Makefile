@@ -61,6 +61,7 @@ test-slurm: check-slurm all ## studies on a real Slurm, started for the test
 	@QGRAFT="$(CURDIR)/$(QGRAFT)" $(BUILD)/venv/bin/python -m pytest -q tests/slurm
 
 soak: check-soak all ## kill and resume runs for SECONDS (default 600); let every call fail; valgrind
+	@grep -q '^build unit-tests:' $(BUILD)/release/build.ninja || meson setup --reconfigure $(BUILD)/release >/dev/null
 	@ninja -C $(BUILD)/release --quiet test-tools tests/test_kernels tests/test_replay
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"
@@ -69,7 +70,7 @@ soak: check-soak all ## kill and resume runs for SECONDS (default 600); let ever
 fuzz: check-fuzz ## feed every reader of files with what libFuzzer thinks of, for SECONDS (default 60) each
 	@scripts/fuzz.sh $(or $(SECONDS),60)
 
-lint: check-lint build-folder ## formatting, includes, clang-tidy, cppcheck, shellcheck
+lint: check-lint all ## formatting, includes, clang-tidy, cppcheck, shellcheck
 	@scripts/lint.sh $(BUILD)/release
 
 format: check-lint ## bring all C files into the form that lint wants

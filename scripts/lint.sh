@@ -13,6 +13,7 @@ check() { # NAME COMMAND...
 
 mapfile -t sources < <(git ls-files --cached --others --exclude-standard '*.c' '*.h')
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
+((${#sources[@]} > 0)) || { echo "lint: git lists no files here" >&2; exit 1; }
 # What the build compiles; kernels are compiled once per instruction set and analysed once.
 mapfile -t compiled < <(git ls-files --cached --others --exclude-standard 'src/*.c' |
     while read -r file; do grep -q "/$file\"" "$build/compile_commands.json" && echo "$file"; done)

@@ -25,6 +25,8 @@ table='
     python3-pip         python:pip                 setup atari test soak
     python3-venv        python:ensurepip           setup wheel test slurm soak peers
     libcmocka-dev       lib:cmocka                 test soak
+    locales             file:/usr/share/i18n/locales/de_DE test
+    git                 cmd:git                    lint soak
     libsimde-dev        header:simde/x86/avx512.h  test
     g++                 cmd:g++                    setup atari test soak peers
     chromium            cmd:chromium               test

@@ -44,11 +44,11 @@ part "the Python package"
 scripts/install-package.sh "$root" "$python"
 
 part "against other programs, beside what follows"
-QGRAFT=$PWD/$root/release/src/cli/qgraft "$python" -m pytest -q --durations=10 \
+QGRAFT=$PWD/$root/release/src/cli/qgraft setsid "$python" -m pytest -q -rs --durations=10 \
     --numprocesses=$(($(nproc) < 3 ? $(nproc) + 1 : 4)) --dist=loadfile --no-loadscope-reorder \
     tests/python >"$root/python.log" 2>&1 &
 beside=$!
-trap 'kill "$beside" 2>/dev/null || true' EXIT
+trap 'kill -- "-$beside" 2>/dev/null || true' EXIT # with what its tests have started
 
 part "unit tests, address and undefined-behaviour sanitizers"
 build asan unit-tests "${sanitized[@]}" -Db_sanitize=address,undefined

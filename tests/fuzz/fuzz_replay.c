@@ -79,7 +79,8 @@ static parts make_file(const uint8_t *data, size_t size)
     const size_t index = p.crcs + 4 * (RING / BLOCK);
     p.places = frames ? index : 0;
     p.screens = (index + (frames ? 8 * RING : 0) + PAGE - 1) / PAGE * PAGE;
-    p.stride = grid ? (p.pixels + 7) / 8 : p.pixels;
+    const size_t bytes = head[MAX] == 0 ? 4 : 1; /* vectors are of floats */
+    p.stride = grid ? (p.pixels + 7) / 8 : bytes * p.pixels;
     p.size = frames ? p.screens + size : p.screens + RING * p.stride;
     p.file = calloc(1, p.size + size + 1);
     CHECK(p.file);

@@ -4,13 +4,13 @@
  *   mkdir -p build/corpus && build/fuzz/tests/fuzz_safetensors -max_total_time=120 -max_len=4096 \
  *       -dict=tests/fuzz/safetensors.dict build/corpus tests/fuzz/corpus/safetensors
  */
+#include "fuzz.h"
+
 #include "network/safetensors.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Everything that a reader promises of a file that it accepted. */
 static void check_accepted(const qg_tensors *tensors)
@@ -46,6 +46,7 @@ static void parse(const uint8_t *data, size_t size, const uint64_t *header_size)
     qg_error error;
     const qg_status status = qg_tensors_parse("fuzz", copy, size, &tensors, &error);
     assert((status == QG_OK) == (tensors != NULL));
+    fuzz_taken += status == QG_OK;
     if (status == QG_OK)
         check_accepted(tensors);
     else

@@ -5,14 +5,15 @@
 #include "fuzz.h"
 
 #include "agent/screen_codec.h"
+#include "base/file.h"
 #include "transfer/sample_set.h"
 
 #include <zlib.h>
 
 /* Where things stand in the file and its header (src/transfer/sample_set.c). */
-enum { SAMPLES = 6, HEAD = 304, COLUMNS = 80, PLACES = 8 * SAMPLES, PAGE = 4096 };
-enum { COMPRESSED = 24, SIZE = 280, DICTIONARY = 288, DICTIONARY_CRC = 292 };
-enum { DATA_CRC = 296, HEADER_CRC = 300 };
+enum { SAMPLES = 6, HEAD = 312, COLUMNS = 80, PLACES = 8 * SAMPLES, PAGE = 4096 };
+enum { COMPRESSED = 24, SIZE = 288, DICTIONARY = 296, DICTIONARY_CRC = 300 };
+enum { DATA_CRC = 304, HEADER_CRC = 308 };
 
 typedef struct parts {
     uint8_t *file;
@@ -89,13 +90,6 @@ static void make_fit(const parts *p, size_t stride)
     put(p->file + HEADER_CRC, crc32_z(0, p->file, HEADER_CRC), 4);
 }
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    (void)argc, (void)argv;
-    make_scratch();
-    return 0;
-}
-
 static volatile uint8_t seen; /* gets every value, so that the sanitizer sees it being read */
 
 static void use(qg_sample_set *set, const qg_sample_source *source)
@@ -113,21 +107,26 @@ static void use(qg_sample_set *set, const qg_sample_source *source)
     qg_sample_states_destroy(&states);
 }
 
-static void read_set(const uint8_t *data, size_t size, bool fits)
+static qg_sample_source source_of(int max)
 {
-    const qg_sample_source source = {.teacher = "0123456789abcdef",
-                                     .domain = "minatar/breakout",
-                                     .precision = "float32",
-                                     .seed = 1,
-                                     .count = SAMPLES,
-                                     .epsilon = 0.05,
-                                     .frame_skip = 1,
-                                     .history = 2,
-                                     .actions = 3,
-                                     .height = 10,
-                                     .width = 10,
-                                     .channels = 1,
-                                     .max = size % 4 == 2 ? 1 : 255};
+    return (qg_sample_source){.teacher = "0123456789abcdef",
+                              .domain = "minatar/breakout",
+                              .precision = "float32",
+                              .seed = 1,
+                              .count = SAMPLES,
+                              .epsilon = 0.05,
+                              .frame_skip = 1,
+                              .history = 2,
+                              .actions = 3,
+                              .height = 10,
+                              .width = 10,
+                              .channels = 1,
+                              .max = max};
+}
+
+static qg_status read_set(const uint8_t *data, size_t size, bool fits)
+{
+    const qg_sample_source source = source_of(size % 4 == 2 ? 1 : 255);
     const parts p = make_file(data, size);
     if (fits) make_fit(&p, source.max == 1 ? 13 : 100);
     const char *path = scratch_path("samples");
@@ -139,6 +138,55 @@ static void read_set(const uint8_t *data, size_t size, bool fits)
     check_said(status, &error);
     if (status == QG_OK) use(set, &source);
     qg_sample_set_close(set);
+    return status;
+}
+
+/* A set as it is written, as an input: what make_file makes of it has to be taken. */
+static void check_example(bool compressed, int max)
+{
+    const qg_sample_source source = source_of(max);
+    const qg_sample_form form = {.keep = true, .compressed = compressed};
+    const char *path = scratch_path("example");
+    const float q_values[] = {1, 2, 3};
+    uint8_t screen[100] = {0};
+    qg_sample_set *set = NULL;
+    qg_error error;
+    CHECK(qg_sample_set_create(path, &source, &form, &set, &error) == QG_OK);
+    for (int i = 0; i < SAMPLES; i++) {
+        screen[i] = 1;
+        CHECK(qg_sample_set_add(set, screen, i % 4 == 0, q_values, &error) == QG_OK);
+    }
+    CHECK(qg_sample_set_finish(set, &error) == QG_OK);
+    qg_sample_set_close(set);
+    uint8_t *file;
+    size_t size;
+    CHECK(qg_file_read(path, 1 << 24, &file, &size, &error) == QG_OK);
+    const size_t columns = compressed ? PAGE + QG_DICTIONARY_ROOM : PAGE, screens = columns + PAGE;
+    CHECK(number(file + DICTIONARY, 4) == 0 && size > screens);
+    uint8_t *input = calloc(1, size);
+    CHECK(input);
+    size_t used = HEAD + COLUMNS;
+    memcpy(input, file, HEAD);
+    memcpy(input + HEAD, file + columns, COLUMNS);
+    if (compressed) memcpy(input + used, file + columns + COLUMNS, PLACES);
+    used += compressed ? PLACES : 0;
+    memcpy(input + used, file + screens, size - screens);
+    used += size - screens;
+    while (used % 4 != (compressed ? 1u : max == 1 ? 2u : 0u))
+        used++;
+    CHECK(read_set(input, used, true) == QG_OK);
+    free(input);
+    free(file);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    make_scratch();
+    check_example(false, 1);
+    check_example(false, 255);
+    check_example(true, 255);
+    return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -27,12 +27,13 @@ int main(int argc, char **argv)
     CHECK(folder);
     if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
     int files = 0;
+    fuzz_taken = 0; /* what the target makes itself is none of the corpus */
     for (struct dirent *entry; (entry = readdir(folder)); files++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", argv[1], entry->d_name);
         if (entry->d_name[0] != '.') feed(path);
     }
     closedir(folder);
-    CHECK(files > 2);
+    CHECK(files > 2 && fuzz_taken > 0);
     return 0;
 }

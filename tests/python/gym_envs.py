@@ -95,7 +95,7 @@ class Odd(gymnasium.Env):
                 result[1] = float(pool.apply(abs, (-70,)))
         if trouble == "nap":
             log(nap=os.getpid())
-            time.sleep(0.5)
+            time.sleep(3)
         if trouble == "exit":
             print("about to leave", file=sys.stderr)
             sys.stderr.flush()

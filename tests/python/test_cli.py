@@ -38,7 +38,7 @@ def test_help_and_version():
     assert qgraft("--version").stdout.startswith("qgraft ")
     assert "Usage: qgraft" in qgraft(code=2).stderr
     commands = re.findall(r"^  (\w+) {2,}", qgraft("--help").stdout, re.MULTILINE)
-    assert {"games", "train", "evaluate", "play", "inspect", "bench", "rollout"} <= set(commands)
+    assert set(commands) - {"help"} == set(COMMANDS)
     for command in commands:
         text = qgraft(command, "--help").stdout
         assert f"qgraft {command}" in text and "Examples:" in text
@@ -174,14 +174,17 @@ COMMANDS = {
     "submit": ["study.yaml", "--out", "study", "--dry-run", "--partition", "any"],
     "bench": ["act", "--seconds", 0.01],
     "rollout": ["minatar/breakout", "--random", 5, "--seed", 1, "--out", "x.safetensors"],
-    "update": ["--online", NETWORK, "--target", NETWORK, "--batch", NETWORK, "--out", "y"]}
+    "update": ["--online", NETWORK, "--target", NETWORK, "--batch", NETWORK, "--out", "y"],
+    "diagnose": ["network"], "stitch": [NETWORK, "--source", NETWORK, "--at", 1, "--steps", 20],
+    "import": [NETWORK, "--out", "z"], "export": [NETWORK, "--format", "cleanrl", "--out", "z"],
+    "replay": ["network/replay.data"]}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A network and a study."""
     folder = tmp_path_factory.mktemp("odd")
-    qgraft("train", "minatar/breakout", "--steps", 60, *TINY[:-1], "network", cwd=folder)
+    qgraft("train", "minatar/breakout", "--steps", 60, "--keep-replay", *TINY[:-1], "network", cwd=folder)
     (folder / "study.yaml").write_text(json.dumps(
         {"study": "a", "seeds": [1], "steps": 60, "runs": [{"game": "minatar/breakout"}],
          "settings": dict(w.split("=") for w in TINY[1:10:2])}))
@@ -194,6 +197,7 @@ def test_odd_words(folder, command):
     """No option and no argument ends a command by a signal or leaves it without a message."""
     words = [command, *map(str, COMMANDS[command])]
     options = re.findall(r" (--[a-z-]+)(?:=[A-Z]|,)", qgraft(command, "--help").stdout)
+    assert options or command in ("games", "status", "report")
     for odd in ODD:
         for line in [[*words, option, odd] for option in options] + [[*words, odd], [command, odd]]:
             result = subprocess.run([QGRAFT, *line], cwd=folder, capture_output=True, timeout=1200)

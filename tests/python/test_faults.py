@@ -171,8 +171,9 @@ def find_half(folder):
     return None
 
 
-def find_problem(command, result, folder, whole):
-    """What is wrong with how a command met its fault; None: nothing."""
+def find_problem(command, result, folder, whole, said):
+    """What is wrong with how a command met its fault; None: nothing. Without faults it leaves `whole` and
+    has `said` something."""
     if result.returncode not in (0, 1):
         return "its end"
     lines = [line for line in result.stderr.splitlines()
@@ -182,6 +183,11 @@ def find_problem(command, result, folder, whole):
         return "its words"
     if half := find_half(folder):
         return f"{half} is left"
+    if result.returncode == 0:
+        if different := killing.differences(whole, command.leaves(folder)):
+            return f"it says nothing, and {different} differ"
+        if command.leaves is output and result.stdout != said:
+            return "it says nothing, and prints something else"
     after = command.run(folder)
     if after.returncode != 0:
         return f"cannot go on: {after.stderr}"
@@ -206,6 +212,7 @@ def test_every_call_may_fail(name, made, tmp_path):
     assert peace.returncode == 0, peace.stderr
     whole = command.leaves(tmp_path / "at peace")
     memory, files = map(int, count.read_text().split())
+    assert memory > 0 and files > 0
     cases = [("memory", n) for n in spread(memory, command.tries)]
     kinds = itertools.cycle(KINDS)
     for n in spread(files, command.tries):
@@ -215,7 +222,7 @@ def test_every_call_may_fail(name, made, tmp_path):
         begin(tmp_path / "faulty")
         lasting = {"FAULT_LASTS": 1} if fault == "ENOSPC" and i % 2 else {}
         result = command.run_with(tmp_path / "faulty", fault, at, **lasting)
-        problem = find_problem(command, result, tmp_path / "faulty", whole)
+        problem = find_problem(command, result, tmp_path / "faulty", whole, peace.stdout)
         if problem:
             wrong.append(f"{fault} at {at}: {result.returncode} {result.stderr}: {problem}")
     print(f"{name}: {len(cases)} of {memory} calls for memory and {files} on files")

@@ -289,7 +289,10 @@ def test_zero_shot(source, tmp_path):
     with open(tmp_path / "run" / "evaluations.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["0", "1000"]
-    assert all(float(row["score"]) >= 0 for row in rows)
+    run("graft", "random", "--to", SOURCE, "--out", tmp_path / "random", "--quiet", "--first", 5, "--freeze", "--steps",
+        1000, settings=SMALL)
+    with open(tmp_path / "random" / "evaluations.csv", newline="") as file:
+        assert next(csv.DictReader(file))["score"] != rows[0]["score"]  # that of other layers
 
 
 def test_notes(made, source, tmp_path):

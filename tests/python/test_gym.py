@@ -213,7 +213,7 @@ TROUBLES = {
     "exit": "its process ended by itself with exit code 7; it said last: about to leave",
     "systemexit": "SystemExit: 3",
     "crash": "its process was ended by signal 11 .Segmentation fault",
-    "hang": "step 7 of episode 1: no answer for 1 seconds",
+    "hang": "step 7 of episode 1: no answer for 4 seconds",
     "nan": r"step 7 of episode 1: observation\[0\] is NaN",
     "inf": "step 7 of episode 1: an observation is float64",
     "reward": "step 7 of episode 1: the reward is NaN",
@@ -227,7 +227,7 @@ TROUBLES = {
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_an_environment_in_trouble_ends_its_run(trouble, tmp_path):
     domain = odd(trouble=trouble)
-    more = {"QGRAFT_PYTHON_TIMEOUT": "1"} if trouble == "hang" else {}
+    more = {"QGRAFT_PYTHON_TIMEOUT": "4"} if trouble == "hang" else {}
     error = refusal("train", domain, "--steps", 300, "--out", tmp_path / "run", "--quiet", *SMALL, code=1, **more)
     assert re.search(TROUBLES[trouble], error), error
     assert domain in error and "`" not in error
@@ -312,14 +312,17 @@ def test_truncation_and_termination_in_the_replay(tmp_path):
 
 
 def interrupt(folder, *words, rows=3):
-    """Starts a training and ends it when training.csv has so many rows."""
-    process = subprocess.Popen([QGRAFT, *map(str, words)], stderr=subprocess.PIPE, text=True, env=HERE)
-    table = folder / "training.csv"
-    while not table.exists() or table.read_text().count("\n") <= rows:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    """Starts a training and ends it when training.csv has so many rows; again where that was too late."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        process = subprocess.Popen([QGRAFT, *map(str, words)], stderr=subprocess.PIPE, text=True, env=HERE)
+        table = folder / "training.csv"
+        while process.poll() is None and (not table.exists() or table.read_text().count("\n") <= rows):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        if process.returncode != 0:
+            break
     return process.returncode
 
 
@@ -349,10 +352,9 @@ def test_resume_between_two_episodes(tmp_path):
     words = ["train", odd(length=1, trouble="chance"), "--steps", 600, "--keep-replay", "--out", tmp_path / "run",
              *SMALL, "--set=replay=1000"]
     for _ in range(4):  # half of the stops come there
-        assert interrupt(tmp_path / "run", *words, "--overwrite") == 130
+        assert interrupt(tmp_path / "run", *words) == 130
         qgraft(*words, "--resume")
         qgraft("replay", tmp_path / "run" / "replay.data")
-        (tmp_path / "run" / "training.csv").unlink()
 
 
 def test_a_worker_never_outlives_its_run(tmp_path):
@@ -378,7 +380,7 @@ def test_time_in_which_all_stood_still_is_no_silence(tmp_path):
     """As where a job is suspended."""
     log = tmp_path / "log"
     process = subprocess.Popen([QGRAFT, "rollout", odd(trouble="nap"), "--random", "20", "--seed", "1", "--out", tmp_path / "r"],
-                               env={**HERE, "GYM_LOG": str(log), "QGRAFT_PYTHON_TIMEOUT": "4"})
+                               env={**HERE, "GYM_LOG": str(log), "QGRAFT_PYTHON_TIMEOUT": "7"})
     while not log.exists() or '"nap"' not in log.read_text():
         assert process.poll() is None
         time.sleep(0.01)
@@ -386,7 +388,7 @@ def test_time_in_which_all_stood_still_is_no_silence(tmp_path):
     for number in (signal.SIGSTOP, signal.SIGCONT):
         os.kill(process.pid, number)
         os.kill(worker_pid, number)
-        time.sleep(6 if number == signal.SIGSTOP else 0)
+        time.sleep(9 if number == signal.SIGSTOP else 0)
     assert process.wait(timeout=60) == 0
 
 

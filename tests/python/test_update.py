@@ -312,8 +312,9 @@ def as_options(settings):
     return [o for k, v in text.items() for o in ("--set", f"{k}={v}")]
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
-@pytest.mark.parametrize("steps", [None, 0, 5, 100000])
+@pytest.mark.parametrize("learner, steps", [
+    (name, steps) for name, settings in LEARNERS.items() for steps in (None, 0, 5, 100000)
+    if not steps or settings.get("optimiser") == "adam"])
 def test_learners(files, learner, steps):
     """Each against the formula; with moments of an earlier life and without."""
     settings = LEARNERS[learner]
@@ -321,8 +322,6 @@ def test_learners(files, learner, steps):
     if steps is not None and settings.get("optimiser") == "adam":
         f.batch["steps"] = np.array([steps])
         f.save_batch(f.batch)
-    elif steps:
-        return
     expected = update("list", f.online, f.target, f.batch, settings)
     if steps is None and settings.get("optimiser") == "adam":
         # The first step of Adam is +-learning_rate, whatever the gradient's size: where that is
@@ -378,9 +377,12 @@ def test_norm_in_bf16(files):
     options = ["--set", "precision=bf16", "--set", "max_grad_norm=0.25"]
     first = f.bytes(*options)
     for isa in ("portable", "avx2", "avx512", "amx"):
+        (f.folder / "out").unlink(missing_ok=True)
         result = f.run(*options, "--isa", isa)
-        assert result.returncode == 2 and "not to be had" in result.stderr or (
-            f.folder / "out").read_bytes() == first
+        if result.returncode == 2:
+            assert isa != "portable" and "not to be had" in result.stderr
+        else:
+            assert result.returncode == 0 and (f.folder / "out").read_bytes() == first
 
 
 def test_huber_is_clipped(files):
