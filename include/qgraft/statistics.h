@@ -327,7 +327,7 @@ typedef struct qg_design {
     double deviation, baseline_deviation; /* 0 to 1e100 */
     size_t seeds, baseline_seeds;
     size_t arms, baselines; /* how many such groups the study has; at least one */
-    bool apart;             /* each keeps its own variance (QG_COMPARE_WELCH, QG_COMPARE_PAIRED) */
+    qg_compare compare;     /* paired: runs with one seed are taken as uncorrelated */
 } qg_design;
 
 /* The smallest effect that is decided with QG_POWER when p is held against alpha, which is within 0

@@ -304,5 +304,5 @@ def visible_effect(deviation, runs, *, baseline_runs=None, arms=1, baselines=1, 
         "baseline_seeds": (runs if baseline_runs is None
                            else whole("baseline_runs", baseline_runs, 0, 10**9)),
         "arms": whole("arms", arms, 1, 10**9), "baselines": whole("baselines", baselines, 1, 10**9),
-        "apart": not moderated})
+        "compare": lib.QG_COMPARE_MODERATED if moderated else lib.QG_COMPARE_WELCH})
     return lib.qg_visible_effect(design, alpha)

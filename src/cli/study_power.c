@@ -63,13 +63,10 @@ static void print_kind(const counts *c, qg_compare compare, qg_stratum kind,
                        const double deviations[QG_STRATA], bool known)
 {
     static const double effects[] = {0.05, 0.1, 0.2};
-    const qg_design design = {deviations[kind],
-                              deviations[QG_BASELINES],
-                              c->seeds,
-                              c->baseline_seeds,
-                              c->arms[kind],
-                              c->baselines,
-                              compare != QG_COMPARE_MODERATED};
+    const qg_design design = {deviations[kind], deviations[QG_BASELINES],
+                              c->seeds,         c->baseline_seeds,
+                              c->arms[kind],    c->baselines,
+                              compare};
     if (c->arms[kind] == 0 || isnan(deviations[kind]) || isnan(deviations[QG_BASELINES])) return;
     const size_t comparisons = c->comparisons;
     printf("%s arms: %zu seeds beside %zu of the baseline see effects of %.2f%s alone, %.2f as one "

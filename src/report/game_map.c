@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEWEST_SEEDS = 3 }; /* of a bootstrap */
+enum { FEWEST_SEEDS = 3 }; /* of a bootstrap whose draws are shown */
 
 /* The experiments of the map, in the order of the study. */
 typedef struct mapped {
@@ -228,7 +228,9 @@ static qg_status bootstrap(mapped *s, qg_game_map *map, qg_error *error)
         qg_classical_scaling(affinities, map->game_count, map->draws[d], &ignored);
         qg_turn_to(map->points, map->game_count, map->draws[d]);
     }
-    find_intervals(map, drawn, effects + s->count);
+    /* Of three seeds its 95 % interval is from the smallest to the largest, and covers three
+     * quarters. */
+    if (s->seed_count >= QG_ENOUGH_SEEDS) find_intervals(map, drawn, effects + s->count);
     free(drawn);
     return QG_OK;
 }

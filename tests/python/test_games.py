@@ -163,7 +163,7 @@ GAMES = ["asterix", "breakout", "freeway", "seaquest", "space_invaders"]
 STUDY = f"""
 study: five
 steps: 1k
-seeds: 4
+seeds: 6
 settings: {{eval_every: 100, eval_steps: 20, learn_start: 990, validation_size: 50, replay: 1k}}
 sources: {{{", ".join(f"{g}: {{game: minatar/{g}}}" for g in GAMES)}}}
 runs:

@@ -127,6 +127,26 @@ claims:
         assert (claim["finding"], float(claim["effect"])) == ("not decided", 0), claim
 
 
+def test_many_claims_of_few_seeds_can_be_decided(tmp_path):
+    """Six pairs have no p by permutation below 1/32, which is the guard's and not Holm's."""
+    out = run_short(tmp_path, """
+sources: {a: {game: minatar/breakout}}
+runs:
+  - {game: minatar/freeway}
+  - {game: minatar/freeway, from: a, first: 1, freeze: [false, true]}
+games: {minatar/freeway: {random: 0, reference: 10}}
+claims:
+  - {says: Freezing is worse, expect: worse, of: {freeze: true}, than: {freeze: false}}
+  - {says: Free is better, expect: better, of: {freeze: false}, than: {freeze: true}}
+  - {says: It hurts, expect: negative, of: {freeze: true}}
+  - {says: It helps, expect: positive, of: {freeze: true}}
+""", seeds=6)
+    report(out, lambda name, seed: (2 if "frozen" in name else 8) + seed / 10)
+    claims = read_table(out / "claims.csv")
+    assert [claim["finding"] for claim in claims] == ["holds", "holds", "holds", "does not hold"]
+    assert float(claims[0]["p_permutation"]) == 1 / 32 and float(claims[0]["p_adjusted"]) < 0.01
+
+
 def test_the_iqm_is_of_seeds_that_all_have(tmp_path):
     out = run_short(tmp_path, """
 sources: {a: {game: minatar/asterix}}

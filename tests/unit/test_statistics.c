@@ -490,13 +490,10 @@ static void test_honesty(void **state)
         }
 }
 
-/* An effect that the design can see is seen in four of five studies. */
-static void test_power(void **state)
+/* How often an effect is found in 500 studies of four arms. */
+static int count_seen(qg_compare compare, double effect)
 {
-    (void)state;
-    const qg_design design = {1, 1, 5, 5, 4, 1, false};
-    const double effect = qg_visible_effect(&design, QG_ALPHA);
-    const qg_rule rule = {QG_COMPARE_MODERATED, QG_ADJUST_NONE, QG_MARGIN, false, 0};
+    const qg_rule rule = {compare, QG_ADJUST_NONE, QG_MARGIN, false, 0};
     qg_random random = qg_random_stream(1, "power");
     int seen = 0;
     for (int study = 0; study < 500; study++) {
@@ -515,12 +512,28 @@ static void test_power(void **state)
         for (int a = 0; a < 4; a++)
             seen += verdicts[a].decision == QG_POSITIVE;
     }
-    assert_in_range(seen, 1500, 1740); /* of 2,000 */
+    return seen;
+}
+
+/* An effect that the design can see is seen in four of five studies. */
+static void test_power(void **state)
+{
+    (void)state;
+    qg_design design = {1, 1, 5, 5, 4, 1, QG_COMPARE_PAIRED};
+    double effect = qg_visible_effect(&design, QG_ALPHA);
+    assert_in_range(count_seen(QG_COMPARE_PAIRED, effect), 1500, 1740); /* of 2,000 */
+    design.baseline_seeds = 50;                                         /* without partners */
+    assert_true(qg_visible_effect(&design, QG_ALPHA) == effect);
+    design = (qg_design){1, 1, 5, 5, 4, 1, QG_COMPARE_MODERATED};
+    effect = qg_visible_effect(&design, QG_ALPHA);
+    assert_in_range(count_seen(QG_COMPARE_MODERATED, effect), 1500, 1740);
     const size_t fewer = qg_seeds_for(design, effect, QG_ALPHA);
     assert_true(fewer <= 5 && fewer >= 3); /* the baseline has twice as many */
     assert_int_equal(qg_seeds_for(design, 1e-9, QG_ALPHA), 10000);
-    assert_true(isinf(qg_visible_effect(&(qg_design){1, 1, 1, 5, 4, 1, false}, QG_ALPHA)));
-    assert_true(qg_visible_effect(&(qg_design){0, 0, 5, 5, 4, 1, false}, QG_ALPHA) == 0);
+    assert_true(
+        isinf(qg_visible_effect(&(qg_design){1, 1, 1, 5, 4, 1, QG_COMPARE_MODERATED}, QG_ALPHA)));
+    assert_true(qg_visible_effect(&(qg_design){0, 0, 5, 5, 4, 1, QG_COMPARE_MODERATED}, QG_ALPHA) ==
+                0);
 }
 
 /* An arm that is to come counts in Dunnett's family, so that it cannot turn the verdict of another
