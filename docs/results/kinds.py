@@ -32,10 +32,17 @@ def whose(row):
     return "the same game" if row["source_game"] == row["game"] else "another game"
 
 
+def source(row):
+    """What its name says beside its game: "early", a kind of student; "trained" where it says no more."""
+    game = row["source_game"].rpartition("/")[2]
+    return row["source"].removeprefix(game).lstrip("-_") or "trained"
+
+
 KEYS = {
     "copied": lambda row: row["copied"],
     "frozen": lambda row: "frozen" if row["frozen"] == "true" else "free",
     "whose": whose,
+    "source": source,
     "game": lambda row: row["game"],
     "learner": lambda row: row["baseline"].rpartition("-")[2],  # of a study that names them so
 }
