@@ -90,10 +90,10 @@ typedef struct qg_distillation_options {
      * otherwise used again, and refused when it is not what these options would make. NULL: a set
      * in the run folder that is gone when the run ends. */
     const char *const *set_files;
-    /* Of the student `network`, optimiser, learning_rate, rms_*, adam_*, max_grad_norm, minibatch,
-     * l2 and dropout; of the play noop_max, frame_skip and sticky; log_every and eval_every count
-     * samples learned from. `history` is what the teacher's network says, but for grids, where it
-     * does not say it.
+    /* Of the student `network`, optimiser, learning_rate, rms_*, adam_*, max_grad_norm, reduction,
+     * minibatch, l2 and dropout; of the play noop_max, frame_skip and sticky; log_every and
+     * eval_every count samples learned from. `history` is what the teacher's network says, but for
+     * grids, where it does not say it.
      */
     qg_settings settings;
     qg_temperatures temperatures;

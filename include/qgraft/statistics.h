@@ -335,7 +335,7 @@ typedef struct qg_design {
 double qg_visible_effect(const qg_design *design, double alpha);
 
 /* The seeds of an arm that make an effect visible, the baseline having as many times the root of
- * the number of its arms (Dunnett 1955); 10,000 where more are needed. */
+ * the number of its arms (Dunnett 1955), paired as many; 10,000 where more are needed. */
 size_t qg_seeds_for(qg_design design, double effect, double alpha);
 
 #ifdef __cplusplus

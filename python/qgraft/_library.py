@@ -100,7 +100,9 @@ def with_points(function, *arguments):
     if _libc.nl_langinfo(locale.RADIXCHAR) == b".":
         return function(*arguments)
     ours = _libc.newlocale(1 << locale.LC_NUMERIC, b"C", _libc.duplocale(_libc.uselocale(None)))
-    theirs = _libc.uselocale(ours)  # of this thread alone
+    if not ours:
+        raise OutOfMemoryError("not enough memory for a locale")
+    theirs = _libc.uselocale(ours)  # of this thread alone, callbacks included
     try:
         return function(*arguments)
     finally:

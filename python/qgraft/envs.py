@@ -20,7 +20,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ._arguments import real, whole
-from ._library import UsageError, call, error_of, ffi, lib, path_bytes, text
+from ._library import UsageError, call, error_of, ffi, lib, path_bytes, text, with_points
 
 _STEP = np.dtype({"names": ["reward", "end", "life_lost", "truncated"],
                   "formats": [np.float32, np.bool_, np.bool_, np.bool_],
@@ -215,8 +215,8 @@ class Games(gymnasium.vector.VectorEnv):
         if self._played.noop_max > 0 and (self._steps["end"] | self._steps["truncated"]).any():
             self._noops[:] = self._played.draw_noops(self.np_random, self.num_envs)
         seen = np.empty(self.observation_space.shape, self.observation_space.dtype)
-        if lib.qg_domains_step(self._pointers, self.num_envs, self._room[0], self._room[1],
-                               self._room[2], ffi.cast("uint8_t *", seen.ctypes.data), self._error):
+        if with_points(lib.qg_domains_step, self._pointers, self.num_envs, self._room[0],
+                       self._room[1], self._room[2], ffi.cast("uint8_t *", seen.ctypes.data), self._error):
             raise error_of(self._error.code, self._error)
         return seen
 

@@ -174,7 +174,6 @@ def _usual(domain, options, steps, preset, network, config, settings):
     _settings.fill(ffi.addressof(options.settings), preset, config, settings, network)
     lib.qg_settings_shorten_evaluations(ffi.addressof(options.settings),
                                         options.steps if steps is None else steps)
-    call(lib.qg_settings_check, ffi.addressof(options.settings))
 
 
 # ----------------------------------------------------------------------------------------- runs

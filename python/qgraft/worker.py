@@ -476,6 +476,12 @@ class Worker:
         while data:
             data = data[os.write(self.control, data):]
 
+    def leave(self):
+        """In a child, whose own children have nothing to close."""
+        if self.control >= 0:
+            os.close(self.control)
+            self.control = -1
+
     def serve(self):
         while True:
             what, argument = REQUEST.unpack(self.read(REQUEST.size))
@@ -493,7 +499,7 @@ def main():
         os.set_inheritable(descriptor, False)  # what the environment starts has no part in them
     # Nor what it forks, or our end would stay open when this process has died; and processes that
     # multiprocessing starts anew look for no main module, which is a file of ours alone.
-    os.register_at_fork(after_in_child=lambda: os.close(worker.control))
+    os.register_at_fork(after_in_child=worker.leave)
     del sys.modules["__main__"].__file__
     sys.path[0] = os.getcwd()
     try:

@@ -1,11 +1,8 @@
 #include "cli/progress.h"
 
-#include "base/file.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 void cli_format_duration(double seconds, char text[32])
@@ -108,12 +105,13 @@ void cli_end_progress(cli_progress *p)
     p->shown = false;
 }
 
-static bool holds_run(const char *folder)
+/* Not one that was there before, and is still to be replaced. */
+static bool holds_run(const qg_run_options *options, const qg_run_result *result)
 {
-    char *path = qg_path_join(folder, "run.yaml");
-    const bool there = path && access(path, F_OK) == 0;
-    free(path);
-    return there;
+    qg_run_state state;
+    qg_error ignored;
+    if (options->overwrite && result->step == 0) return false;
+    return qg_run_look(options->folder, &state, &ignored) == QG_OK && state.exists;
 }
 
 int cli_end_run(qg_status status, const qg_error *error, const qg_run_options *options,
@@ -122,7 +120,7 @@ int cli_end_run(qg_status status, const qg_error *error, const qg_run_options *o
     if (*result->warning) fprintf(stderr, "qgraft: warning: %s\n", result->warning);
     if (status == QG_STOPPED) {
         fprintf(stderr, "qgraft: %s", error->message);
-        if (holds_run(options->folder))
+        if (holds_run(options, result))
             fprintf(stderr, "; what was learned is in %s, --resume goes on with it",
                     options->folder);
         fputc('\n', stderr);

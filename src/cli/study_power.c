@@ -119,6 +119,7 @@ qg_status study_power_print(const qg_study *study, const char *folder, const cha
                "`verdicts: {deviation: D}` states:\n");
     print_kind(&c, study->rule.compare, QG_FREE, deviations, known);
     print_kind(&c, study->rule.compare, QG_FROZEN, deviations, known);
+    if (study->rule.compare == QG_COMPARE_PAIRED) return QG_OK; /* more have no partner */
     const double each = (double)(c.arms[QG_FREE] + c.arms[QG_FROZEN]) / (double)c.baselines;
     printf("%.3g arm%s to a baseline: `baseline_seeds: %.0f` would be the best split\n", each,
            each > 1 ? "s" : "", fmax((double)c.seeds, round((double)c.seeds * sqrt(each))));

@@ -19,7 +19,7 @@ enum {
 typedef struct qg_game_pair {
     int games[2];
     size_t experiments;
-    qg_estimate affinity;                /* with the bootstrap's interval; NaN: no draws */
+    qg_estimate affinity;                /* with the bootstrap's interval; NaN: too few seeds */
     double measures[QG_MOST_PREDICTORS]; /* NaN: not known */
 } qg_game_pair;
 

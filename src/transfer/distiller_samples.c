@@ -47,7 +47,7 @@ qg_status qg_distiller_find_samples(qg_distiller *d, qg_error *error)
             t->reused = true;
         }
     }
-    char *path = qg_distiller_samples_path(d, 0);
+    char *path = qg_path_join(d->options->run.folder, "samples");
     if (!path) status = qg_fail_memory(error, "a path", strlen(d->options->run.folder));
     if (!status) status = qg_sample_set_check_room(path, needed, error);
     free(path);

@@ -42,9 +42,11 @@ qg_status qg_fisher_domain(const qg_fisher_options *o, qg_domain **domain, qg_er
     status = qg_network_fits(&o->network->architecture, *domain, history_of(o, *domain), error);
     int outputs[QG_MAX_ACTIONS];
     if (!status && qg_network_outputs(o->info, *domain, outputs) == QG_OUTPUTS_MOVED)
-        status = qg_fail(error, QG_ERROR_USAGE,
-                         "`ewc`: the source names the actions of %s in another order than the game",
-                         (*domain)->name);
+        status =
+            qg_fail(error, QG_ERROR_USAGE,
+                    "`ewc`: the source names the actions of %s in another order than the game: "
+                    "save it with its outputs in that of the game",
+                    (*domain)->name);
     if (status) qg_domain_close(*domain);
     return status;
 }

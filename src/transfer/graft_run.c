@@ -4,6 +4,7 @@
 #include <qgraft/graft.h>
 
 #include "agent/run_folder.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "transfer/fisher.h"
@@ -26,6 +27,7 @@ typedef struct graft_run {
     float rates[QG_MAX_LAYERS];
     qg_source_policy policy; /* of the source, where it is reused */
     qg_network copied;       /* what was copied, NaN elsewhere */
+    double measuring;        /* since when, by the monotonic clock */
 } graft_run;
 
 static bool is_control(const graft_run *g)
@@ -92,9 +94,13 @@ static qg_status make_target(graft_run *g, qg_error *error)
 /* Before the first step. */
 static void report_measuring(void *context)
 {
-    const qg_train_options *const train = &((const graft_run *)context)->options->train;
-    const qg_progress progress = {
-        .steps = train->steps, .epsilon = 1, .last_score = NAN, .last_return = NAN};
+    const graft_run *const g = context;
+    const qg_train_options *const train = &g->options->train;
+    const qg_progress progress = {.steps = train->steps,
+                                  .seconds = qg_clock_seconds() - g->measuring,
+                                  .epsilon = 1,
+                                  .last_score = NAN,
+                                  .last_return = NAN};
     if (train->progress) train->progress(train->context, &progress);
 }
 
@@ -136,6 +142,7 @@ static qg_status fill_pull(void *context, qg_network *pull, qg_error *error)
     if (status) return status;
     if (learning->ewc > 0) {
         const qg_fisher_options fisher = fisher_of(g);
+        g->measuring = qg_clock_seconds();
         status = qg_fisher(&fisher, &strength, error);
     }
     for (size_t i = 0; i < qg_architecture_parameters(&source->architecture); i++)

@@ -106,7 +106,13 @@ class Odd(gymnasium.Env):
             os.kill(os.getpid(), 11)
         if trouble == "child":
             log(child=subprocess.Popen(["sleep", "1000"]).pid)
-        if trouble in ("hang", "child"):
+        if trouble == "deaf":
+            os.close(1)
+            os.close(2)
+        while trouble == "babble":
+            print("still here", flush=True)
+            time.sleep(0.001)
+        if trouble in ("hang", "child", "deaf"):
             time.sleep(1000)
         if trouble == "nan":
             result[0] = self.last * np.float32("nan")

@@ -216,6 +216,8 @@ TROUBLES = {
     "hang": "step 7 of episode 1: no answer for 4 seconds",
     "nan": r"step 7 of episode 1: observation\[0\] is NaN",
     "inf": "step 7 of episode 1: an observation is float64",
+    "babble": "step 7 of episode 1: no answer for 4 seconds",
+    "deaf": "step 7 of episode 1: no answer for 4 seconds",
     "reward": "step 7 of episode 1: the reward is NaN",
     "type": r"step 7 .*an observation is float64 \(3,\), its space says float32 \(3,\)",
     "shape": r"an observation is float32 \(6,\), its space says float32 \(3,\)",
@@ -227,7 +229,7 @@ TROUBLES = {
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_an_environment_in_trouble_ends_its_run(trouble, tmp_path):
     domain = odd(trouble=trouble)
-    more = {"QGRAFT_PYTHON_TIMEOUT": "4"} if trouble == "hang" else {}
+    more = {"QGRAFT_PYTHON_TIMEOUT": "4"} if "for 4" in TROUBLES[trouble] else {}
     error = refusal("train", domain, "--steps", 300, "--out", tmp_path / "run", "--quiet", *SMALL, code=1, **more)
     assert re.search(TROUBLES[trouble], error), error
     assert domain in error and "`" not in error

@@ -229,6 +229,15 @@ def test_progress(tmp_path, capfd):
     assert "of 1000" in capfd.readouterr().err
 
 
+def test_progress_of_what_comes_before_the_steps(source, tmp_path):
+    """EWC plays for its measures: signs of life, whose time goes on."""
+    seen = []
+    qgraft.graft(source.folder / "best.safetensors", "minatar/freeway", first=2, ewc=1, ewc_samples=300,
+                 out=tmp_path / "run", steps=1000, settings=FEW, progress=seen.append)
+    before = [now.seconds for now in seen if now.step == 0 and now.phase == "training"]
+    assert len(before) > 5 and before == sorted(before) and before[-1] > before[0]
+
+
 def test_exception_in_progress_stops_and_resumes(tmp_path):
     """The run ends in order, and goes on to the same bits."""
     def stop(now):

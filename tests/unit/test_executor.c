@@ -250,7 +250,6 @@ static void test_a_stalled_run_is_ended(void **state)
     assert_non_null(strstr(f->statuses[find(f, "base:1")].message, "no progress for 4 s"));
 }
 
-/* A run that is asked to end has time to, and counts as stopped. */
 /* A run that has not yet come to listen dies of the signal, and has failed at nothing. */
 static void test_stop_of_a_run_that_begins(void **state)
 {
@@ -263,6 +262,7 @@ static void test_stop_of_a_run_that_begins(void **state)
     assert_int_equal(f->result.tasks[QG_TASK_FAILED], 0);
 }
 
+/* A run that is asked to end has time to, and counts as stopped. */
 static void test_stop(void **state)
 {
     fixture *f = *state;

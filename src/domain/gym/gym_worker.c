@@ -342,14 +342,15 @@ static qg_status receive(qg_worker *w, void *data, size_t size, patience *p, qg_
     while (size > 0) {
         struct pollfd waits[] = {{.fd = w->control, .events = POLLIN},
                                  {.fd = w->printed, .events = POLLIN}};
-        const int ready = poll(waits, 2, (int)(fmin(p->left, SLICE) * 1000 + 1));
+        const int ready = poll(waits, 2, (int)(fmax(0, fmin(p->left, SLICE)) * 1000 + 1));
         const double now = qg_clock_seconds();
         p->left -= fmin(now - before, SLICE);
         before = now;
-        if (p->left <= 0 && ready <= 0) return fail_silent(w, p->seconds, error);
+        const bool answers = ready > 0 && waits[0].revents & (POLLIN | POLLHUP | POLLERR);
+        if (p->left <= 0 && !answers) return fail_silent(w, p->seconds, error);
         if (ready <= 0) continue;
         if (waits[1].revents & POLLIN) read_printed(w);
-        if (!(waits[0].revents & (POLLIN | POLLHUP | POLLERR))) {
+        if (!answers) {
             /* What is not open any more would be ready for ever. */
             if (waits[1].revents & POLLHUP && !(waits[1].revents & POLLIN)) {
                 const struct timespec moment = {.tv_nsec = 1000 * 1000};
