@@ -18,11 +18,14 @@ short=(--quiet --set learn_start=100 --set replay=300 --set minibatch=8 --set up
     --set eval_every=200 --set eval_steps=60 --set log_every=100 --set validation_size=20)
 lesson=(--quiet --set log_every=100 --set eval_every=200 --set eval_steps=60)
 
-check train minatar/breakout --steps 400 --out source "${short[@]}"
-check train minatar/breakout --steps 400 --out source --resume "${short[@]}"
+check train minatar/breakout --steps 400 --keep-replay --out source "${short[@]}"
+check train minatar/breakout --steps 400 --keep-replay --out source --resume "${short[@]}"
 check graft source/best.safetensors --to minatar/asterix --first 2 --freeze --steps 300 --out graft "${short[@]}"
 check distill source/best.safetensors graft/best.safetensors --samples 200 --out student "${lesson[@]}"
 check evaluate graft/best.safetensors --steps 50
+check diagnose graft
+check stitch graft/best.safetensors --source source/best.safetensors --at 1 --steps 50 --out stitched
+check replay source/replay.data --export memory
 check inspect graft/best.safetensors --pedigree
 check similarity minatar/breakout minatar/asterix
 check run "$studies/demo.yaml" --plan
