@@ -498,9 +498,9 @@ def test_thaw_every(source, tmp_path):
     assert "frozen_unchanged: true" in (tmp_path / "run" / "run.yaml").read_text()
     layers = plan(source, TARGET, "--first", 4, "--freeze", "--thaw-every", 400, settings=SMALL)["layers"]
     assert [l["thaw"] for l in layers] == [1600, 1200, 800, 400, None]
-    table = run("graft", source, "--to", TARGET, "--dry-run", "--first", 1, "--freeze", "--thaw", 5001,
+    table = run("graft", source, "--to", TARGET, "--dry-run", "--first", 1, "--freeze", "--thaw", 5005,
                 "--lr-scale", "1:0.5").stdout
-    assert "frozen until 5001, rate x 0.5" in table
+    assert "frozen until 5005, rate x 0.5" in table
     # What would thaw behind the end is frozen, and has no rate.
     refused = run("graft", source, "--to", TARGET, "--dry-run", "--first", 2, "--freeze", "--steps", "1M", "--thaw",
                   "900k", "--thaw-every", "200k", "--lr-scale", "1:0.5", code=2).stderr
