@@ -50,7 +50,7 @@ atari: ## build the Atari emulator and fetch the ROMs (QGRAFT_ATARI names anothe
 bench: all ## measure the speed of games, replay, updates and training
 	@$(QGRAFT) bench
 
-test: setup-test ## all tests but those of a real Slurm and the fuzzing: unit, sanitizers, against other programs; installs what it needs
+test: setup-test ## all tests, sanitizers included, but test-slurm and fuzz; installs what it needs
 	@mkdir -p $(BUILD)
 	@scripts/test-venv.sh $(BUILD)/venv
 	@scripts/fetch-atari.sh "$(TEST_ATARI)"

@@ -77,13 +77,14 @@ typedef struct stitch_results {
 } stitch_results;
 
 /* The network with the map: nobody has seen it play, and not all of it is the target's. */
-static qg_status save(const stitch_arguments *a, const cli_player *player,
+static qg_status save(const stitch_arguments *a, const cli_player *player, int64_t cut,
                       const qg_network *stitched, const qg_network *source, qg_error *error)
 {
     char sha256[65], network[65], copied[64];
     qg_network_info info = player->info;
     info.score = info.confirmed_score = NAN;
-    snprintf(copied, sizeof copied, "stitched: first %s layers, then a linear map", a->at);
+    snprintf(copied, sizeof copied, "stitched: first %lld layers, then a linear map",
+             (long long)cut);
     const qg_note notes[] = {{"parent_file", a->source},
                              {"parent_sha256", sha256},
                              {"parent_network_sha256", network},
@@ -120,9 +121,8 @@ static qg_status play(const stitch_arguments *a, int way, const qg_network *sour
         status = qg_stitch(&options, &stitched, &fit, error);
         if (way == MAPPED) r->fit = fit;
         if (!status) status = qg_engine_write(player.engine, QG_ONLINE, &stitched, error);
-        if (!status && way == MAPPED && a->out) {
-            status = save(a, &player, &stitched, source, error);
-        }
+        if (!status && way == MAPPED && a->out)
+            status = save(a, &player, r->cut, &stitched, source, error);
     }
     if (!status && isatty(STDERR_FILENO) == 1) fprintf(stderr, "\r\033[Kplaying: %s", names[way]);
     if (!status)

@@ -171,15 +171,17 @@ qg_status cli_player_open(const cli_player_arguments *a, cli_player *player, qg_
 
 void cli_player_introduce(const cli_player *player)
 {
-    char actions[sizeof player->info.actions];
-    qg_text_join(player->domain->actions, player->domain->action_count, actions, sizeof actions);
+    const qg_domain *const domain = player->domain;
     if (player->network_name) cli_warn_of_network(&player->info);
-    if (player->by_place)
+    if (player->by_place) {
+        char actions[sizeof player->info.actions];
+        qg_text_join(domain->actions, domain->action_count, actions, sizeof actions);
         fprintf(stderr,
                 "qgraft: warning: the network's actions are '%.80s', those of %s '%.80s': each "
                 "output plays the action in its place\n",
-                player->info.actions, player->domain->name, actions);
-    cli_show_note(player->domain->name);
+                player->info.actions, domain->name, actions);
+    }
+    cli_show_note(domain->name);
 }
 
 void cli_player_close(cli_player *player)

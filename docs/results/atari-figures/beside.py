@@ -43,15 +43,22 @@ def main():
     parser.add_argument("study", type=pathlib.Path, help="folder of the study, runs/atari-figures")
     parser.add_argument("dopamine", type=pathlib.Path, help="checkout of google/dopamine")
     arguments = parser.parse_args()
+    try:
+        published = {game: theirs(arguments.dopamine / "baselines/atari/data" / name)
+                     for game, name in FILES.items()}
+        found = {game: [ours(folder / "training.csv") for folder in sorted(
+            (arguments.study / "runs" / game).glob("s*"), key=lambda folder: int(folder.name[1:]))]
+            for game in FILES}
+    except (OSError, KeyError, ValueError) as error:
+        parser.exit(1, f"beside.py: not a study's folder and a checkout of Dopamine: {error}\n")
+    if not any(found.values()):
+        parser.exit(1, f"beside.py: {arguments.study}: no run of {' or '.join(FILES)}\n")
     print("| game | agent steps | here, by seed | published, lowest to highest |\n|---|---|---|---|")
-    for game, name in FILES.items():
-        published = theirs(arguments.dopamine / "baselines/atari/data" / name)
-        folders = sorted((arguments.study / "runs" / game).glob("s*"), key=lambda s: int(s.name[1:]))
-        runs = [ours(folder / "training.csv") for folder in folders]
+    for game, runs in found.items():
         for i in range(max(map(len, runs), default=0)):
-            means = ", ".join(f"{run[i]:.0f}" for run in runs if len(run) > i)
+            means = ", ".join(f"{run[i]:.0f}" if len(run) > i else "-" for run in runs)
             print(f"| {game} | {i * ITERATION:,} to {(i + 1) * ITERATION:,} | {means} | "
-                  f"{min(published[i]):.0f} to {max(published[i]):.0f} |")
+                  f"{min(published[game][i]):.0f} to {max(published[game][i]):.0f} |")
 
 
 if __name__ == "__main__":
