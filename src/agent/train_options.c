@@ -1,12 +1,14 @@
 /* A training as it usually is: what nobody has to say. */
 #include <qgraft/agent.h>
 
-#include <unistd.h>
+#include "base/machine.h"
+#include "base/team.h"
 
-static int count_cores(void)
+/* As many as there are cores for. */
+static int count_threads(void)
 {
-    const long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count < 1 ? 1 : count > 256 ? 256 : (int)count;
+    const int cores = qg_machine_cores();
+    return cores < QG_MAX_THREADS ? cores : QG_MAX_THREADS;
 }
 
 qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg_error *error)
@@ -17,7 +19,7 @@ qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg
     if (status) return status;
     const qg_game_defaults *usual = game->defaults;
     *options = (qg_train_options){
-        .run = {.seed = 1, .machine = {.threads = usual->threads ? usual->threads : count_cores()}},
+        .run = {.seed = 1, .machine = {.threads = usual->threads ? usual->threads : count_threads()}},
         .domain = domain,
         .steps = usual->steps};
     return qg_settings_preset(&options->settings, usual->preset, error);

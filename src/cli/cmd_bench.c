@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/machine.h"
 #include "base/team.h"
 #include "base/text.h"
 
@@ -33,7 +34,7 @@ static const struct argp_option argp_options[] = {
      0},
     {"set", 'S', "KEY=VALUE", 0,
      "change what learns, for update, train and study: " CHANGED "; may be repeated", 0},
-    {"threads", 't', "N", 0, "threads (default: 1 and all cores)", 0},
+    {"threads", 't', "N", 0, "threads (default: 1 and the usable cores)", 0},
     {"seconds", OPTION_SECONDS, "S", 0, "time for one measurement (default 1.5)", 0},
     {"isa", OPTION_ISA, "NAME", 0,
      "instruction set: amx (bf16), avx512, avx2 or portable (default: the best)", 0},
@@ -175,8 +176,8 @@ static qg_status find_engine(const bench_arguments *a, bench_session *bench, qg_
 
 static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_error *error)
 {
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t threads = cores < 1 ? 1 : cores > QG_MAX_THREADS ? QG_MAX_THREADS : cores;
+    const int cores = qg_machine_cores();
+    int64_t threads = cores < QG_MAX_THREADS ? cores : QG_MAX_THREADS;
     *bench = (bench_session){.preset = a->preset,
                              .domain = a->domain,
                              .seconds = 1.5,

@@ -1,56 +1,43 @@
 #include "study/estimate.h"
 
+#include "base/file.h"
+#include "base/machine.h"
 #include "study/kinds.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 /* --------------------------------------------------------------------------- the machine */
 
-/* The memory limit of a control group (a container, a batch job); infinite where there is none. */
-static double group_memory(void)
-{
-    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
-    double bytes;
-    if (!file) return INFINITY;
-    if (fscanf(file, "%lf", &bytes) != 1) bytes = INFINITY; /* "max" */
-    fclose(file);
-    return bytes;
-}
-
-/* The nearest folder above `path` that is there. */
-static double free_disk(const char *path)
+/* Of the nearest folder above `path` that is there. */
+static double free_above(char *path)
 {
     struct statvfs disk;
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s", path);
-    while (statvfs(folder, &disk) != 0) {
-        char *slash = strrchr(folder, '/');
-        if (slash == folder || strcmp(folder, ".") == 0) return INFINITY;
+    while (statvfs(path, &disk) != 0) {
+        char *slash = strrchr(path, '/');
+        if (slash == path || strcmp(path, ".") == 0) return INFINITY;
         if (slash)
             *slash = 0;
         else
-            strcpy(folder, ".");
+            strcpy(path, ".");
     }
     return (double)disk.f_bavail * (double)disk.f_frsize;
 }
 
+double qg_study_disk(const char *folder)
+{
+    char *const runs = qg_path_join(folder, "runs");
+    const double bytes = runs ? free_above(runs) : INFINITY;
+    free(runs);
+    return bytes;
+}
+
 void qg_capacity_look(const char *folder, qg_capacity *capacity)
 {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
-    const long cores = known ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
-    capacity->cores = cores < 1 ? 1 : (int)cores;
-    capacity->memory =
-        fmin((double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), group_memory());
-    capacity->disk = free_disk(folder);
+    *capacity =
+        (qg_capacity){qg_machine_cores(), qg_machine_memory(), qg_study_disk(folder)};
 }
 
 /* ------------------------------------------------------------------------------- the loads */

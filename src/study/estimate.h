@@ -9,10 +9,14 @@
 typedef struct qg_capacity {
     int cores;     /* that this process may use */
     double memory; /* bytes, of the machine or of the group that this process belongs to */
-    double disk;   /* bytes that are free where the folder is or will be */
+    double disk;   /* bytes that are free where the runs are or will be */
 } qg_capacity;
 
 void qg_capacity_look(const char *folder, qg_capacity *capacity);
+
+/* Bytes that are free on the disk of a study's runs: `runs` in its folder may be a link to another
+ * one. Infinite where that cannot be seen. */
+double qg_study_disk(const char *folder);
 
 /* loads [task_count] of whole tasks. Runs that are not finished with every seed by `states` are
  * measured: their games are played and their networks learn for a fraction of a second; others get
