@@ -63,6 +63,11 @@ void qg_slurm_free_words(char **words); /* NULL is allowed */
 /* A word as a shell reads it back; malloc'ed, NULL: no memory. */
 char *qg_slurm_quote(const char *word);
 
+/* QG_ERROR_BUSY, with the numbers, while jobs of an earlier submission wait or run, those of which
+ * there is no record among them: they read the study in its folder as they begin, so nothing is
+ * written there before this. `folder`: absolute; it need not be there. */
+qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error);
+
 /* Writes the study into its folder, as qg_study_save, submits the jobs, sets their ids and writes
  * slurm.json after each. When a call fails, the jobs before it are cancelled. QG_ERROR_BUSY:
  * another process runs or submits the study, or jobs of an earlier submission wait or run. */

@@ -211,6 +211,14 @@ static qg_status look(submit_arguments *a, submission *s, qg_error *error)
     return status ? status : make_plan(a, s, error);
 }
 
+static qg_status begin_looks(submit_arguments *a, submission *s, qg_error *error)
+{
+    char *const folder = realpath(s->folder, NULL); /* where there is none, no job writes into it */
+    const qg_status status = folder ? qg_slurm_check_idle(s->study, folder, error) : QG_OK;
+    free(folder);
+    return status ? status : study_looks_begin(&a->looks, s->study, s->folder, error);
+}
+
 static qg_status prepare(submit_arguments *a, submission *s, qg_error *error)
 {
     qg_status status = study_looks_check(&a->looks, error);
@@ -218,8 +226,7 @@ static qg_status prepare(submit_arguments *a, submission *s, qg_error *error)
         status = qg_fail(error, QG_ERROR_USAGE,
                          "--until-decided goes without --dry-run: a look is written down");
     if (!status) status = study_open(a->study, a->out, a->scale, &s->study, &s->folder, error);
-    if (!status && a->looks.until_decided)
-        status = study_looks_begin(&a->looks, s->study, s->folder, error);
+    if (!status && a->looks.until_decided) status = begin_looks(a, s, error);
     if (status) return status;
     const ssize_t length = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
     if (length < 0) return qg_fail_errno(error, "/proc/self/exe");

@@ -36,10 +36,6 @@ qg_status qg_slurm_write_numbers(const qg_study *study, const char *folder, cons
 qg_status qg_slurm_read_numbers(const qg_study *study, const char *folder, int64_t **numbers,
                                 qg_error *error);
 
-/* QG_ERROR_BUSY, with the numbers, while jobs of an earlier submission wait or run, those of which
- * there is no record among them. `folder`: absolute. */
-qg_status qg_slurm_check_idle(const qg_study *study, const char *folder, qg_error *error);
-
 /* The job of that name that writes into the folder and waits or runs; *job is 0 where there is
  * none. */
 qg_status qg_slurm_find_job(const char *folder, const char *name, int64_t *job, qg_error *error);

@@ -148,6 +148,16 @@ def test_the_number_is_found_wherever_it_stands(cluster, answer):
     assert dependency.split(":")[1:] == [str(job) for job in list(cluster.jobs().values())[:-1]]
     said = cluster.refusal(ANSWER=answer, BANNER=QUOTA)
     assert "still in the queue" in said and "scancel 1000" in said
+
+
+@pytest.mark.parametrize("words", [(), ("--until-decided", "--max-seeds", "8")])
+def test_a_refused_submission_leaves_the_study_that_the_jobs_read(cluster, words):
+    cluster.submit()
+    before = (cluster.folder / "out/study.yaml").read_text()
+    (cluster.folder / "study.yaml").write_text(STUDY.replace("replay: 1000", "replay: 2000"))
+    assert "still in the queue" in cluster.refusal(*words)
+    assert (cluster.folder / "out/study.yaml").read_text() == before
+    assert not (cluster.folder / "out/looks.json").exists()
     assert len(cluster.jobs()) == 5
 
 
