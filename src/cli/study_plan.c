@@ -181,7 +181,7 @@ static int print_table(const study_plan *plan)
                stale);
     if (back > 0)
         printf("back: %d were run with these settings before, %d of them to their end; they come "
-               "back from runs/stale/\n",
+               "back from runs/stale/ or from under another name\n",
                back, count_seeds(plan, plan->outlook->returning, -1, QG_TASK_FINISHED));
     qg_study_adequacy(plan->study, print_shortcoming, NULL);
     qg_study_explain_lists(plan->study, print_note, NULL);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "study/estimate.h"
 #include "study/lost_networks.h"
 #include "study/process.h"
 #include "study/schedule.h"
@@ -18,11 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MEGABYTE 1e6
+
+#define LONGEST_REST 5.0 /* seconds that a rest of milliseconds takes on a busy machine */
+#define NOTE_SECONDS 60.0
 
 enum { STOPPED = 130 }; /* exit code of a run that was asked to end */
 
@@ -39,6 +42,7 @@ typedef struct executor {
     const qg_study_options *options;
     const qg_study_outlook *outlook;
     qg_task_state *states;    /* of the schedule; the below are for people */
+    qg_task_state *begun;     /* the same, of those not begun as if they were not to be run */
     qg_task_status *seen;     /* what the folder said last */
     qg_task_status *statuses; /* the same with what this execution knows better */
     qg_task_load *left;       /* what is left of each task's load, for the forecast */
@@ -46,7 +50,7 @@ typedef struct executor {
     bool *anew;      /* begins anew: a network that another task begins from is not there */
     worker *workers; /* [task_count], the first `running` */
     int running, failed;
-    double looked; /* seconds of the monotonic clock */
+    double looked, noted;     /* seconds of the monotonic clock */
     struct {
         double made, took, left; /* seconds: of the clock, its own, until the end */
     } forecast;
@@ -192,9 +196,7 @@ static double bytes_to_come(const executor *e, int task)
 /* Whether the disk has room for a task beside what the running ones will still write. */
 static bool has_room(executor *e, int task)
 {
-    struct statvfs disk;
-    if (statvfs(e->folder, &disk) != 0) return true; /* the run itself will say it */
-    const double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    const double room = qg_study_disk(e->folder);
     double needed = bytes_to_come(e, task) + MEGABYTE;
     for (int w = 0; w < e->running; w++)
         needed += bytes_to_come(e, e->workers[w].task);
@@ -312,15 +314,36 @@ static void start(executor *e, int task)
     qg_process_free(&w->process);
 }
 
+static int next_of(const executor *e, const qg_task_state *states)
+{
+    return qg_schedule_next(e->study, states, e->outlook->loads, e->urgency, &e->outlook->limits);
+}
+
+/* Of the tasks that were begun the most urgent one: its memory of screens is on the disk already,
+ * and will be gone when it is finished. -1: there is none, or no room for it. */
+static int next_of_begun(executor *e)
+{
+    for (int t = 0; t < e->study->task_count; t++)
+        e->begun[t] = e->states[t] == QG_TASK_WAITING && folder_bytes(e, t) < MEGABYTE
+                          ? QG_TASK_STOPPED
+                          : e->states[t];
+    const int task = next_of(e, e->begun);
+    return task >= 0 && has_room(e, task) ? task : -1;
+}
+
 static void start_some(executor *e)
 {
     int task;
     e->waits[0] = 0;
-    while (!is_stopping(e) && (task = qg_schedule_next(e->study, e->states, e->outlook->loads,
-                                                       e->urgency, &e->outlook->limits)) >= 0) {
+    while (!is_stopping(e) && (task = next_of(e, e->states)) >= 0) {
         if (!has_room(e, task)) {
-            if (e->running == 0) qg_fail(&e->problem, QG_ERROR_IO, "%s", e->waits);
-            return;
+            const int begun = next_of_begun(e);
+            if (begun < 0) {
+                has_room(e, task); /* says what it is that waits */
+                if (e->running == 0) qg_fail(&e->problem, QG_ERROR_IO, "%s", e->waits);
+                return;
+            }
+            task = begun;
         }
         start(e, task);
     }
@@ -346,13 +369,20 @@ static qg_task_state judge_good_end(executor *e, int task, char *message, size_t
     return state.complete ? QG_TASK_FINISHED : QG_TASK_FAILED;
 }
 
+/* Whether somebody has asked a second time to stop: then no run is waited for. */
+static bool lost_patience(const executor *e)
+{
+    return e->options->stop && *e->options->stop > 1;
+}
+
 static qg_task_state judge(executor *e, const worker *w, int how, char *message, size_t size)
 {
     if (w->stalled)
         snprintf(message, size, "ended: no progress for %.0f s", e->options->stall_seconds);
     else if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
         return judge_good_end(e, w->task, message, size);
-    else if ((WIFEXITED(how) && WEXITSTATUS(how) == STOPPED) || qg_process_obeyed(&w->process, how))
+    else if ((WIFEXITED(how) && WEXITSTATUS(how) == STOPPED) ||
+             qg_process_obeyed(&w->process, how, lost_patience(e)))
         return QG_TASK_STOPPED;
     else
         qg_process_explain(&w->process, how, message, size);
@@ -399,7 +429,7 @@ static void watch(executor *e)
         if (w->stalled)
             qg_process_end(&w->process, fmin(stall, 30));
         else if (stop)
-            qg_process_end(&w->process, stop > 1 ? 0 : INFINITY);
+            qg_process_end(&w->process, lost_patience(e) ? 0 : INFINITY);
     }
 }
 
@@ -411,17 +441,39 @@ static bool is_waiting_for_others(const executor *e)
     return running > e->running;
 }
 
+/* Until it is time to look again. Who was suspended meanwhile (SIGSTOP, `scontrol suspend`) was so
+ * with the runs, which had no time to give a sign of life. */
+static void rest(executor *e)
+{
+    const double before = qg_clock_seconds();
+    nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* ends early on a signal */
+    const double away = qg_clock_seconds() - before;
+    for (int i = 0; i < e->running && away > LONGEST_REST; i++)
+        e->workers[i].process.moved += away;
+}
+
+/* How long the runs have taken, which is lost if this process dies. */
+static void note_times(executor *e)
+{
+    if (qg_clock_seconds() - e->noted < NOTE_SECONDS) return;
+    e->noted = qg_clock_seconds();
+    for (int i = 0; i < e->running; i++)
+        note(e, e->workers[i].task, QG_TASK_RUNNING, seconds_of(&e->workers[i]), "");
+}
+
 static qg_status work(executor *e, qg_error *error)
 {
+    e->noted = qg_clock_seconds();
     for (;;) {
         reap(e);
         start_some(e);
         if (e->running == 0 && (is_stopping(e) || !is_waiting_for_others(e))) break;
         watch(e);
-        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* ends early on a signal */
+        rest(e);
         if (qg_clock_seconds() - e->looked < 1) continue;
         qg_error problem;
         if (look(e, false, &problem) && !e->problem.code) e->problem = problem;
+        note_times(e);
         tell(e, -1);
     }
     if (e->problem.code) {
@@ -455,13 +507,14 @@ static qg_status create(executor *e, qg_error *error)
 {
     const size_t count = (size_t)e->study->task_count + 1; /* never nothing */
     e->states = calloc(count, sizeof *e->states);
+    e->begun = calloc(count, sizeof *e->begun);
     e->seen = calloc(count, sizeof *e->seen);
     e->statuses = calloc(count, sizeof *e->statuses);
     e->left = calloc(count, sizeof *e->left);
     e->urgency = calloc(count, sizeof *e->urgency);
     e->anew = calloc(count, sizeof *e->anew);
     e->workers = calloc(count, sizeof *e->workers);
-    if (!e->states || !e->seen || !e->statuses || !e->left || !e->urgency || !e->anew ||
+    if (!e->states || !e->begun || !e->seen || !e->statuses || !e->left || !e->urgency || !e->anew ||
         !e->workers)
         return qg_fail_memory(error, "a study's tasks", count * sizeof *e->statuses);
     qg_schedule_urgency(e->study, e->outlook->loads, e->urgency);
@@ -471,6 +524,7 @@ static qg_status create(executor *e, qg_error *error)
 static void release(executor *e)
 {
     free(e->states);
+    free(e->begun);
     free(e->seen);
     free(e->statuses);
     free(e->left);

@@ -140,9 +140,10 @@ void qg_process_end(qg_process *process, double grace)
         kill(process->pid, SIGKILL);
 }
 
-bool qg_process_obeyed(const qg_process *process, int how)
+bool qg_process_obeyed(const qg_process *process, int how, bool killed)
 {
-    return process->asked > 0 && WIFSIGNALED(how) && WTERMSIG(how) == SIGTERM;
+    return process->asked > 0 && WIFSIGNALED(how) &&
+           (WTERMSIG(how) == SIGTERM || (killed && WTERMSIG(how) == SIGKILL));
 }
 
 double qg_process_silence(qg_process *process)

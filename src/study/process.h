@@ -37,8 +37,9 @@ bool qg_process_ended(qg_process *process, int *how);
 /* SIGTERM, once; SIGKILL when that was `grace` seconds ago. */
 void qg_process_end(qg_process *process, double grace);
 
-/* Whether it died of that SIGTERM, as one does that has not come to listen to it. */
-bool qg_process_obeyed(const qg_process *process, int how);
+/* Whether it died of that SIGTERM, as one does that has not come to listen to it, or, `killed`, of
+ * the SIGKILL behind it. */
+bool qg_process_obeyed(const qg_process *process, int how, bool killed);
 
 /* Seconds since it last gave a sign of life (its start is one). */
 double qg_process_silence(qg_process *process);

@@ -146,16 +146,27 @@ void qg_study_outlook_free(qg_study_outlook *outlook)
     *outlook = (qg_study_outlook){.only = -1};
 }
 
+/* Whether runs were begun, which hold room on the disk and give it back when they are finished. */
+static bool has_begun(const qg_study *study, const qg_study_outlook *outlook)
+{
+    for (int t = 0; t < study->task_count; t++) {
+        const qg_task_state state = outlook->statuses[t].state;
+        if (state == QG_TASK_STOPPED || state == QG_TASK_RUNNING || state == QG_TASK_FAILED)
+            return true;
+    }
+    return false;
+}
+
 qg_status qg_study_check_room(const qg_study *study, const qg_study_outlook *outlook,
                               qg_error *error)
 {
+    const bool begun = has_begun(study, outlook);
     for (int t = 0; t < study->task_count; t++) {
         const qg_task_load *const load = &outlook->loads[t];
         const qg_task_state state = outlook->statuses[t].state;
         if (outlook->only >= 0 && t != outlook->only) continue;
         const qg_study_run *const run = &study->runs[study->tasks[t].run];
         const bool memory = load->memory > outlook->memory;
-        const bool begun = state == QG_TASK_STOPPED || state == QG_TASK_RUNNING; /* has its room */
         const bool disk = load->disk > outlook->disk && !begun;
         if (state == QG_TASK_FINISHED || (!memory && !disk)) continue;
         char needed[32], there[32];

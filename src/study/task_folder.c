@@ -6,6 +6,7 @@
 #include "base/json_text.h"
 #include "base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -207,23 +208,82 @@ static qg_status move_away(const qg_study *study, int task, const char *folder,
     return status;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat information;
+    return lstat(path, &information) == 0 && S_ISDIR(information.st_mode);
+}
+
+/* Whether the folder holds the task's run and nobody works in it. */
+static bool holds(const char *run_folder, const qg_study_task *task)
+{
+    qg_error ignored;
+    json_t *note = NULL;
+    const bool there = is_folder(run_folder) && !qg_folder_is_locked(run_folder) &&
+                       !read_object(run_folder, "task.json", &note, &ignored);
+    const bool found = there && strcmp(text_of(note, "hash"), task->hash) == 0;
+    json_decref(note);
+    return found;
+}
+
+static bool is_id(const qg_study *study, const char *name)
+{
+    for (int r = 0; r < study->run_count; r++)
+        if (strcmp(study->runs[r].id, name) == 0) return true;
+    return false;
+}
+
+/* "FOLDER/runs/OTHER/sSEED" with the task's run in it, OTHER being no run of the study any more:
+ * the names that we give to runs tell what sets them apart, and change with the other runs. NULL:
+ * there is none. */
+static char *renamed_path(const qg_study *study, int task, const char *folder)
+{
+    char *const runs = qg_path_join(folder, "runs"), *found = NULL;
+    const char *const seed = strrchr(study->tasks[task].folder, '/');
+    DIR *const directory = runs ? opendir(runs) : NULL;
+    const struct dirent *entry = directory ? readdir(directory) : NULL;
+    for (; entry && !found; entry = readdir(directory)) {
+        if (*entry->d_name == '.' || is_id(study, entry->d_name)) continue;
+        char *const parent = qg_path_join(runs, entry->d_name);
+        char *path = NULL;
+        if (parent && is_folder(parent) && asprintf(&path, "%s%s", parent, seed) < 0) path = NULL;
+        if (path && holds(path, &study->tasks[task]))
+            found = path;
+        else
+            free(path);
+        free(parent);
+    }
+    if (directory) closedir(directory);
+    free(runs);
+    return found;
+}
+
+/* Where the task's run lies if not in its folder; NULL: nowhere, or no memory. */
+static char *other_place(const qg_study *study, int task, const char *folder)
+{
+    struct stat information;
+    char *const stale = stale_path(study, task, folder, study->tasks[task].hash);
+    if (stale && stat(stale, &information) == 0) return stale;
+    free(stale);
+    return renamed_path(study, task, folder);
+}
+
 static qg_status bring_back(const qg_study *study, int task, const char *folder,
                             const char *run_folder, qg_error *error)
 {
-    char *const place = stale_path(study, task, folder, study->tasks[task].hash);
-    if (!place) return qg_fail_memory(error, "a path", strlen(folder));
+    char *const place = other_place(study, task, folder);
+    if (!place) return qg_folder_create(run_folder, error);
     char *const parent = strdup(run_folder);
-    struct stat information;
     qg_status status = QG_OK;
     if (!parent)
         status = qg_fail_memory(error, "a path", strlen(run_folder));
-    else if (stat(place, &information) != 0)
-        status = qg_folder_create(run_folder, error);
     else {
         *strrchr(parent, '/') = '\0'; /* "FOLDER/runs/ID" */
         status = qg_folder_create(parent, error);
         if (!status && rename(place, run_folder) != 0)
             status = qg_fail_errno(error, "%s: cannot be moved to %s", place, run_folder);
+        *strrchr(place, '/') = '\0';
+        rmdir(place); /* the last run of a name that is used no more; refused while others are there */
     }
     free(parent);
     free(place);
@@ -300,15 +360,15 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
 qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,
                             qg_task_status *status, qg_error *error)
 {
-    char *const run_folder = qg_task_path(study, task, folder, NULL);
-    char *const place = stale_path(study, task, folder, study->tasks[task].hash);
+    char *const run_folder = qg_task_path(study, task, folder, NULL), *place = NULL;
     json_t *note = NULL;
     bool there, ours;
     *status = (qg_task_status){.score = NAN};
-    qg_status look = run_folder && place
+    qg_status look = run_folder
                          ? look_inside(&study->tasks[task], run_folder, &there, &note, &ours, error)
                          : qg_fail_memory(error, "a path", strlen(folder));
-    if (!look && !ours) look = look_at_task(study, task, place, status, error);
+    if (!look && !ours) place = other_place(study, task, folder);
+    if (place) look = look_at_task(study, task, place, status, error);
     if (status->state == QG_TASK_STALE) status->state = QG_TASK_WAITING; /* of another one's hash */
     json_decref(note);
     free(place);

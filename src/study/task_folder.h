@@ -5,7 +5,8 @@
 #include <qgraft/study.h>
 
 /* Makes the folder of a task ready for its run: one with other settings is moved to runs/stale/,
- * one with these settings comes back from there, otherwise it is created. QG_ERROR_BUSY: another
+ * one with these settings comes back from there, or from under a name that no run of the study has
+ * any more; otherwise it is created. QG_ERROR_BUSY: another
  * process works in it. QG_ERROR_DATA: it is a link. */
 qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error);
 
@@ -13,7 +14,7 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
 qg_status qg_task_look(const qg_study *study, int task, const char *folder,
                        qg_task_status *statuses, qg_error *error);
 
-/* What comes back from runs/stale/ when the task's turn comes; QG_TASK_WAITING: nothing does.
+/* What comes back from runs/stale/, or from another name, when the task's turn comes; QG_TASK_WAITING: nothing does.
  * Writes nothing. */
 qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,
                             qg_task_status *status, qg_error *error);

@@ -77,7 +77,7 @@ def qgraft(folder, *words, code=0, timeout=1200, **options):
     """A command that is typed in `folder`, so that paths in results are the same for all."""
     result = subprocess.run(command(*words), cwd=folder, capture_output=True, text=True,
                             timeout=timeout, **options)
-    assert result.returncode == code, result.stdout + result.stderr
+    assert code in (None, result.returncode), result.stdout + result.stderr
     return result
 
 
@@ -272,8 +272,32 @@ def test_second_ctrl_c_kills(tmp_path, bad_game):
     time.sleep(0.5)  # it does not end, however long
     assert process.poll() is None and processes(folder)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=1200)
-    assert process.returncode != 0 and not processes(folder)
+    said = process.communicate(timeout=1200)[1]
+    assert process.returncode == 130 and not processes(folder), said
+    assert json.loads((folder / "out/runs/long/s1/task.json").read_text())["state"] == "stopped"
+
+
+def test_another_name_is_no_other_run(tmp_path):
+    """A list beside it makes the name of a run longer, a listed run takes that of a source."""
+    text = SMALL.replace("{name: base, game: minatar/asterix}", "{game: minatar/asterix}")
+    folder = write(tmp_path, text)
+    run(folder, "--quiet")
+    made, before = results(folder / "out"), {p.stat().st_ino for p in times(folder / "out")}
+    more = (text.replace("{game: minatar/asterix}", "{game: minatar/asterix, steps: [2000, 3000]}")
+            + "  - {game: minatar/breakout}\n")
+    write(folder, more)
+    plan = json.loads(run(folder, "--plan", "--json").stdout)
+    found = {r["run"]: {(t["state"], t["comes_back"]) for t in r["tasks"]} for r in plan["runs"]}
+    assert {run for run, how in found.items() if how == {("waiting", "finished")}} == {
+        "minatar-asterix-steps2000", "minatar-breakout"}
+    run(folder, "--quiet")
+    names = {"minatar-asterix": "minatar-asterix-steps2000", "br": "minatar-breakout"}
+    after = results(folder / "out")
+    assert before <= {p.stat().st_ino for p in times(folder / "out")}
+    for path, content in made.items():
+        id = path.split("/")[1]
+        assert after[path.replace(f"/{id}/", f"/{names.get(id, id)}/")] == content, path
+    assert not any((folder / "out/runs" / name).exists() for name in names)
 
 
 def test_changed_setting(tmp_path):
@@ -389,6 +413,25 @@ def test_exit_inside_a_run(tmp_path, bad_game):
     assert "base:1 finished" in result.stderr and "1 blocked" in result.stderr
 
 
+def test_suspended_time_is_no_silence(tmp_path):
+    """As `scontrol suspend` does it: all are stopped, and who watches may be the first to go on."""
+    folder = write(tmp_path.resolve(), LONG)
+    process = start(folder, "--quiet", "--stall", 3)
+    wait_until(lambda: is_begun(folder, ("running",)))
+    everyone = [process.pid, *processes(folder)]
+    for pid in everyone:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(7)
+    for pid in everyone:
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)
+    time.sleep(1)
+    assert states(folder)["long:1"] in ("running", "finished")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=1200)
+    assert states(folder)["long:1"] in ("stopped", "finished")
+
+
 def test_stalled_run_is_ended(tmp_path, bad_game):
     folder = write(tmp_path.resolve(), FAILING.replace("game: catch", "game: catch, steps: 300000"))
     plugin = {**os.environ, "QGRAFT_PLUGINS": str(bad_game), "BAD": "hang"}
@@ -412,29 +455,60 @@ def test_full_disk(undisturbed, tmp_path):
     assert results(folder / "out") == results(undisturbed / "out")
 
 
-def test_too_little_room(tmp_path):
-    """What fits is run; what does not is not even started."""
+@pytest.fixture(params=["4m"])
+def disk(tmp_path, request):
+    """A small one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk],
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", disk],
                            capture_output=True)
     if mount.returncode:
         pytest.skip("needs the right to mount")
-    try:
-        folder = write(disk)
-        plan = json.loads(run(folder, "--plan", "--json").stdout)
-        assert max(r["disk"] for r in plan["runs"]) < 4e6
-        (disk / "ballast").write_bytes(bytes(3_000_000))
-        result = run(folder, code=2)
-        assert re.search(r"needs \S+ [kM]B of disk, there are \S+ [kM]B: .*--scale", result.stderr)
-        (disk / "ballast").unlink()
-        (disk / "ballast").write_bytes(bytes(1_000_000))
-        result = run(folder, code=1)
-        assert re.search(r"the disk has \S+ [kM]B left, \S+ needs \S+ [kM]B: make room", result.stderr)
-        assert "finished" in set(states(folder).values())
-        (disk / "ballast").unlink()
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_too_little_room(disk):
+    """What fits is run; what does not is not even started."""
+    folder = write(disk)
+    plan = json.loads(run(folder, "--plan", "--json").stdout)
+    assert max(r["disk"] for r in plan["runs"]) < 4e6
+    (disk / "ballast").write_bytes(bytes(3_000_000))
+    result = run(folder, code=2)
+    assert re.search(r"needs \S+ [kM]B of disk, there are \S+ [kM]B: .*--scale", result.stderr)
+    (disk / "ballast").unlink()
+    (disk / "ballast").write_bytes(bytes(1_000_000))
+    result = run(folder, code=1)
+    assert re.search(r"the disk has \S+ [kM]B left, \S+ needs \S+ [kM]B: make room", result.stderr)
+    assert "finished" in set(states(folder).values())
+
+
+@pytest.mark.parametrize("disk", ["40m"], indirect=True)
+def test_runs_that_were_begun_need_no_room_again(disk):
+    """Their memories of screens fill the disk until they are finished, and nothing else finds room."""
+    folder = write(disk, MIDDLE + "  - {name: other, game: minatar/freeway, from: br, last: 1}\n")
+    interrupt(folder, signal.SIGINT)
+    stopped = [name for name, state in states(folder).items() if state == "stopped"]
+    need = max(r["disk"] for r in json.loads(run(folder, "--plan", "--json").stdout)["runs"])
+    room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    assert room > need  # or the ballast would be none
+    (disk / "ballast").write_bytes(bytes(int(room - 0.9 * need)))
+    said = run(folder, "--jobs", 1, code=None).stderr
+    after = states(folder)
+    assert all(after[name] == "finished" for name in stopped), said
+
+
+@pytest.mark.parametrize("disk", ["16m"], indirect=True)
+def test_room_is_that_of_the_runs(disk, tmp_path):
+    """`runs` may be a link to a disk that is larger than the study's own."""
+    folder = write(disk)
+    run(folder, "--quiet")
+    shutil.move(folder / "out/runs", tmp_path / "runs")
+    (folder / "out/runs").symlink_to(tmp_path / "runs")
+    (disk / "ballast").write_bytes(bytes(int(0.95 * os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize)))
+    write(folder, SMALL.replace("last: 1", "last: 2"))
+    run(folder, "--quiet")
+    assert set(states(folder).values()) == {"finished"}
 
 
 def test_cut_off_files(undisturbed, tmp_path):
