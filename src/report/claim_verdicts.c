@@ -13,7 +13,8 @@
 
 /* ------------------------------------------------------------------------------- seed by seed */
 
-/* The experiments that something speaks of: those that were compared, over as many seeds as any. */
+/* The experiments that something speaks of: those that were compared. Means are over the seeds that
+ * all of them have. */
 typedef struct selection {
     const qg_experiment **items;
     size_t count, lacking, dropped;
@@ -233,22 +234,42 @@ static qg_status pool_difference(const qg_results *r, const selection *of, const
 
 /* ----------------------------------------------------------------------------------- the study */
 
-/* Adds an experiment; those with fewer seeds than others would take them from all. */
-static void choose(const qg_results *r, selection *s, const qg_experiment *e)
+static void choose(selection *s, const qg_experiment *e)
 {
-    const size_t most = s->count > 0 ? count_seeds(r, &s->items[0]->transfer) : 0;
     if (!e || e->problem[0] || !e->complete) s->lacking++;
-    if (!e || e->problem[0]) return;
-    const size_t seeds = count_seeds(r, &e->transfer);
-    if (seeds < most) {
-        s->dropped++;
-        return;
+    if (e && !e->problem[0]) s->items[s->count++] = e;
+}
+
+/* How many seeds most of the experiments have; the larger number of two that are as frequent. */
+static size_t usual_seeds(const qg_results *r, const selection *s)
+{
+    size_t usual = 0, most = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const size_t seeds = count_seeds(r, &s->items[i]->transfer);
+        size_t alike = 0;
+        for (size_t k = 0; k < s->count; k++)
+            alike += count_seeds(r, &s->items[k]->transfer) == seeds;
+        if (alike < most || (alike == most && seeds < usual)) continue;
+        most = alike;
+        usual = seeds;
     }
-    if (seeds > most) {
-        s->dropped += s->count;
-        s->count = 0;
+    return usual;
+}
+
+/* Leaves out those with fewer seeds than is usual, which would take them from all; `all`: also
+ * those that are not to have more. */
+static void drop(const qg_results *r, selection *s, bool all)
+{
+    const size_t usual = usual_seeds(r, s);
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const qg_experiment *e = s->items[i];
+        if ((all || !e->complete) && count_seeds(r, &e->transfer) < usual)
+            s->dropped++;
+        else
+            s->items[kept++] = e;
     }
-    s->items[s->count++] = e;
+    s->count = kept;
 }
 
 static qg_status choose_pooled(const qg_results *r, selection *s, qg_error *error)
@@ -256,7 +277,8 @@ static qg_status choose_pooled(const qg_results *r, selection *s, qg_error *erro
     *s = (selection){.items = calloc(r->experiment_count + 1, sizeof(qg_experiment *))};
     if (!s->items) return qg_fail_memory(error, "the pooled experiments", sizeof *s->items);
     for (size_t i = 0; i < r->experiment_count; i++)
-        if (qg_results_pooled(r, &r->experiments[i])) choose(r, s, &r->experiments[i]);
+        if (qg_results_pooled(r, &r->experiments[i])) choose(s, &r->experiments[i]);
+    drop(r, s, true);
     return QG_OK;
 }
 
@@ -315,13 +337,27 @@ static qg_status pool_study(qg_results *r, qg_error *error)
 
 /* ----------------------------------------------------------------------------------- claims */
 
-static qg_status choose_runs(const qg_results *r, const int *runs, int count, selection *s,
-                             qg_error *error)
+static bool is_game_of(const qg_results *r, const int *runs, int count, const char *game)
 {
+    for (int i = 0; i < count; i++)
+        if (strcmp(r->study->runs[runs[i]].game, game) == 0) return true;
+    return false;
+}
+
+/* The experiments of one side of a claim. Where both sides have games in common, the effect rests
+ * on these (compare_seed), and the others are none of it. */
+static qg_status choose_runs(const qg_results *r, const int *runs, int count, const int *others,
+                             int other_count, selection *s, qg_error *error)
+{
+    bool common = false;
     *s = (selection){.items = calloc((size_t)count + 1, sizeof(qg_experiment *))};
     if (!s->items) return qg_fail_memory(error, "the experiments of a claim", sizeof *s->items);
+    for (int i = 0; i < count && !common; i++)
+        common = is_game_of(r, others, other_count, r->study->runs[runs[i]].game);
     for (int i = 0; i < count; i++)
-        choose(r, s, qg_results_experiment(r, runs[i]));
+        if (!common || is_game_of(r, others, other_count, r->study->runs[runs[i]].game))
+            choose(s, qg_results_experiment(r, runs[i]));
+    drop(r, s, false);
     return QG_OK;
 }
 
@@ -357,8 +393,11 @@ static qg_status check_claim(const qg_results *r, const qg_study_claim *claim,
     const qg_measure measure = claim->metric;
     selection of = {0}, than = {0};
     const bool compares = claim->than_count > 0;
-    qg_status status = choose_runs(r, claim->of, claim->of_count, &of, error);
-    if (!status) status = choose_runs(r, claim->than, claim->than_count, &than, error);
+    qg_status status = choose_runs(r, claim->of, claim->of_count, claim->than, claim->than_count,
+                                   &of, error);
+    if (!status)
+        status = choose_runs(r, claim->than, claim->than_count, claim->of, claim->of_count, &than,
+                             error);
     if (!status)
         status = compares ? pool_difference(r, &of, &than, measure, &result->pooled, error)
                           : pool(r, &of, measure, &result->pooled, error);

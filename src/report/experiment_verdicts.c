@@ -106,7 +106,7 @@ static qg_status judge_measure(qg_results *r, qg_measure m, arms *a, qg_verdict 
         if (m == QG_AREA) r->experiments[i].verdict = verdicts[i];
     }
     if (!status && m == QG_AREA)
-        r->pairing = qg_pairing_of(a->baselines, a->arms, r->experiment_count);
+        r->pairing = qg_pairing_of(a->baselines, a->arms, verdicts, r->experiment_count);
     return status;
 }
 

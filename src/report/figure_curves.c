@@ -42,13 +42,13 @@ static void choose_label(const qg_results *r, const curves *c, const char *panel
 {
     const qg_study_run *it = &r->study->runs[run];
     const bool graft = it->kind == QG_RUN_GRAFT;
-    snprintf(line->label, sizeof line->label, "%.40s",
+    snprintf(line->label, sizeof line->label, "%s",
              graft ? qg_run_source(r->study, it) : it->id);
     for (size_t i = 0; i < c->panel_count; i++)
         for (size_t k = 0; k < c->panels[i].count; k++)
             if (graft && strcmp(c->panels[i].title, panel) == 0 &&
                 strcmp(c->lines[c->panels[i].lines[k]].label, line->label) == 0)
-                snprintf(line->label, sizeof line->label, "%.40s", it->id);
+                snprintf(line->label, sizeof line->label, "%s", it->id);
 }
 
 /* The line of a run; QG_MOST_LINES: there is no room for it. */
@@ -74,7 +74,7 @@ static size_t add_line(const qg_results *r, curves *c, int run)
 /* The line of a baseline, which many panels show. */
 static size_t find_baseline(const qg_results *r, curves *c, int run)
 {
-    static const unsigned greys[] = {0x888888, 0x444444, 0xbbbbbb};
+    static const unsigned greys[] = {0x888888, 0x444444, 0xbbbbbb, 0x000000, 0x8c7355, 0x5f7188};
     size_t others = 0;
     for (size_t i = 0; i < c->line_count; i++) {
         if (c->baseline[i] && c->runs[i] == run) return i;

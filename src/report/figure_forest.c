@@ -93,13 +93,14 @@ static void write_plot(FILE *script, double margin, int rows, size_t longest)
             "set grid xtics lc rgb '#dddddd' lt 1; set border 1 lc rgb '#666666'\n"
             "set xlabel 'effect on the normalised area' font ',12'\n"
             "set offsets graph 0.03, graph 0.03, 0, 0\n"
+            "set xrange [*<%.9g:%.9g<*]\n" /* zero and the margin are in it, whatever was found */
             "set object 1 rectangle from %.9g, graph 0 to %.9g, graph 1 behind fc rgb '#eef3f8' "
             "fs solid noborder\n"
             "set arrow 1 from 0, graph 0 to 0, graph 1 nohead lc rgb '#000000' lw 1\n"
             "plot $rows using 2:1:5:6:7 with xerrorbars lc rgb variable lw 1 pt 0, "
             "'' using 2:1:3:4:7 with xerrorbars lc rgb variable lw 4 pt 0, "
             "'' using 2:1:7 with points pt 7 ps 0.8 lc rgb variable\n",
-            rows - 1, -margin, margin);
+            rows - 1, -margin, margin, -margin, margin);
 }
 
 int qg_figure_forest(const qg_results *r, qg_figure *figure, FILE *script, FILE *data)

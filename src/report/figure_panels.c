@@ -36,6 +36,7 @@ void qg_panel_include(qg_panel *panel, const qg_curves *curves)
 typedef struct layout {
     size_t columns;
     int width, plot; /* of a panel, and the height of what is drawn in it */
+    int key;         /* where its key begins */
     int height;      /* of the figure */
 } layout;
 
@@ -44,10 +45,27 @@ typedef struct key_place {
     int x, row;
 } key_place;
 
+/* What a key says: a label that is too long for its panel loses of its middle, as its end is what
+ * tells it from others. */
+typedef struct key_text {
+    char text[sizeof((qg_panel_line *)0)->label];
+} key_text;
+
+static key_text fit_label(const layout *l, const char *label)
+{
+    key_text fit;
+    const int length = (int)strlen(label), room = (l->width - l->key - SAMPLE - 4) * 2 / 11;
+    const int head = length > room ? (room - 3) / 3 : length;
+    const int tail = length > room ? room - 3 - head : 0;
+    snprintf(fit.text, sizeof fit.text, "%.*s%s%s", head, label, tail ? "..." : "",
+             label + length - tail);
+    return fit;
+}
+
 static key_place place_entry(const layout *l, key_place *next, const char *label)
 {
     const int width = SAMPLE + 12 + LETTER * (int)strlen(label);
-    if (next->x > 0 && next->x + width > l->width - LEFT) *next = (key_place){0, next->row + 1};
+    if (next->x > 0 && next->x + width > l->width - l->key) *next = (key_place){0, next->row + 1};
     const key_place place = *next;
     next->x += width;
     return place;
@@ -57,7 +75,7 @@ static int key_rows(const layout *l, const qg_panel *panel, const qg_panel_line 
 {
     key_place next = {0};
     for (size_t i = 0; i < panel->count; i++)
-        place_entry(l, &next, lines[panel->lines[i]].label);
+        place_entry(l, &next, fit_label(l, lines[panel->lines[i]].label).text);
     if (!isnan(panel->threshold)) place_entry(l, &next, "threshold");
     return next.row + 1;
 }
@@ -80,6 +98,12 @@ static layout lay_out(const qg_panel *panels, size_t count, const qg_panel_line 
                 .plot = count < 2 ? 270 : 150,
                 .height = TITLE + NOTE};
     l.width = QG_FIGURE_WIDTH / (int)l.columns;
+    l.key = LEFT;
+    for (size_t i = 0; i < count; i++) /* below the numbers, too, where there is little room */
+        for (size_t k = 0; k < panels[i].count; k++)
+            if (SAMPLE + 12 + LETTER * (int)strlen(lines[panels[i].lines[k]].label) >
+                l.width - LEFT)
+                l.key = RIGHT / 2;
     for (size_t i = 0; i < count; i += l.columns)
         l.height += row_height(&l, panels, count, i, lines);
     return l;
@@ -128,9 +152,9 @@ static void write_key(FILE *script, const layout *l, int x, int y, const qg_pane
     for (size_t i = 0; i <= panel->count; i++) {
         const qg_panel_line *line = i < panel->count ? &lines[panel->lines[i]] : NULL;
         if (!line && isnan(panel->threshold)) break;
-        const char *const label = line ? line->label : "threshold";
-        const key_place place = place_entry(l, &next, label);
-        write_entry(script, l, x + place.x, y + place.row * KEY_ROW, line, label);
+        const key_text label = fit_label(l, line ? line->label : "threshold");
+        const key_place place = place_entry(l, &next, label.text);
+        write_entry(script, l, x + place.x, y + place.row * KEY_ROW, line, label.text);
     }
 }
 
@@ -276,7 +300,7 @@ static void write_panel(FILE *script, const layout *l, const qg_panel *panel, in
 {
     const double last = last_step(panel, lines), unit = step_unit(last);
     write_title(script, l, x, y + 10, panel->title);
-    write_key(script, l, x + LEFT, y + HEAD + l->plot + FOOT + KEY_ROW / 2, panel, lines);
+    write_key(script, l, x + l->key, y + HEAD + l->plot + FOOT + KEY_ROW / 2, panel, lines);
     write_axes(script, l, panel, x, y, last, unit);
     write_plot(script, panel, lines, unit);
     fputs("unset label; unset arrow\n", script);

@@ -114,11 +114,11 @@ static void put_verdict(FILE *out, const qg_verdict *v)
 static void put_pooled(FILE *out, const qg_results *r, const qg_experiment *e)
 {
     put_run(out, r, e->run, "pooled");
-    fprintf(out, ",%zu,%zu,%" PRId64 ",", e->transfer.count, e->baseline.count,
+    fprintf(out, ",%zu,%zu,%" PRId64 ",", e->verdict.seeds, e->verdict.baseline_seeds,
             r->runs[e->run].curves.steps[e->transfer.points - 1]);
     for (int m = 0; m < QG_MEASURES; m++) {
-        qg_cell_real(out, qg_side_level(&e->transfer, (qg_measure)m));
-        qg_cell_real(out, qg_side_level(&e->baseline, (qg_measure)m));
+        qg_cell_real(out, qg_experiment_level(r, e, true, (qg_measure)m));
+        qg_cell_real(out, qg_experiment_level(r, e, false, (qg_measure)m));
         qg_cell_real(out, e->effects[m].value);
         qg_cell_real(out, e->effects[m].low);
         qg_cell_real(out, e->effects[m].high);

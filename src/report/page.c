@@ -197,7 +197,7 @@ static void put_experiment_row(FILE *out, const qg_results *r, const qg_experime
         return;
     }
     const qg_verdict *area = &e->verdict;
-    qg_html_element(out, "td class=\"number\"", "%zu : %zu", e->transfer.count, e->baseline.count);
+    qg_html_element(out, "td class=\"number\"", "%zu : %zu", area->seeds, area->baseline_seeds);
     qg_page_difference(out, area->effect.value);
     qg_page_interval(out, &area->raw);
     qg_page_interval(out, &area->adjusted);
@@ -245,12 +245,12 @@ static void put_overview(FILE *out, const qg_results *r)
                         ", without controls (random layers, or the source's own game)");
         if (r->dropped > 0)
             qg_text_add(caption, sizeof caption,
-                        "%s without the %zu that have fewer seeds than others",
+                        "%s without the %zu that have fewer seeds than most",
                         r->only_controls ? "," : " and", r->dropped);
         qg_text_add(caption, sizeof caption, ".");
         qg_page_table(out, caption, "over the study|#difference|#95 % interval");
         put_estimate(out, "mean", &r->pooled.raw);
-        put_estimate(out, "interquartile mean over all pairs of shared seeds, bootstrap over seeds",
+        put_estimate(out, "interquartile mean over all pairs of these seeds, bootstrap over seeds",
                      &r->iqm);
         qg_page_end_table(out);
     }

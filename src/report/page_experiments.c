@@ -31,7 +31,7 @@ static void put_level(FILE *out, double value)
         fputs("<td class=\"number\">&ndash;</td>", out);
 }
 
-static void put_measures(FILE *out, const qg_experiment *e)
+static void put_measures(FILE *out, const qg_results *r, const qg_experiment *e)
 {
     static const qg_measure order[] = {QG_AREA, QG_ZERO_SHOT, QG_JUMPSTART, QG_EARLY,
                                        QG_LATE, QG_ASYMPTOTE, QG_MAXIMUM};
@@ -41,8 +41,8 @@ static void put_measures(FILE *out, const qg_experiment *e)
         const qg_measure m = order[i];
         fputs("<tr>", out);
         qg_html_element(out, "td", "%s", measure_titles[m]);
-        put_level(out, qg_side_level(&e->baseline, m));
-        put_level(out, qg_side_level(&e->transfer, m));
+        put_level(out, qg_experiment_level(r, e, false, m));
+        put_level(out, qg_experiment_level(r, e, true, m));
         qg_page_difference(out, e->effects[m].value);
         qg_page_interval(out, &e->effects[m]);
         fputs("</tr>\n", out);
@@ -220,7 +220,7 @@ static void put_experiment(FILE *out, const qg_results *r, const qg_experiment *
     fprintf(out, "<details%s><summary>Measures and layers</summary>\n",
             r->experiment_count <= MOST_OPEN ? " open" : "");
     if (!e->problem[0]) {
-        put_measures(out, e);
+        put_measures(out, r, e);
         put_more(out, e);
     }
     put_layers(out, r, e);

@@ -32,19 +32,40 @@ static void fill_report(const qg_results *r, qg_report *report)
     }
 }
 
-/* Most seeds that an experiment was compared over. */
-static size_t most_seeds(const qg_results *r)
+/* "3 seeds", or "2 to 8 seeds": what the experiments were compared over. */
+static void tell_seeds(const qg_results *r, char *text, size_t size)
 {
-    size_t most = 0;
-    for (size_t i = 0; i < r->experiment_count; i++)
-        if (r->experiments[i].transfer.count > most) most = r->experiments[i].transfer.count;
-    return most;
+    size_t least = SIZE_MAX, most = 0;
+    for (size_t i = 0; i < r->experiment_count; i++) {
+        const qg_experiment *e = &r->experiments[i];
+        if (e->problem[0] || !qg_results_pooled(r, e)) continue;
+        if (e->verdict.seeds < least) least = e->verdict.seeds;
+        if (e->verdict.seeds > most) most = e->verdict.seeds;
+    }
+    if (least < most) qg_text_add(text, size, "%zu to ", least);
+    qg_text_add(text, size, "%zu seed%s", most, most == 1 ? "" : "s");
+}
+
+/* Of how many experiments, over how many seeds, where these are not simply all. */
+static void tell_mean(const qg_results *r, char *text, size_t size)
+{
+    const qg_pooled *mean = &r->pooled;
+    qg_text_add(text, size, " In the mean");
+    if (r->dropped > 0) qg_text_add(text, size, " of %zu of them", r->pooled_count - r->dropped);
+    qg_text_add(text, size, ", over %zu seed%s", mean->seeds, mean->seeds == 1 ? "" : "s");
+    if (mean->baseline_seeds > 0)
+        qg_text_add(text, size, " and %zu of the baselines", mean->baseline_seeds);
+    qg_text_add(text, size, ", the normalised area under the curve changed by %+.3f",
+                mean->effect.value);
+    if (isfinite(mean->raw.low))
+        qg_text_add(text, size, " (95 %% interval %+.3f to %+.3f)", mean->raw.low, mean->raw.high);
+    qg_text_add(text, size, ".");
 }
 
 static void summarise(const qg_results *r, qg_report *report)
 {
     char *text = report->summary;
-    const size_t size = sizeof report->summary, seeds = most_seeds(r);
+    const size_t size = sizeof report->summary;
     if (report->experiments == 0) {
         snprintf(text, size,
                  "No experiment could be compared with a baseline%s. Nothing is decided.",
@@ -58,20 +79,17 @@ static void summarise(const qg_results *r, qg_report *report)
              report->experiments == 1 ? "" : "s");
     if (controls > 0)
         qg_text_add(text, size, " (and %zu control%s)", controls, controls == 1 ? "" : "s");
+    qg_text_add(text, size, " over ");
+    tell_seeds(r, text, size);
     qg_text_add(text, size,
-                " over %s%zu seed%s: %zu positive, %zu negative, %zu without an effect larger than "
-                "%g, %zu not decided.",
-                r->partial ? "at most " : "", seeds, seeds == 1 ? "" : "s", report->positive,
-                report->negative, report->no_effect, r->study->rule.margin, report->not_decided);
-    if (!isfinite(report->effect)) {
+                ": %zu positive, %zu negative, %zu without an effect larger than %g, %zu not "
+                "decided.",
+                report->positive, report->negative, report->no_effect, r->study->rule.margin,
+                report->not_decided);
+    if (isfinite(report->effect))
+        tell_mean(r, text, size);
+    else
         qg_text_add(text, size, " They have no seed in common over which to take a mean.");
-        return;
-    }
-    qg_text_add(text, size, " In the mean the normalised area under the curve changed by %+.3f",
-                report->effect);
-    if (isfinite(report->low))
-        qg_text_add(text, size, " (95 %% interval %+.3f to %+.3f)", report->low, report->high);
-    qg_text_add(text, size, ".");
 }
 
 /* ------------------------------------------------------------------------------------ writing */

@@ -38,12 +38,23 @@ bool qg_has_learned(const qg_scale *scale, double score)
     return qg_normalised(scale, score) >= 0.25; /* a quarter of the way to the reference */
 }
 
-double qg_side_level(const qg_side *side, qg_measure measure)
+static double side_level(const qg_side *side, qg_measure measure)
 {
     double sum = 0;
     for (size_t i = 0; i < side->count; i++)
         sum += side->levels[i][measure];
     return sum / (double)side->count;
+}
+
+double qg_experiment_level(const qg_results *r, const qg_experiment *e, bool transfer,
+                           qg_measure measure)
+{
+    if (r->study->rule.compare != QG_COMPARE_PAIRED || e->pair_count == 0)
+        return side_level(transfer ? &e->transfer : &e->baseline, measure);
+    double sum = 0;
+    for (size_t i = 0; i < e->pair_count; i++)
+        sum += (transfer ? e->pairs[i].transfer : e->pairs[i].baseline)[measure];
+    return sum / (double)e->pair_count;
 }
 
 double qg_experiment_ratio(const qg_experiment *experiment)

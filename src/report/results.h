@@ -103,7 +103,7 @@ typedef struct qg_claim_result {
     qg_estimate adjusted; /* the interval of Holm's step */
     size_t experiments;   /* that it rests on, `of` and `than` together */
     size_t lacking;       /* experiments of the claim that are not compared, or not finished */
-    size_t dropped;       /* that have fewer seeds than others, and are not in it */
+    size_t dropped;       /* of these, with fewer seeds than the others have: not in it */
     qg_stratum_count free, frozen; /* those of `of` */
 } qg_claim_result;
 
@@ -120,7 +120,7 @@ typedef struct qg_results {
     size_t experiment_count;
     bool only_controls;              /* no experiment is more than a control */
     size_t pooled_count;             /* those that qg_results_pooled tells */
-    size_t dropped;                  /* of these, with fewer seeds than others: not in the mean */
+    size_t dropped;                  /* of these, with fewer seeds than most: not in the mean */
     size_t decided[QG_DECISIONS];    /* of these, by qg_decision */
     qg_pooled pooled;                /* area, over these */
     qg_estimate iqm;                 /* of their differences of the area; NaN: none */
@@ -186,8 +186,10 @@ double qg_normalised(const qg_scale *scale, double score);
 /* Whether a run, or a source, that ends at this score has learned at all. */
 bool qg_has_learned(const qg_scale *scale, double score);
 
-/* Means: over a side of what its runs reached; over the pairs of their area ratio. */
-double qg_side_level(const qg_side *side, qg_measure measure);
+/* Means: of what the transfers, or their baselines, reached, over the seeds that the effect rests on
+ * (all, or, where it is paired, those of the pairs); over the pairs of their area ratio. */
+double qg_experiment_level(const qg_results *results, const qg_experiment *experiment,
+                           bool transfer, qg_measure measure);
 double qg_experiment_ratio(const qg_experiment *experiment);
 
 /* What was copied, for titles and tables: "first 2 frozen", "last 1 free"; "" for other runs. */

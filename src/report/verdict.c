@@ -364,15 +364,32 @@ static void add_pairs(const qg_group *baseline, const qg_group *arm, products *s
     sum->arms++;
 }
 
-/* Whether pairing shortens a typical interval of so many seeds an arm at this correlation: the
- * differences scatter less, for half of the degrees of freedom. */
+/* Whether pairing shortens Welch's interval of so many seeds an arm, and of the baseline, at this
+ * correlation: the differences scatter less, for half of the degrees of freedom. */
 static bool pairing_pays(double correlation, double seeds)
 {
     return sqrt(1 - correlation) * qg_student_reach(seeds - 1, QG_ALPHA) <
            qg_student_reach(2 * (seeds - 1), QG_ALPHA);
 }
 
-qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t arm_count)
+/* Whether pairing would, in the geometric mean over the arms, shorten the intervals of the rule in
+ * force at this correlation. A verdict's standard error is s sqrt(1/n + 1/m), that of n pairs s
+ * sqrt(2 (1 - r) / n). */
+static bool pairing_beats(double correlation, const qg_verdict *verdicts, size_t arm_count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < arm_count; i++) {
+        const double n = (double)verdicts[i].seeds, m = (double)verdicts[i].baseline_seeds;
+        const double pairs = fmin(n, m), degrees = verdicts[i].effect.degrees;
+        if (!(pairs >= 2) || !(degrees > 0)) continue;
+        sum += log(sqrt(2 * (1 - correlation) / pairs) * qg_student_reach(pairs - 1, QG_ALPHA)) -
+               log(sqrt(1 / n + 1 / m) * qg_student_reach(degrees, QG_ALPHA));
+    }
+    return sum < 0;
+}
+
+qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, const qg_verdict *verdicts,
+                         size_t arm_count)
 {
     products sum = {0};
     for (size_t i = 0; i < arm_count; i++)
@@ -386,7 +403,7 @@ qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, size_t a
     pairing.correlation.low = tanh(atanh(r) - reach); /* Fisher 1921 */
     pairing.correlation.high = tanh(atanh(r) + reach);
     const double seeds = (double)sum.degrees / (double)sum.arms + 1;
-    pairing.warranted = pairing_pays(pairing.correlation.low, seeds);
+    pairing.warranted = pairing_beats(pairing.correlation.low, verdicts, arm_count);
     pairing.refuted = !pairing_pays(pairing.correlation.high, seeds);
     return pairing;
 }

@@ -311,11 +311,12 @@ def seed_means(rows, side, seeds=(1, 2, 3)):
 
 def test_summary_and_claims(reported):
     _, answer, page = reported
-    assert "own game) and without the 1 that have fewer seeds than others." in page
+    assert "own game) and without the 1 that have fewer seeds than most." in page
     assert (answer["positive"], answer["negative"], answer["no_effect"],
             answer["not_decided"]) == (2, 2, 1, 1)
     assert answer["experiments"] == 6  # random layers, and the source's own game, are controls
-    assert answer["summary"].startswith("6 experiments (and 5 controls) over 3 seeds: ")
+    assert answer["summary"].startswith("6 experiments (and 5 controls) over 1 to 3 seeds: ")
+    assert " In the mean of 5 of them, over 3 seeds and 3 of the baselines, the " in answer["summary"]
     rows = [row for row in read_metrics(reported[0]) if row["row"] == "pooled" and
             row["source_game"] not in ("", row["game"]) and "first3" not in row["run"]]
     result = scipy.stats.ttest_ind(seed_means(rows, "transfer"), seed_means(rows, "baseline"),
@@ -335,6 +336,28 @@ def test_summary_and_claims(reported):
     assert claims[2]["expect"] == "worse" and claims[2]["metric"] == "area"
     check_claims(claims, read_metrics(reported[0]))
     assert answer["warnings"] == TOO_SMALL
+
+
+def test_what_a_claim_rests_on(tmp_path):
+    """All that it speaks of, over the seeds that all of them have; of two sides the games of both."""
+    out = run_short(tmp_path, """
+sources: {a: {game: minatar/asterix, seeds: 4}, b: {game: minatar/breakout}, f: {game: minatar/freeway}}
+runs:
+  - {game: minatar/breakout, from: a, first: [1, 2]}
+  - {game: minatar/breakout, from: a, last: 1, seeds: 4}
+  - {game: minatar/asterix, from: b, first: 1}
+  - {game: [minatar/asterix, minatar/breakout], from: f, first: 1}
+games: {minatar/asterix: {random: 0, reference: 1}, minatar/breakout: {random: 0, reference: 1}}
+claims:
+  - {says: more seeds, expect: positive, of: {from: a}}
+  - {says: a game in common, expect: better, of: {from: f}, than: {from: b}}
+  - {says: none in common, expect: better, of: {from: a}, than: {from: b}}
+""")
+    answer = json.loads(qgraft("report", out, "--json").stdout)
+    rests = [(row["experiments"], row["lacking"], row["seeds"]) for row in read_table(out / "claims.csv")]
+    assert rests == [("3", "0", "2"), ("2", "0", "2"), ("4", "0", "2")]
+    assert "6 experiments over 2 to 4 seeds: " in answer["summary"]
+    assert " In the mean, over 2 seeds and 2 of the baselines, the " in answer["summary"]
 
 
 def check_claims(claims, rows):

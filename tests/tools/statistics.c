@@ -263,12 +263,18 @@ static arms_question read_arms(const json_t *json)
     return q;
 }
 
+static qg_verdict *judge(const arms_question *q, const json_t *json)
+{
+    qg_verdict *verdicts = allocate(q->arm_count, sizeof *verdicts);
+    check(qg_verdicts_of(q->baselines, q->baseline_count, q->arms, q->arm_count, &q->rule,
+                         read_seed(json), verdicts, &error));
+    return verdicts;
+}
+
 static json_t *answer_verdicts(const json_t *json)
 {
     const arms_question q = read_arms(json);
-    qg_verdict *verdicts = allocate(q.arm_count, sizeof *verdicts);
-    check(qg_verdicts_of(q.baselines, q.baseline_count, q.arms, q.arm_count, &q.rule,
-                         read_seed(json), verdicts, &error));
+    const qg_verdict *verdicts = judge(&q, json);
     json_t *list = json_array();
     for (size_t i = 0; i < q.arm_count; i++)
         json_array_append_new(list, show_verdict(&verdicts[i]));
@@ -278,7 +284,8 @@ static json_t *answer_verdicts(const json_t *json)
 static json_t *answer_pairing(const json_t *json)
 {
     const arms_question q = read_arms(json);
-    const qg_pairing pairing = qg_pairing_of(q.baselines, q.arms, q.arm_count);
+    const qg_pairing pairing =
+        qg_pairing_of(q.baselines, q.arms, judge(&q, json), q.arm_count);
     return json_pack("{s:o, s:b, s:b}", "correlation", show_estimate(&pairing.correlation),
                      "warranted", pairing.warranted, "refuted", pairing.refuted);
 }
