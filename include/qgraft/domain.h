@@ -181,7 +181,8 @@ qg_status qg_domain_open(const char *name, const qg_domain_options *options, qg_
 void qg_domain_close(qg_domain *domain); /* NULL is allowed */
 
 /* Ends the processes that this one keeps for Gymnasium's environments that it has named and not
- * opened, at most eight: who only names them has no use for these. */
+ * opened, at most eight: who only names them has no use for these. Named again, an environment is
+ * looked at again, as its code may have changed. */
 void qg_domains_release(void);
 
 /* Names of an action set of a game, *count of them, there until the process ends; NULL: it has no

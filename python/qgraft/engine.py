@@ -1,5 +1,6 @@
 """An engine: a network that acts and learns, with its target network and optimiser."""
 
+import math
 import os
 from typing import NamedTuple
 
@@ -29,6 +30,9 @@ class Engine:
     threads, isa: how it uses the machine; they change no bit of a result.
     learns: False makes one that only acts, without target network and optimiser.
 
+    The networks that it gives have the domain and the facts of `network`, but no score and step as soon as they
+    have learned or were written.
+
     One thread at a time may use it. One of several threads does not go with os.fork: make it in the
     child.
     """
@@ -48,7 +52,7 @@ class Engine:
         else:
             self._make_actor(machine)
         self._draws = 0
-        self.write(network)
+        call(lib.qg_engine_write, self._made, lib.QG_ONLINE, network._struct)
         if learns:
             self.copy_to_target()
 
@@ -99,7 +103,13 @@ class Engine:
             raise UsageError(f"this engine computes {self._like}, not {network}")
         if target:
             self._learning("write")
+        self._change()
         call(lib.qg_engine_write, self._engine, lib.QG_TARGET if target else lib.QG_ONLINE, theirs)
+
+    def _change(self):
+        """What was known of the network's play is known no more."""
+        self._like.score = self._like.confirmed_score = math.nan
+        self._like.step = 0
 
     def _read(self, which):
         network = self._like.copy()
@@ -206,6 +216,7 @@ class Engine:
             "td_errors": pointer("float *", traced.td_errors),
             "keep_gradient": truth("keep_gradient", keep_gradient)})
         self._check_process()
+        self._change()
         call(lib.qg_td_learner_update, self._learner, batch, self._next_draw(), trace)
         return traced
 
@@ -266,6 +277,7 @@ class Engine:
         descent.keep_gradient = truth("keep_gradient", keep_gradient)
         descent.draw = self._next_draw()
         engine, self._descending = self._engine, True
+        self._change()
         try:
             watch.run(lib.qg_engine_descend, engine, descent)
         finally:

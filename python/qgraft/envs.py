@@ -58,7 +58,11 @@ class _Played:
     def open(self, seed):
         self._options.seed = int(seed) % 2**32
         made = ffi.new("qg_domain **")
-        call(lib.qg_domain_open, path_bytes(self.name), self._options, made)
+        try:
+            call(lib.qg_domain_open, path_bytes(self.name), self._options, made)
+        except Exception:
+            lib.qg_domains_release()  # its process, if it was only named
+            raise
         return ffi.gc(made[0], lib.qg_domain_close)
 
     def draw_noops(self, generator, count):
@@ -119,6 +123,7 @@ class Game(gymnasium.Env):
                              f"{self.action_space.n - 1}")
         step = ffi.new("qg_step *")
         seen = np.empty(self.observation_space.shape, self.observation_space.dtype)
+        self._begun = False  # also where the step fails
         call(lib.qg_domain_step, self._domain, int(action), step,
              ffi.cast("uint8_t *", seen.ctypes.data))
         self._begun = not (step.end or step.truncated)

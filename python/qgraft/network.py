@@ -23,7 +23,8 @@ def _tensor(name, value, shape):
 
 class Layer:
     """One weighted layer of a network; the arrays are views: what is written to them is the
-    network's, as is what is assigned to `weight` or `bias`. The rest cannot be changed.
+    network's, as is what is assigned to `weight` or `bias` (to exchange two, copy one first). The rest
+    cannot be changed.
 
     name: "conv1", ..., "fc1", ... or, of a dueling network, "heads"; kind: "conv" or "linear"; part: of
         a split network, else "".
@@ -251,7 +252,8 @@ class Network:
         if set(own) != set(tensors):
             different = sorted(set(own) ^ set(tensors))
             raise UsageError(f"tensors: {', '.join(own)} are expected; {different[0]} is not in both")
-        arrays = {name: _tensor(name, tensor, own[name].shape) for name, tensor in tensors.items()}
+        arrays = {name: _tensor(name, tensor, own[name].shape).copy()  # may be our own layers
+                  for name, tensor in tensors.items()}
         for name, array in arrays.items():
             own[name][...] = array
 

@@ -181,17 +181,37 @@ class Run:
         return []
 
 
+def _stamp(path):
+    """Changes when the file is replaced."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
 class Study:
     """A study's folder; it may still be running."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(os.fsdecode(path_bytes(folder, "folder")))
+        self._opened = self._stamps = None
         self._open()
 
+    def __reduce__(self):
+        return Study, (self.folder,)
+
     def _open(self):
-        made = ffi.new("qg_study **")
-        call(lib.qg_study_open, path_bytes(self.folder), made)
-        return ffi.gc(made[0], lib.qg_study_free)
+        """The study as its folder has it now; to read it anew would ask its environments again."""
+        stamps = [_stamp(self.folder / name) for name in ("study.json", "study.yaml", "looks.json")]
+        if stamps != self._stamps:
+            made = ffi.new("qg_study **")
+            try:
+                call(lib.qg_study_open, path_bytes(self.folder), made)
+            finally:
+                lib.qg_domains_release()
+            self._opened, self._stamps = ffi.gc(made[0], lib.qg_study_free), stamps
+        return self._opened
 
     def __repr__(self):
         return f"<Study {self.folder}>"

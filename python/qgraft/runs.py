@@ -108,8 +108,11 @@ class _Line:
         print(line.ljust(60), end=end, file=sys.stderr, flush=True)
 
 
-def _listener(progress):
-    return _Line() if progress is True else progress or (lambda now: None)
+def _listener(progress, line=_Line):
+    """What is called with each progress: given, or one that prints lines, or nothing."""
+    if callable(progress):
+        return progress
+    return line() if progress is not None and truth("progress", progress) else lambda now: None
 
 
 # ------------------------------------------------------------------------------ what runs are told
@@ -484,7 +487,7 @@ def run_study(study, *, out=None, scale=1.0, jobs=0, threads=None, only=None, pr
     options.program, options.jobs, options.stop = program, whole("jobs", jobs, 0, 4096), watch.stop
     chosen = ffi.new("char[]", path_bytes(only, "only")) if only else ffi.NULL
     options.only = chosen
-    listener = _Tally() if progress is True else progress or (lambda now: None)
+    listener = _listener(progress, _Tally)
     options.watch = watch.callback(
         "void (*)(void *, const qg_study_moment *, int)",
         lambda context, now, task: listener(TaskCounts(*_counts(now), now.seconds_left)))
@@ -513,4 +516,4 @@ def write_report(study, *, partial=False) -> str:
     options.partial, options.stop = truth("partial", partial), watch.stop
     options.progress = watch.callback("void (*)(void *, const char *)", lambda context, what: None)
     watch.run(lib.qg_report_write, path_bytes(folder), options, made)
-    return text(made.path)
+    return os.fsdecode(ffi.string(made.path))

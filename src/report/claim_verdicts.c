@@ -393,8 +393,8 @@ static qg_status check_claim(const qg_results *r, const qg_study_claim *claim,
     const qg_measure measure = claim->metric;
     selection of = {0}, than = {0};
     const bool compares = claim->than_count > 0;
-    qg_status status = choose_runs(r, claim->of, claim->of_count, claim->than, claim->than_count,
-                                   &of, error);
+    qg_status status =
+        choose_runs(r, claim->of, claim->of_count, claim->than, claim->than_count, &of, error);
     if (!status)
         status = choose_runs(r, claim->than, claim->than_count, claim->of, claim->of_count, &than,
                              error);

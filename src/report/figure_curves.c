@@ -42,8 +42,7 @@ static void choose_label(const qg_results *r, const curves *c, const char *panel
 {
     const qg_study_run *it = &r->study->runs[run];
     const bool graft = it->kind == QG_RUN_GRAFT;
-    snprintf(line->label, sizeof line->label, "%s",
-             graft ? qg_run_source(r->study, it) : it->id);
+    snprintf(line->label, sizeof line->label, "%s", graft ? qg_run_source(r->study, it) : it->id);
     for (size_t i = 0; i < c->panel_count; i++)
         for (size_t k = 0; k < c->panels[i].count; k++)
             if (graft && strcmp(c->panels[i].title, panel) == 0 &&

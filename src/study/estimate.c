@@ -36,8 +36,7 @@ double qg_study_disk(const char *folder)
 
 void qg_capacity_look(const char *folder, qg_capacity *capacity)
 {
-    *capacity =
-        (qg_capacity){qg_machine_cores(), qg_machine_memory(), qg_study_disk(folder)};
+    *capacity = (qg_capacity){qg_machine_cores(), qg_machine_memory(), qg_study_disk(folder)};
 }
 
 /* ------------------------------------------------------------------------------- the loads */

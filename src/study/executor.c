@@ -50,7 +50,7 @@ typedef struct executor {
     bool *anew;      /* begins anew: a network that another task begins from is not there */
     worker *workers; /* [task_count], the first `running` */
     int running, failed;
-    double looked, noted;     /* seconds of the monotonic clock */
+    double looked, noted; /* seconds of the monotonic clock */
     struct {
         double made, took, left; /* seconds: of the clock, its own, until the end */
     } forecast;
@@ -514,8 +514,8 @@ static qg_status create(executor *e, qg_error *error)
     e->urgency = calloc(count, sizeof *e->urgency);
     e->anew = calloc(count, sizeof *e->anew);
     e->workers = calloc(count, sizeof *e->workers);
-    if (!e->states || !e->begun || !e->seen || !e->statuses || !e->left || !e->urgency || !e->anew ||
-        !e->workers)
+    if (!e->states || !e->begun || !e->seen || !e->statuses || !e->left || !e->urgency ||
+        !e->anew || !e->workers)
         return qg_fail_memory(error, "a study's tasks", count * sizeof *e->statuses);
     qg_schedule_urgency(e->study, e->outlook->loads, e->urgency);
     return QG_OK;

@@ -283,7 +283,8 @@ static qg_status bring_back(const qg_study *study, int task, const char *folder,
         if (!status && rename(place, run_folder) != 0)
             status = qg_fail_errno(error, "%s: cannot be moved to %s", place, run_folder);
         *strrchr(place, '/') = '\0';
-        rmdir(place); /* the last run of a name that is used no more; refused while others are there */
+        rmdir(place); /* the last run of a name that is used no more; refused while others are there
+                       */
     }
     free(parent);
     free(place);

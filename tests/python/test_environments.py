@@ -45,6 +45,49 @@ def test_checker(game):
     check(f"minatar-{game}")
 
 
+def test_a_forked_child_makes_its_own_environment():
+    """With that of its parent it would share a process, and take its answers."""
+    game = qgraft.envs.Game("gym:CartPole-v1")
+    game.reset(seed=1)
+    child = os.fork()
+    if child == 0:
+        try:
+            game.reset()
+            os._exit(1)
+        except qgraft.DataError as error:
+            os._exit(0 if "forked: make it in this one" in str(error) else 2)
+        finally:
+            os._exit(3)
+    assert os.waitpid(child, 0)[1] == 0
+    assert game.step(0)[0].shape == (4,)
+    game.close()
+
+
+WRONG = """
+import gymnasium, numpy
+class Wrong(gymnasium.Env):
+    observation_space, action_space = gymnasium.spaces.Box(0, 9, (2,)), gymnasium.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.low, {}
+    def step(self, action):
+        return numpy.full(2, numpy.nan, numpy.float32), 0.0, True, False, {}
+gymnasium.register("Wrong-v0", Wrong)
+"""
+
+
+def test_behind_a_step_that_failed_the_game_is_reset(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    game = qgraft.envs.Game("gym:wrong:Wrong-v0")
+    game.reset(seed=1)
+    with pytest.raises(qgraft.DataError):
+        game.step(0)
+    with pytest.raises(qgraft.UsageError, match="reset it"):
+        game.step(0)
+    game.reset()
+    game.close()
+
+
 @needs_atari
 def test_checker_atari():
     check("pong")

@@ -323,6 +323,32 @@ def test_threads_change_no_bit():
     assert after[0] == after[1]
 
 
+def test_layers_change_places():
+    """The arrays of state_dict are the network's own."""
+    network = qgraft.Network("grid", input=(4, 10, 10), input_max=1, actions=3, seed=1)
+    own = {name: array.copy() for name, array in network.state_dict().items()}
+    state = network.state_dict()
+    pairs = [(a, b) for a in state for b in state if a < b and state[a].shape == state[b].shape]
+    assert pairs
+    a, b = pairs[0]
+    network.load_state_dict({**state, a: state[b], b: state[a]})
+    now = network.state_dict()
+    assert (now[a] == own[b]).all() and (now[b] == own[a]).all() and (own[a] != own[b]).any()
+
+
+def test_what_has_learned_has_no_score_yet():
+    network = qgraft.Network("vector", input=(4, 1, 1), input_max=0, actions=2, seed=1)
+    network.score, network.confirmed_score, network.step, network.domain = 7.0, 6.0, 100, "gym:CartPole-v1"
+    engine = qgraft.Engine(network, preset="vector")
+    assert (engine.network.score, engine.network.step) == (7.0, 100)
+    states = np.zeros((2, 4), np.float32)
+    engine.update(states, [0, 1], [1.0, 0.0], states, [True, False])
+    learned = engine.network
+    assert np.isnan([learned.score, learned.confirmed_score]).all()
+    assert (learned.step, learned.domain) == (0, "gym:CartPole-v1")
+    assert network.score == 7.0
+
+
 def test_a_forked_child_makes_its_own_engine():
     """It would wait for threads that it does not have."""
     states = make_batch("grid", 8, 3)["states"]

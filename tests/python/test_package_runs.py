@@ -4,6 +4,7 @@ Ctrl-C, and frames."""
 import json
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -477,10 +478,67 @@ def test_an_environment_that_is_edited_between_runs(tmp_path, monkeypatch):
             "learn_start": 100, "replay": 300, "minibatch": 8, "validation_size": 20, "eval_every": 300,
             "eval_steps": 60})
         assert run.evaluations["score"].iloc[-1] == reward
-        children = [c for task in pathlib.Path("/proc/self/task").iterdir()
-                    for c in (task / "children").read_text().split()]
-        names = [pathlib.Path(f"/proc/{c}/cmdline").read_text() for c in children]
-        assert not any("gym:edited" in name for name in names)
+        assert not any("gym:edited" in name for name in children())
+
+
+def children():
+    """What our processes were called with."""
+    numbers = [c for task in pathlib.Path("/proc/self/task").iterdir()
+               for c in (task / "children").read_text().split()]
+    return [pathlib.Path(f"/proc/{c}/cmdline").read_text() for c in numbers]
+
+
+NAMED = EDITED.replace("REWARD", "1.0").replace("Edited", "Named") + """
+Named.get_action_meanings = lambda self: NAMES
+"""
+TINY = {"learn_start": 100, "replay": 300, "minibatch": 8, "validation_size": 20, "eval_every": 300,
+        "eval_steps": 60}
+
+
+def test_actions_and_spaces_are_those_of_today(tmp_path, monkeypatch):
+    """Also in a process that has met the environment before."""
+    pytest.importorskip("gymnasium")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    for i, (names, values) in enumerate(((["noop", "left"], 2), (["left", "noop"], 2), (["a", "b"], 3))):
+        text = NAMED.replace("NAMES", str(names).upper()).replace("(2,)", f"({values},)")
+        (tmp_path / "named.py").write_text(text)
+        run = qgraft.train("gym:named:Named-v0", steps=300, out=tmp_path / str(i), settings=TINY)
+        assert run.last.actions == names and run.last.input == (values, 1, 1)
+
+
+def test_a_study_that_is_read_leaves_no_process(tmp_path):
+    pytest.importorskip("gymnasium")
+    (tmp_path / "study.yaml").write_text(
+        f"steps: 300\nsettings: {json.dumps(TINY)}\nruns: [{{name: cart, game: 'gym:CartPole-v1'}}]\n")
+    study = qgraft.run_study(tmp_path / "study.yaml", out=tmp_path / "out")
+    again = pickle.loads(pickle.dumps(study))
+    assert set(again.tasks["state"]) == {"finished"} and not any("gym:" in name for name in children())
+    assert again.name == study.name
+    text = (study.folder / "study.yaml").read_text()
+    (tmp_path / "study.yaml").write_text(text.replace("steps: 300", "steps: 600"))
+    program("run", tmp_path / "study.yaml", "--out", study.folder, "--quiet")
+    assert 600 in list(again.tasks["steps"])  # it was edited meanwhile
+
+
+@pytest.mark.parametrize("progress", [1, np.True_, 0, "yes", 2])
+def test_progress_is_checked_first(tmp_path, progress, capfd):
+    start = dict(out=tmp_path / "run", steps=1000, settings=FEW, progress=progress)
+    if progress in ("yes", 2):
+        with pytest.raises(qgraft.UsageError, match="progress: .* is neither True nor False"):
+            qgraft.train("minatar/breakout", **start)
+        assert not (tmp_path / "run").exists()
+    else:
+        qgraft.train("minatar/breakout", **start)
+        assert (" of 1000" in capfd.readouterr().err) == bool(progress)
+
+
+def test_a_report_in_a_folder_of_any_bytes(tmp_path):
+    (tmp_path / "study.yaml").write_text(
+        f"steps: 1000\nsettings: {json.dumps(FEW)}\nruns: [{{game: minatar/breakout}}]\n")
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    qgraft.run_study(tmp_path / "study.yaml", out=folder)
+    assert pathlib.Path(qgraft.write_report(folder)).exists()
 
 
 def test_gymnasium_may_be_looked_for_before_it_is_imported():

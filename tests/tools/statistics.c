@@ -284,8 +284,7 @@ static json_t *answer_verdicts(const json_t *json)
 static json_t *answer_pairing(const json_t *json)
 {
     const arms_question q = read_arms(json);
-    const qg_pairing pairing =
-        qg_pairing_of(q.baselines, q.arms, judge(&q, json), q.arm_count);
+    const qg_pairing pairing = qg_pairing_of(q.baselines, q.arms, judge(&q, json), q.arm_count);
     return json_pack("{s:o, s:b, s:b}", "correlation", show_estimate(&pairing.correlation),
                      "warranted", pairing.warranted, "refuted", pairing.refuted);
 }

@@ -383,4 +383,4 @@ const qg_domain_provider qg_gym_provider = {.prefix = QG_GYM_PREFIX,
                                             .game = listed,
                                             .resolve = qg_gym_resolve,
                                             .create = create,
-                                            .release = qg_worker_end_resting};
+                                            .release = qg_gym_release};

@@ -18,7 +18,8 @@ enum {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the list */
-static qg_gym_game *known;
+static qg_gym_game
+    *known; /* the newest description of a name comes first; domains may have others */
 
 /* ---------------------------------------------------------------------------- what a worker says
  */
@@ -114,6 +115,25 @@ static qg_status describe(const char *name, const json_t *told, qg_gym_game *g, 
     return QG_OK;
 }
 
+/* Frees what `describe` made. */
+static void forget(qg_gym_game *g)
+{
+    for (int i = 0; i < g->game.action_count; i++)
+        free(g->actions[i]);
+    free(g->actions);
+    free(g->note);
+}
+
+static bool is_same(const qg_gym_game *a, const qg_gym_game *b)
+{
+    const qg_observation_shape *s = &a->game.shape, *t = &b->game.shape;
+    bool same = memcmp(s, t, sizeof *s) == 0 && a->game.action_count == b->game.action_count &&
+                a->draws == b->draws;
+    for (int i = 0; same && i < a->game.action_count; i++)
+        same = strcmp(a->actions[i], b->actions[i]) == 0;
+    return same;
+}
+
 /* ---------------------------------------------------------------------------------------- asking
  */
 
@@ -137,16 +157,18 @@ static qg_status ask(const char *name, const char *request, qg_worker *worker, j
 qg_status qg_gym_open(const qg_gym_game *game, qg_worker **worker, qg_error *error)
 {
     json_t *told = NULL;
-    qg_observation_shape shape;
+    qg_gym_game now = {0};
     const qg_game *g = &game->game;
     qg_status status = qg_worker_take(g->name, worker, error);
     if (status) return status;
     status = ask(g->name, game->request, *worker, &told, error);
-    if (!status && (!read_shape(told, &shape) || memcmp(&shape, &g->shape, sizeof shape) != 0 ||
-                    json_array_size(json_object_get(told, "actions")) != (size_t)g->action_count))
-        status = qg_fail(error, QG_ERROR_DATA,
-                         "%s: its spaces are others than when it was made before", g->name);
+    if (!status) status = describe(g->name, told, &now, error);
+    if (!status && !is_same(&now, game))
+        status =
+            qg_fail(error, QG_ERROR_DATA,
+                    "%s: its spaces or actions are others than when it was made before", g->name);
     json_decref(told);
+    forget(&now);
     if (!status) return QG_OK;
     qg_worker_end(*worker);
     *worker = NULL;
@@ -158,12 +180,9 @@ qg_status qg_gym_open(const qg_gym_game *game, qg_worker **worker, qg_error *err
 static void free_game(qg_gym_game *g)
 {
     if (!g) return;
-    for (int i = 0; i < g->game.action_count; i++)
-        free(g->actions[i]);
-    free(g->actions);
+    forget(g);
     free(g->name);
     free(g->family);
-    free(g->note);
     free(g->request);
     free(g);
 }
@@ -203,18 +222,35 @@ static qg_status make(qg_gym_name *read, qg_gym_game **result, qg_error *error)
 /* Under the lock. */
 static qg_status find(qg_gym_name *read, const qg_game **found, qg_error *error)
 {
-    for (const qg_gym_game *g = known; g; g = g->next)
-        if (strcmp(g->name, read->normalised) == 0) {
-            *found = &g->game;
-            return QG_OK;
-        }
-    qg_gym_game *made = NULL;
+    qg_gym_game *old = known, *made = NULL;
+    while (old && strcmp(old->name, read->normalised) != 0)
+        old = old->next;
+    if (old && old->fresh) {
+        *found = &old->game;
+        return QG_OK;
+    }
     const qg_status status = make(read, &made, error);
     if (status) return status;
+    made->fresh = true;
+    if (old && is_same(old, made)) {
+        free_game(made);
+        old->fresh = true;
+        *found = &old->game;
+        return QG_OK;
+    }
     made->next = known;
     known = made;
     *found = &made->game;
     return QG_OK;
+}
+
+void qg_gym_release(void)
+{
+    qg_worker_end_resting();
+    pthread_mutex_lock(&lock);
+    for (qg_gym_game *g = known; g; g = g->next)
+        g->fresh = false;
+    pthread_mutex_unlock(&lock);
 }
 
 qg_status qg_gym_resolve(const char *name, qg_named_domain *named, qg_error *error)

@@ -1,5 +1,5 @@
-/* Gymnasium's environments as games: described by a worker when they are first named, known until
- * the process ends. */
+/* Gymnasium's environments as games: described by a worker when they are first named, and again when
+ * they are named behind a release; a description stays until the process ends. */
 #ifndef QG_GYM_GAME_H
 #define QG_GYM_GAME_H
 
@@ -13,11 +13,16 @@ typedef struct qg_gym_game {
     char *request; /* what its worker is to make (gym_name.h) */
     char **actions;
     bool draws; /* it has pictures */
+    bool fresh; /* described since the last release */
     struct qg_gym_game *next;
 } qg_gym_game;
 
 /* The provider's `resolve`. */
 qg_status qg_gym_resolve(const char *name, qg_named_domain *named, qg_error *error);
+
+/* The provider's `release`: ends the workers that rest. The code of an environment may be another
+ * one when it is named again. */
+void qg_gym_release(void);
 
 /* A worker that has made the game's environment. QG_ERROR_DATA: it is another one than before. */
 qg_status qg_gym_open(const qg_gym_game *game, qg_worker **worker, qg_error *error);

@@ -407,6 +407,9 @@ qg_status qg_worker_ask(qg_worker *w, qg_worker_request what, int32_t argument, 
                         qg_worker_reply *reply, qg_error *error)
 {
     if (w->failed) return qg_fail(error, QG_ERROR_DATA, "its process has ended");
+    if (w->owner != getpid())
+        return qg_fail(error, QG_ERROR_DATA,
+                       "it was made before this process was forked: make it in this one");
     const request r = {(int32_t)what, text ? (int32_t)strlen(text) : argument};
     patience p;
     if (read_patience(&p.seconds, error)) return error->code;
