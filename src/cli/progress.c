@@ -105,13 +105,19 @@ void cli_end_progress(cli_progress *p)
     p->shown = false;
 }
 
-/* Not one that was there before, and is still to be replaced. */
-static bool holds_run(const qg_run_options *options, const qg_run_result *result)
+/* Where what was learned is, and whether the run can go on; nothing of one that was there before,
+ * and is still to be replaced. */
+static void tell_what_is_left(const qg_run_options *options, const qg_run_result *result)
 {
     qg_run_state state;
     qg_error ignored;
-    if (options->overwrite && result->step == 0) return false;
-    return qg_run_look(options->folder, &state, &ignored) == QG_OK && state.exists;
+    if (options->overwrite && result->step == 0) return;
+    if (qg_run_look(options->folder, &state, &ignored) || !state.exists) return;
+    if (state.checkpoint_step >= 0)
+        fprintf(stderr, "; what was learned is in %s, --resume goes on with it", options->folder);
+    else
+        fprintf(stderr, "; it has no checkpoint: --resume begins anew, and removes what is in %s",
+                options->folder);
 }
 
 int cli_end_run(qg_status status, const qg_error *error, const qg_run_options *options,
@@ -120,9 +126,7 @@ int cli_end_run(qg_status status, const qg_error *error, const qg_run_options *o
     if (*result->warning) fprintf(stderr, "qgraft: warning: %s\n", result->warning);
     if (status == QG_STOPPED) {
         fprintf(stderr, "qgraft: %s", error->message);
-        if (holds_run(options, result))
-            fprintf(stderr, "; what was learned is in %s, --resume goes on with it",
-                    options->folder);
+        tell_what_is_left(options, result);
         fputc('\n', stderr);
         return 130;
     }

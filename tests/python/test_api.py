@@ -4,7 +4,9 @@ and games of the user's own as plugins."""
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy
@@ -160,6 +162,21 @@ def test_a_game_that_cuts_itself_off(tmp_path, catcher):
     assert not played["ends"].any() and played["truncations"].sum() == 500 // 90
     text = run(EXAMPLES / "embed_agent", catcher / "best.safetensors", plugin).stdout
     assert text.endswith(" in 90 steps\n")
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_what_a_stopped_run_says_of_going_on(tmp_path, saves):
+    """A game that cannot be saved has no checkpoint to go on from."""
+    without = [] if saves else [(".save = save,", ".save = NULL,"), (".restore = restore,", ".restore = NULL,")]
+    game = compile_game(tmp_path, *without)
+    process = subprocess.Popen([QGRAFT, "train", "catch", "--domain-plugin", game, "--steps=100M", "--quiet",
+                                *QUICK, "--out", tmp_path / "run"], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run/best.safetensors").exists():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=1200)[1]
+    assert process.returncode == 130 and ("--resume goes on with it" in said) == saves, said
+    assert ("it has no checkpoint: --resume begins anew, and removes what is in" in said) != saves
 
 
 def test_ram_that_shrinks(tmp_path):
