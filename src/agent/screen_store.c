@@ -455,8 +455,8 @@ qg_status qg_screen_store_trim(qg_screen_store *s, qg_error *error)
 
 /* -------------------------------------------------------------------------------- going on */
 
-/* What lies in the segments, and where the next frame goes. Entries before `first` may still be
- * needed by an older checkpoint, or have been overwritten by a run that came further. */
+/* What lies in the segments, and where the next frame goes. Entries before `first` are needed by
+ * an older checkpoint at most, and may have been overwritten by a run that came further. */
 static qg_status restore(qg_screen_store *s, int64_t first, int64_t count, qg_error *error)
 {
     if (!s->places) return QG_OK;
@@ -473,22 +473,54 @@ static qg_status restore(qg_screen_store *s, int64_t first, int64_t count, qg_er
         }
         size_t size;
         const size_t offset = (size_t)(find(s, entry, &size) - s->screens);
-        if (offset / s->segment < segments) s->last[offset / s->segment] = entry;
+        if (entry >= first && offset / s->segment < segments) s->last[offset / s->segment] = entry;
         s->at = s->written_back = offset + size;
         s->end = offset / s->segment * s->segment + s->segment;
     }
     return QG_OK;
 }
 
+/* The segments as they were at the checkpoint, [bytes / 8] of which entry each had got last: from
+ * the entries alone it cannot be told which were used before, and the next frame would lie
+ * elsewhere than without the interruption. */
+static qg_status take_segments(qg_screen_store *s, const uint8_t *saved, size_t bytes,
+                               int64_t count, qg_error *error)
+{
+    const size_t segments = bytes / sizeof *s->last, there = s->room / s->segment;
+    bool good = bytes % sizeof *s->last == 0 && segments <= there;
+    for (size_t i = 0; i < there && good; i++) {
+        int64_t entry = -1;
+        if (i < segments) memcpy(&entry, saved + i * sizeof entry, sizeof entry);
+        good = entry >= s->last[i] && entry < count; /* no entry that is there is written over */
+        s->last[i] = entry;
+    }
+    if (!good) return qg_fail(error, QG_ERROR_DATA, "%s: damaged: its segments", s->path);
+    const size_t room = segments * s->segment;
+    if (s->room > room)
+        munmap(s->screens + room, s->room - room); /* as long as the file was then */
+    if (room == 0) s->screens = NULL;
+    s->room = room;
+    return QG_OK;
+}
+
 qg_status qg_screen_store_pass(qg_screen_store *s, qg_tape *tape, int64_t first, int64_t count,
                                qg_error *error)
 {
-    size_t size = s->dictionary;
+    size_t size = s->dictionary, bytes = s->places ? s->room / s->segment * sizeof *s->last : 0;
     const uint8_t *dictionary = qg_tape_pass_blob(tape, s->fixed + QG_SCREEN_STORE_HEAD, &size);
+    const uint8_t *segments = qg_tape_pass_blob(tape, (const uint8_t *)s->last, &bytes);
     qg_tape_require(tape, size <= dictionary_room(&s->plan));
     if (!tape->reading || !tape->good || !s->places) return QG_OK;
-    const qg_status status = set_dictionary(s, dictionary, size, error);
-    return status ? status : restore(s, first, count, error);
+    qg_status status = set_dictionary(s, dictionary, size, error);
+    if (!status) status = restore(s, first, count, error);
+    return status ? status : take_segments(s, segments, bytes, count, error);
+}
+
+void qg_screen_store_skip(qg_tape *tape)
+{
+    size_t size = 0;
+    qg_tape_pass_blob(tape, NULL, &size);
+    qg_tape_pass_blob(tape, NULL, &size);
 }
 
 qg_status qg_screen_store_trust(qg_screen_store *s, size_t dictionary, int64_t first, int64_t count,

@@ -77,10 +77,12 @@ qg_status qg_screen_store_trim(qg_screen_store *store, qg_error *error);
 /* Bytes of the file by which it grew beyond what was reserved. */
 size_t qg_screen_store_growth(const qg_screen_store *store);
 
-/* Passes what a checkpoint knows of it: the dictionary. Reading: the entries before `count` have
+/* Passes what a checkpoint knows of it: the dictionary, and where the next frames go. Reading: the entries before `count` have
  * been added, of which those from `first` on must be there. QG_ERROR_DATA: they cannot be. */
 qg_status qg_screen_store_pass(qg_screen_store *store, qg_tape *tape, int64_t first, int64_t count,
                                qg_error *error);
+
+void qg_screen_store_skip(qg_tape *tape); /* reads past it */
 
 /* The same with the dictionary that stands in the file, of `dictionary` bytes. */
 qg_status qg_screen_store_trust(qg_screen_store *store, size_t dictionary, int64_t first,

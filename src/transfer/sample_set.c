@@ -497,8 +497,7 @@ static qg_status open_instead(qg_tape *tape, const char *path, const qg_sample_s
                               qg_sample_set **set, qg_error *error)
 {
     qg_status status = qg_sample_set_open(path, source, form->threads, stop, set, error);
-    size_t size = 0;
-    if (!status) qg_tape_pass_blob(tape, NULL, &size); /* its dictionary stands in the file, too */
+    if (!status) qg_screen_store_skip(tape); /* its dictionary stands in the file, too */
     return status;
 }
 

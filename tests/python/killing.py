@@ -77,7 +77,7 @@ def cases(networks):
         result["atari"] = ["train", "breakout", "--steps", "600", "--threads", "1",
                            *words(ATARI_SMALL)]
         # The ring has 2,816 places and comes round; half its slack of 2,375 forces checkpoints.
-        result["atari-round"] = ["train", "pong", "--steps", "4500", "--threads", "1",
+        result["atari-round"] = ["train", "pong", "--steps", "4500", "--threads", "1", "--keep-replay",
                                  *words({**ATARI_SMALL, "replay": 100, "learn_start": 4000,
                                          "eval_every": 100000, "update_every": 50})]
     return result

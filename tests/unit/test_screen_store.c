@@ -205,6 +205,68 @@ static void test_going_on(void **state)
     check_going_on(3 * PLACES + 17, 300, 16);
 }
 
+static void assert_same_places(const uint64_t *places, qg_screen_store *store)
+{
+    assert_memory_equal(places, qg_screen_store_columns(store) + plan.columns, PLACES * 8);
+}
+
+/* A run that is interrupted puts its screens where one that is not does: also where segments have
+ * come free that others were never used, and where it came further before. */
+static void test_same_places(void **state)
+{
+    (void)state;
+    const int64_t end = 6 * PLACES;
+    uint64_t *places = malloc(PLACES * sizeof *places);
+    assert_non_null(places);
+    qg_screen_store *store = create(&plan);
+    add(store, 0, end, 6);
+    memcpy(places, qg_screen_store_columns(store) + plan.columns, PLACES * 8);
+    const size_t bytes = size_of_file();
+    qg_screen_store_close(store);
+    for (int64_t count = 900; count < end - 200; count += QUICK ? 1203 : 401) {
+        store = create(&plan);
+        add(store, 0, count, 6);
+        const int64_t first = count > 700 ? count - 700 : 0;
+        qg_tape tape = pass(store, first, count);
+        add(store, count, count + 200, 6);
+        qg_screen_store_close(store);
+        assert_int_equal(reopen(&tape, first, count, &store), QG_OK);
+        add(store, count, end, 6);
+        assert_same_places(places, store);
+        assert_int_equal(size_of_file(), bytes);
+        qg_screen_store_close(store);
+        qg_tape_free(&tape);
+    }
+    free(places);
+}
+
+/* A checkpoint that says of a segment in use that it is free. */
+static void test_impossible_segments(void **state)
+{
+    (void)state;
+    qg_screen_store *store = create(&plan);
+    add(store, 0, 600, 6);
+    qg_tape tape = pass(store, 0, 600);
+    qg_screen_store_close(store);
+    uint64_t dictionary, segments;
+    memcpy(&dictionary, tape.bytes, 8);
+    memcpy(&segments, tape.bytes + 8 + dictionary, 8);
+    uint8_t *last = (uint8_t *)(uintptr_t)tape.bytes + 16 + dictionary;
+    const int64_t wrong[] = {-1, 100, 600, -2};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int64_t good;
+        memcpy(&good, last, 8);
+        memcpy(last, &wrong[i], 8);
+        assert_int_equal(reopen(&tape, 0, 600, &store), QG_ERROR_DATA);
+        assert_non_null(strstr(error.message, "damaged: its segments"));
+        qg_screen_store_close(store);
+        memcpy(last, &good, 8);
+    }
+    assert_int_equal(reopen(&tape, 0, 600, &store), QG_OK);
+    qg_screen_store_close(store);
+    qg_tape_free(&tape);
+}
+
 /* Where entry `entry` has its place in the file. */
 static void set_place(int64_t entry, uint64_t place)
 {
@@ -281,6 +343,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_growth, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_full_disk, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_going_on, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_same_places, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_impossible_segments, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_impossible, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_trust, scratch_setup, scratch_teardown),
     };
