@@ -195,7 +195,7 @@ class Study:
 
     def __init__(self, folder):
         self.folder = pathlib.Path(os.fsdecode(path_bytes(folder, "folder")))
-        self._opened = self._stamps = None
+        self._opened = self._files = self._stamps = None
         self._open()
 
     def __reduce__(self):
@@ -203,14 +203,17 @@ class Study:
 
     def _open(self):
         """The study as its folder has it now; to read it anew would ask its environments again."""
-        stamps = [_stamp(self.folder / name) for name in ("study.json", "study.yaml", "looks.json")]
-        if stamps != self._stamps:
-            made = ffi.new("qg_study **")
+        if self._opened is None or [_stamp(path) for path in self._files] != self._stamps:
+            files = [self.folder / name for name in ("study.json", "study.yaml", "looks.json")]
+            stamps, made = [_stamp(path) for path in files], ffi.new("qg_study **")
             try:
                 call(lib.qg_study_open, path_bytes(self.folder), made)
             finally:
                 lib.qg_domains_release()
-            self._opened, self._stamps = ffi.gc(made[0], lib.qg_study_free), stamps
+            self._opened = ffi.gc(made[0], lib.qg_study_free)
+            networks = [pathlib.Path(os.fsdecode(ffi.string(source.files[i]))) for source in
+                        made[0].sources[0:made[0].source_count] for i in range(source.file_count)]
+            self._files, self._stamps = files + networks, stamps + [_stamp(path) for path in networks]
         return self._opened
 
     def __repr__(self):

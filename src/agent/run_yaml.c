@@ -137,13 +137,22 @@ static bool is_file_sum(const char *line)
     return length < more || strncmp(line + length - more, network, more) != 0;
 }
 
+/* "parent_file: ...", "parent_2_file: ...", "  - file: ...": where a parent lies. */
+static bool is_file_name(const char *line)
+{
+    static const char name[] = "file";
+    const size_t length = strcspn(line, ":\n"), end = sizeof name - 1;
+    return length > end && strncmp(line + length - end, name, end) == 0 &&
+           (line[length - end - 1] == '_' || line[length - end - 1] == ' ');
+}
+
 /* `by_network`: both tell of each parent which network it is, in whatever file. */
 static bool is_compared(const char *line, bool by_network)
 {
     static const char *const others[] = {"#", "kind:", "snapshots:", "frozen_unchanged:"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strncmp(line, others[i], strlen(others[i])) == 0) return false;
-    return *line != '\n' && !(by_network && is_file_sum(line));
+    return *line != '\n' && !(by_network && (is_file_sum(line) || is_file_name(line)));
 }
 
 /* "  double_q: false" of a setting that the other text is too old to name. */

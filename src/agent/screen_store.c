@@ -487,14 +487,21 @@ static qg_status take_segments(qg_screen_store *s, const uint8_t *saved, size_t 
                                int64_t count, qg_error *error)
 {
     const size_t segments = bytes / sizeof *s->last, there = s->room / s->segment;
-    bool good = bytes % sizeof *s->last == 0 && segments <= there;
-    for (size_t i = 0; i < there && good; i++) {
+    const size_t most =
+        (size_t)s->plan.places * s->pixels / s->segment + reserved(&s->plan) / s->segment;
+    bool good = bytes % sizeof *s->last == 0 && (segments <= there || segments <= most + 2 * GROW);
+    for (size_t i = 0; (i < there || i < segments) && good; i++) {
         int64_t entry = -1;
         if (i < segments) memcpy(&entry, saved + i * sizeof entry, sizeof entry);
-        good = entry >= s->last[i] && entry < count; /* no entry that is there is written over */
-        s->last[i] = entry;
+        /* No entry that is there is written over, and what is not there was never used. */
+        good = i < there ? entry >= s->last[i] && entry < count : entry == -1;
+        if (i < there) s->last[i] = entry;
     }
     if (!good) return qg_fail(error, QG_ERROR_DATA, "%s: damaged: its segments", s->path);
+    while (s->room / s->segment < segments) { /* they were cut off at the end of the run */
+        const qg_status status = grow(s, error);
+        if (status) return status;
+    }
     const size_t room = segments * s->segment;
     if (s->room > room)
         munmap(s->screens + room, s->room - room); /* as long as the file was then */

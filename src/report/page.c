@@ -250,7 +250,7 @@ static void put_overview(FILE *out, const qg_results *r)
         qg_text_add(caption, sizeof caption, ".");
         qg_page_table(out, caption, "over the study|#difference|#95 % interval");
         put_estimate(out, "mean", &r->pooled.raw);
-        put_estimate(out, "interquartile mean over all pairs of these seeds, bootstrap over seeds",
+        put_estimate(out, "interquartile mean over all pairs of shared seeds, bootstrap over seeds",
                      &r->iqm);
         qg_page_end_table(out);
     }

@@ -24,8 +24,8 @@
 
 #define MEGABYTE 1e6
 
-#define LONGEST_REST 5.0 /* seconds that a rest of milliseconds takes on a busy machine */
-#define NOTE_SECONDS 60.0
+#define DOUBT_SECONDS 5.0
+#define NOTE_SECONDS  60.0
 
 enum { STOPPED = 130 }; /* exit code of a run that was asked to end */
 
@@ -33,6 +33,7 @@ typedef struct worker {
     qg_process process;
     int task;
     double before; /* seconds that earlier processes worked on the task */
+    double silent; /* since when it is known to be silent for too long; 0: it is not */
     bool stalled;
 } worker;
 
@@ -323,10 +324,11 @@ static int next_of(const executor *e, const qg_task_state *states)
  * and will be gone when it is finished. -1: there is none, or no room for it. */
 static int next_of_begun(executor *e)
 {
-    for (int t = 0; t < e->study->task_count; t++)
-        e->begun[t] = e->states[t] == QG_TASK_WAITING && folder_bytes(e, t) < MEGABYTE
-                          ? QG_TASK_STOPPED
-                          : e->states[t];
+    for (int t = 0; t < e->study->task_count; t++) {
+        const qg_task_state seen = e->seen[t].state;
+        const bool begun = seen == QG_TASK_STOPPED || seen == QG_TASK_FAILED;
+        e->begun[t] = e->states[t] == QG_TASK_WAITING && !begun ? QG_TASK_STOPPED : e->states[t];
+    }
     const int task = next_of(e, e->begun);
     return task >= 0 && has_room(e, task) ? task : -1;
 }
@@ -337,13 +339,14 @@ static void start_some(executor *e)
     e->waits[0] = 0;
     while (!is_stopping(e) && (task = next_of(e, e->states)) >= 0) {
         if (!has_room(e, task)) {
-            const int begun = next_of_begun(e);
-            if (begun < 0) {
-                has_room(e, task); /* says what it is that waits */
-                if (e->running == 0) qg_fail(&e->problem, QG_ERROR_IO, "%s", e->waits);
+            char waits[sizeof e->waits];
+            memcpy(waits, e->waits, sizeof waits);
+            task = next_of_begun(e);
+            if (task < 0) {
+                memcpy(e->waits, waits, sizeof waits);
+                if (e->running == 0) qg_fail(&e->problem, QG_ERROR_IO, "%s", waits);
                 return;
             }
-            task = begun;
         }
         start(e, task);
     }
@@ -417,6 +420,18 @@ static void reap(executor *e)
     }
 }
 
+/* A run that has been silent for too long is given some seconds more: all of us may have been
+ * suspended (SIGSTOP, `scontrol suspend`), when it had no time to give a sign. */
+static bool is_stalled(worker *w, double stall)
+{
+    const double now = qg_clock_seconds();
+    if (qg_process_silence(&w->process) <= stall)
+        w->silent = 0;
+    else if (w->silent <= 0)
+        w->silent = now;
+    return w->silent > 0 && now - w->silent > DOUBT_SECONDS;
+}
+
 /* Ends what has stopped moving, and everything when it is time to stop: then a run has as much time
  * as its checkpoint takes, until somebody loses patience. */
 static void watch(executor *e)
@@ -425,7 +440,7 @@ static void watch(executor *e)
     const int stop = e->options->stop ? *e->options->stop : 0;
     for (int i = 0; i < e->running; i++) {
         worker *w = &e->workers[i];
-        if (qg_process_silence(&w->process) > stall) w->stalled = true;
+        if (is_stalled(w, stall)) w->stalled = true;
         if (w->stalled)
             qg_process_end(&w->process, fmin(stall, 30));
         else if (stop)
@@ -441,24 +456,17 @@ static bool is_waiting_for_others(const executor *e)
     return running > e->running;
 }
 
-/* Until it is time to look again. Who was suspended meanwhile (SIGSTOP, `scontrol suspend`) was so
- * with the runs, which had no time to give a sign of life. */
-static void rest(executor *e)
-{
-    const double before = qg_clock_seconds();
-    nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* ends early on a signal */
-    const double away = qg_clock_seconds() - before;
-    for (int i = 0; i < e->running && away > LONGEST_REST; i++)
-        e->workers[i].process.moved += away;
-}
-
-/* How long the runs have taken, which is lost if this process dies. */
+/* How long the runs have taken, which is lost if this process dies. Where it cannot be written now,
+ * it is later. */
 static void note_times(executor *e)
 {
     if (qg_clock_seconds() - e->noted < NOTE_SECONDS) return;
     e->noted = qg_clock_seconds();
-    for (int i = 0; i < e->running; i++)
-        note(e, e->workers[i].task, QG_TASK_RUNNING, seconds_of(&e->workers[i]), "");
+    for (int i = 0; i < e->running; i++) {
+        const int task = e->workers[i].task;
+        qg_error ignored;
+        qg_task_note(e->study, task, e->folder, &e->statuses[task], &ignored);
+    }
 }
 
 static qg_status work(executor *e, qg_error *error)
@@ -469,7 +477,7 @@ static qg_status work(executor *e, qg_error *error)
         start_some(e);
         if (e->running == 0 && (is_stopping(e) || !is_waiting_for_others(e))) break;
         watch(e);
-        rest(e);
+        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* ends early on a signal */
         if (qg_clock_seconds() - e->looked < 1) continue;
         qg_error problem;
         if (look(e, false, &problem) && !e->problem.code) e->problem = problem;

@@ -130,9 +130,9 @@ qg_status qg_slurm_submit(qg_slurm_plan *plan, qg_error *error)
     qg_lock lock;
     char *outputs = qg_path_join(plan->folder, "slurm");
     if (!outputs) return qg_fail_memory(error, "a path", 4096);
-    qg_status status = plan->job_count ? qg_slurm_check_idle(plan->study, plan->folder, error)
-                                       : QG_OK; /* before the jobs there are read another study */
-    if (!status) status = qg_study_hold(plan->study, plan->folder, &lock, error);
+    /* Jobs that are there are to read no other study. */
+    qg_status status = qg_study_hold(plan->study, plan->folder,
+                                     plan->job_count ? qg_slurm_check_idle : NULL, &lock, error);
     if (!status && plan->job_count) status = submit_jobs(plan, outputs, error);
     qg_unlock_folder(&lock);
     free(outputs);

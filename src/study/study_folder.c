@@ -171,7 +171,8 @@ qg_status qg_study_save(const qg_study *study, const char *folder, qg_error *err
     return status;
 }
 
-qg_status qg_study_hold(const qg_study *study, const char *folder, qg_lock *lock, qg_error *error)
+qg_status qg_study_hold(const qg_study *study, const char *folder, qg_study_check *check,
+                        qg_lock *lock, qg_error *error)
 {
     /* A folder of a study is locked before it is changed; others are the business of the save. */
     char *path = qg_path_join(folder, "study.json");
@@ -180,6 +181,7 @@ qg_status qg_study_hold(const qg_study *study, const char *folder, qg_lock *lock
     free(path);
     *lock = (qg_lock){-1};
     qg_status status = there ? qg_lock_folder(folder, lock, error) : QG_OK;
+    if (!status && check) status = check(study, folder, error);
     if (!status) status = qg_study_save(study, folder, error);
     if (!status && !there) status = qg_lock_folder(folder, lock, error);
     if (status) qg_unlock_folder(lock);
@@ -211,7 +213,7 @@ qg_status qg_study_start_looks(qg_study *study, const char *folder, int64_t max_
     qg_lock lock = {-1};
     qg_status status = qg_study_begin_looks(study, max_seeds, spending, error);
     if (!status) status = refuse_finished(study, folder, error);
-    if (!status) status = qg_study_hold(study, folder, &lock, error);
+    if (!status) status = qg_study_hold(study, folder, NULL, &lock, error);
     if (!status) status = qg_study_write_looks(study, folder, error);
     qg_unlock_folder(&lock);
     return status;

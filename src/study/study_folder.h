@@ -6,8 +6,12 @@
 
 #include "base/file.h"
 
-/* Locks the study's folder and saves the study in it. QG_ERROR_BUSY: another process runs or
- * submits it; otherwise fails as qg_study_save. */
-qg_status qg_study_hold(const qg_study *study, const char *folder, qg_lock *lock, qg_error *error);
+/* Whether a study may be saved in the folder, which is locked. */
+typedef qg_status qg_study_check(const qg_study *study, const char *folder, qg_error *error);
+
+/* Locks the study's folder and, unless `check` (NULL: none) fails, saves the study in it.
+ * QG_ERROR_BUSY: another process runs or submits it; otherwise fails as qg_study_save. */
+qg_status qg_study_hold(const qg_study *study, const char *folder, qg_study_check *check,
+                        qg_lock *lock, qg_error *error);
 
 #endif

@@ -48,12 +48,15 @@ static void set_limits(const qg_study *study, const char *folder, int jobs,
 static qg_status find_work(const qg_study *study, const char *folder, qg_study_outlook *outlook,
                            qg_task_state *states, bool *anew, qg_error *error)
 {
-    for (int t = 0; t < study->task_count; t++) {
-        const qg_status status = qg_task_look_back(study, t, folder, &outlook->returning[t], error);
-        if (status) return status;
+    qg_other_runs others;
+    qg_status status = qg_other_runs_find(study, folder, &others, error);
+    for (int t = 0; t < study->task_count && !status; t++) {
+        status = qg_task_look_back(study, t, folder, &others, &outlook->returning[t], error);
         states[t] =
             outlook->statuses[t].state == QG_TASK_FINISHED ? QG_TASK_FINISHED : QG_TASK_WAITING;
     }
+    qg_other_runs_free(&others);
+    if (status) return status;
     qg_study_find_lost(study, folder, states, anew);
     for (int t = 0; t < study->task_count; t++)
         if (outlook->returning[t].state == QG_TASK_FINISHED && !anew[t])
@@ -196,7 +199,7 @@ qg_status qg_study_execute(const qg_study *study, const char *folder,
     qg_status status = qg_study_foresee(study, folder, &resolved, &outlook, error);
     if (status) return status;
     status = qg_study_check_room(study, &outlook, error);
-    if (!status && outlook.only < 0) status = qg_study_hold(study, folder, &lock, error);
+    if (!status && outlook.only < 0) status = qg_study_hold(study, folder, NULL, &lock, error);
     qg_domains_release(); /* the runs are other processes */
     if (!status) status = qg_executor_run(study, folder, &resolved, &outlook, result, error);
     qg_unlock_folder(&lock);

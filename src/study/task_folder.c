@@ -233,48 +233,74 @@ static bool is_id(const qg_study *study, const char *name)
     return false;
 }
 
-/* "FOLDER/runs/OTHER/sSEED" with the task's run in it, OTHER being no run of the study any more:
- * the names that we give to runs tell what sets them apart, and change with the other runs. NULL:
- * there is none. */
-static char *renamed_path(const qg_study *study, int task, const char *folder)
+qg_status qg_other_runs_find(const qg_study *study, const char *folder, qg_other_runs *others,
+                             qg_error *error)
 {
-    char *const runs = qg_path_join(folder, "runs"), *found = NULL;
-    const char *const seed = strrchr(study->tasks[task].folder, '/');
-    DIR *const directory = runs ? opendir(runs) : NULL;
-    const struct dirent *entry = directory ? readdir(directory) : NULL;
-    for (; entry && !found; entry = readdir(directory)) {
+    *others = (qg_other_runs){0};
+    char *const runs = qg_path_join(folder, "runs");
+    if (!runs) return qg_fail_memory(error, "a path", strlen(folder));
+    DIR *const directory = opendir(runs);
+    qg_status status = QG_OK;
+    for (const struct dirent *entry; directory && !status && (entry = readdir(directory));) {
         if (*entry->d_name == '.' || is_id(study, entry->d_name)) continue;
-        char *const parent = qg_path_join(runs, entry->d_name);
-        char *path = NULL;
-        if (parent && is_folder(parent) && asprintf(&path, "%s%s", parent, seed) < 0) path = NULL;
-        if (path && holds(path, &study->tasks[task]))
-            found = path;
-        else
-            free(path);
-        free(parent);
+        char *path = qg_path_join(runs, entry->d_name);
+        char **const paths = realloc(others->paths, (others->count + 1) * sizeof *paths);
+        if (paths) others->paths = paths;
+        if (!path || !paths)
+            status = qg_fail_memory(error, "the names of runs", others->count * sizeof *paths);
+        else if (is_folder(path)) {
+            others->paths[others->count++] = path;
+            path = NULL;
+        }
+        free(path);
     }
     if (directory) closedir(directory);
     free(runs);
-    return found;
+    if (status) qg_other_runs_free(others);
+    return status;
+}
+
+void qg_other_runs_free(qg_other_runs *others)
+{
+    for (size_t i = 0; i < others->count; i++)
+        free(others->paths[i]);
+    free(others->paths);
+    *others = (qg_other_runs){0};
+}
+
+/* "FOLDER/runs/OTHER/sSEED" with the task's run in it; NULL: there is none. */
+static char *renamed_path(const qg_other_runs *others, const qg_study_task *task)
+{
+    for (size_t i = 0; i < others->count; i++) {
+        char *path;
+        if (asprintf(&path, "%s%s", others->paths[i], strrchr(task->folder, '/')) < 0) return NULL;
+        if (holds(path, task)) return path;
+        free(path);
+    }
+    return NULL;
 }
 
 /* Where the task's run lies if not in its folder; NULL: nowhere, or no memory. */
-static char *other_place(const qg_study *study, int task, const char *folder)
+static char *other_place(const qg_study *study, int task, const char *folder,
+                         const qg_other_runs *others)
 {
     struct stat information;
     char *const stale = stale_path(study, task, folder, study->tasks[task].hash);
     if (stale && stat(stale, &information) == 0) return stale;
     free(stale);
-    return renamed_path(study, task, folder);
+    return renamed_path(others, &study->tasks[task]);
 }
 
 static qg_status bring_back(const qg_study *study, int task, const char *folder,
                             const char *run_folder, qg_error *error)
 {
-    char *const place = other_place(study, task, folder);
+    qg_other_runs others;
+    qg_status status = qg_other_runs_find(study, folder, &others, error);
+    if (status) return status;
+    char *const place = other_place(study, task, folder, &others);
+    qg_other_runs_free(&others);
     if (!place) return qg_folder_create(run_folder, error);
     char *const parent = strdup(run_folder);
-    qg_status status = QG_OK;
     if (!parent)
         status = qg_fail_memory(error, "a path", strlen(run_folder));
     else {
@@ -283,8 +309,8 @@ static qg_status bring_back(const qg_study *study, int task, const char *folder,
         if (!status && rename(place, run_folder) != 0)
             status = qg_fail_errno(error, "%s: cannot be moved to %s", place, run_folder);
         *strrchr(place, '/') = '\0';
-        rmdir(place); /* the last run of a name that is used no more; refused while others are there
-                       */
+        if (strcmp(strrchr(place, '/'), "/stale") != 0)
+            rmdir(place); /* of a name that is used no more, if this was the last run */
     }
     free(parent);
     free(place);
@@ -359,7 +385,7 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
 }
 
 qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,
-                            qg_task_status *status, qg_error *error)
+                            const qg_other_runs *others, qg_task_status *status, qg_error *error)
 {
     char *const run_folder = qg_task_path(study, task, folder, NULL), *place = NULL;
     json_t *note = NULL;
@@ -368,7 +394,7 @@ qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,
     qg_status look = run_folder
                          ? look_inside(&study->tasks[task], run_folder, &there, &note, &ours, error)
                          : qg_fail_memory(error, "a path", strlen(folder));
-    if (!look && !ours) place = other_place(study, task, folder);
+    if (!look && !ours) place = other_place(study, task, folder, others);
     if (place) look = look_at_task(study, task, place, status, error);
     if (status->state == QG_TASK_STALE) status->state = QG_TASK_WAITING; /* of another one's hash */
     json_decref(note);

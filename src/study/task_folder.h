@@ -14,10 +14,21 @@ qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, q
 qg_status qg_task_look(const qg_study *study, int task, const char *folder,
                        qg_task_status *statuses, qg_error *error);
 
-/* What comes back from runs/stale/, or from another name, when the task's turn comes; QG_TASK_WAITING: nothing does.
- * Writes nothing. */
+/* Folders in `runs` that are of no run of the study: the names that we give to runs tell what sets
+ * them apart, and change with the other runs. */
+typedef struct qg_other_runs {
+    char **paths; /* [count] */
+    size_t count;
+} qg_other_runs;
+
+qg_status qg_other_runs_find(const qg_study *study, const char *folder, qg_other_runs *others,
+                             qg_error *error);
+void qg_other_runs_free(qg_other_runs *others);
+
+/* What comes back from runs/stale/, or from one of `others`, when the task's turn comes;
+ * QG_TASK_WAITING: nothing does. Writes nothing. */
 qg_status qg_task_look_back(const qg_study *study, int task, const char *folder,
-                            qg_task_status *status, qg_error *error);
+                            const qg_other_runs *others, qg_task_status *status, qg_error *error);
 
 /* Writes task.json: the task's hash and of `status` the state, seconds, host and message. */
 qg_status qg_task_note(const qg_study *study, int task, const char *folder,

@@ -172,6 +172,7 @@ def test_what_a_stopped_run_says_of_going_on(tmp_path, saves):
     process = subprocess.Popen([QGRAFT, "train", "catch", "--domain-plugin", game, "--steps=100M", "--quiet",
                                 *QUICK, "--out", tmp_path / "run"], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "run/best.safetensors").exists():
+        assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=1200)[1]

@@ -1,6 +1,7 @@
 """qgraft's games as environments of Gymnasium, from the installed package: against Gymnasium's own
 checker, the MinAtar package and ALE, one by one and many together."""
 
+import gc
 import os
 import pathlib
 import subprocess
@@ -86,6 +87,27 @@ def test_behind_a_step_that_failed_the_game_is_reset(tmp_path, monkeypatch):
         game.step(0)
     game.reset()
     game.close()
+
+
+def test_a_game_that_is_played_stays_what_it_was(tmp_path, monkeypatch):
+    """Its arrays have room for no other observations."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    text = WRONG.replace("Wrong", "Grown").replace("numpy.nan", "1")
+    (tmp_path / "grown.py").write_text(text)
+    game = qgraft.envs.Game("gym:grown:Grown-v0")
+    game.reset(seed=1)
+    (tmp_path / "grown.py").write_text(text.replace("(2,)", "(2000,)").replace("full(2,", "full(2000,"))
+    with pytest.raises(qgraft.Error):  # which asks all environments anew
+        qgraft.envs.Game("minatar/none")
+    with pytest.raises(qgraft.DataError, match="spaces or actions are others"):
+        game.reset(seed=2)
+    game.close()
+    del game
+    gc.collect()
+    with pytest.raises(qgraft.Error):
+        qgraft.envs.Game("minatar/none")
+    assert qgraft.envs.Game("gym:grown:Grown-v0").observation_space.shape == (2000,)
 
 
 @needs_atari

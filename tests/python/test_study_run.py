@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from test_api import compile_game
 
@@ -300,6 +301,22 @@ def test_another_name_is_no_other_run(tmp_path):
     assert not any((folder / "out/runs" / name).exists() for name in names)
 
 
+def test_what_begins_from_a_run_with_another_name_goes_on(undisturbed_middle, tmp_path):
+    """Its network is the same, wherever it lies now."""
+    folder = write(tmp_path, MIDDLE)
+    interrupt(folder, signal.SIGINT)
+    graft = folder / "out/runs/graft/s1"
+    if look(folder)["graft:1"]["state"] == "waiting":
+        pytest.skip("a busy machine")
+    assert 'parent_file: "runs/br/s1/' in (graft / "run.yaml").read_text()
+    write(folder, MIDDLE + "  - {game: minatar/breakout, steps: 1000}\n")
+    run(folder, "--quiet")
+    assert set(states(folder).values()) == {"finished"}
+    name = "runs/graft/s1/best.safetensors"
+    before, after = (load_file(f / "out" / name) for f in (undisturbed_middle, folder))
+    assert all((before[k] == after[k]).all() for k in before)
+
+
 def test_changed_setting(tmp_path):
     folder = write(tmp_path)
     run(folder, "--quiet")
@@ -416,12 +433,12 @@ def test_exit_inside_a_run(tmp_path, bad_game):
 def test_suspended_time_is_no_silence(tmp_path):
     """As `scontrol suspend` does it: all are stopped, and who watches may be the first to go on."""
     folder = write(tmp_path.resolve(), LONG)
-    process = start(folder, "--quiet", "--stall", 3)
-    wait_until(lambda: is_begun(folder, ("running",)))
+    process = start(folder, "--quiet", "--stall", 10)
+    wait_until(lambda: process.poll() is not None or is_begun(folder, ("running",)))
     everyone = [process.pid, *processes(folder)]
     for pid in everyone:
         os.kill(pid, signal.SIGSTOP)
-    time.sleep(7)
+    time.sleep(12)
     for pid in everyone:
         os.kill(pid, signal.SIGCONT)
         time.sleep(0.3)

@@ -349,7 +349,7 @@ static void test_whole_study(void **state)
     fixture *f = *state;
     qg_lock lock;
     f->options.jobs = 3;
-    assert_int_equal(qg_study_hold(f->study, f->folder, &lock, &f->error), QG_OK);
+    assert_int_equal(qg_study_hold(f->study, f->folder, NULL, &lock, &f->error), QG_OK);
     qg_status status = qg_study_execute(f->study, f->folder, &f->options, &f->result, &f->error);
     assert_int_equal(status, QG_ERROR_BUSY);
     assert_false(f->result.begun);

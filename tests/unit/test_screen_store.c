@@ -240,6 +240,36 @@ static void test_same_places(void **state)
     free(places);
 }
 
+/* At its end a run cuts off what was never used, and may have to go on from the checkpoint before:
+ * the next screens lie where they would have. */
+static void test_cut_off(void **state)
+{
+    (void)state;
+    uint64_t *places = malloc(PLACES * sizeof *places);
+    assert_non_null(places);
+    qg_screen_store *store = create(&plan);
+    add(store, 0, 600, 16); /* it has grown by more than that */
+    qg_tape tape = pass(store, 0, 600);
+    add(store, 600, 900, 16);
+    memcpy(places, qg_screen_store_columns(store) + plan.columns, PLACES * 8);
+    qg_screen_store_close(store);
+    store = create(&plan);
+    add(store, 0, 600, 16);
+    const size_t whole = size_of_file();
+    assert_int_equal(qg_screen_store_trim(store, &error), QG_OK);
+    assert_true(size_of_file() < whole);
+    qg_screen_store_close(store);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(reopen(&tape, 0, 600, &store), QG_OK);
+        assert_there(store, 0, 600, 16);
+        if (again) add(store, 600, 900, 16);
+        if (again) assert_same_places(places, store);
+        qg_screen_store_close(store);
+    }
+    qg_tape_free(&tape);
+    free(places);
+}
+
 /* A checkpoint that says of a segment in use that it is free. */
 static void test_impossible_segments(void **state)
 {
@@ -344,6 +374,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_disk, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_going_on, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_same_places, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_cut_off, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_impossible_segments, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_impossible, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_trust, scratch_setup, scratch_teardown),

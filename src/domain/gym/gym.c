@@ -314,7 +314,7 @@ static void picture(void *self, qg_picture *result)
 static void destroy(void *self)
 {
     gym *g = self;
-    qg_worker_close(g->worker);
+    if (g->worker) qg_gym_close(g->game, g->worker);
     qg_played_free(&g->played);
     free(g->observation);
     free(g->pixels);

@@ -154,6 +154,19 @@ static qg_status ask(const char *name, const char *request, qg_worker *worker, j
     return QG_OK;
 }
 
+static void count_user(const qg_gym_game *game, int change)
+{
+    pthread_mutex_lock(&lock);
+    ((qg_gym_game *)(uintptr_t)game)->users += change;
+    pthread_mutex_unlock(&lock);
+}
+
+void qg_gym_close(const qg_gym_game *game, qg_worker *worker)
+{
+    qg_worker_close(worker);
+    count_user(game, -1);
+}
+
 qg_status qg_gym_open(const qg_gym_game *game, qg_worker **worker, qg_error *error)
 {
     json_t *told = NULL;
@@ -169,7 +182,10 @@ qg_status qg_gym_open(const qg_gym_game *game, qg_worker **worker, qg_error *err
                     "%s: its spaces or actions are others than when it was made before", g->name);
     json_decref(told);
     forget(&now);
-    if (!status) return QG_OK;
+    if (!status) {
+        count_user(game, 1);
+        return QG_OK;
+    }
     qg_worker_end(*worker);
     *worker = NULL;
     return status;
@@ -225,7 +241,7 @@ static qg_status find(qg_gym_name *read, const qg_game **found, qg_error *error)
     qg_gym_game *old = known, *made = NULL;
     while (old && strcmp(old->name, read->normalised) != 0)
         old = old->next;
-    if (old && old->fresh) {
+    if (old && (old->fresh || old->users > 0)) {
         *found = &old->game;
         return QG_OK;
     }

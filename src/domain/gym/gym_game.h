@@ -1,5 +1,5 @@
-/* Gymnasium's environments as games: described by a worker when they are first named, and again when
- * they are named behind a release; a description stays until the process ends. */
+/* Gymnasium's environments as games: described by a worker when they are first named, and again
+ * when they are named behind a release; a description stays until the process ends. */
 #ifndef QG_GYM_GAME_H
 #define QG_GYM_GAME_H
 
@@ -14,6 +14,7 @@ typedef struct qg_gym_game {
     char **actions;
     bool draws; /* it has pictures */
     bool fresh; /* described since the last release */
+    int users;  /* domains that are open: as long as there are some the description stays */
     struct qg_gym_game *next;
 } qg_gym_game;
 
@@ -26,5 +27,6 @@ void qg_gym_release(void);
 
 /* A worker that has made the game's environment. QG_ERROR_DATA: it is another one than before. */
 qg_status qg_gym_open(const qg_gym_game *game, qg_worker **worker, qg_error *error);
+void qg_gym_close(const qg_gym_game *game, qg_worker *worker);
 
 #endif
