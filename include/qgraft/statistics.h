@@ -315,7 +315,7 @@ typedef struct qg_pairing {
     qg_estimate correlation;
     bool warranted; /* pairing by seed would make a typical interval of `verdicts` shorter, surely;
                        of those of another rule */
-    bool refuted;   /* it makes one longer than Welch's with as many seeds of the baseline, surely */
+    bool refuted; /* it makes one longer than Welch's with as many seeds of the baseline, surely */
 } qg_pairing;
 qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, const qg_verdict *verdicts,
                          size_t arm_count);

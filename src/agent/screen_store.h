@@ -77,8 +77,9 @@ qg_status qg_screen_store_trim(qg_screen_store *store, qg_error *error);
 /* Bytes of the file by which it grew beyond what was reserved. */
 size_t qg_screen_store_growth(const qg_screen_store *store);
 
-/* Passes what a checkpoint knows of it: the dictionary, and where the next frames go. Reading: the entries before `count` have
- * been added, of which those from `first` on must be there. QG_ERROR_DATA: they cannot be. */
+/* Passes what a checkpoint knows of it: the dictionary, and where the next frames go. Reading: the
+ * entries before `count` have been added, of which those from `first` on must be there.
+ * QG_ERROR_DATA: they cannot be. */
 qg_status qg_screen_store_pass(qg_screen_store *store, qg_tape *tape, int64_t first, int64_t count,
                                qg_error *error);
 

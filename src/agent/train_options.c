@@ -19,7 +19,8 @@ qg_status qg_train_options_for(const char *domain, qg_train_options *options, qg
     if (status) return status;
     const qg_game_defaults *usual = game->defaults;
     *options = (qg_train_options){
-        .run = {.seed = 1, .machine = {.threads = usual->threads ? usual->threads : count_threads()}},
+        .run = {.seed = 1,
+                .machine = {.threads = usual->threads ? usual->threads : count_threads()}},
         .domain = domain,
         .steps = usual->steps};
     return qg_settings_preset(&options->settings, usual->preset, error);

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "report/cells.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -54,6 +55,7 @@ typedef struct key_text {
 static key_text fit_label(const layout *l, const char *label)
 {
     key_text fit;
+    assert(label);
     const int length = (int)strlen(label), room = (l->width - l->key - SAMPLE - 4) * 2 / 11;
     const int head = length > room ? (room - 3) / 3 : length;
     const int tail = length > room ? room - 3 - head : 0;

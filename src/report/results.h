@@ -186,8 +186,8 @@ double qg_normalised(const qg_scale *scale, double score);
 /* Whether a run, or a source, that ends at this score has learned at all. */
 bool qg_has_learned(const qg_scale *scale, double score);
 
-/* Means: of what the transfers, or their baselines, reached, over the seeds that the effect rests on
- * (all, or, where it is paired, those of the pairs); over the pairs of their area ratio. */
+/* Means: of what the transfers, or their baselines, reached, over the seeds that the effect rests
+ * on (all, or, where it is paired, those of the pairs); over the pairs of their area ratio. */
 double qg_experiment_level(const qg_results *results, const qg_experiment *experiment,
                            bool transfer, qg_measure measure);
 double qg_experiment_ratio(const qg_experiment *experiment);
