@@ -313,8 +313,8 @@ qg_status qg_verdicts_of(const qg_group *baselines, size_t baseline_count, const
  * groups' means. With fewer than two degrees of freedom there is none. */
 typedef struct qg_pairing {
     qg_estimate correlation;
-    bool warranted; /* pairing by seed would make a typical interval of `verdicts` shorter, surely;
-                       of those of another rule */
+    bool warranted; /* pairing by seed would make a typical interval shorter than those of the
+                       verdicts, which another rule made, surely */
     bool refuted; /* it makes one longer than Welch's with as many seeds of the baseline, surely */
 } qg_pairing;
 qg_pairing qg_pairing_of(const qg_group *baselines, const qg_arm *arms, const qg_verdict *verdicts,

@@ -56,6 +56,7 @@ static key_text fit_label(const layout *l, const char *label)
 {
     key_text fit;
     assert(label);
+    /* A letter takes 5.2 in the mean of a label; 5.5 leave it some room. */
     const int length = (int)strlen(label), room = (l->width - l->key - SAMPLE - 4) * 2 / 11;
     const int head = length > room ? (room - 3) / 3 : length;
     const int tail = length > room ? room - 3 - head : 0;

@@ -46,7 +46,7 @@ static void tell_seeds(const qg_results *r, char *text, size_t size)
     qg_text_add(text, size, "%zu seed%s", most, most == 1 ? "" : "s");
 }
 
-/* Of how many experiments, over how many seeds, where these are not simply all. */
+/* Over how many seeds, and of how many experiments where not of all. */
 static void tell_mean(const qg_results *r, char *text, size_t size)
 {
     const qg_pooled *mean = &r->pooled;

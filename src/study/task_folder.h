@@ -6,8 +6,8 @@
 
 /* Makes the folder of a task ready for its run: one with other settings is moved to runs/stale/,
  * one with these settings comes back from there, or from under a name that no run of the study has
- * any more; otherwise it is created. QG_ERROR_BUSY: another
- * process works in it. QG_ERROR_DATA: it is a link. */
+ * any more; otherwise it is created. QG_ERROR_BUSY: another process works in it. QG_ERROR_DATA: it
+ * is a link. */
 qg_status qg_task_prepare(const qg_study *study, int task, const char *folder, qg_error *error);
 
 /* As qg_study_look, of one task and those that it begins from; the others' statuses stay. */

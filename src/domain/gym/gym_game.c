@@ -18,8 +18,8 @@ enum {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the list */
-static qg_gym_game
-    *known; /* the newest description of a name comes first; domains may have others */
+/* Of the descriptions of one name the newest comes first; domains may have others. */
+static qg_gym_game *known;
 
 /* ---------------------------------------------------------------------------- what a worker says
  */
