@@ -202,14 +202,11 @@ static qg_status find_recorded(const qg_study *study, const int64_t *numbers, jo
     return status;
 }
 
+/* Any job of a study of this name: its run may have left the study file since. */
 static bool is_name(const qg_study *study, const char *name)
 {
     const size_t length = strlen(study->name);
-    if (strncmp(name, study->name, length) != 0 || name[length] != '/') return false;
-    bool found = strcmp(name + length + 1, "report") == 0;
-    for (int r = 0; r < study->run_count && !found; r++)
-        found = strcmp(name + length + 1, study->runs[r].id) == 0;
-    return found;
+    return strncmp(name, study->name, length) == 0 && name[length] == '/';
 }
 
 /* Of jobs that Slurm took although it was not seen: the submission was killed, or its wrapper said

@@ -161,6 +161,17 @@ def test_a_refused_submission_leaves_the_study_that_the_jobs_read(cluster, words
     assert len(cluster.jobs()) == 5
 
 
+def test_jobs_of_runs_that_left_the_file_are_still_the_studys(cluster):
+    cluster.submit()
+    jobs = cluster.jobs()
+    gone = [name for name in jobs if "-first1" in name]
+    subprocess.run([cluster.bin / "scancel", *(str(job) for name, job in jobs.items() if name not in gone)],
+                   check=True)
+    (cluster.folder / "study.yaml").write_text(STUDY.replace("  - {game: minatar/asterix, from: b, first: 1}\n", ""))
+    assert cluster.refusal().endswith(f"scancel {jobs[gone[0]]}\n") and len(gone) == 1
+    assert cluster.jobs() == {name: jobs[name] for name in gone}
+
+
 @pytest.mark.parametrize("answer, messages", [
     ("Thank you.\nYour job waits for approval.\n", ""), ("", "quota: 12 of 40\n"),
     ("x" * 3000 + "\n", "and more\n"), ("\x1b[31mno\n", "")])
