@@ -70,6 +70,7 @@ typedef struct qg_reuse qg_reuse; /* of a policy that is there already: agent/re
  */
 typedef struct qg_layer_source {
     const qg_network *network; /* that layers were copied from */
+    int history;               /* screens that it sees at a time; 0: not known */
     int layers[QG_MAX_LAYERS]; /* by the run's layers: the one of it to compare with, -1: none */
     const qg_network *copied;  /* of the run's architecture: what was copied, as it was; NaN for
                                   parameters that were not */

@@ -1,5 +1,7 @@
 #include "agent/fixed_states.h"
 
+#include <qgraft/agent.h>
+
 #include "agent/history.h"
 #include "agent/random_play.h"
 
@@ -18,9 +20,14 @@ typedef struct collector {
 } collector;
 
 /* With the first screen, which says their size. */
-static qg_status make_room(collector *c, const qg_observation_shape *shape, qg_error *error)
+static qg_status make_room(collector *c, const qg_domain *domain, qg_error *error)
 {
     const qg_fixed_states_plan *plan = c->plan;
+    const qg_observation_shape *shape = &domain->shape;
+    if (plan->seen_by) {
+        const qg_status status = qg_network_sees(plan->seen_by, domain, plan->parts, error);
+        if (status) return status;
+    }
     const int channels = plan->part_channels > 0 ? plan->part_channels : shape->channels;
     const size_t parts = (size_t)plan->count * (size_t)plan->parts;
     assert(channels >= shape->channels);
@@ -52,7 +59,7 @@ static qg_status visit(void *context, qg_domain *domain, int64_t step, const uin
                        qg_error *error)
 {
     collector *c = context;
-    const qg_status status = c->fixed->memory ? QG_OK : make_room(c, &domain->shape, error);
+    const qg_status status = c->fixed->memory ? QG_OK : make_room(c, domain, error);
     if (status) return status;
     if (step < 0) qg_history_clear(&c->history);
     memcpy(qg_history_next(&c->history), observation, qg_observation_size(&domain->shape));

@@ -24,6 +24,7 @@ qg_status qg_layer_probe_open(const char *domain, int history, int count,
                                        .parts = history,
                                        .count = count,
                                        .steps = (int64_t)count * APART,
+                                       .seen_by = architecture,
                                        .seed = SEED,
                                        .stop = stop};
     *probe = (qg_layer_probe){.architecture = *architecture, .stop = stop};
@@ -42,12 +43,13 @@ void qg_layer_probe_close(qg_layer_probe *probe)
 
 /* ---------------------------------------------------------------------------------- others */
 
-static bool sees(const qg_architecture *a, const qg_layer_probe *probe)
+/* As many channels do not tell how many screens they are: those of a grid are filled up. */
+static bool sees(const qg_architecture *a, int history, const qg_layer_probe *probe)
 {
     const qg_architecture *own = &probe->architecture;
     const qg_states *s = &probe->fixed.states;
     return a->height == own->height && a->width == own->width && a->input_max == own->input_max &&
-           a->channels >= s->parts * s->part_channels;
+           a->channels >= s->parts * s->part_channels && (history == 0 || history == s->parts);
 }
 
 static qg_status keep_grams(qg_layer_probe *probe, double **grams, qg_engine *engine,
@@ -71,11 +73,12 @@ static qg_status keep_grams(qg_layer_probe *probe, double **grams, qg_engine *en
 }
 
 qg_status qg_layer_probe_compare(qg_layer_probe *probe, qg_layer_measure measure,
-                                 const qg_network *other, const int layers[QG_MAX_LAYERS],
-                                 const char *precision, qg_error *error)
+                                 const qg_network *other, int history,
+                                 const int layers[QG_MAX_LAYERS], const char *precision,
+                                 qg_error *error)
 {
     qg_engine *engine;
-    if (!sees(&other->architecture, probe)) return QG_OK;
+    if (!sees(&other->architecture, history, probe)) return QG_OK;
     qg_status status = qg_engine_create(&(qg_engine_options){.architecture = &other->architecture,
                                                              .precision = precision,
                                                              .max_batch = BATCH},

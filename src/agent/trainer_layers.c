@@ -145,8 +145,8 @@ static qg_status open_probe(qg_trainer *t, qg_error *error)
         qg_layer_probe_open(t->options->domain, t->settings->history, t->settings->layer_states,
                             &t->network.architecture, t->options->run.stop, &t->probe, error);
     if (status || !source) return status;
-    return qg_layer_probe_compare(&t->probe, QG_SOURCE_CKA, source->network, source->layers,
-                                  t->settings->precision, error);
+    return qg_layer_probe_compare(&t->probe, QG_SOURCE_CKA, source->network, source->history,
+                                  source->layers, t->settings->precision, error);
 }
 
 /* -------------------------------------------------------------------------------- parameters */

@@ -184,7 +184,7 @@ static qg_status compare_with_baseline(look *k, const qg_network *like, qg_error
         warn(k, "%s: no baseline of %s: it sees %d screens at a time, the run's networks %d", path,
              k->folder, info.history, k->file.settings.history);
     else
-        status = qg_layer_probe_compare(&k->probe, QG_BASELINE_CKA, &baseline, layers,
+        status = qg_layer_probe_compare(&k->probe, QG_BASELINE_CKA, &baseline, info.history, layers,
                                         k->file.settings.precision, error);
     qg_network_free(&baseline);
     return status;
@@ -201,7 +201,8 @@ static qg_status open_look(look *k, const qg_network *like, qg_error *error)
                                      k->options->stop, &k->probe, error);
     if (!status && k->begun.compared.network)
         status = qg_layer_probe_compare(&k->probe, QG_SOURCE_CKA, k->begun.compared.network,
-                                        k->begun.compared.layers, s->precision, error);
+                                        k->begun.compared.history, k->begun.compared.layers,
+                                        s->precision, error);
     if (!status) status = compare_with_baseline(k, like, error);
     if (status) return status;
     return qg_engine_create(&(qg_engine_options){.architecture = &like->architecture,

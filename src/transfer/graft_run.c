@@ -212,7 +212,8 @@ static qg_status fill_source(graft_run *g, qg_layer_source *source, qg_error *er
     if (status) return status;
     for (size_t i = 0; i < qg_architecture_parameters(a); i++)
         g->copied.parameters[i] = NAN;
-    *source = (qg_layer_source){.network = &g->source, .copied = &g->copied};
+    *source =
+        (qg_layer_source){.network = &g->source, .history = g->info.history, .copied = &g->copied};
     for (int l = 0; l < a->layer_count; l++)
         source->layers[l] = g->layers[l].source >= 0 ? g->layers[l].source : alike ? l : -1;
     return qg_graft(&g->source, g->info.actions, &g->copied, g->actions, &g->options->choice,

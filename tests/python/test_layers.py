@@ -277,6 +277,44 @@ runs:
     assert answer[0]["networks"][-1]["layers"][0]["source_distance"] is None
 
 
+def test_a_source_that_sees_another_number_of_screens(runs, tmp_path):
+    """Its ten channels have room for two screens of four, which it has not learned to see."""
+    source = runs / "source/last.safetensors"
+    command("graft", source, "--to", "minatar/breakout", "--last", 2, "--out", tmp_path / "two", history=2)
+    command("graft", source, "--to", "minatar/breakout", "--last", 2, "--out", tmp_path / "one")
+    for name in ("one", "two"):
+        told = [row["source_cka"] for row in rows(tmp_path / name).values()]
+        assert numpy.isnan(told).all() == (name == "two")
+        found = [layer["source_cka"] for network in diagnose(tmp_path / name)[0][0]["networks"]
+                 for layer in network["layers"]]
+        assert (set(found) == {None}) == (name == "two")
+
+
+BEFORE = """
+import gymnasium, numpy
+class Changed(gymnasium.Env):
+    observation_space, action_space = gymnasium.spaces.Box(0, 9, (2,)), gymnasium.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.sample(), {}
+    def step(self, action):
+        return self.observation_space.sample(), 1.0, False, False, {}
+gymnasium.register("Changed-v0", Changed)
+"""
+
+
+def test_diagnose_an_environment_that_has_changed(tmp_path, monkeypatch):
+    """Its networks cannot see the observations of today."""
+    pytest.importorskip("gymnasium")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "changed.py").write_text(BEFORE)
+    command("train", "gym:changed:Changed-v0", "--out", tmp_path / "run")
+    assert diagnose(tmp_path / "run")[0]
+    for size in (3, 4000):
+        (tmp_path / "changed.py").write_text(BEFORE.replace("(2,)", f"({size},)"))
+        assert f"shows 1x1 with {size} " in refusal("diagnose", tmp_path / "run")
+
+
 def test_diagnose_refuses(runs, tmp_path):
     empty = tmp_path / "empty"
     shutil.copytree(runs / "source", empty, ignore=shutil.ignore_patterns("*.safetensors"))
