@@ -150,13 +150,13 @@ static void close_all(qg_distiller *d)
     const bool go_on = qg_run_can_go_on(&d->run);
     qg_play_close(&d->play);
     for (int k = 0; k < d->tasks; k++) {
-        qg_sample_states_destroy(&d->task[k].minibatch);
         free(d->task[k].order);
         if (!go_on) {
             qg_sample_set_discard(d->teachers[k].samples);
             d->teachers[k].samples = NULL;
         }
-        qg_teacher_close(&d->teachers[k]);
+        qg_teacher_close(&d->teachers[k]); /* its samples may still be read into the minibatch */
+        qg_sample_states_destroy(&d->task[k].minibatch);
     }
     qg_student_close(&d->student);
     qg_distillation_notes_free(&d->notes);

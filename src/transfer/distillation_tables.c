@@ -130,6 +130,22 @@ static bool scan_teachers(char *lines, int task, int temperatures, qg_distillati
     return true;
 }
 
+/* An empty cell is NaN: of a student that was lost. */
+static bool scan_agreement(char *line, int *teacher, qg_agreement *a)
+{
+    enum { COLUMNS = 6 };
+    double values[COLUMNS];
+    for (int c = 0; c < COLUMNS; c++) {
+        const char *const cell = strsep(&line, ",");
+        values[c] = NAN;
+        if (!cell || (*cell && !qg_text_to_real(cell, &values[c]))) return false;
+    }
+    if (line || !(values[0] >= 1 && values[0] <= QG_MAX_TEACHERS)) return false;
+    *teacher = (int)values[0];
+    *a = (qg_agreement){.kl = values[3], .teacher_entropy = values[4], .agreement = values[5]};
+    return true;
+}
+
 static bool scan_held_out(char *lines, int task, int temperatures, qg_distillation_result *result)
 {
     (void)task;
@@ -137,10 +153,7 @@ static bool scan_held_out(char *lines, int task, int temperatures, qg_distillati
     char *next;
     for (char *line = strtok_r(lines, "\n", &next); line; line = strtok_r(NULL, "\n", &next), t++) {
         qg_agreement a;
-        const int cells =
-            sscanf(line, "%d,%*f,%*d,%lf,%lf,%lf", &k, &a.kl, &a.teacher_entropy, &a.agreement);
-        if ((cells != 4 && cells != 1) || k < 1 || k > QG_MAX_TEACHERS) return false;
-        if (cells == 1) a = (qg_agreement){NAN, NAN, NAN}; /* the student was lost */
+        if (!scan_agreement(line, &k, &a)) return false;
         result->taught[k - 1].held_out[t % temperatures] = a;
     }
     return true;

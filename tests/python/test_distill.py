@@ -168,6 +168,18 @@ def test_student_at_every_evaluation(teacher, tmp_path):
                                       "--resume", code=1)
 
 
+def test_what_a_lost_student_told(teacher, tmp_path):
+    """It is told again when the distillation is complete, also where some of it is no number."""
+    held_out, = distill(teacher, tmp_path, "--temperature", 0.1)["tasks"][0]["held_out"]
+    row, = rows(tmp_path / "held_out.csv")
+    path = tmp_path / "held_out.csv"
+    path.write_text(path.read_text().replace("," + row["kl"] + ",", ",,"))
+    again = json.loads(qgraft("perform", tmp_path / "run.yaml", "--out", tmp_path, "--resume", "--json").stdout)
+    assert again["tasks"][0]["held_out"] == [{**held_out, "kl": None}]
+    path.write_text(path.read_text().replace(",,", ",x,"))
+    assert "held_out.csv" in refusal("perform", tmp_path / "run.yaml", "--out", tmp_path, "--resume", code=1)
+
+
 def test_the_scale_of_each_loss(teacher, tmp_path):
     """By the Q-values the student has the teacher's scale; by softmax alone it has one of its own."""
     kept = tmp_path / "set"
