@@ -97,8 +97,8 @@ typedef struct qg_step {
                        qg_domain_reset; its last state still has a value */
 } qg_step;
 
-/* The full screen for people: palette indices u8 [height][width] and the palette's RGB. Owned by
- * the domain, valid until its next call. */
+/* The full screen for people: palette indices u8 [height][width] and the palette's RGB, the same in
+ * every picture of a domain. Owned by the domain, valid until its next call. */
 typedef struct qg_picture {
     int height, width;
     const uint8_t *pixels;

@@ -278,6 +278,7 @@ static int write_bars(FILE *script, const similarity_results *r)
                                              "motion"};
     const qg_similarity *s = &r->pairs[0][1];
     int bars = 0;
+    double least = 0; /* debiased CKA may be negative */
     fputs("$bars << END\n", script);
     fprintf(script, "%d %.6f 0x4477aa \"actions\"\n", bars++, s->actions);
     fprintf(script, "%d %d 0x4477aa \"objective\"\n", bars++, s->same_family ? 1 : 0);
@@ -287,19 +288,21 @@ static int write_bars(FILE *script, const similarity_results *r)
     fprintf(script, "%d %.6f 0xaa3377 \"grade\"\n", bars++, s->grade);
     for (int i = 0; r->has_networks && i < r->representation.layer_count; i++) {
         const double value = r->representation.layers[i].both;
-        fprintf(script, "%d %.6f 0x228833 \"CKA %s\"\n", bars++, value > 0 ? value : 0, /* NaN: 0 */
+        if (isnan(value)) continue;
+        least = fmin(least, floor(value * 10) / 10);
+        fprintf(script, "%d %.6f 0x228833 \"CKA %s\"\n", bars++, value,
                 r->representation.layers[i].names[0]);
     }
     fprintf(script,
             "END\n"
             "set title '%s and %s: %s'\n"
-            "set key off; set yrange [0:1.08]; set xrange [-0.6:%d.6]; set ytics 0.2\n"
+            "set key off; set yrange [%.1f:1.08]; set xrange [-0.6:%d.6]; set ytics 0.2\n"
             "set ylabel 'similarity (1: alike)'; set border 3; set tics nomirror\n"
             "set grid ytics lc rgb '#dddddd'; set xtics rotate by -35\n"
             "set style fill solid noborder; set boxwidth 0.7; set bmargin 7\n"
             "plot $bars using 1:2:3:xtic(4) with boxes lc rgb variable, "
             "'' using 1:2:(sprintf('%%.2f', $2)) with labels offset 0,0.7\n",
-            r->profiles[0].domain, r->profiles[1].domain, qg_closeness_name(s->closeness),
+            r->profiles[0].domain, r->profiles[1].domain, qg_closeness_name(s->closeness), least,
             bars - 1);
     return bars;
 }

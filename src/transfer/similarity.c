@@ -31,10 +31,12 @@ static qg_status check_picture(const recording *r, const qg_domain *domain,
     const bool first = !r->pixels;
     if (picture->height < 1 || picture->width < 1 || picture->colors < 1 || picture->colors > 256 ||
         !picture->pixels || !picture->palette ||
-        (!first && (picture->height != r->film.height || picture->width != r->film.width)))
+        (!first && (picture->height != r->film.height || picture->width != r->film.width ||
+                    picture->colors != r->film.colors ||
+                    memcmp(picture->palette, r->palette, (size_t)picture->colors * 3) != 0)))
         return qg_fail(error, QG_ERROR_DATA,
                        "%s: its picture of %dx%d pixels in %d colours cannot be compared (1 to 256 "
-                       "colours, every picture of the same size)",
+                       "colours, every picture of the same size and palette)",
                        domain->name, picture->height, picture->width, picture->colors);
     *size = (size_t)picture->height * (size_t)picture->width;
     if (*size > MOST_BYTES / (size_t)r->frames)
