@@ -146,13 +146,20 @@ static double layer_products(const qg_architecture *a, int l)
     return (double)qg_layer_weights(layer) * layer->out_height * layer->out_width;
 }
 
-/* An update is the target network forward, the online network forward, the gradients of all weights
- * and of all inputs but the first layer's: a product and a sum for each. */
-static double update_flops(const qg_architecture *a)
+/* The target network on the next states, the online network on the states; of double DQN also on
+ * the next ones. */
+static int forward_passes(const network_bench *n)
+{
+    return n->learner.double_q ? 3 : 2;
+}
+
+/* An update is these, the gradients of all weights and of all inputs but the first layer's: a
+ * product and a sum for each. */
+static double update_flops(const network_bench *n)
 {
     double products = 0;
-    for (int l = 0; l < a->layer_count; l++)
-        products += (l ? 4 : 3) * layer_products(a, l);
+    for (int l = 0; l < n->architecture.layer_count; l++)
+        products += (forward_passes(n) + (l ? 2 : 1)) * layer_products(&n->architecture, l);
     return 2 * BATCH * products;
 }
 
@@ -191,11 +198,13 @@ static void report_work(bench_session *b, const char *name, double flops, double
 }
 
 /* One line a layer, then what is no layer's; forward and conversion are those of both networks.
- * RMSProp reads and writes the weights and both moments;
- * what lies in the caches can be faster than the memory. */
-static void report_layers(bench_session *b, const char *preset, const char *screens,
-                          const qg_architecture *a, const qg_stopwatch *stopwatch, const machine *m)
+ * RMSProp reads and writes the weights and both moments; what lies in the caches can be faster than
+ * the memory. Where the thread that is watched has no step of its own, or none apart from the
+ * gradient, it has no line. */
+static void report_layers(bench_session *b, const network_bench *n, const char *preset,
+                          const char *screens, const qg_stopwatch *stopwatch, const machine *m)
 {
+    const qg_architecture *a = &n->architecture;
     char what[96];
     double convert = 0, loss = 0;
     for (int l = 0; l < a->layer_count; l++) {
@@ -205,13 +214,16 @@ static void report_layers(bench_session *b, const char *preset, const char *scre
         snprintf(what, sizeof what, "%s, %s, layer %d (%s %d)", preset, screens, l + 1,
                  a->layers[l].kind == QG_CONV ? "conv" : "linear", a->layers[l].outputs);
         bench_begin(b, "update", what);
-        report_work(b, "forward", 2 * flops, stopwatch->seconds[QG_WORK_FORWARD][l], m);
+        report_work(b, "forward", forward_passes(n) * flops, stopwatch->seconds[QG_WORK_FORWARD][l],
+                    m);
         if (l > 0)
             report_work(b, "to the inputs", flops, stopwatch->seconds[QG_WORK_INPUT_GRADIENT][l],
                         m);
         report_work(b, "to the weights", flops, stopwatch->seconds[QG_WORK_WEIGHT_GRADIENT][l], m);
-        bench_figure(b, "optimiser", optimiser * 1e3, "ms");
-        bench_figure(b, "optimiser / memory", 100 * bytes / optimiser / m->bytes, "%");
+        if (optimiser > 0) {
+            bench_figure(b, "optimiser", optimiser * 1e3, "ms");
+            bench_figure(b, "optimiser / memory", 100 * bytes / optimiser / m->bytes, "%");
+        }
         bench_end(b);
         convert += stopwatch->seconds[QG_WORK_CONVERT][l];
         loss += stopwatch->seconds[QG_WORK_LOSS][l];
@@ -258,9 +270,9 @@ static qg_status measure_screens(bench_session *b, network_bench *n, const char 
     bench_begin(b, "update", what);
     bench_figure(b, "minimum", times.minimum * 1e3, "ms");
     bench_figure(b, "median", times.median * 1e3, "ms");
-    report_flops(b, update_flops(&n->architecture), times.minimum, m);
+    report_flops(b, update_flops(n), times.minimum, m);
     bench_end(b);
-    report_layers(b, preset, screens, &n->architecture, &stopwatch, m);
+    report_layers(b, n, preset, screens, &stopwatch, m);
     return QG_OK;
 }
 

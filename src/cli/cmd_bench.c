@@ -49,7 +49,7 @@ static const struct {
     qg_status (*run)(bench_session *bench, qg_error *error);
 } subjects[] = {{"update", bench_update}, {"act", bench_act},     {"games", bench_games},
                 {"replay", bench_replay}, {"train", bench_train}, {"study", bench_study}};
-enum { SUBJECTS = sizeof subjects / sizeof *subjects };
+enum { SUBJECTS = sizeof subjects / sizeof *subjects, UPDATE = 0, TRAIN = 4, STUDY = 5 };
 
 typedef struct bench_arguments {
     bool wanted[SUBJECTS], some; /* subjects that were named */
@@ -60,27 +60,46 @@ typedef struct bench_arguments {
     bool json;
 } bench_arguments;
 
-/* Refuses what nothing here depends on. */
+/* What changes an update, and behind it what changes a training only. */
+static const char *const changed[] = {
+    "double",         "optimiser",    "loss",   "reduction",   "max_grad_norm", "l2",
+    "dropout_linear", "dropout_conv", "n_step", "prioritised", "target_update", "target_every"};
+enum { CHANGED_COUNT = sizeof changed / sizeof *changed, OF_UPDATE = 8 };
+
+static int find_changed(const char *text)
+{
+    const size_t length = strcspn(text, "=");
+    int i = 0;
+    while (i < CHANGED_COUNT &&
+           (strncmp(text, changed[i], length) != 0 || strlen(changed[i]) != length))
+        i++;
+    return i;
+}
+
 static void parse_set(bench_arguments *a, const char *text, struct argp_state *state)
 {
-    static const char *const changed[] = {"double",         "optimiser",     "loss",
-                                          "reduction",      "max_grad_norm", "l2",
-                                          "dropout_linear", "n_step",        "prioritised",
-                                          "target_update",  "target_every",  "dropout_conv"};
-    enum { COUNT = sizeof changed / sizeof *changed, MOST = sizeof a->sets / sizeof *a->sets };
+    enum { MOST = sizeof a->sets / sizeof *a->sets };
     qg_settings settings;
     qg_error error;
-    size_t i = 0;
     if (qg_settings_preset(&settings, "dqn3", &error) || qg_settings_set(&settings, text, &error))
         cli_bad_arguments(state, "%s", cli_message(&error));
-    while (i < COUNT && (strncmp(text, changed[i], strcspn(text, "=")) != 0 ||
-                         strlen(changed[i]) != strcspn(text, "=")))
-        i++;
-    if (i == COUNT)
+    if (find_changed(text) == CHANGED_COUNT)
         cli_bad_arguments(state, "--set: no figure depends on '%.*s', but on " CHANGED,
                           (int)strcspn(text, "="), text);
     if (a->set_count == MOST) cli_bad_arguments(state, "too many --set");
     a->sets[a->set_count++] = text;
+}
+
+/* Refuses what no subject that is named depends on. */
+static void check_sets(const bench_arguments *a, struct argp_state *state)
+{
+    const bool trains = !a->some || a->wanted[TRAIN] || a->wanted[STUDY];
+    const bool updates = trains || a->wanted[UPDATE];
+    for (int i = 0; i < a->set_count; i++)
+        if (!(find_changed(a->sets[i]) < OF_UPDATE ? updates : trains))
+            cli_bad_arguments(state, "--set %s: changes nothing that is measured: name '%s', too",
+                              a->sets[i],
+                              find_changed(a->sets[i]) < OF_UPDATE ? "update" : "train");
 }
 
 static error_t parse_subject(bench_arguments *a, const char *word, struct argp_state *state)
@@ -132,6 +151,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         break;
     case ARGP_KEY_ARG:
         return parse_subject(a, text, state);
+    case ARGP_KEY_END:
+        check_sets(a, state);
+        break;
     default:
         return ARGP_ERR_UNKNOWN;
     }

@@ -233,6 +233,7 @@ static void step_gathered(const descent_job *job, int member)
             else
                 step_weights(job, l, at, gradient, end - begin);
         }
+        qg_cpu_lap(cpu, member, QG_WORK_OPTIMISER, l);
     }
 }
 
