@@ -186,8 +186,9 @@ qg_status qg_run_play(qg_run *run, qg_engine *engine, const char *name, qg_actio
     return status;
 }
 
-/* Whether the network still consists of numbers. One that has diverged is kept and scored like any
- * other, but no file of it can be loaded. */
+/* Whether the network still consists of numbers. One that has diverged is kept, but no file of it
+ * can be loaded, and it has no score; its rows in evaluations.csv, and so in a report, say how it
+ * plays all the same. */
 static qg_status look_for_numbers(qg_run *run, bool *finite, qg_error *error)
 {
     qg_run_network what;
@@ -406,6 +407,14 @@ static qg_status begin_or_resume(qg_run *run, const char *yaml, qg_error *error)
     return status || found ? status : begin(run, yaml, error);
 }
 
+/* Says so where a memory was to be kept and there is none. */
+static void look_for_replay(qg_run *run)
+{
+    if (run->options->keep_replay && !qg_run_folder_has_replay(&run->folder))
+        qg_run_warn(run, "no replay memory is kept: a run that %s has none",
+                    run->result.was_complete ? "was complete already" : "makes no step");
+}
+
 /* What only served to go on. */
 static void remove_state(qg_run *run)
 {
@@ -414,6 +423,8 @@ static void remove_state(qg_run *run)
                     "%s: the replay memory could not be renamed to replay.data: it is still "
                     "replay.bin",
                     run->folder.path);
+    else
+        look_for_replay(run);
 }
 
 /* The result of a run that is complete. */
@@ -431,6 +442,7 @@ static qg_status read_result(qg_run *run, qg_error *error)
     if (status) return status;
     run->step = run->steps;
     run->result.was_complete = true;
+    look_for_replay(run);
     run->result.best_score = info[0].score;
     run->result.confirmed_score = info[0].confirmed_score;
     run->result.best_step = info[0].step;

@@ -319,6 +319,14 @@ static bool keep_replay_memory(const qg_run_folder *folder)
     return done;
 }
 
+bool qg_run_folder_has_replay(const qg_run_folder *folder)
+{
+    char *path = qg_path_join(folder->path, "replay.data");
+    const bool there = path && access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
 bool qg_run_folder_remove_state(const qg_run_folder *folder, bool keep_replay)
 {
     bool done = true;

@@ -88,6 +88,7 @@ qg_status qg_run_folder_sync(const qg_run_folder *folder, qg_error *error);
 /* Removes what only serves to go on with the run; `keep_replay`: but for the replay memory, which
  * becomes replay.data; false: it could not be renamed, and is still replay.bin. */
 bool qg_run_folder_remove_state(const qg_run_folder *folder, bool keep_replay);
+bool qg_run_folder_has_replay(const qg_run_folder *folder); /* that was kept, replay.data */
 
 /* Writes a short text as FOLDER/NAME. */
 qg_status qg_run_folder_text(const qg_run_folder *folder, const char *name, const char *text,

@@ -159,8 +159,9 @@ static qg_status create_file(qg_screen_store *s, qg_error *error)
     s->file = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (s->file < 0) return qg_fail_errno(error, "%s: cannot create %s", s->path, s->plan.what);
     const size_t bytes = qg_screen_store_bytes(&s->plan);
-    const int problem = qg_file_reserve(s->file, 0, bytes);
     s->room = bytes - s->screens_at;
+    const bool beyond = qg_screen_plan_has_frames(&s->plan) && s->room >> (64 - SIZE_BITS);
+    const int problem = beyond ? EFBIG : qg_file_reserve(s->file, 0, bytes);
     qg_status status = problem ? fail_room(s, problem, bytes, error) : use_file(s, error);
     if (status) unlink(s->path);
     return status;
@@ -487,8 +488,8 @@ static qg_status take_segments(qg_screen_store *s, const uint8_t *saved, size_t 
                                int64_t count, qg_error *error)
 {
     const size_t segments = bytes / sizeof *s->last, there = s->room / s->segment;
-    const size_t most =
-        (size_t)s->plan.places * s->pixels / s->segment + reserved(&s->plan) / s->segment;
+    /* Frames lie in one segment each, and fill few of them well if they are large. */
+    const size_t most = (size_t)s->plan.places + reserved(&s->plan) / s->segment;
     bool good = bytes % sizeof *s->last == 0 && (segments <= there || segments <= most + 2 * GROW);
     for (size_t i = 0; (i < there || i < segments) && good; i++) {
         int64_t entry = -1;

@@ -8,17 +8,38 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { RECORD = 512 };
+
+static const char begins[] = "{\"phase\": \"";
+
+/* Whether there is nothing to lose: no file yet, none that keeps anything, or a record. */
+static bool may_be_written(int descriptor)
+{
+    struct stat status;
+    char head[sizeof begins - 1];
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+        return true;
+    return pread(descriptor, head, sizeof head, 0) == sizeof head &&
+           memcmp(head, begins, sizeof head) == 0;
+}
 
 void cli_progress_file_open(cli_progress_file *file, const char *path)
 {
     *file = (cli_progress_file){.descriptor = -1};
     if (!path) return;
-    file->descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-    if (file->descriptor < 0)
+    const int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    if (descriptor < 0) {
         fprintf(stderr, "qgraft: --progress-file %s: %s; goes on without\n", path, strerror(errno));
+    } else if (!may_be_written(descriptor)) {
+        fprintf(stderr, "qgraft: --progress-file %s: holds something else; goes on without\n",
+                path);
+        close(descriptor);
+    } else {
+        file->descriptor = descriptor;
+    }
 }
 
 /* A JSON number, null for NaN. */
@@ -44,12 +65,12 @@ static void measure(cli_progress_file *file, const cli_record *record)
 static void write_record(const cli_progress_file *file, const cli_record *record)
 {
     char line[RECORD + 1], rate[32], score[32], seconds[32];
-    const int length =
-        snprintf(line, sizeof line,
-                 "{\"phase\": \"%s\", \"step\": %" PRId64 ", \"steps\": %" PRId64
-                 ", \"rate\": %s, \"score\": %s, \"seconds\": %s}",
-                 record->phase, record->step, record->steps, number(round(file->rate), rate),
-                 number(record->score, score), number(round(record->seconds * 10) / 10, seconds));
+    const int length = snprintf(line, sizeof line,
+                                "%s%s\", \"step\": %" PRId64 ", \"steps\": %" PRId64
+                                ", \"rate\": %s, \"score\": %s, \"seconds\": %s}",
+                                begins, record->phase, record->step, record->steps,
+                                number(round(file->rate), rate), number(record->score, score),
+                                number(round(record->seconds * 10) / 10, seconds));
     memset(line + length, ' ', (size_t)(RECORD - 1 - length));
     line[RECORD - 1] = '\n';
     if (pwrite(file->descriptor, line, RECORD, 0) != RECORD) {

@@ -375,6 +375,28 @@ def test_an_overwritten_run_leaves_no_table(tmp_path):
     assert not list((tmp_path / "run").glob("*layers.csv")) + list((tmp_path / "run").glob("other*"))
 
 
+def test_no_memory_to_keep(tmp_path):
+    words = ["train", "minatar/breakout", "--out", tmp_path / "run", "--quiet", "--steps"]
+    assert "makes no step" in qgraft(*words, 0, "--keep-replay").stderr
+    tiny = ["--set", "eval_every=500", "--set", "eval_steps=100", "--overwrite"]
+    qgraft(*words, 1000, *tiny)
+    assert "complete already has none" in qgraft(*words, 1000, *tiny[:-1], "--resume", "--keep-replay").stderr
+    assert qgraft(*words, 1000, *tiny, "--keep-replay").stderr == ""
+    assert qgraft(*words, 1000, *tiny[:-1], "--resume", "--keep-replay").stderr == ""
+
+
+def test_a_progress_file_that_is_something_else(tmp_path):
+    words = ["train", "minatar/breakout", "--steps", 0, "--quiet"]
+    qgraft(*words, "--out", tmp_path / "source")
+    network = tmp_path / "source/last.safetensors"
+    before = network.read_bytes()
+    said = qgraft(*words, "--out", tmp_path / "run", "--progress-file", network).stderr
+    assert "holds something else" in said and network.read_bytes() == before
+    for _ in range(2):  # a record is replaced
+        assert qgraft(*words, "--out", tmp_path / "run", "--overwrite", "--progress-file", tmp_path / "p").stderr == ""
+    assert json.loads((tmp_path / "p").read_text())["phase"] == "finished"
+
+
 def test_the_smallest_memory(tmp_path):
     """Whose only transition may be none: an end."""
     for more in ([], ["--set", "prioritised=true"]):
