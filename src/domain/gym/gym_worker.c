@@ -209,12 +209,15 @@ static qg_status make(const char *name, qg_worker **result, qg_error *error)
 
 /* ------------------------------------------------------------------------------------ its end */
 
-/* Keeps the end of what it has printed. */
+/* Keeps the end of what it has printed: of a pipe's content, that is, which may be filled as fast
+ * as it is read. */
 static void read_printed(qg_worker *w)
 {
+    enum { MOST = 1 << 20 };
     char piece[TAIL];
     ssize_t size;
-    while ((size = read(w->printed, piece, sizeof piece)) > 0) {
+    for (size_t all = 0; all < MOST && (size = read(w->printed, piece, sizeof piece)) > 0;
+         all += (size_t)size) {
         const size_t more = (size_t)size, room = TAIL - more;
         const size_t kept = w->tail_size < room ? w->tail_size : room;
         memmove(w->tail, w->tail + w->tail_size - kept, kept);
