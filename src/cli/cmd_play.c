@@ -7,6 +7,8 @@
 #include "base/text.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <string.h>
 
 enum { OPTION_EPISODES = 256, OPTION_FPS, OPTION_GIF, OPTION_RANDOM, OPTION_NO_DRAW };
 
@@ -27,7 +29,9 @@ static const char documentation[] =
 static const struct argp_option argp_options[] = {
     {"episodes", OPTION_EPISODES, "N", 0, "episodes (default 1; with --steps any number)", 0},
     {"fps", OPTION_FPS, "F", 0,
-     "steps shown in a second (default 15, grids 10, of Gymnasium the environment's)", 0},
+     "steps shown in a second (default 15, grids 10, of Gymnasium so that it has the environment's "
+     "speed)",
+     0},
     {"gif", OPTION_GIF, "FILE", 0, "write a video, at most 50 pictures a second", 0},
     {"random", OPTION_RANDOM, NULL, 0, "play at random instead of with a network", 0},
     {"no-draw", OPTION_NO_DRAW, NULL, 0, "as if this were no terminal", 0},
@@ -140,6 +144,9 @@ static qg_status resolve(const play_arguments *a, cli_player *player, double *fp
 {
     qg_evaluation_options *options = &player->options;
     *fps = player->domain->game->defaults->fps;
+    if (strncmp(player->domain->name, "gym:", 4) ==
+        0) /* in frames, of which each step's last is shown */
+        *fps = fmax(0.01, *fps / player->settings.frame_skip);
     if (a->fps && !(qg_text_to_real(a->fps, fps) && *fps >= 0.01 && *fps <= 1000))
         return qg_fail(error, QG_ERROR_USAGE, "--fps: '%.40s' is not a number from 0.01 to 1000",
                        a->fps);

@@ -28,9 +28,8 @@ typedef struct rollout_options {
 static const char documentation[] =
     "Plays DOMAIN with the actions of a file or with N random ones and writes FILE.safetensors: "
     "`actions` I64 [N], `observations` U8 [N, ...] (of vectors F32) after each action, `rewards` "
-    "F32 [N], `ends` U8 "
-    "[N] (where a game may be truncated `truncations` U8 [N], too). After both the game is reset; "
-    "that screen is not recorded.\v"
+    "F32 [N], `ends` and `truncations` U8 [N]. After both the game is reset; that screen is not "
+    "recorded.\v"
     "Examples:\n"
     "  qgraft rollout minatar/breakout --random 1000 --seed 1 --out play.safetensors\n"
     "  qgraft rollout qbert:level=2 --actions moves.txt --seed 39 --raw --out q.safetensors\n"
@@ -89,7 +88,6 @@ typedef struct record {
     float *rewards;        /* [N] */
     uint8_t *ends;         /* [N] */
     uint8_t *truncations;  /* [N] */
-    bool truncated;        /* some are, or could be: there is a limit of frames */
     uint8_t *screens;      /* [N][screen_height][screen_width] */
     uint8_t *ram;          /* [N][ram_size] */
     size_t observation_size, screen_height, screen_width, ram_size;
@@ -190,7 +188,6 @@ static qg_status play(qg_domain *domain, record *r, qg_error *error)
         r->rewards[i] = step.reward;
         r->ends[i] = step.end;
         r->truncations[i] = step.truncated;
-        r->truncated |= step.truncated;
         ended = qg_step_is_last(&step);
         if (r->screens) status = record_screen(domain, r, i, error);
         if (r->ram && !status) status = record_ram(domain, r, i, error);
@@ -239,7 +236,7 @@ static qg_status write_recording(const record *r, const qg_domain *domain,
         {"observations", QG_F32, 2, {n, channels}, vector ? r->observations : NULL},
         {"rewards", QG_F32, 1, {n}, r->rewards},
         {"ends", QG_U8, 1, {n}, r->ends},
-        {"truncations", QG_U8, 1, {n}, r->truncated ? r->truncations : NULL},
+        {"truncations", QG_U8, 1, {n}, r->truncations},
         {"screens", QG_U8, 3, {n, r->screen_height, r->screen_width}, r->screens},
         {"ram", QG_U8, 2, {n, r->ram_size}, r->ram},
     };
@@ -322,7 +319,6 @@ static qg_status roll_out(const rollout_options *options, record *r, qg_domain *
     if (!first) return qg_fail_memory(error, "a screen", qg_observation_size(&(*domain)->shape));
     status = qg_domain_reset(*domain, 0, first, error);
     free(first);
-    r->truncated = domain_options.max_episode_frames != 0;
     if (status == QG_OK) status = recording_allocate(r, *domain, options->raw, error);
     if (status != QG_OK) return status;
     if (options->random) draw_actions(r, domain_options.seed, (*domain)->action_count);

@@ -40,6 +40,8 @@ int cmd_train(int argc, char **argv)
     qg_train_options options = {0};
     qg_error error;
     char folder[256];
+    if (arguments.settings && arguments.json)
+        return cli_fail_usage("--settings prints YAML, which --json does not change: give one");
     if (train_resolve_settings(&arguments, NULL, &options.settings, &error))
         return cli_fail(&error);
     if (arguments.settings) return train_print_settings(&options.settings);

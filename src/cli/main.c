@@ -144,7 +144,7 @@ static int run(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
-        if (argc < 3 || !find_command(argv[2])) {
+        if (argc < 3 || argv[2][0] == '-' || strcmp(argv[2], "help") == 0) {
             print_help(stdout);
             return 0;
         }

@@ -9,6 +9,7 @@ enum {
     OPTION_NOOPS = 'P' << 8,
     OPTION_STICKY,
     OPTION_FRAMES,
+    OPTION_SKIP,
     OPTION_PRESET,
     OPTION_ISA
 }; /* apart from the commands' own */
@@ -24,6 +25,7 @@ static const struct argp_option argp_options[] = {
      "frames after which a game is cut off; 0: none (default: screens 8 hours, Pong 65000, "
      "grids and vectors 0)",
      0},
+    {"frame-skip", OPTION_SKIP, "N", 0, "frames that an action lasts (default: the preset's)", 0},
     {"preset", OPTION_PRESET, "NAME", 0,
      "play by the rules of a preset: dqn3, machado, grid, cleanrl, sb3 or vector (default: the "
      "game's)",
@@ -54,6 +56,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case OPTION_FRAMES:
         a->max_episode_frames = text;
         break;
+    case OPTION_SKIP:
+        a->frame_skip = text;
+        break;
     case OPTION_PRESET:
         a->preset = text;
         break;
@@ -70,6 +75,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         if (a->word_count == 0) cli_bad_arguments(state, "name a network (a .safetensors file)");
         if (a->random && a->epsilon)
             cli_bad_arguments(state, "--random is --epsilon 1: give one of them");
+        if (a->random && a->isa) cli_bad_arguments(state, "--random computes nothing with --isa");
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -88,6 +94,7 @@ static qg_status resolve(const cli_player_arguments *a, const char *domain, cli_
                  {"eval_epsilon", "epsilon", a->random ? "1" : a->epsilon},
                  {"noop_max", "noop-max", a->noop_max},
                  {"sticky", "sticky", a->sticky},
+                 {"frame_skip", "frame-skip", a->frame_skip},
                  {"max_episode_frames", "max-episode-frames", a->max_episode_frames}};
     qg_settings *settings = &player->settings;
     const qg_game *game;

@@ -29,7 +29,7 @@ enum {
 /* Rows of an argp table: how any run is done, whatever it is. */
 /* clang-format off */
 #define RUN_OPTIONS \
-    {"threads", 't', "N", 0, "threads (default: the usable cores for Atari, else 1)", 0}, \
+    {"threads", 't', "N", 0, "threads (default: the usable cores for large screens, else 1)", 0}, \
     {"isa", OPTION_ISA, "NAME", 0, "instruction set: amx (bf16), avx512, avx2 or portable (default: the best)", 0}, \
     {"overwrite", OPTION_OVERWRITE, NULL, 0, "replace a run that is in the folder", 0}, \
     {"resume", OPTION_RESUME, NULL, 0, "go on with the run that is in the folder, if there is one", 0}, \

@@ -46,7 +46,7 @@ def test_help_and_version():
 
 
 def test_unknown_words():
-    assert "did you mean 'games'" in refusal("gamse")
+    assert "did you mean 'games'" in refusal("gamse") and "did you mean 'games'" in refusal("help", "gamse")
     assert "'qgraft --help' lists all" in refusal("xyzzy")
     assert "zzz" in refusal("games", "zzz") and "zzz" in refusal("games", "zzz", "--json")
     assert "that --json cannot write" in refusal("inspect", os.fsdecode(b"\xff.safetensors"), "--json")
@@ -383,7 +383,7 @@ def test_rollout_atari(tmp_path):
     shapes = {name: (array.dtype.name, array.shape) for name, array in data.items()}
     assert shapes == {
         "actions": ("int64", (200,)), "observations": ("uint8", (200, 84, 84)),
-        "rewards": ("float32", (200,)), "ends": ("uint8", (200,)),
+        "rewards": ("float32", (200,)), "ends": ("uint8", (200,)), "truncations": ("uint8", (200,)),
         "screens": ("uint8", (200, 210, 160)), "ram": ("uint8", (200, 128))}
     assert "screens" not in rollout(tmp_path, "breakout", "--random", 5, "--seed", 1)
     missing = dict(os.environ, QGRAFT_ATARI=str(tmp_path / "nowhere"))

@@ -216,6 +216,8 @@ def test_bench_refuses():
     assert "--threads: '0'" in refusal("bench", "--threads", 0)
     assert "--seconds: '-1'" in refusal("bench", "--seconds", -1)
     assert "instruction set 'mmx'" in refusal("bench", "--isa", "mmx")
+    assert "name 'train', too" in refusal("bench", "update", "--set", "n_step=3")
+    assert "name 'update', too" in refusal("bench", "act", "games", "--set", "double=true")
 
 
 def test_bench_gives_every_figure(tmp_path):
@@ -229,3 +231,13 @@ def test_bench_gives_every_figure(tmp_path):
     skipped = data["skipped"]  # four games and a training
     assert len(skipped) == 5 and all("none" in reason for reason in skipped)
     assert os.listdir(tmp_path) == []
+
+
+def test_frames_of_an_action(tmp_path):
+    """A network is evaluated as it was trained: with random actions twice the frames are half the steps."""
+    qgraft("train", "minatar/breakout", "--steps", 0, "--out", tmp_path, "--quiet")
+    told = [json.loads(qgraft("evaluate", tmp_path / "last.safetensors", "--epsilon", 1, "--steps", 3000, "--json",
+                              *words).stdout)["episodes"] for words in ([], ["--frame-skip", 1], ["--frame-skip", 3])]
+    assert told[0] == told[1] < told[2]
+    assert "--frame-skip" in refusal("evaluate", tmp_path / "last.safetensors", "--frame-skip", 0)
+    assert "--isa" in refusal("play", "--random", "minatar/breakout", "--isa", "mmx")
