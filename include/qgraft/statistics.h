@@ -146,8 +146,10 @@ qg_status qg_performance_profile(const qg_tasks *tasks, const double *taus, size
 /* A difference of means, and how well it is known. */
 typedef struct qg_effect {
     double value;   /* NaN: there is none */
-    double error;   /* its standard error; NaN: not known, as of single runs */
-    double degrees; /* of freedom of the error */
+    double error;   /* its standard error; NaN: not known, as of runs that do not scatter */
+    double degrees; /* of freedom of the error, or, beside the next, of the arm's part */
+    double baseline_degrees; /* of the other part, of moderated variances; 0: of none */
+    double share;            /* of the arm in the squared error */
 } qg_effect;
 
 /* Groups of one stratum may have about the same variance. Frozen layers learn less, and scatter
@@ -170,6 +172,7 @@ typedef struct qg_group {
 typedef struct qg_variance {
     double value;   /* NaN: of a single run nothing is */
     double degrees; /* of freedom */
+    bool moderated;
 } qg_variance;
 
 /* The variance of each group: its own; or moderated (Smyth 2004), between its own and what the
@@ -178,7 +181,11 @@ typedef struct qg_variance {
 qg_status qg_variances_of(const qg_group *groups, size_t count, bool moderated,
                           qg_variance *variances, qg_error *error);
 
-/* The mean of `arm` - that of `baseline`: Welch's, with Satterthwaite's degrees of freedom. */
+/* The mean of `arm` - that of `baseline`: Welch's, with Satterthwaite's degrees of freedom. Those
+ * take the variances for their estimates: of many arms that scatter unlike each other the ones
+ * whose runs came out alike by chance would get far too many. Where a variance is moderated the
+ * degrees of both stay apart, for Behrens' and Fisher's distribution, which is exact where the
+ * variances have the distribution that moderates them. */
 qg_effect qg_effect_of_groups(const qg_group *baseline, const qg_variance *baseline_variance,
                               const qg_group *arm, const qg_variance *arm_variance);
 
@@ -190,8 +197,10 @@ qg_effect qg_effect_of_pairs(const double *differences, size_t count);
 double qg_effect_p(const qg_effect *effect);
 double qg_effect_margin_p(const qg_effect *effect, double margin);
 
-/* The interval that holds the effect with probability 1 - alpha. */
+/* The interval that holds the effect with probability 1 - alpha, and the degrees of freedom with
+ * which Student's distribution has the same. NaN where there is no error. */
 qg_estimate qg_effect_interval(const qg_effect *effect, double alpha);
+double qg_effect_degrees(const qg_effect *effect, double alpha);
 
 /* Two-sided, by permutation of the runs of both groups with the studentised difference (Janssen
  * 1997), or by the signs of paired differences: exact where there are no more than QG_ARRANGEMENTS
@@ -217,11 +226,11 @@ qg_status qg_largest_t_create(const double *shares, size_t count, qg_largest_t *
                               qg_error *error);
 void qg_largest_t_free(qg_largest_t *largest);
 
-/* P(the largest |T| > t), or of the largest T, all with so many degrees of freedom. To 1e-6. */
-double qg_largest_t_p(qg_largest_t *largest, double t, double degrees, bool two_sided);
+/* P(the largest |T| > t), all with so many degrees of freedom. To 1e-6. */
+double qg_largest_t_p(const qg_largest_t *largest, double t, double degrees);
 
 /* The t that the largest |T| exceeds with probability alpha. */
-double qg_largest_t_reach(qg_largest_t *largest, double alpha, double degrees);
+double qg_largest_t_reach(const qg_largest_t *largest, double alpha, double degrees);
 
 /* ---- Looking several times ---- */
 
@@ -266,6 +275,7 @@ typedef enum qg_reason {
     QG_NO_RUNS,          /* nothing to compare */
     QG_UNFINISHED,       /* runs are missing or go on */
     QG_ONE_SEED,         /* the spread of a single run is unknown */
+    QG_NO_SPREAD,        /* that of runs, or differences, that are all the same is, too */
     QG_ZERO_OUTSIDE,     /* decided: the adjusted interval excludes zero */
     QG_IN_MARGIN,        /* decided: so small that it does not matter */
     QG_ZERO_INSIDE,      /* even the unadjusted interval holds zero */

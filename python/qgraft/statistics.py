@@ -25,10 +25,11 @@ class Verdict(NamedTuple):
     """What can be said of an arm against its baseline.
 
     decision: "positive", "negative", "no effect" (within the margin) or "not decided"; reason: why,
-    in words. effect: arm - baseline, in the scores' unit, with its standard error and degrees of
-    freedom. p is raw, family_p Dunnett's among the arms of the baseline, q Benjamini and
-    Hochberg's over all, permutation_p raw and NaN below six runs, margin_p of the test that the
-    effect is within the margin. raw and adjusted: the effect's intervals.
+    in words. effect: arm - baseline, in the scores' unit, with its standard error and the degrees of
+    freedom with which Student's 95 % interval is the raw one. p is raw, family_p Dunnett's among the
+    arms of the baseline, q Benjamini and Hochberg's over all, permutation_p raw and NaN below six
+    runs, margin_p of the test that the effect is within the margin. raw and adjusted: the effect's
+    intervals.
     """
 
     decision: str
@@ -232,9 +233,9 @@ def _choose(table, what, word):
 
 def _verdict(v):
     return Verdict(text(lib.qg_decision_name(v.decision)), text(lib.qg_reason_text(v.reason)),
-                   v.seeds, v.baseline_seeds, v.effect.value, v.effect.error, v.effect.degrees,
-                   v.p, v.family_p, v.q, v.permutation_p, v.margin_p, _estimate(v.raw),
-                   _estimate(v.adjusted))
+                   v.seeds, v.baseline_seeds, v.effect.value, v.effect.error,
+                   lib.qg_effect_degrees(ffi.addressof(v, "effect"), 0.05), v.p, v.family_p, v.q,
+                   v.permutation_p, v.margin_p, _estimate(v.raw), _estimate(v.adjusted))
 
 
 def verdicts(baselines: Mapping[str, Sequence[float]], arms: Mapping[str, Sequence[float]],

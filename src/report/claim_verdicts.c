@@ -149,7 +149,7 @@ static double compare_seed(const qg_results *r, const selection *of, const selec
 
 /* ------------------------------------------------------------------------------------- effects */
 
-static const qg_pooled nothing = {.effect = {(double)NAN, (double)NAN, 0},
+static const qg_pooled nothing = {.effect = {(double)NAN, (double)NAN, 0, 0, 0},
                                   .p = (double)NAN,
                                   .permutation_p = (double)NAN,
                                   .raw = {(double)NAN, (double)NAN, (double)NAN}};
@@ -485,7 +485,10 @@ const char *qg_claim_reason(const qg_study_claim *claim, const qg_claim_result *
     if (result->lacking > 0) return "runs of it are missing, not finished or could not be compared";
     if (result->experiments == 0) return qg_reason_text(QG_NO_RUNS);
     if (isnan(result->pooled.effect.value)) return "its runs have no seed in common";
-    if (isnan(result->p)) return qg_reason_text(QG_ONE_SEED);
+    if (isnan(result->p))
+        return qg_reason_text(result->pooled.seeds > 1 && result->pooled.baseline_seeds != 1
+                                  ? QG_NO_SPREAD
+                                  : QG_ONE_SEED);
     if (decided && little)
         return result->finding == QG_HOLDS ? "the adjusted interval lies within the margin"
                                            : "the adjusted interval lies beyond the margin";

@@ -90,6 +90,96 @@ double qg_student_reach(double degrees, double alpha)
     }
 }
 
+double qg_student_degrees(double reach, double alpha)
+{
+    double low = 1e-3, high = 1e9;
+    while (high - low > 1e-14 * high) { /* halves by ratio */
+        const double middle = sqrt(low * high);
+        if (2 * qg_student_above(reach, middle) > alpha)
+            low = middle;
+        else
+            high = middle;
+    }
+    return sqrt(low * high);
+}
+
+/* ------------------------------------------------------------------------- Behrens and Fisher */
+
+/* With a and b degrees it is sqrt((share a / B + (1 - share) b / (1 - B)) / (a + b)) T, T Student's
+ * of a + b degrees, B of the beta distribution of a / 2 and b / 2: how the sum of both chi-squares
+ * is divided (Ruben 1960). The integral is over x, B = 1 / (1 + exp -x). */
+typedef struct division {
+    const qg_behrens_fisher *d;
+    double t, log_beta; /* of a / 2 and b / 2 */
+} division;
+
+static double log_density(const qg_behrens_fisher *d, double x)
+{
+    return -(d->degrees[0] * log1p(exp(-x)) + d->degrees[1] * log1p(exp(x))) / 2;
+}
+
+static double divided(const void *context, double x)
+{
+    const division *v = context;
+    const qg_behrens_fisher *d = v->d;
+    const double a = d->degrees[0], b = d->degrees[1];
+    const double square = d->share * a * (1 + exp(-x)) + (1 - d->share) * b * (1 + exp(x));
+    return exp(log_density(d, x) - v->log_beta) *
+           qg_student_above(v->t / sqrt(square / (a + b)), a + b);
+}
+
+/* Where, from the peak on in the direction of the step, the density has fallen to exp -34 of it. */
+static double end_of(const qg_behrens_fisher *d, double peak, double step)
+{
+    const double highest = log_density(d, peak);
+    while (log_density(d, peak + step) - highest > -34)
+        step *= 1.25;
+    return peak + step;
+}
+
+double qg_behrens_fisher_above(const qg_behrens_fisher *given, double t)
+{
+    /* More degrees change nothing that can be seen, but would cancel. */
+    const double most = 1e6, a = fmin(given->degrees[0], most), b = fmin(given->degrees[1], most);
+    const qg_behrens_fisher d = {given->share, {a, b}};
+    assert(d.share >= 0 && d.share <= 1 && a >= 1 && b >= 1);
+    if (d.share <= 0 || d.share >= 1) return qg_student_above(t, d.share > 0 ? a : b);
+    const double peak = log(a / b), step = sqrt(1 / a + 1 / b);
+    const double low = end_of(&d, peak, -step), high = end_of(&d, peak, step);
+    const division v = {&d, t, log_gamma(a / 2) + log_gamma(b / 2) - log_gamma((a + b) / 2)};
+    return qg_integral(divided, &v, low, high, 12 + (int)((high - low) / 3));
+}
+
+/* False position (Illinois) on the logarithms, of which the tail is nearly a line, from about where
+ * Cochran and Cox (1950) have it. */
+double qg_behrens_fisher_reach(const qg_behrens_fisher *d, double alpha)
+{
+    const double goal = log(alpha / 2), step = 0.1;
+    double high = log(d->share * qg_student_reach(d->degrees[0], alpha) +
+                      (1 - d->share) * qg_student_reach(d->degrees[1], alpha));
+    double low = high - step;
+    double above_low, above_high;
+    while ((above_low = log(qg_behrens_fisher_above(d, exp(low))) - goal) < 0)
+        low -= step;
+    while ((above_high = log(qg_behrens_fisher_above(d, exp(high))) - goal) >= 0)
+        high += step;
+    for (int i = 0, side = 0; i < 100; i++) {
+        const double x = (low * above_high - high * above_low) / (above_high - above_low);
+        const double y = log(qg_behrens_fisher_above(d, exp(x))) - goal;
+        if (fabs(y) < 1e-11 || !(x > low && x < high)) return exp(x);
+        if (y > 0) {
+            low = x, above_low = y;
+            if (side > 0) above_high /= 2;
+            side = 1;
+        } else {
+            high = x, above_high = y;
+            if (side < 0) above_low /= 2;
+            side = -1;
+        }
+    }
+    return exp(high);
+}
+
 double qg_chi_density(double s, double degrees)
 {
     const double half = degrees / 2;

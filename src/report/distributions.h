@@ -1,4 +1,5 @@
-/* Distributions that tests stand on, and the functions that they need. Each to about 1e-12. */
+/* Distributions that tests stand on, and the functions that they need. Each to about 1e-12, but
+ * where it says otherwise. */
 #ifndef QG_DISTRIBUTIONS_H
 #define QG_DISTRIBUTIONS_H
 
@@ -11,6 +12,19 @@ double qg_student_above(double t, double degrees);
 
 /* The t with P(|T| > t) = alpha, 0 < alpha < 1. */
 double qg_student_reach(double degrees, double alpha);
+
+/* The degrees with which the reach is the given one, more than 0: the inverse of the above. */
+double qg_student_degrees(double reach, double alpha);
+
+/* The distribution of Behrens and Fisher: of sqrt(share) A + sqrt(1 - share) B, A and B independent
+ * Student's of finite `degrees` each, at least 1, 0 <= share <= 1. The t beyond which, on both
+ * sides, lies alpha, and the probability of lying above t > 0. To 1e-9 of
+ * it where it is more than 1e-12. */
+typedef struct qg_behrens_fisher {
+    double share, degrees[2];
+} qg_behrens_fisher;
+double qg_behrens_fisher_above(const qg_behrens_fisher *d, double t);
+double qg_behrens_fisher_reach(const qg_behrens_fisher *d, double alpha);
 
 /* The density at `s` > 0 of the root of chi-square / degrees. */
 double qg_chi_density(double s, double degrees);

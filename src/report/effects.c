@@ -4,6 +4,7 @@
 #include <qgraft/statistics.h>
 
 #include "report/distributions.h"
+#include "report/effects.h"
 #include "report/mean.h"
 #include "report/order.h"
 
@@ -32,8 +33,8 @@ static double squares(const double *values, size_t count)
 static qg_variance own_variance(const qg_group *group)
 {
     const double degrees = (double)group->count - 1;
-    if (group->count < 2) return (qg_variance){(double)NAN, 0};
-    return (qg_variance){squares(group->values, group->count) / degrees, degrees};
+    if (group->count < 2) return (qg_variance){(double)NAN, 0, false};
+    return (qg_variance){squares(group->values, group->count) / degrees, degrees, false};
 }
 
 /* What the groups of a stratum have in common: a variance, and how many degrees of freedom it is
@@ -77,10 +78,10 @@ static double median_variance(const qg_variance *own, size_t count, double *room
 
 static qg_variance moderate(const qg_variance *own, const prior *p)
 {
-    if (isinf(p->degrees)) return (qg_variance){p->value, p->pooled};
+    if (isinf(p->degrees)) return (qg_variance){p->value, p->pooled, true};
     const double degrees = p->degrees + own->degrees;
     return (qg_variance){(p->degrees * p->value + own->degrees * own->value) / degrees,
-                         fmin(degrees, p->pooled)};
+                         fmin(degrees, p->pooled), true};
 }
 
 static bool is_member(const qg_group *group, qg_stratum stratum)
@@ -121,63 +122,97 @@ qg_status qg_variances_of(const qg_group *groups, size_t count, bool moderated,
 
 /* ------------------------------------------------------------------------------------ effects */
 
-static const qg_effect no_effect = {(double)NAN, (double)NAN, 0};
+static const qg_effect no_effect = {(double)NAN, (double)NAN, 0, 0, 0};
+
+/* Runs that all score the same say nothing of how far others would scatter. */
+static double error_of(double square)
+{
+    return square > 0 ? sqrt(square) : (double)NAN;
+}
+
+qg_effect qg_effect_of_means(double value, qg_variance baseline, qg_variance arm)
+{
+    const double square = arm.value + baseline.value, share = arm.value / square;
+    qg_effect e = {value, error_of(square), 0, 0, 0};
+    if (isnan(e.error)) return e;
+    e.share = share;
+    if (arm.moderated || baseline.moderated) {
+        e.degrees = arm.degrees;
+        e.baseline_degrees = baseline.degrees;
+    } else { /* with squares of errors, small and large ones would be no doubles */
+        e.degrees =
+            1 / (share * share / arm.degrees + (1 - share) * (1 - share) / baseline.degrees);
+    }
+    return e;
+}
+
+static qg_variance of_mean(const qg_group *group, const qg_variance *variance)
+{
+    return (qg_variance){variance->value / (double)group->count, variance->degrees,
+                         variance->moderated};
+}
 
 qg_effect qg_effect_of_groups(const qg_group *baseline, const qg_variance *baseline_variance,
                               const qg_group *arm, const qg_variance *arm_variance)
 {
     if (baseline->count == 0 || arm->count == 0) return no_effect;
-    const double b = baseline_variance->value / (double)baseline->count;
-    const double a = arm_variance->value / (double)arm->count, square = a + b;
-    qg_effect e = {mean(arm->values, arm->count) - mean(baseline->values, baseline->count),
-                   sqrt(square), 0};
-    if (!(square > 0)) {
-        e.degrees = fmin(baseline_variance->degrees, arm_variance->degrees);
-        return e;
-    }
-    const double part = a / square; /* squares of small and large errors have no double */
-    e.degrees = 1 / (part * part / arm_variance->degrees +
-                     (1 - part) * (1 - part) / baseline_variance->degrees);
-    return e;
+    return qg_effect_of_means(mean(arm->values, arm->count) -
+                                  mean(baseline->values, baseline->count),
+                              of_mean(baseline, baseline_variance), of_mean(arm, arm_variance));
 }
 
 qg_effect qg_effect_of_pairs(const double *differences, size_t count)
 {
     if (count == 0) return no_effect;
     const double degrees = (double)count - 1;
-    const double error =
-        count > 1 ? sqrt(squares(differences, count) / degrees / (double)count) : (double)NAN;
-    return (qg_effect){mean(differences, count), error, degrees};
+    const double square = count > 1 ? squares(differences, count) / degrees / (double)count : 0;
+    return (qg_effect){mean(differences, count), error_of(square), degrees, 0, 0};
 }
 
-/* How many errors `value` is; infinitely many where there is no error. */
-static double in_errors(double value, double error)
+static qg_behrens_fisher distribution(const qg_effect *e)
 {
-    if (error > 0) return value / error;
-    return value > 0 ? INFINITY : value < 0 ? -INFINITY : 0;
+    return (qg_behrens_fisher){e->share, {e->degrees, e->baseline_degrees}};
+}
+
+/* The probability of an error above t. */
+static double above(const qg_effect *e, double t)
+{
+    if (!(e->baseline_degrees > 0)) return qg_student_above(t, e->degrees);
+    const qg_behrens_fisher d = distribution(e);
+    return t < 0 ? 1 - qg_behrens_fisher_above(&d, -t) : qg_behrens_fisher_above(&d, t);
+}
+
+static double reach(const qg_effect *e, double alpha)
+{
+    if (!(e->baseline_degrees > 0)) return qg_student_reach(e->degrees, alpha);
+    const qg_behrens_fisher d = distribution(e);
+    return qg_behrens_fisher_reach(&d, alpha);
 }
 
 double qg_effect_p(const qg_effect *effect)
 {
-    if (isnan(effect->value) || isnan(effect->error)) return (double)NAN;
-    const double t = in_errors(fabs(effect->value), effect->error);
-    return fmin(1, 2 * qg_student_above(t, effect->degrees));
+    if (isnan(effect->error)) return (double)NAN;
+    return fmin(1, 2 * above(effect, fabs(effect->value) / effect->error));
 }
 
 double qg_effect_margin_p(const qg_effect *effect, double margin)
 {
-    if (isnan(effect->value) || isnan(effect->error)) return (double)NAN;
-    const double t = in_errors(margin - fabs(effect->value), effect->error);
-    return qg_student_above(t, effect->degrees);
+    if (isnan(effect->error)) return (double)NAN;
+    return above(effect, (margin - fabs(effect->value)) / effect->error);
 }
 
 qg_estimate qg_effect_interval(const qg_effect *effect, double alpha)
 {
-    if (isnan(effect->value) || isnan(effect->error))
-        return (qg_estimate){effect->value, (double)NAN, (double)NAN};
-    const double reach =
-        effect->error > 0 ? qg_student_reach(effect->degrees, alpha) * effect->error : 0;
-    return (qg_estimate){effect->value, effect->value - reach, effect->value + reach};
+    if (isnan(effect->error)) return (qg_estimate){effect->value, (double)NAN, (double)NAN};
+    const double far = reach(effect, alpha) * effect->error;
+    return (qg_estimate){effect->value, effect->value - far, effect->value + far};
+}
+
+double qg_effect_degrees(const qg_effect *effect, double alpha)
+{
+    if (isnan(effect->error)) return (double)NAN;
+    if (!(effect->baseline_degrees > 0)) return effect->degrees;
+    return qg_student_degrees(reach(effect, alpha), alpha);
 }
 
 qg_status qg_curve_of(const qg_curves *curves, qg_estimate *curve, qg_error *error)
@@ -185,12 +220,16 @@ qg_status qg_curve_of(const qg_curves *curves, qg_estimate *curve, qg_error *err
     const size_t seeds = curves->seed_count;
     double *scores = calloc(seeds + 1, sizeof *scores);
     if (!scores) return qg_fail_memory(error, "a curve", seeds * sizeof *scores);
-    const double reach = seeds > 1 ? qg_student_reach((double)seeds - 1, QG_ALPHA) : 0;
+    const double degrees = (double)seeds - 1;
+    const double far = seeds > 1
+                           ? qg_student_reach(degrees, QG_ALPHA) / sqrt(degrees * (double)seeds)
+                           : (double)NAN;
     for (size_t i = 0; i < curves->point_count; i++) {
         for (size_t s = 0; s < seeds; s++)
             scores[s] = curves->scores[s][i];
-        const qg_effect e = qg_effect_of_pairs(scores, seeds);
-        curve[i] = (qg_estimate){e.value, e.value - reach * e.error, e.value + reach * e.error};
+        const double value = mean(scores, seeds);
+        const double band = far * sqrt(squares(scores, seeds));
+        curve[i] = (qg_estimate){value, value - band, value + band};
     }
     free(scores);
     return QG_OK;

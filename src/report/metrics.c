@@ -24,8 +24,9 @@ static void put_header(FILE *out)
         const char *name = qg_measure_name((qg_measure)m);
         fprintf(out, "%s,%s_baseline,%s_difference,%s_low,%s_high,", name, name, name, name, name);
     }
-    fputs("area_error,area_degrees,p,p_family,p_rate,p_permutation,p_margin,area_adjusted_low,"
-          "area_adjusted_high,learned,learned_baseline,area_ratio,threshold,threshold_step,"
+    fputs("area_error,area_degrees,area_share,arm_degrees,baseline_degrees,p,p_family,p_rate,"
+          "p_permutation,p_margin,area_adjusted_low,area_adjusted_high,learned,learned_baseline,"
+          "area_ratio,threshold,threshold_step,"
           "threshold_step_baseline,crossover_step,probability,probability_low,probability_high,"
           "random,reference,similarity,verdict,reason\n",
           out);
@@ -83,7 +84,7 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
         qg_cell_real(out, pair ? pair->difference[m] : NAN);
         qg_cells_empty(out, 2);
     }
-    qg_cells_empty(out, 9);
+    qg_cells_empty(out, 12);
     put_learned(out, scale, pair ? pair->transfer : scaled ? result->levels[seed] : NULL);
     put_learned(out, scale, pair ? pair->baseline : NULL);
     qg_cell_real(out, pair ? pair->area_ratio : NAN);
@@ -100,8 +101,13 @@ static void put_seed(FILE *out, const qg_results *r, int run, size_t seed)
 
 static void put_verdict(FILE *out, const qg_verdict *v)
 {
-    qg_cell_real(out, v->effect.error);
-    qg_cell_real(out, v->effect.degrees);
+    const qg_effect *e = &v->effect;
+    const bool apart = e->baseline_degrees > 0;
+    qg_cell_real(out, e->error);
+    qg_cell_real(out, qg_effect_degrees(e, QG_ALPHA));
+    qg_cell_real(out, apart ? e->share : (double)NAN);
+    qg_cell_real(out, apart ? e->degrees : (double)NAN);
+    qg_cell_real(out, apart ? e->baseline_degrees : (double)NAN);
     qg_cell_real(out, v->p);
     qg_cell_real(out, v->family_p);
     qg_cell_real(out, v->q);

@@ -70,8 +70,7 @@ static const double table_end = 8.4, normal_end = 7; /* what lies beyond is belo
 struct qg_largest_t {
     size_t count;
     double *shares;
-    bool filled[2];             /* the one-sided one when it is asked for */
-    double above[2][TABLE + 2]; /* [two-sided][x] P(the largest > x TABLE / table_end) */
+    double above[TABLE + 2]; /* [x] P(the largest > x TABLE / table_end) */
 };
 
 static double below(double z)
@@ -83,7 +82,6 @@ static double below(double z)
 typedef struct given_x {
     const qg_largest_t *largest;
     double x;
-    bool two_sided;
 } given_x;
 
 static double below_given_z(const void *context, double z)
@@ -92,23 +90,19 @@ static double below_given_z(const void *context, double z)
     double product = exp(-z * z / 2) * M_2_SQRTPI * M_SQRT1_2 / 2;
     for (size_t i = 0; i < g->largest->count && product > 0; i++) {
         const double share = g->largest->shares[i], own = sqrt(1 - share * share);
-        const double one = below((g->x - share * z) / own);
-        product *= g->two_sided ? one - below((-g->x - share * z) / own) : one;
+        product *= below((g->x - share * z) / own) - below((-g->x - share * z) / own);
     }
     return product;
 }
 
-static void fill_table(qg_largest_t *largest, bool two_sided)
+static void fill_table(qg_largest_t *largest)
 {
     for (int i = 0; i < TABLE + 2; i++) {
-        const given_x g = {largest, i * table_end / TABLE, two_sided};
-        /* Two-sided it is the same for z and -z. */
-        const double share = two_sided
-                                 ? 2 * qg_integral(below_given_z, &g, 0, normal_end, 7)
-                                 : qg_integral(below_given_z, &g, -normal_end, normal_end, 14);
-        largest->above[two_sided][i] = fmin(1, fmax(0, 1 - share));
+        const given_x g = {largest, i * table_end / TABLE};
+        /* It is the same for z and -z. */
+        const double share = 2 * qg_integral(below_given_z, &g, 0, normal_end, 7);
+        largest->above[i] = fmin(1, fmax(0, 1 - share));
     }
-    largest->filled[two_sided] = true;
 }
 
 qg_status qg_largest_t_create(const double *shares, size_t count, qg_largest_t **largest,
@@ -126,7 +120,7 @@ qg_status qg_largest_t_create(const double *shares, size_t count, qg_largest_t *
     l->count = count;
     for (size_t i = 0; i < count; i++)
         l->shares[i] = fmin(shares[i], most);
-    fill_table(l, true);
+    fill_table(l);
     return QG_OK;
 }
 
@@ -160,11 +154,10 @@ static double above_given_root(const void *context, double root)
     return look_up(g->table, x) * qg_chi_density(x / g->t, g->degrees) / g->t * 2 * root;
 }
 
-double qg_largest_t_p(qg_largest_t *largest, double t, double degrees, bool two_sided)
+double qg_largest_t_p(const qg_largest_t *largest, double t, double degrees)
 {
-    const double *table = largest->above[two_sided];
+    const double *table = largest->above;
     if (!(t > 0)) return 1;
-    if (!largest->filled[two_sided]) fill_table(largest, two_sided);
     if (degrees > 1e6) return look_up(table, t);
     const double spread = 9 / sqrt(2 * degrees);
     const double low = t * fmax(0, 1 - spread), high = fmin(table_end, t * (1 + spread));
@@ -173,12 +166,12 @@ double qg_largest_t_p(qg_largest_t *largest, double t, double degrees, bool two_
     return fmin(1, qg_integral(above_given_root, &g, sqrt(low), sqrt(high), 24));
 }
 
-double qg_largest_t_reach(qg_largest_t *largest, double alpha, double degrees)
+double qg_largest_t_reach(const qg_largest_t *largest, double alpha, double degrees)
 {
     double low = 0, high = qg_student_reach(degrees, alpha / (double)(largest->count + 1));
     for (int i = 0; i < 50 && high - low > 1e-9 * high; i++) {
         const double middle = (low + high) / 2;
-        if (qg_largest_t_p(largest, middle, degrees, true) > alpha)
+        if (qg_largest_t_p(largest, middle, degrees) > alpha)
             low = middle;
         else
             high = middle;

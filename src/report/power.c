@@ -1,23 +1,23 @@
 /* What a comparison can see, before it is made. */
 #include <qgraft/statistics.h>
 
-#include "report/distributions.h"
+#include "report/effects.h"
 
 #include <assert.h>
 #include <math.h>
 
-/* How many variances of alike groups one is worth at most: all of them where they are moderated,
- * which takes three (qg_verdicts_of). */
-static double worth(const qg_design *design, size_t groups)
+/* The squared error of a mean of so many runs: the variance is that of all of its alike groups
+ * where they are moderated, which takes three (qg_verdicts_of). */
+static qg_variance of_mean(const qg_design *design, double variance, double runs, size_t groups)
 {
-    return design->compare != QG_COMPARE_MODERATED || groups < 3 ? 1 : (double)groups;
+    const bool moderated = design->compare == QG_COMPARE_MODERATED && groups >= 3;
+    return (qg_variance){variance / runs, (runs - 1) * (moderated ? (double)groups : 1), moderated};
 }
 
-/* What alpha and QG_POWER leave of an effect whose square of error this is. */
-static double visible(double square, double degrees, double alpha)
+/* What alpha and QG_POWER leave to be seen of an effect that has this error. */
+static double visible(const qg_effect *none, double alpha)
 {
-    const double reach = qg_student_reach(degrees, alpha);
-    return (reach + qg_student_reach(degrees, 2 * (1 - QG_POWER))) * sqrt(square);
+    return qg_effect_interval(none, alpha).high + qg_effect_interval(none, 2 * (1 - QG_POWER)).high;
 }
 
 double qg_visible_effect(const qg_design *design, double alpha)
@@ -26,30 +26,39 @@ double qg_visible_effect(const qg_design *design, double alpha)
            design->baseline_deviation >= 0);
     const double n = (double)design->seeds, m = (double)design->baseline_seeds;
     if (n < 2 || m < 2) return INFINITY;
+    const double arm = design->deviation * design->deviation;
+    const double baseline = design->baseline_deviation * design->baseline_deviation;
+    if (arm + baseline <= 0) return 0;
     if (design->compare == QG_COMPARE_PAIRED) { /* baselines without a partner do not count */
         const double pairs = fmin(n, m);
-        const double square = design->deviation * design->deviation +
-                              design->baseline_deviation * design->baseline_deviation;
-        return visible(square / pairs, pairs - 1, alpha);
+        return visible(&(qg_effect){.error = sqrt((arm + baseline) / pairs), .degrees = pairs - 1},
+                       alpha);
     }
-    const double arm = design->deviation * design->deviation / n;
-    const double baseline = design->baseline_deviation * design->baseline_deviation / m;
-    const double square = arm + baseline, share = arm / square;
-    if (square <= 0) return 0;
-    const double degrees =
-        1 / (share * share / ((n - 1) * worth(design, design->arms)) +
-             (1 - share) * (1 - share) / ((m - 1) * worth(design, design->baselines)));
-    return visible(square, degrees, alpha);
+    const qg_effect none = qg_effect_of_means(0, of_mean(design, baseline, m, design->baselines),
+                                              of_mean(design, arm, n, design->arms));
+    return visible(&none, alpha);
+}
+
+static qg_design with_seeds(qg_design design, size_t seeds)
+{
+    const double root = sqrt((double)design.arms / (double)design.baselines);
+    design.seeds = seeds;
+    design.baseline_seeds = (size_t)lround((double)seeds * root);
+    if (design.baseline_seeds < seeds || design.compare == QG_COMPARE_PAIRED)
+        design.baseline_seeds = seeds;
+    return design;
 }
 
 size_t qg_seeds_for(qg_design design, double effect, double alpha)
 {
-    const double root = sqrt((double)design.arms / (double)design.baselines);
-    for (design.seeds = 2; design.seeds < 10000; design.seeds++) {
-        design.baseline_seeds = (size_t)lround((double)design.seeds * root);
-        if (design.baseline_seeds < design.seeds || design.compare == QG_COMPARE_PAIRED)
-            design.baseline_seeds = design.seeds;
-        if (qg_visible_effect(&design, alpha) <= effect) break;
+    size_t low = 1, high = 10000; /* too few, and the most that is looked for */
+    while (high - low > 1) {
+        const size_t middle = (low + high) / 2;
+        const qg_design tried = with_seeds(design, middle);
+        if (qg_visible_effect(&tried, alpha) <= effect)
+            high = middle;
+        else
+            low = middle;
     }
-    return design.seeds;
+    return high;
 }

@@ -24,6 +24,7 @@ const char *qg_reason_text(qg_reason reason)
         [QG_NO_RUNS] = "there is nothing to compare",
         [QG_UNFINISHED] = "its runs are not finished",
         [QG_ONE_SEED] = "one seed decides nothing",
+        [QG_NO_SPREAD] = "nothing scatters from seed to seed: what others would do is not known",
         [QG_ZERO_OUTSIDE] = "the adjusted interval excludes zero",
         [QG_IN_MARGIN] = "the effect is not larger than the margin",
         [QG_ZERO_INSIDE] = "the interval holds zero",
@@ -119,7 +120,7 @@ static qg_status compare(work *w, size_t i, qg_error *error)
     qg_verdict *v = &w->verdicts[i];
     *v = (qg_verdict){.seeds = arm->runs.count,
                       .baseline_seeds = baseline->count,
-                      .effect = {(double)NAN, (double)NAN, 0},
+                      .effect = {(double)NAN, (double)NAN, 0, 0, 0},
                       .family_p = (double)NAN,
                       .q = (double)NAN,
                       .permutation_p = (double)NAN,
@@ -153,19 +154,8 @@ static double level_of(const qg_rule *rule)
  * error each, about half of it the baseline's. */
 static double baseline_share(const work *w, size_t i)
 {
-    const qg_verdict *v = &w->verdicts[i];
-    const size_t b = w->arms[i].baseline;
-    if (w->rule->compare == QG_COMPARE_PAIRED || !(v->effect.error > 0)) return M_SQRT1_2;
-    const double square = w->variances[b].value / (double)w->baselines[b].count;
-    return sqrt(fmin(1, square / (v->effect.error * v->effect.error)));
-}
-
-/* How far the effect is from the nearer margin, in errors; negative beyond it. */
-static double margin_t(const work *w, const qg_verdict *v)
-{
-    const double room = w->rule->margin - fabs(v->effect.value);
-    if (v->effect.error > 0) return room / v->effect.error;
-    return room > 0 ? INFINITY : -INFINITY;
+    if (w->rule->compare == QG_COMPARE_PAIRED) return M_SQRT1_2;
+    return sqrt(1 - w->verdicts[i].effect.share);
 }
 
 static qg_status adjust_family(work *w, size_t count, qg_error *error)
@@ -179,16 +169,19 @@ static qg_status adjust_family(work *w, size_t count, qg_error *error)
     for (size_t k = 0; k < count; k++) {
         qg_verdict *v = &w->verdicts[w->members[k]];
         if (isnan(v->p)) continue;
-        const double degrees = v->effect.degrees, error_ = v->effect.error;
-        const double t = error_ > 0 ? fabs(v->effect.value) / error_ : v->p > 0 ? 0 : INFINITY;
-        v->family_p = fmax(v->p, isinf(t) ? 0 : qg_largest_t_p(largest, t, degrees, true));
+        const double level = level_of(w->rule), error_ = v->effect.error;
+        const double degrees = qg_effect_degrees(&v->effect, level / (double)count);
+        const double t = fabs(v->effect.value) / error_;
+        v->family_p = fmax(v->p, qg_largest_t_p(largest, t, degrees));
         if (w->rule->adjust != QG_ADJUST_DUNNETT) continue;
-        const double reach = qg_largest_t_reach(largest, level_of(w->rule), degrees) * error_;
+        const double reach = qg_largest_t_reach(largest, level, degrees) * error_;
         v->adjusted =
             (qg_estimate){v->effect.value, v->effect.value - reach, v->effect.value + reach};
-        const double m = margin_t(w, v);
-        v->margin_p = fmax(qg_effect_margin_p(&v->effect, w->rule->margin),
-                           isinf(m) && m > 0 ? 0 : qg_largest_t_p(largest, m, degrees, false));
+        const double room = (w->rule->margin - fabs(v->effect.value)) / error_;
+        const double alone = qg_effect_margin_p(&v->effect, w->rule->margin);
+        /* Each may be near either margin, so that the signs of their errors do not go together. */
+        v->margin_p =
+            fmax(alone, fmin((double)count * alone, qg_largest_t_p(largest, room, degrees)));
     }
     qg_largest_t_free(largest);
     return QG_OK;
@@ -283,7 +276,7 @@ static void decide(const work *w, size_t i)
     } else if (w->arms[i].unfinished) {
         v->reason = QG_UNFINISHED;
     } else if (isnan(v->p)) {
-        v->reason = QG_ONE_SEED;
+        v->reason = v->seeds > 1 && v->baseline_seeds > 1 ? QG_NO_SPREAD : QG_ONE_SEED;
     } else if (decisive_p(w->rule, v) <= level && !(v->permutation_p > QG_ALPHA)) {
         v->decision = v->effect.value > 0 ? QG_POSITIVE : QG_NEGATIVE;
         v->reason = QG_ZERO_OUTSIDE;
@@ -380,7 +373,7 @@ static bool pairing_beats(double correlation, const qg_verdict *verdicts, size_t
     double sum = 0;
     for (size_t i = 0; i < arm_count; i++) {
         const double n = (double)verdicts[i].seeds, m = (double)verdicts[i].baseline_seeds;
-        const double pairs = fmin(n, m), degrees = verdicts[i].effect.degrees;
+        const double pairs = fmin(n, m), degrees = qg_effect_degrees(&verdicts[i].effect, QG_ALPHA);
         if (!(pairs >= 2) || !(degrees > 0)) continue;
         sum += log(sqrt(2 * (1 - correlation) / pairs) * qg_student_reach(pairs - 1, QG_ALPHA)) -
                log(sqrt(1 / n + 1 / m) * qg_student_reach(degrees, QG_ALPHA));

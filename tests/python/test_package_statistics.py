@@ -6,7 +6,9 @@ import re
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.stats
+from test_statistics import behrens_fisher_sf
 
 qgraft = pytest.importorskip("qgraft", reason="scripts/install-package.sh installs it")
 
@@ -43,9 +45,11 @@ def test_visible_effect():
     assert statistics.visible_effect(0, 10) == 0 and np.isinf(statistics.visible_effect(1, 1))
     assert statistics.visible_effect(1, 10, baseline_runs=40) < one
     # six variances are pooled, two are not
-    degrees = 1 / (0.25 / (2 * 6) + 0.25 / 2)
-    t = scipy.stats.t.isf(0.025, degrees) + scipy.stats.t.isf(0.2, degrees)
+    t = sum(scipy.optimize.brentq(lambda t: behrens_fisher_sf(t, 0.5, 2 * 6, 2) - alpha, 0, 20) for alpha in (0.025, 0.2))
     assert statistics.visible_effect(1, 3, arms=6, baselines=2) == pytest.approx(t * np.sqrt(2 / 3), rel=1e-6)
+    for arms in (3, 10):  # of numbers without end it is the normal distribution
+        t = scipy.stats.norm.isf(0.025) + scipy.stats.norm.isf(0.2)
+        assert statistics.visible_effect(1, 10**9, arms=arms, baselines=arms) == pytest.approx(t * np.sqrt(2e-9), rel=1e-5)
     assert (statistics.visible_effect(1, 3, arms=6, baselines=5, moderated=False)
             == statistics.visible_effect(1, 3))
 

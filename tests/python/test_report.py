@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from statsmodels.stats.multitest import multipletests
 from test_cli import qgraft, refusal
-from test_statistics import limma
+from test_statistics import behrens_fisher_sf, limma
 
 STUDY = """
 study: known-effects
@@ -198,8 +198,9 @@ def levels(run, game_row, seeds, measure):
 
 
 def judged(rows):
-    """The effects of all experiments on the area by numpy: Smyth's variances in the three strata,
-    Welch's t, and Benjamini and Hochberg apart for controls."""
+    """The effects of all experiments on the area by numpy, with their standard errors and what gives p of
+    so many of them: Smyth's variances in the three strata, and Behrens' and Fisher's distribution where one
+    is moderated, else Welch's t."""
     groups, strata = [], []
     for row in rows:
         seeds = [2] if "first3" in row["run"] else [1, 2, 3]
@@ -212,26 +213,30 @@ def judged(rows):
         strata.append("baseline")
     variance = [g.var(ddof=1) if len(g) > 1 else math.nan for g in groups]
     degrees = [len(g) - 1 for g in groups]
+    moderated = set()
     for stratum in set(strata):
         of = [i for i, s in enumerate(strata) if s == stratum and degrees[i] > 0]
         if len(of) >= 3:
+            moderated |= {*of}
             for i, v, d in zip(of, *limma([variance[i] for i in of], [degrees[i] for i in of])):
                 variance[i], degrees[i] = v, d
     effects = []
     for i, row in enumerate(rows):
         b = len(rows) + games.index(row["baseline"])
         errors = [variance[k] / len(groups[k]) for k in (i, b)]
-        df = sum(errors) ** 2 / (errors[0] ** 2 / degrees[i] + errors[1] ** 2 / degrees[b]) \
-            if degrees[i] else math.nan
-        effects.append((groups[i].mean() - groups[b].mean(), sum(errors) ** 0.5, df))
+        def p_of(t, share=errors[0] / sum(errors), df=(degrees[i], degrees[b]), apart=bool({i, b} & moderated)):
+            welch = 1 / (share ** 2 / df[0] + (1 - share) ** 2 / df[1])
+            return 2 * (behrens_fisher_sf(t, share, *df) if apart else scipy.stats.t.sf(t, welch))
+
+        effects.append((groups[i].mean() - groups[b].mean(), sum(errors) ** 0.5, p_of))
     return effects
 
 
 def test_pooled_rows_and_verdicts(reported):
     rows = [row for row in read_metrics(reported[0]) if row["row"] == "pooled"]
     assert len(rows) == 11
-    p = {False: [], True: []}
-    for row, (effect, error, df) in zip(rows, judged(rows)):
+    p, apart = {False: [], True: []}, []
+    for row, (effect, error, p_of) in zip(rows, judged(rows)):
         single = "first3" in row["run"]
         assert (row["seeds"], row["seeds_baseline"]) == ("1" if single else "3", "3")
         assert number(row["area_difference"]) == pytest.approx(effect)
@@ -244,28 +249,31 @@ def test_pooled_rows_and_verdicts(reported):
         if single:
             assert row["area_low"] == row["p"] == row["p_rate"] == "" and "one seed" in row["reason"]
             assert row["copied"] == "first 3"
-            p[control].append((row, 1))
+            p[control].append((row, 1, None))
             continue
         assert number(row["area_error"]) == pytest.approx(error)
-        assert number(row["area_degrees"]) == pytest.approx(df)
-        p[control].append((row, 2 * scipy.stats.t.sf(abs(effect / error), df)))
+        p[control].append((row, p_of(abs(effect / error)), p_of))
         assert number(row["p"]) == pytest.approx(p[control][-1][1])
-        assert number(row["area_high"]) == pytest.approx(
-            effect + error * scipy.stats.t.ppf(0.975, df))
+        reach = (number(row["area_high"]) - effect) / error
+        assert p_of(reach) == pytest.approx(0.05)
+        assert 2 * scipy.stats.t.sf(reach, number(row["area_degrees"])) == pytest.approx(0.05)
+        told = [row[name] for name in ("area_share", "arm_degrees", "baseline_degrees")]
+        apart.append(told != ["", "", ""])
+        if apart[-1]:
+            assert p_of(reach) == pytest.approx(2 * behrens_fisher_sf(reach, *map(float, told)))
         assert number(row["p"]) <= number(row["p_family"]) <= 1
+    assert {*apart} == {False, True}
     for control in (False, True):
-        adjusted = scipy.stats.false_discovery_control([p for _, p in p[control]])
+        adjusted = scipy.stats.false_discovery_control([one[1] for one in p[control]])
         selected = max(1, sum(adjusted <= 0.05))
-        for (row, _), q in zip(p[control], adjusted):
+        for (row, _, p_of), q in zip(p[control], adjusted):
             if row["p"] == "":
                 continue
             assert number(row["p_rate"]) == pytest.approx(q)
             decided = row["verdict"] in ("positive", "negative")
             assert decided == (q <= 0.05)
-            reach = number(row["area_error"]) * scipy.stats.t.ppf(
-                1 - 0.05 * selected / len(adjusted) / 2, number(row["area_degrees"]))
-            assert number(row["area_adjusted_low"]) == pytest.approx(
-                number(row["area_difference"]) - reach)
+            reach = (number(row["area_difference"]) - number(row["area_adjusted_low"])) / number(row["area_error"])
+            assert p_of(reach) == pytest.approx(0.05 * selected / len(adjusted))
     kinds = {"first1": "positive", "first2": "negative", "last1": "no effect", "random": "negative"}
     for row in rows:
         kind = next((k for k in ("random", *kinds) if k in row["run"]), None)

@@ -161,27 +161,58 @@ static void print_permutation(int studies)
     }
 }
 
+/* Without any effect and with one of 3 in a quarter of the arms. */
+static void print_families(study s, const qg_rule *rule, int studies)
+{
+    const tally none = simulate(&s, rule, studies);
+    s.effect = 3;
+    s.changed = s.arms / 4;
+    const tally some = simulate(&s, rule, studies);
+    printf("       %6.1f %6.1f %5.1f |", none.any, some.found, some.false_share);
+}
+
 static void print_multiplicity(int studies)
 {
+    static const struct {
+        qg_compare compare;
+        qg_adjust adjust;
+        double unequal;
+        size_t times;
+    } rows[] = {
+        {QG_COMPARE_MODERATED, QG_ADJUST_NONE, 0, 1},
+        {QG_COMPARE_MODERATED, QG_ADJUST_DUNNETT, 0, 1},
+        {QG_COMPARE_MODERATED, QG_ADJUST_BH, 0, 1},
+        {QG_COMPARE_MODERATED, QG_ADJUST_BH, 0, 3},
+        {QG_COMPARE_MODERATED, QG_ADJUST_BH, 0.5, 1},
+        {QG_COMPARE_MODERATED, QG_ADJUST_BH, 0.5, 3},
+        {QG_COMPARE_WELCH, QG_ADJUST_BH, 0, 1},
+        {QG_COMPARE_WELCH, QG_ADJUST_BH, 0, 3},
+        {QG_COMPARE_WELCH, QG_ADJUST_BH, 0.5, 1},
+        {QG_COMPARE_WELCH, QG_ADJUST_BH, 0.5, 3},
+    };
     printf("3. 24 arms on three baselines: studies without any effect that decide something; with\n"
-           "an effect of 3 in six arms: those found, and the share of the decided that has none\n");
-    printf("%-10s", "");
+           "an effect of 3 in a quarter of the arms: those found, and the share of the decided "
+           "that has none;\n"
+           "the last column has 148 arms on five baselines, 3 seeds beside 10\n");
+    printf("%-43s", "deviations, the baseline's seeds");
     for (size_t i = 0; i < FEW; i++)
         printf(" %2zu seeds: any found false |", seed_counts[i]);
     printf("\n");
-    for (int adjust = QG_ADJUST_NONE; adjust >= QG_ADJUST_BH; adjust--) {
-        printf("%-10s", adjust_names[adjust]);
-        for (size_t i = 0; i < FEW; i++) {
-            const qg_rule rule = {QG_COMPARE_MODERATED, (qg_adjust)adjust, 1e-9, false, 0};
-            study s = with_seeds(usual, seed_counts[i], seed_counts[i]);
-            s.arms = 24;
-            s.baselines = 3;
-            const tally none = simulate(&s, &rule, studies);
-            s.effect = 3;
-            s.changed = 6;
-            const tally six = simulate(&s, &rule, studies);
-            printf("       %6.1f %6.1f %5.1f |", none.any, six.found, six.false_share);
-        }
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        const qg_rule rule = {rows[r].compare, rows[r].adjust, 1e-9, false, 0};
+        const size_t times = rows[r].times;
+        printf("%-10s %-8s %-16s %zu fold ",
+               rule.compare == QG_COMPARE_WELCH ? "welch" : "moderated", adjust_names[rule.adjust],
+               rows[r].unequal > 0 ? "unequal (e^0.5)" : "equal", times);
+        study s = usual;
+        s.unequal = rows[r].unequal;
+        s.arms = 24;
+        s.baselines = 3;
+        for (size_t i = 0; i < FEW; i++)
+            print_families(with_seeds(s, seed_counts[i], times * seed_counts[i]), &rule, studies);
+        s.arms = 148;
+        s.baselines = 5;
+        if (times > 1) print_families(with_seeds(s, 3, 10), &rule, studies);
         printf("\n");
     }
 }

@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 
-enum { MOST_SEEDS = 30, MOST_ARMS = 24, MOST_BASELINES = 3 };
+enum { MOST_SEEDS = 30, MOST_ARMS = 150, MOST_BASELINES = 5 };
 
 extern const char *const adjust_names[]; /* [qg_adjust] */
 

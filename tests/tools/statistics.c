@@ -114,8 +114,8 @@ static json_t *show_verdict(const qg_verdict *v)
     return json_pack("{s:s, s:s, s:[o, o, o], s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "decision",
                      qg_decision_name(v->decision), "reason", qg_reason_text(v->reason), "effect",
                      show_real(v->effect.value), show_real(v->effect.error),
-                     show_real(v->effect.degrees), "p", show_real(v->p), "family_p",
-                     show_real(v->family_p), "q", show_real(v->q), "permutation_p",
+                     show_real(qg_effect_degrees(&v->effect, QG_ALPHA)), "p", show_real(v->p),
+                     "family_p", show_real(v->family_p), "q", show_real(v->q), "permutation_p",
                      show_real(v->permutation_p), "margin_p", show_real(v->margin_p), "raw",
                      show_estimate(&v->raw), "adjusted", show_estimate(&v->adjusted));
 }
@@ -324,15 +324,12 @@ static json_t *answer_largest_t(const json_t *json)
     const double degrees = given ? json_number_value(given) : INFINITY;
     qg_largest_t *largest;
     check(qg_largest_t_create(shares, count, &largest, &error));
-    double *both = allocate(t_count, sizeof *both), *above = allocate(t_count, sizeof *above);
-    for (size_t i = 0; i < t_count; i++) {
-        both[i] = qg_largest_t_p(largest, t[i], degrees, true);
-        above[i] = qg_largest_t_p(largest, t[i], degrees, false);
-    }
+    double *both = allocate(t_count, sizeof *both);
+    for (size_t i = 0; i < t_count; i++)
+        both[i] = qg_largest_t_p(largest, t[i], degrees);
     const double reach = qg_largest_t_reach(largest, QG_ALPHA, degrees);
     qg_largest_t_free(largest);
-    return json_pack("{s:o, s:o, s:f}", "two_sided", show_reals(both, t_count), "one_sided",
-                     show_reals(above, t_count), "reach", reach);
+    return json_pack("{s:o, s:f}", "two_sided", show_reals(both, t_count), "reach", reach);
 }
 
 static json_t *answer_permutation(const json_t *json)
@@ -369,6 +366,21 @@ static json_t *answer_quantiles(const json_t *json)
     return show_reals(quantiles, count);
 }
 
+static json_t *answer_behrens_fisher(const json_t *json)
+{
+    size_t count;
+    const double *degrees = read_row(json_object_get(json, "degrees"), &count);
+    const double *t = read_row(json_object_get(json, "t"), &count);
+    const qg_behrens_fisher d = {json_number_value(json_object_get(json, "share")),
+                                 {degrees[0], degrees[1]}};
+    double *above = allocate(count, sizeof *above);
+    for (size_t i = 0; i < count; i++)
+        above[i] = qg_behrens_fisher_above(&d, t[i]);
+    const double reach =
+        qg_behrens_fisher_reach(&d, json_number_value(json_object_get(json, "alpha")));
+    return json_pack("{s:o, s:f}", "above", show_reals(above, count), "reach", reach);
+}
+
 static void answer(const json_t *question)
 {
     static const struct {
@@ -382,6 +394,7 @@ static void answer(const json_t *question)
         {"verdicts", answer_verdicts},
         {"curve", answer_curve},
         {"quantiles", answer_quantiles},
+        {"behrens_fisher", answer_behrens_fisher},
         {"improvement_of_one", answer_improvement_of_one},
         {"iqm", answer_iqm},
         {"pairing", answer_pairing},
