@@ -13,16 +13,16 @@ from scipy import stats
 
 
 def read(path):
-    """The normalised areas of each run by seed, and the rows of the arms that were compared."""
+    """The normalised areas by run and seed, and the rows of the arms that were compared."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     scale = {row["game"]: (float(row["random"]), float(row["reference"]))
              for row in rows if row["row"] == "pooled" and row["reference"]}
-    areas = defaultdict(list)
+    areas = defaultdict(dict)
     for row in rows:
         if row["row"] == "seed" and row["game"] in scale:
             random, reference = scale[row["game"]]
-            areas[row["run"]].append((float(row["area"]) - random) / (reference - random))
+            areas[row["run"]][row["seed"]] = (float(row["area"]) - random) / (reference - random)
     return areas, [row for row in rows if row["row"] == "pooled" and row["reference"]]
 
 
@@ -48,10 +48,15 @@ KEYS = {
 }
 
 
+def mean(runs):
+    """For each seed that all of them have."""
+    common = set.intersection(*map(set, runs))
+    return np.array([np.mean([run[seed] for run in runs]) for seed in sorted(common, key=int)])
+
+
 def effect(arms, areas):
-    least = min(len(areas[row["run"]]) for row in arms)
-    copied = np.mean([areas[row["run"]][:least] for row in arms], axis=0)
-    fresh = np.mean([areas[row["baseline"]] for row in arms], axis=0)
+    copied = mean([areas[row["run"]] for row in arms])
+    fresh = mean([areas[row["baseline"]] for row in arms])
     interval = stats.ttest_ind(copied, fresh, equal_var=False).confidence_interval()
     return copied.mean() - fresh.mean(), interval.low, interval.high
 
@@ -75,7 +80,7 @@ def main():
     kinds = defaultdict(list)
     for row in arms:
         kinds[tuple(key(row) for key in keys)].append(row)
-    baselines = {row["baseline"]: np.mean(areas[row["baseline"]]) for row in arms}
+    baselines = {row["baseline"]: mean([areas[row["baseline"]]]).mean() for row in arms}
     print("baselines:", ", ".join(f"{run} {area:.2f}" for run, area in sorted(baselines.items())),
           f"; mean {np.mean(list(baselines.values())):.2f}")
     for kind, group in sorted(kinds.items()):
