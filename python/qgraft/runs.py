@@ -398,13 +398,14 @@ def _call_program(words):
 
 
 def evaluate(network, domain=None, *, steps=None, epsilon=None, seed=1, preset=None, noop_max=None,
-             sticky=None, max_episode_frames=None) -> Evaluation:
+             sticky=None, max_episode_frames=None, frame_skip=None) -> Evaluation:
     """Measures how well a network (a file or a Network) plays: `qgraft evaluate`, with its bits.
 
     domain: its own, unless given. What is None is as in the trainings of the domain.
     """
     options = {"steps": steps, "epsilon": epsilon, "seed": seed, "preset": preset,
-               "noop-max": noop_max, "sticky": sticky, "max-episode-frames": max_episode_frames}
+               "noop-max": noop_max, "sticky": sticky, "max-episode-frames": max_episode_frames,
+               "frame-skip": frame_skip}
     words = [f"--{key}={os.fsdecode(path_bytes(str(value), key.replace('-', '_')))}"
              for key, value in options.items() if value is not None]
     words += ["--json", "--"]

@@ -442,7 +442,6 @@ static qg_status read_result(qg_run *run, qg_error *error)
     if (status) return status;
     run->step = run->steps;
     run->result.was_complete = true;
-    look_for_replay(run);
     run->result.best_score = info[0].score;
     run->result.confirmed_score = info[0].confirmed_score;
     run->result.best_step = info[0].step;

@@ -44,12 +44,14 @@ static const struct argp_option argp_options[] = {
     {"json", 'j', NULL, 0, "print JSON", 0},
     {0}};
 
+enum { UPDATE, ACT, GAMES, REPLAY, TRAIN, STUDY, SUBJECTS };
+
 static const struct {
     const char *name;
     qg_status (*run)(bench_session *bench, qg_error *error);
-} subjects[] = {{"update", bench_update}, {"act", bench_act},     {"games", bench_games},
-                {"replay", bench_replay}, {"train", bench_train}, {"study", bench_study}};
-enum { SUBJECTS = sizeof subjects / sizeof *subjects, UPDATE = 0, TRAIN = 4, STUDY = 5 };
+} subjects[] = {[UPDATE] = {"update", bench_update}, [ACT] = {"act", bench_act},
+                [GAMES] = {"games", bench_games},    [REPLAY] = {"replay", bench_replay},
+                [TRAIN] = {"train", bench_train},    [STUDY] = {"study", bench_study}};
 
 typedef struct bench_arguments {
     bool wanted[SUBJECTS], some; /* subjects that were named */
@@ -206,7 +208,7 @@ static qg_status resolve(const bench_arguments *a, bench_session *bench, qg_erro
                              .json = a->json,
                              .sets = a->sets,
                              .set_count = a->set_count};
-    if (a->domain && !(a->wanted[2] && a->some))
+    if (a->domain && !(a->wanted[GAMES] && a->some))
         return qg_fail(error, QG_ERROR_USAGE, "%s: name the subject games before it", a->domain);
     static const char *const presets[] = {
         "nature",       "nature-pad0", "grid",      "nature-dueling",  "nature-pad0-dueling",

@@ -15,15 +15,16 @@ enum { RECORD = 512 };
 
 static const char begins[] = "{\"phase\": \"";
 
-/* Whether there is nothing to lose: no file yet, none that keeps anything, or a record. */
+/* Whether there is nothing to lose: no file yet, none that keeps anything, or a record, of which a
+ * power cut may have left less, or zeros. */
 static bool may_be_written(int descriptor)
 {
     struct stat status;
     char head[sizeof begins - 1];
-    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
-        return true;
-    return pread(descriptor, head, sizeof head, 0) == sizeof head &&
-           memcmp(head, begins, sizeof head) == 0;
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) return true;
+    const ssize_t size = pread(descriptor, head, sizeof head, 0);
+    return size == 0 || (size > 0 && (memcmp(head, begins, (size_t)size) == 0 ||
+                                      (*head == '\0' && status.st_size <= RECORD)));
 }
 
 void cli_progress_file_open(cli_progress_file *file, const char *path)

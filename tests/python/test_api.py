@@ -363,3 +363,13 @@ def test_the_installed_archive_is_complete(installed, tmp_path):
     libraries[place:place + 1] = ["-Wl,--whole-archive", "-lqgraft", "-Wl,--no-whole-archive"]
     run("cc", "-x", "c", "-", "-x", "none", "-o", tmp_path / "all", *libraries,
         input="int main(void) { return 0; }")
+
+
+def test_a_palette_that_changes(tmp_path):
+    """Its first one would colour all pictures."""
+    static = "static const uint8_t palette[][3] = {{0, 0, 0},"
+    plugin = compile_game(tmp_path, (static, "static uint8_t palette[][3] = {{0, 0, 0},"), (
+        "    *picture = (qg_picture)", "    palette[1][0]++;\n    *picture = (qg_picture)"))
+    words = ["similarity", "catch", "minatar/breakout", "--domain-plugin"]
+    qgraft(*words, PLUGIN)
+    assert "of the same size and palette" in refusal(*words, plugin, code=1)

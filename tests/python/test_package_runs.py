@@ -208,6 +208,7 @@ def test_evaluate(source):
         (qgraft.DataError, "text: ", {"network": source.folder.parent / "text"}),
         (qgraft.UsageError, "^`epsilon`: ", {"epsilon": 2}), (qgraft.UsageError, "^`steps`: ", {"steps": -1}),
         (qgraft.UsageError, "^`noop_max`: ", {"noop_max": "many"}),
+        (qgraft.UsageError, "^`frame_skip`: ", {"frame_skip": 0}),
         (qgraft.UsageError, "NUL", {"seed": "1\0"}),
         (qgraft.UsageError, "^network: ", {"network": 3}), (qgraft.UsageError, "^domain: ", {"domain": 3}),
         (qgraft.UsageError, "tetris", {"domain": "minatar/tetris"})]:

@@ -234,7 +234,7 @@ def test_bench_gives_every_figure(tmp_path):
 
 
 def test_frames_of_an_action(tmp_path):
-    """A network is evaluated as it was trained: with random actions twice the frames are half the steps."""
+    """As in the training, where that is said; actions of three frames end more episodes."""
     qgraft("train", "minatar/breakout", "--steps", 0, "--out", tmp_path, "--quiet")
     told = [json.loads(qgraft("evaluate", tmp_path / "last.safetensors", "--epsilon", 1, "--steps", 3000, "--json",
                               *words).stdout)["episodes"] for words in ([], ["--frame-skip", 1], ["--frame-skip", 3])]

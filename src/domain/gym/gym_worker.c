@@ -209,8 +209,7 @@ static qg_status make(const char *name, qg_worker **result, qg_error *error)
 
 /* ------------------------------------------------------------------------------------ its end */
 
-/* Keeps the end of what it has printed: of a pipe's content, that is, which may be filled as fast
- * as it is read. */
+/* Keeps the end of what it has printed so far; it may print as fast as it is read. */
 static void read_printed(qg_worker *w)
 {
     enum { MOST = 1 << 20 };
