@@ -221,14 +221,12 @@ qg_status qg_curve_of(const qg_curves *curves, qg_estimate *curve, qg_error *err
     double *scores = calloc(seeds + 1, sizeof *scores);
     if (!scores) return qg_fail_memory(error, "a curve", seeds * sizeof *scores);
     const double degrees = (double)seeds - 1;
-    const double far = seeds > 1
-                           ? qg_student_reach(degrees, QG_ALPHA) / sqrt(degrees * (double)seeds)
-                           : (double)NAN;
+    const double reach_of_t = seeds > 1 ? qg_student_reach(degrees, QG_ALPHA) : (double)NAN;
     for (size_t i = 0; i < curves->point_count; i++) {
         for (size_t s = 0; s < seeds; s++)
             scores[s] = curves->scores[s][i];
         const double value = mean(scores, seeds);
-        const double band = far * sqrt(squares(scores, seeds));
+        const double band = reach_of_t * sqrt(squares(scores, seeds) / degrees / (double)seeds);
         curve[i] = (qg_estimate){value, value - band, value + band};
     }
     free(scores);
