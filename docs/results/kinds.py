@@ -6,6 +6,7 @@ each of which is a mean over the arms, as `qgraft report` judges claims. Needs n
 """
 import argparse
 import csv
+import signal
 from collections import defaultdict
 
 import numpy as np
@@ -62,6 +63,7 @@ def effect(arms, areas):
 
 
 def main():
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head`
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("metrics")
     parser.add_argument("--by", default="copied,frozen,whose", metavar="KEY,...",
