@@ -144,8 +144,8 @@ static qg_status resolve(const play_arguments *a, cli_player *player, double *fp
 {
     qg_evaluation_options *options = &player->options;
     *fps = player->domain->game->defaults->fps;
-    if (strncmp(player->domain->name, "gym:", 4) ==
-        0) /* in frames, of which each step's last is shown */
+    /* Gymnasium's are frames, of which the last of each step is shown. */
+    if (strncmp(player->domain->name, "gym:", 4) == 0)
         *fps = fmax(0.01, *fps / player->settings.frame_skip);
     if (a->fps && !(qg_text_to_real(a->fps, fps) && *fps >= 0.01 && *fps <= 1000))
         return qg_fail(error, QG_ERROR_USAGE, "--fps: '%.40s' is not a number from 0.01 to 1000",

@@ -29,8 +29,7 @@ enum {
 static const char documentation[] =
     "Does one DQN update of the network ONLINE against TARGET and writes what it made: the new "
     "parameters (conv1.weight, ...), grad.NAME (-dL/dw behind decay, pull and the limit of the "
-    "norm; "
-    "with the defaults the sum over the minibatch of td_error * dQ/dw), moment1.NAME, "
+    "norm; with the defaults the sum over the minibatch of td_error * dQ/dw), moment1.NAME, "
     "moment2.NAME, q F32 [B, actions] before the update, "
     "td_error F32 [B] after clipping; with Adam steps I64 [1], how many it has made.\v"
     "The batch: states U8 [B, C, H, W] (of networks of vectors F32), actions I64 [B], rewards F32 "

@@ -75,7 +75,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         if (a->word_count == 0) cli_bad_arguments(state, "name a network (a .safetensors file)");
         if (a->random && a->epsilon)
             cli_bad_arguments(state, "--random is --epsilon 1: give one of them");
-        if (a->random && a->isa) cli_bad_arguments(state, "--random computes nothing with --isa");
+        if (a->random && a->isa)
+            cli_bad_arguments(state, "--isa is for networks: leave it out with --random");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

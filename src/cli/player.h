@@ -11,9 +11,8 @@ typedef struct cli_player_arguments {
     const char *words[2]; /* NETWORK and maybe DOMAIN; with `random` DOMAIN alone */
     int word_count;
     bool random; /* set by the command's own parser */
-    const char *steps, *epsilon, *seed, *noop_max, *sticky, *max_episode_frames, *frame_skip,
-        *preset;
-    const char *isa;
+    const char *steps, *epsilon, *seed, *preset, *isa;
+    const char *noop_max, *sticky, *frame_skip, *max_episode_frames;
 } cli_player_arguments;
 
 /* Parses the options above, as a child of a command's parser, which gives it a
