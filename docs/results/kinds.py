@@ -9,8 +9,11 @@ import csv
 import signal
 from collections import defaultdict
 
-import numpy as np
-from scipy import stats
+try:
+    import numpy as np
+    from scipy import stats
+except ModuleNotFoundError as error:
+    raise SystemExit(f"kinds.py: {error.name} is missing: pip install numpy scipy") from None
 
 
 def read(path):
